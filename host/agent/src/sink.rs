@@ -1,0 +1,8 @@
+//! The sinks, one file each.
+
+use flume_core::Sink;
+
+components! {
+    Box<dyn Sink>:
+    "null" => null,
+}

@@ -1,0 +1,116 @@
+//! The channel contract: where events rest between a source and a sink.
+//!
+//! This trait is the implementor's side, in small steps that cannot fail halfway: *reserve room,
+//! append* for puts; *take, settle or give back* for takes. Its users hold a
+//! [`PutTransaction`](crate::PutTransaction) or a [`TakeTransaction`](crate::TakeTransaction),
+//! which keep the laws: each reservation is appended or released once, each taken event settled
+//! or given back once, also when the transaction is just dropped.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::counters::ChannelCounter;
+use crate::event::Event;
+
+pub mod memory;
+
+/// A queue of events with transactional put and take.
+///
+/// Laws: what was appended is taken in order; what was taken and given back is taken again first,
+/// in its old order; events taken but not settled still occupy room.
+#[async_trait]
+pub trait Channel: Send + Sync + fmt::Debug {
+    /// The name in the configuration.
+    fn name(&self) -> &str;
+
+    /// The most events that the channel holds, taken but not settled ones included.
+    fn capacity(&self) -> usize;
+
+    /// The most events in one put transaction and in one take transaction.
+    fn transaction_capacity(&self) -> usize;
+
+    /// Events that can be taken now.
+    fn depth(&self) -> usize;
+
+    /// The channel's counters.
+    fn counters(&self) -> &Arc<ChannelCounter>;
+
+    /// Reserves room for as many of the first events as fit at once; says for how many.
+    fn try_reserve(&self, events: &[Event]) -> usize;
+
+    /// Reserves room for all events, waiting no longer than the channel's `keep-alive`.
+    /// Nothing stays reserved when it fails or when the future is dropped.
+    async fn reserve(&self, events: &[Event]) -> Result<(), ChannelError>;
+
+    /// Gives a reservation for these events back.
+    fn release(&self, events: &[Event]);
+
+    /// Stores events for which room was reserved, all at once.
+    fn append(&self, events: Vec<Event>);
+
+    /// Moves up to `most` events to the end of `into`; says how many. Never waits.
+    fn take(&self, most: usize, into: &mut Vec<Event>) -> usize;
+
+    /// Waits until an event can be taken (or could: another taker may be faster).
+    async fn ready(&self);
+
+    /// Frees the room of taken events: they are delivered.
+    fn settle(&self, events: &[Event]);
+
+    /// Puts taken events back at the head in their old order.
+    fn give_back(&self, events: Vec<Event>);
+}
+
+/// Why a channel refuses. The texts are Flume's, since clients see them.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChannelError {
+    /// The put list of a transaction is full: the batch is larger than `transactionCapacity`.
+    #[error(
+        "Put queue for MemoryTransaction of capacity {capacity} full, consider committing more \
+         frequently, increasing capacity or increasing thread count"
+    )]
+    PutListFull {
+        /// The channel's `transactionCapacity`.
+        capacity: usize,
+    },
+    /// The take list of a transaction is full.
+    #[error(
+        "Take list for MemoryTransaction, capacity {capacity} full, consider committing more \
+         frequently, increasing capacity, or increasing thread count"
+    )]
+    TakeListFull {
+        /// The channel's `transactionCapacity`.
+        capacity: usize,
+    },
+    /// No room for the bodies within `keep-alive`.
+    #[error(
+        "Cannot commit transaction. Byte capacity allocated to store event body {byte_capacity} \
+         reached. Please increase heap space/byte capacity allocated to the channel as the sinks \
+         may not be keeping up with the sources"
+    )]
+    BytesFull {
+        /// Bytes that the channel may hold.
+        byte_capacity: u64,
+    },
+    /// No room for the events within `keep-alive`.
+    #[error(
+        "Space for commit to queue couldn't be acquired. Sinks are likely not keeping up with \
+         sources, or the buffer size is too tight"
+    )]
+    Full,
+    /// The agent is stopping.
+    #[error("channel {channel} is closed")]
+    Closed {
+        /// The channel's name.
+        channel: String,
+    },
+}
+
+impl ChannelError {
+    /// Whether the same put can succeed later without a change of configuration.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::BytesFull { .. } | Self::Full)
+    }
+}

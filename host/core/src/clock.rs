@@ -1,0 +1,55 @@
+//! The only place that reads time.
+//!
+//! Intervals come from the runtime's monotonic clock, which tests pause and advance. Wall-clock
+//! time is a value that is handed in ([`WallClock`]), since a header may carry it and a test wants
+//! to know it beforehand.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// A point of monotonic time; follows the runtime's paused clock in tests.
+pub use tokio::time::Instant;
+
+/// The present, monotonic.
+pub fn now() -> Instant {
+    Instant::now()
+}
+
+/// Source of wall-clock time, in milliseconds since 1970-01-01 UTC.
+#[derive(Clone)]
+pub struct WallClock(Arc<dyn Fn() -> u64 + Send + Sync>);
+
+impl WallClock {
+    /// The machine's clock. A clock set before 1970 reads as 0.
+    pub fn system() -> Self {
+        Self(Arc::new(system_millis))
+    }
+
+    /// A clock that always shows the same time.
+    pub fn fixed(millis: u64) -> Self {
+        Self(Arc::new(move || millis))
+    }
+
+    /// Milliseconds since the epoch.
+    pub fn millis(&self) -> u64 {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for WallClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("WallClock").finish_non_exhaustive()
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the wall clock"
+)]
+fn system_millis() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

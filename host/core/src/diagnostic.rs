@@ -1,0 +1,135 @@
+//! Findings about a configuration: what, where, and the remedy. No rendering here.
+
+use std::fmt;
+
+/// A place in a configuration file, as a range of bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Span {
+    /// The first byte.
+    pub start: usize,
+    /// The byte behind the last.
+    pub end: usize,
+}
+
+/// Whether a finding keeps the agent from running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// `run` refuses the file (unless it is told to be lenient).
+    Error,
+    /// It runs, probably not as meant.
+    Warning,
+    /// What the file means, where that is not obvious.
+    Note,
+}
+
+/// One finding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// The kind of finding.
+    pub code: Code,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is wrong, in one line: lower case, no full stop, names in backticks.
+    pub message: String,
+    /// Where; `None` for what is missing from the file as a whole.
+    pub span: Option<Span>,
+    /// A word under the caret.
+    pub label: String,
+    /// How to mend it.
+    pub help: Option<String>,
+    /// Other places that play a part, with a word each.
+    pub related: Vec<(Span, String)>,
+}
+
+impl Diagnostic {
+    /// A finding of the code's own severity.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            severity: code.severity(),
+            message: message.into(),
+            span: None,
+            label: String::new(),
+            help: None,
+            related: Vec::new(),
+        }
+    }
+
+    /// The same, at a place.
+    #[must_use]
+    pub fn at(mut self, span: &Span, label: impl Into<String>) -> Self {
+        self.span = Some(*span);
+        self.label = label.into();
+        self
+    }
+
+    /// The same, with a remedy.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// The same, with another place.
+    #[must_use]
+    pub fn related(mut self, span: &Span, label: impl Into<String>) -> Self {
+        self.related.push((*span, label.into()));
+        self
+    }
+}
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $id:literal, $severity:ident;)*) => {
+        /// The kinds of findings. The identifiers are stable: scripts may match on them.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Code {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Code {
+            /// All kinds.
+            pub const ALL: &[Code] = &[$(Code::$name,)*];
+
+            /// The stable identifier.
+            pub fn id(self) -> &'static str {
+                match self { $(Code::$name => $id,)* }
+            }
+
+            /// How bad such a finding is.
+            pub fn severity(self) -> Severity {
+                match self { $(Code::$name => Severity::$severity,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The text is not a properties file or not TOML.
+    Syntax = "syntax", Error;
+    /// A key that no component reads.
+    UnknownKey = "unknown-key", Error;
+    /// A key that does not have the shape `agent.kind.name.key`.
+    InvalidKey = "invalid-key", Error;
+    /// The same key twice; the last one counts.
+    DuplicateKey = "duplicate-key", Error;
+    /// A key without a value.
+    EmptyValue = "empty-value", Error;
+    /// A key that a component cannot do without.
+    MissingKey = "missing-key", Error;
+    /// A value that does not mean anything for its key.
+    BadValue = "bad-value", Error;
+    /// A number outside its bounds.
+    OutOfRange = "out-of-range", Error;
+    /// A `type` that is not known.
+    UnknownType = "unknown-type", Error;
+    /// A feature of Flume that this host does not have.
+    Unsupported = "unsupported", Error;
+    /// A key that is accepted and changes nothing here.
+    NoEffect = "no-effect", Note;
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.id())
+    }
+}

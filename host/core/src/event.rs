@@ -1,0 +1,210 @@
+//! The event: headers and a body, both shared and cheap to clone.
+//!
+//! A body is a slice of the buffer that the socket was read into, and an event without headers
+//! allocates nothing, so that an event costs its bytes once however many channels it goes to.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use bytestring::ByteString;
+
+/// What flows: a body of bytes with a map of text headers.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Event {
+    /// Small facts about the body, by name.
+    pub headers: Headers,
+    /// The payload, never interpreted by the host.
+    pub body: Bytes,
+}
+
+impl Event {
+    /// An event without headers.
+    pub fn new(body: impl Into<Bytes>) -> Self {
+        Self {
+            headers: Headers::new(),
+            body: body.into(),
+        }
+    }
+
+    /// The same event with one header set.
+    #[must_use]
+    pub fn with_header(
+        mut self,
+        name: impl Into<ByteString>,
+        value: impl Into<ByteString>,
+    ) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} {:?}", self.headers, self.body)
+    }
+}
+
+/// Header names and values in the order in which they were set; each name once.
+///
+/// Copied on write: clones share one allocation until one of them changes.
+/// There is no null value: what has no value has no header.
+#[derive(Clone, Default)]
+pub struct Headers(Option<Arc<Vec<(ByteString, ByteString)>>>);
+
+impl Headers {
+    /// No headers, no allocation.
+    pub const fn new() -> Self {
+        Self(None)
+    }
+
+    /// Takes over a list of pairs; of a name that occurs twice the last value stays.
+    pub fn from_pairs(mut pairs: Vec<(ByteString, ByteString)>) -> Self {
+        if pairs.is_empty() {
+            return Self::new();
+        }
+        let mut at = 0;
+        while at < pairs.len() {
+            let doubled = match (pairs.get(at), pairs.get(at + 1..)) {
+                (Some((name, _)), Some(rest)) => rest.iter().any(|(other, _)| other == name),
+                _ => false,
+            };
+            if doubled {
+                pairs.remove(at);
+            } else {
+                at += 1;
+            }
+        }
+        Self(Some(Arc::new(pairs)))
+    }
+
+    /// The value of a header.
+    pub fn get(&self, name: &str) -> Option<&ByteString> {
+        self.iter()
+            .find(|(key, _)| *key == name)
+            .map(|(_, value)| value)
+    }
+
+    /// Whether the header is there.
+    pub fn contains(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// Sets a header, replacing its value if it is there.
+    pub fn insert(&mut self, name: impl Into<ByteString>, value: impl Into<ByteString>) {
+        let (name, value) = (name.into(), value.into());
+        let pairs = Arc::make_mut(self.0.get_or_insert_default());
+        match pairs.iter_mut().find(|(key, _)| *key == name) {
+            Some((_, old)) => *old = value,
+            None => pairs.push((name, value)),
+        }
+    }
+
+    /// Removes a header; says whether it was there.
+    pub fn remove(&mut self, name: &str) -> bool {
+        let before = self.len();
+        self.retain(|key, _| key != name);
+        self.len() < before
+    }
+
+    /// Keeps the headers that the test accepts.
+    pub fn retain(&mut self, mut keep: impl FnMut(&str, &str) -> bool) {
+        let Some(shared) = &mut self.0 else { return };
+        if shared.iter().all(|(name, value)| keep(name, value)) {
+            return;
+        }
+        Arc::make_mut(shared).retain(|(name, value)| keep(name, value));
+        if shared.is_empty() {
+            self.0 = None;
+        }
+    }
+
+    /// All headers in their order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &(ByteString, ByteString)> {
+        self.0
+            .as_deref()
+            .map(Vec::as_slice)
+            .unwrap_or_default()
+            .iter()
+    }
+
+    /// How many headers there are.
+    pub fn len(&self) -> usize {
+        self.iter().len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Order does not matter, as in a map.
+impl PartialEq for Headers {
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len()
+            && self
+                .iter()
+                .all(|(name, value)| other.get(name) == Some(value))
+    }
+}
+
+impl Eq for Headers {}
+
+impl fmt::Debug for Headers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map()
+            .entries(self.iter().map(|(name, value)| (&**name, &**value)))
+            .finish()
+    }
+}
+
+impl<N: Into<ByteString>, V: Into<ByteString>> FromIterator<(N, V)> for Headers {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(pairs: I) -> Self {
+        Self::from_pairs(
+            pairs
+                .into_iter()
+                .map(|(n, v)| (n.into(), v.into()))
+                .collect(),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_without_headers_is_small() {
+        assert!(
+            size_of::<Event>() <= 40,
+            "an event is moved often: {}",
+            size_of::<Event>()
+        );
+    }
+
+    #[test]
+    fn a_clone_does_not_see_later_changes() {
+        let first = Event::new("x").with_header("a", "1");
+        let mut second = first.clone();
+        second.headers.insert("a", "2");
+        assert_eq!(first.headers.get("a").map(|v| &**v), Some("1"));
+        assert_eq!(second.headers.get("a").map(|v| &**v), Some("2"));
+    }
+
+    #[test]
+    fn the_last_of_doubled_names_stays() {
+        let headers: Headers = [("a", "1"), ("b", "2"), ("a", "3")].into_iter().collect();
+        assert_eq!(headers, [("b", "2"), ("a", "3")].into_iter().collect());
+        assert_eq!(headers.len(), 2);
+    }
+
+    #[test]
+    fn removing_the_last_header_leaves_none() {
+        let mut headers: Headers = [("a", "1")].into_iter().collect();
+        assert!(headers.remove("a"));
+        assert!(!headers.remove("a"));
+        assert!(headers.is_empty());
+        assert_eq!(headers, Headers::new());
+    }
+}

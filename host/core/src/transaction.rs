@@ -1,0 +1,206 @@
+//! Transactions: the user's side of a channel.
+//!
+//! | state | `put`, `take` | `commit` | `rollback` or drop |
+//! |---|---|---|---|
+//! | open | stays open | ended; a refused put is rolled back | ended, undone |
+//! | ended | does not compile | does not compile | does not compile |
+//!
+//! Flume checks these states at run time; here a transaction is consumed by what ends it:
+//!
+//! ```compile_fail
+//! # use flume_core::{Event, TakeTransaction};
+//! fn twice(transaction: TakeTransaction) {
+//!     transaction.commit();
+//!     transaction.commit();
+//! }
+//! ```
+
+use std::mem;
+use std::sync::Arc;
+
+use crate::channel::{Channel, ChannelError};
+use crate::event::Event;
+
+/// Events on their way into a channel; nothing is visible before `commit`.
+#[derive(Debug)]
+pub struct PutTransaction {
+    channel: Arc<dyn Channel>,
+    events: Vec<Event>,
+}
+
+impl PutTransaction {
+    /// Opens a transaction.
+    pub fn begin(channel: &Arc<dyn Channel>) -> Self {
+        Self {
+            channel: Arc::clone(channel),
+            events: Vec::new(),
+        }
+    }
+
+    /// Opens a transaction with a whole batch in its put list.
+    pub fn of(channel: &Arc<dyn Channel>, events: Vec<Event>) -> Result<Self, ChannelError> {
+        let capacity = channel.transaction_capacity();
+        if events.len() > capacity {
+            return Err(ChannelError::PutListFull { capacity });
+        }
+        Ok(Self {
+            channel: Arc::clone(channel),
+            events,
+        })
+    }
+
+    /// Adds an event to the put list.
+    ///
+    /// # Errors
+    /// [`ChannelError::PutListFull`] above the channel's `transactionCapacity`.
+    pub fn put(&mut self, event: Event) -> Result<(), ChannelError> {
+        let capacity = self.channel.transaction_capacity();
+        if self.events.len() >= capacity {
+            return Err(ChannelError::PutListFull { capacity });
+        }
+        self.events.push(event);
+        Ok(())
+    }
+
+    /// Reserves room for the put list, waiting at most the channel's `keep-alive`; afterwards the
+    /// commit cannot fail.
+    ///
+    /// # Errors
+    /// The channel's refusal; the transaction is rolled back.
+    pub async fn reserve(self) -> Result<ReservedPut, ChannelError> {
+        self.channel.reserve(&self.events).await?;
+        Ok(ReservedPut {
+            channel: self.channel,
+            events: self.events,
+        })
+    }
+
+    /// Reserves room for all of the put list if it is there now, else gives the transaction back.
+    ///
+    /// # Errors
+    /// The transaction itself, unchanged.
+    pub fn try_reserve(self) -> Result<ReservedPut, Self> {
+        let fitting = self.channel.try_reserve(&self.events);
+        if fitting == self.events.len() {
+            return Ok(ReservedPut {
+                channel: self.channel,
+                events: self.events,
+            });
+        }
+        self.channel
+            .release(self.events.get(..fitting).unwrap_or_default());
+        Err(self)
+    }
+
+    /// Reserves and commits.
+    ///
+    /// # Errors
+    /// The channel's refusal; the transaction is rolled back.
+    pub async fn commit(self) -> Result<(), ChannelError> {
+        self.reserve().await?.commit();
+        Ok(())
+    }
+
+    /// Ends the transaction without a trace; returns what was put.
+    pub fn rollback(self) -> Vec<Event> {
+        self.events
+    }
+}
+
+/// A put with its room reserved. Dropped, it releases the room.
+#[derive(Debug)]
+pub struct ReservedPut {
+    channel: Arc<dyn Channel>,
+    events: Vec<Event>,
+}
+
+impl ReservedPut {
+    /// Makes the events visible to takers, all at once.
+    pub fn commit(mut self) {
+        let events = mem::take(&mut self.events);
+        if !events.is_empty() {
+            self.channel.append(events);
+        }
+    }
+}
+
+impl Drop for ReservedPut {
+    fn drop(&mut self) {
+        if !self.events.is_empty() {
+            self.channel.release(&self.events);
+        }
+    }
+}
+
+/// Events on their way out of a channel. Dropped, it gives them back in their order.
+#[derive(Debug)]
+pub struct TakeTransaction {
+    channel: Arc<dyn Channel>,
+    events: Vec<Event>,
+}
+
+impl TakeTransaction {
+    /// Opens a transaction.
+    pub fn begin(channel: &Arc<dyn Channel>) -> Self {
+        Self {
+            channel: Arc::clone(channel),
+            events: Vec::new(),
+        }
+    }
+
+    /// Takes one event if there is one.
+    ///
+    /// # Errors
+    /// [`ChannelError::TakeListFull`] above the channel's `transactionCapacity`.
+    pub fn take(&mut self) -> Result<Option<&Event>, ChannelError> {
+        let capacity = self.channel.transaction_capacity();
+        if self.events.len() >= capacity {
+            return Err(ChannelError::TakeListFull { capacity });
+        }
+        match self.channel.take(1, &mut self.events) {
+            0 => Ok(None),
+            _ => Ok(self.events.last()),
+        }
+    }
+
+    /// Takes what is there, up to `most` events and to the channel's `transactionCapacity`;
+    /// says how many.
+    pub fn take_batch(&mut self, most: usize) -> usize {
+        let room = self
+            .channel
+            .transaction_capacity()
+            .saturating_sub(self.events.len());
+        self.channel.take(most.min(room), &mut self.events)
+    }
+
+    /// What was taken so far, oldest first.
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// The channel that the events come from.
+    pub fn channel(&self) -> &Arc<dyn Channel> {
+        &self.channel
+    }
+
+    /// The events are delivered: their room is free.
+    pub fn commit(mut self) {
+        let events = mem::take(&mut self.events);
+        if !events.is_empty() {
+            self.channel.settle(&events);
+        }
+    }
+
+    /// The events are not delivered: they are back at the head of the channel.
+    pub fn rollback(self) {
+        drop(self);
+    }
+}
+
+impl Drop for TakeTransaction {
+    fn drop(&mut self) {
+        if !self.events.is_empty() {
+            self.channel.give_back(mem::take(&mut self.events));
+        }
+    }
+}
