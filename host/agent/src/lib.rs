@@ -8,6 +8,7 @@
 pub mod component;
 
 pub mod interceptor;
+pub mod plan;
 pub mod services;
 pub mod sink;
 pub mod source;

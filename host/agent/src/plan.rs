@@ -1,0 +1,77 @@
+//! The plan: an agent with every name resolved, a value that cannot be wrong.
+//!
+//! A plan holds no sockets and no tasks. It keeps each component's context, so that a component
+//! that fails can be made anew, and so that two plans can be compared.
+
+use flume_core::Context;
+use flume_core::channel::memory::MemoryConfig;
+
+/// One agent of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentPlan {
+    /// The name that `-n` gives.
+    pub name: String,
+    /// Channels that have at least one source or sink.
+    pub channels: Vec<ChannelPlan>,
+    /// What drains the channels: groups, and single sinks as groups of one.
+    pub groups: Vec<GroupPlan>,
+    /// What fills them.
+    pub sources: Vec<SourcePlan>,
+}
+
+/// One channel. Mirrored channels are one plan with several names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChannelPlan {
+    /// The names that sources and sinks use: one, or all of a set of mirrors.
+    pub names: Vec<String>,
+    /// The limits; of mirrors the narrowest of each.
+    pub config: MemoryConfig,
+}
+
+/// One source with its way into the channels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourcePlan {
+    /// The component.
+    pub component: ComponentPlan,
+    /// The names of its channels, in the order of the file; a selector's indices mean these.
+    pub channels: Vec<String>,
+    /// The keys below `selector.`, `type` included.
+    pub selector: Context,
+    /// Its interceptors, in their order.
+    pub interceptors: Vec<ComponentPlan>,
+}
+
+/// Sinks that one runner serves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupPlan {
+    /// The group's name, or the sink's where there is no group.
+    pub name: String,
+    /// Whether the file has such a group.
+    pub declared: bool,
+    /// Its sinks, in the order of the file.
+    pub sinks: Vec<SinkPlan>,
+    /// The keys below `processor.`, `type` included.
+    pub processor: Context,
+    /// Batches that a load-balancing group may have under way at once, on different sinks.
+    pub parallelism: usize,
+}
+
+/// One sink.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SinkPlan {
+    /// The component.
+    pub component: ComponentPlan,
+    /// The name of the channel that it drains.
+    pub channel: String,
+}
+
+/// A component by its type, with all that is needed to make it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ComponentPlan {
+    /// The name in the file.
+    pub name: String,
+    /// The entry of the table (its first name).
+    pub kind: &'static str,
+    /// Its keys.
+    pub context: Context,
+}
