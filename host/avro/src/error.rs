@@ -1,0 +1,120 @@
+//! What can go wrong, sorted by the reaction it asks for.
+//!
+//! The law: a caller learns what to do from the *type*, never from the text.
+//!
+//! | type | who sees it | reaction |
+//! |---|---|---|
+//! | [`DecodeError`] | whoever reads the events of a call | roll back, answer a system error |
+//! | [`ConnectionError`] | both ends, from `poll` | close the connection |
+//! | [`SendError`] | a client, from `append_batch` and its kin | see [`SendError::is_busy`] |
+//!
+//! One error enum for all of it would be the usual choice; it was not taken because every
+//! caller would then match on variants that cannot reach it.
+
+use crate::frame::FrameError;
+use crate::sniff::Foreign;
+
+/// The bytes inside a frame are not the Avro data that they should be.
+///
+/// The frame itself was sound, so the connection still is in step: a server answers with a
+/// system error and carries on. (A client turns it into a [`ConnectionError`], since it has
+/// nobody to answer.)
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// The data ends inside a value, or a length points past the end.
+    #[error("data ends inside a value")]
+    Truncated,
+    /// Bytes are left over after the last value: the peer writes another schema than ours.
+    #[error("{0} bytes left after the last value")]
+    Trailing(usize),
+    /// A number needs more than 64 bits (or more than 32, where an int was expected).
+    #[error("number does not fit its type")]
+    NumberTooLong,
+    /// A length is below zero.
+    #[error("negative length {0}")]
+    NegativeLength(i64),
+    /// A boolean is neither 0 nor 1.
+    #[error("boolean of value {0}")]
+    Boolean(u8),
+    /// An enum or union index is outside its type.
+    #[error("index {index} is outside {of}")]
+    Index {
+        /// The Avro type that was read.
+        of: &'static str,
+        /// The index that was found.
+        index: i64,
+    },
+    /// One message holds more events and headers than
+    /// [`Limits::max_entries`](crate::Limits::max_entries).
+    #[error("more than {0} events and headers in one message")]
+    TooManyEntries(usize),
+    /// A peer sent a protocol text that is not JSON, or one whose messages differ from Flume's.
+    #[error("protocol of the peer: {0}")]
+    Protocol(String),
+}
+
+/// The connection is beyond repair: close it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectionError {
+    /// The framing is lost.
+    #[error("{0}")]
+    Frame(#[from] FrameError),
+    /// The very first bytes show that the peer speaks something else.
+    #[error("{0}")]
+    Foreign(Foreign),
+    /// An answer could not be read (client only).
+    #[error("unreadable answer: {0}")]
+    Answer(#[from] DecodeError),
+    /// An answer carries the serial of no open request (client only).
+    #[error("answer to unknown request {0}")]
+    UnknownSerial(i32),
+    /// The server still does not know our protocol after it was given the text (client only).
+    #[error("server refused our protocol twice")]
+    HandshakeRejected,
+    /// The server could not read our handshake, and says why (client only).
+    #[error("server refused the handshake: {0}")]
+    Refused(String),
+}
+
+/// A request was not written. Nothing was added to the output and no serial was used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The first request of a connection must be answered before a second one may follow.
+    #[error("handshake is not answered yet")]
+    HandshakePending,
+    /// [`Limits::max_in_flight`](crate::Limits::max_in_flight) requests wait for an answer.
+    #[error("{0} requests are in flight already")]
+    TooManyInFlight(usize),
+    /// The encoded request is larger than the frame limit.
+    #[error("request of {size} bytes is larger than the limit of {limit}")]
+    TooLarge {
+        /// Size of the request in bytes.
+        size: usize,
+        /// [`FrameLimits::max_frame`](crate::FrameLimits::max_frame).
+        limit: usize,
+    },
+    /// An iterator announced another length than it had.
+    #[error("iterator announced {announced} items and had {found}")]
+    Count {
+        /// What `ExactSizeIterator::len` said.
+        announced: usize,
+        /// How many items came (counting stops one above `announced`).
+        found: usize,
+    },
+}
+
+impl SendError {
+    /// True if the same request may be tried again after the next answer.
+    ///
+    /// ```
+    /// use flume_avro::SendError;
+    /// assert!(SendError::HandshakePending.is_busy());
+    /// assert!(!SendError::TooLarge { size: 2, limit: 1 }.is_busy());
+    /// ```
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Self::HandshakePending | Self::TooManyInFlight(_))
+    }
+}
