@@ -8,6 +8,8 @@
 //! field) or through `std::io::Read` (one copy per field); here an event of 500 bytes costs
 //! two slices.
 
+use std::borrow::Cow;
+
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use bytestring::ByteString;
 
@@ -107,10 +109,12 @@ impl Reader {
     /// would otherwise repeat the same batch for ever.
     pub(crate) fn string(&mut self) -> Result<ByteString, DecodeError> {
         let bytes = self.bytes()?;
-        Ok(match ByteString::try_from(bytes.clone()) {
-            Ok(string) => string,
-            Err(_) => ByteString::from(String::from_utf8_lossy(&bytes).into_owned()),
-        })
+        if let Cow::Owned(replaced) = String::from_utf8_lossy(&bytes) {
+            return Ok(replaced.into());
+        }
+        // Known to be UTF-8 here. Checking a short string again is cheaper than keeping a second
+        // handle on its memory for the case of an error.
+        Ok(ByteString::try_from(bytes).unwrap_or_default())
     }
 
     pub(crate) fn fixed<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
