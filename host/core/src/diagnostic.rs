@@ -122,6 +122,14 @@ codes! {
     OutOfRange = "out-of-range", Error;
     /// A `type` that is not known.
     UnknownType = "unknown-type", Error;
+    /// A channel that the source does not feed.
+    UnknownChannel = "unknown-channel", Error;
+    /// Events that a source accepts and puts nowhere.
+    EventsDiscarded = "events-discarded", Warning;
+    /// Two sinks of a failover group with one priority.
+    EqualPriorities = "equal-priorities", Warning;
+    /// A group with fewer sinks than its processor needs, or more.
+    GroupSize = "group-size", Error;
     /// A feature of Flume that this host does not have.
     Unsupported = "unsupported", Error;
     /// A key that is accepted and changes nothing here.

@@ -9,22 +9,65 @@
 //! | `begin(now)` | a [`Call`]; the time is read once for the whole call |
 //! | `next(&mut call)` | the sink to try, or `None`: nothing left, the call has failed |
 //! | `report(&mut call, sink, outcome, now)` | [`Verdict::Return`] ends the call, [`Verdict::Continue`] asks `next` again |
+//!
+//! Several calls may be open at once (`processor.parallelism`), and a call may be dropped at any
+//! point: what a call holds, it holds in its [`Call`].
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
 
 use crate::clock::Instant;
 use crate::sink::Status;
+
+pub mod default;
+pub mod failover;
+pub mod load_balance;
+
+pub use default::DefaultProcessor;
+pub use failover::FailoverProcessor;
+pub use load_balance::LoadBalancingProcessor;
 
 /// A sink's place in its group, in the order of the file, from 0.
 pub type SinkIndex = usize;
 
 /// One run through the sinks of a group.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Call {
     /// When the call began.
-    pub now: Instant,
-    /// Sinks still to try; a processor may use it as it likes.
-    pub order: VecDeque<SinkIndex>,
+    now: Instant,
+    /// Which call of the processor this is, from 1.
+    number: u64,
+    /// Sinks still to try, if that was decided when the call began.
+    order: VecDeque<SinkIndex>,
+    /// Sinks tried so far.
+    tried: Vec<SinkIndex>,
+    /// The sink that this call alone may try, until the call is dropped.
+    probe: Option<(SinkIndex, Arc<()>)>,
+}
+
+impl Call {
+    /// A call, the `number`th of its processor, that will try sinks in this order.
+    pub fn new(now: Instant, number: u64, order: VecDeque<SinkIndex>) -> Self {
+        let (tried, probe) = (Vec::new(), None);
+        Self {
+            now,
+            number,
+            order,
+            tried,
+            probe,
+        }
+    }
+
+    /// When the call began.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// Sinks tried so far, in order.
+    pub fn tried(&self) -> &[SinkIndex] {
+        &self.tried
+    }
 }
 
 /// How a tried sink answered.
@@ -85,4 +128,9 @@ pub trait SinkProcessor: Send {
 
     /// How each sink stands, in the order of the group.
     fn states(&self, now: Instant) -> Vec<SinkState>;
+}
+
+/// How long a sink rests after this many failures in sequence: `2ⁿ` seconds, capped.
+pub(crate) fn penalty(failures: u32, cap: Duration) -> Duration {
+    Duration::from_secs(1_u64.checked_shl(failures).unwrap_or(u64::MAX)).min(cap)
 }

@@ -1,9 +1,66 @@
 //! The sink selector contract: in which order a load-balancing group tries its sinks.
+//!
+//! Native selectors are in [`SELECTORS`]: adding one is a file and a line. A selector from
+//! elsewhere implements [`SinkSelector`] and is handed to
+//! [`LoadBalancingProcessor::with_selector`](crate::sink_processor::LoadBalancingProcessor::with_selector).
 
 use std::collections::VecDeque;
 
 use crate::clock::Instant;
+use crate::context::{Context, did_you_mean};
+use crate::diagnostic::Code;
 use crate::sink_processor::{SinkIndex, SinkState};
+
+pub mod backoff;
+pub mod order;
+
+pub use backoff::Backoff;
+pub use order::Order;
+
+/// One native selector.
+#[derive(Debug)]
+pub struct SelectorType {
+    /// How files call it, in any case.
+    pub name: &'static str,
+    /// Makes it from its sinks, the back-off that their group asks for, and a seed.
+    pub build: fn(Backoff, u64) -> Box<dyn SinkSelector>,
+}
+
+/// Declares the modules of the native selectors and their table.
+macro_rules! selectors {
+    ($($name:literal => $module:ident,)*) => {
+        $(pub mod $module;)*
+
+        /// The native selectors.
+        pub static SELECTORS: &[SelectorType] = &[
+            $(SelectorType { name: $name, build: $module::build },)*
+        ];
+    };
+}
+
+selectors! {
+    "round_robin" => round_robin,
+    "random" => random,
+}
+
+/// The native selector of this name, in any case.
+pub fn find(name: &str) -> Option<&'static SelectorType> {
+    SELECTORS
+        .iter()
+        .find(|selector| selector.name.eq_ignore_ascii_case(name))
+}
+
+/// Says that the group's `selector` is none that is known.
+pub fn unknown(context: &mut Context, name: &str) {
+    let names: Vec<&str> = SELECTORS.iter().map(|selector| selector.name).collect();
+    let help =
+        did_you_mean(name, &names).unwrap_or_else(|| format!("one of `{}`", names.join("`, `")));
+    let message = format!(
+        "`{}.selector` is no known selector: `{name}`",
+        context.path()
+    );
+    context.error("selector", Code::UnknownType, message, &help);
+}
 
 /// Orders the sinks of a load-balancing group; asked once per batch.
 ///
@@ -12,7 +69,8 @@ pub trait SinkSelector: Send {
     /// The sinks to try, best first. An empty order means that none may be tried now.
     fn order(&mut self, now: Instant) -> VecDeque<SinkIndex>;
 
-    /// A sink of the order failed.
+    /// A sink of the order failed. Of several batches that were under way to it when it failed,
+    /// only the first is told.
     fn failed(&mut self, sink: SinkIndex, now: Instant);
 
     /// A sink of the order delivered.

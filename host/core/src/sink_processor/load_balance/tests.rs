@@ -1,0 +1,181 @@
+//! What the golden scripts cannot show: selectors from elsewhere, chance, and late reports.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::*;
+use crate::clock;
+
+/// A custom selector that answers what it is given and remembers what it is told.
+#[derive(Clone, Default)]
+struct Fixed {
+    order: VecDeque<SinkIndex>,
+    told: Arc<Mutex<Vec<(&'static str, SinkIndex)>>>,
+}
+
+impl SinkSelector for Fixed {
+    fn order(&mut self, _: Instant) -> VecDeque<SinkIndex> {
+        self.order.clone()
+    }
+    fn failed(&mut self, sink: SinkIndex, _: Instant) {
+        self.told.lock().push(("failed", sink));
+    }
+    fn delivered(&mut self, sink: SinkIndex, _: Instant) {
+        self.told.lock().push(("delivered", sink));
+    }
+    fn states(&self, _: Instant) -> Vec<SinkState> {
+        Vec::new()
+    }
+}
+
+fn names(count: usize) -> Vec<String> {
+    (1..=count).map(|at| format!("s{at}")).collect()
+}
+
+/// One call in which the sinks of `dead` fail and the others deliver; says which delivered.
+fn process(
+    processor: &mut LoadBalancingProcessor,
+    dead: &[SinkIndex],
+    now: Instant,
+) -> Option<SinkIndex> {
+    let mut call = processor.begin(now);
+    while let Some(sink) = processor.next(&mut call) {
+        let failed = dead.contains(&sink);
+        let outcome = if failed {
+            Outcome::Failed
+        } else {
+            Outcome::Returned(Status::Ready)
+        };
+        match processor.report(&mut call, sink, outcome, now) {
+            Verdict::Return(_) => return Some(sink),
+            Verdict::Continue => assert!(failed),
+        }
+    }
+    None
+}
+
+fn random(sinks: usize, seed: u64) -> LoadBalancingProcessor {
+    let mut context = Context::of("g.processor", &[("selector", "RANDOM")]);
+    LoadBalancingProcessor::configure(&mut context, &names(sinks), seed).unwrap()
+}
+
+/// Flume: TestLoadBalancingSinkProcessor.testRandomOneActiveSink (L2).
+#[test]
+fn random_finds_the_one_active_sink() {
+    let mut processor = random(3, 7);
+    for _ in 0..10 {
+        assert_eq!(process(&mut processor, &[0, 2], clock::now()), Some(1));
+    }
+}
+
+/// Flume: TestLoadBalancingSinkProcessor.testRandomPersistentFailure (L4).
+#[test]
+fn random_leaves_out_a_dead_sink() {
+    let mut processor = random(3, 7);
+    let mut shares = [0; 3];
+    for _ in 0..300 {
+        shares[process(&mut processor, &[1], clock::now()).unwrap()] += 1;
+    }
+    assert_eq!((shares[1], shares[0] + shares[2]), (0, 300));
+    assert!(shares[0] > 100 && shares[2] > 100, "{shares:?}");
+}
+
+/// Flume: TestLoadBalancingSinkProcessor.testRandomNoFailure (L5).
+#[test]
+fn random_uses_all_sinks_unequally_and_repeatably() {
+    let run = |seed| {
+        let mut processor = random(10, seed);
+        let mut shares = [0; 10];
+        for _ in 0..10_000 {
+            shares[process(&mut processor, &[], clock::now()).unwrap()] += 1;
+        }
+        shares
+    };
+    let shares = run(1);
+    assert_eq!(shares.iter().sum::<i32>(), 10_000);
+    assert!(
+        shares.iter().all(|share| (800..1200).contains(share)),
+        "{shares:?}"
+    );
+    assert!(shares.iter().any(|share| *share != shares[0]));
+    assert_eq!(shares, run(1), "the same seed gives the same choices");
+    assert_ne!(shares, run(2));
+}
+
+/// Flume: TestLoadBalancingSinkProcessor.testCustomSelector (L12), the part about sinks.
+#[test]
+fn a_custom_selector_is_obeyed_and_told() {
+    let selector = Fixed {
+        order: [0, 1, 2].into(),
+        ..Fixed::default()
+    };
+    let told = Arc::clone(&selector.told);
+    let mut processor = LoadBalancingProcessor::new(3, Box::new(selector));
+    for _ in 0..10 {
+        assert_eq!(process(&mut processor, &[0], clock::now()), Some(1));
+    }
+    let expected = [("failed", 0), ("delivered", 1)].repeat(10);
+    assert_eq!(*told.lock(), expected);
+}
+
+#[test]
+fn a_custom_selector_cannot_break_a_call() {
+    let order = [9, 1, 1, usize::MAX, 1, 0].into();
+    let selector = Fixed {
+        order,
+        ..Fixed::default()
+    };
+    let mut processor = LoadBalancingProcessor::new(2, Box::new(selector));
+    let now = clock::now();
+    let mut call = processor.begin(now);
+    while let Some(sink) = processor.next(&mut call) {
+        processor.report(&mut call, sink, Outcome::Failed, now);
+    }
+    assert_eq!(call.tried(), [1, 0]);
+}
+
+/// A sink that had nothing to deliver ends the call, and is no news to the selector.
+#[test]
+fn backoff_ends_a_call() {
+    let selector = Fixed {
+        order: [1, 0].into(),
+        ..Fixed::default()
+    };
+    let told = Arc::clone(&selector.told);
+    let mut processor = LoadBalancingProcessor::new(2, Box::new(selector));
+    let now = clock::now();
+    let mut call = processor.begin(now);
+    assert_eq!(processor.next(&mut call), Some(1));
+    let outcome = Outcome::Returned(Status::Backoff);
+    let verdict = processor.report(&mut call, 1, outcome, now);
+    assert_eq!(verdict, Verdict::Return(Status::Backoff));
+    assert_eq!(*told.lock(), []);
+}
+
+#[test]
+fn what_cannot_work_is_refused_with_the_reason() {
+    let refused = |keys: &[(&str, &str)], sinks| {
+        let mut context = Context::of("g.processor", keys);
+        assert!(LoadBalancingProcessor::configure(&mut context, &names(sinks), 1).is_none());
+        let found = context.finish();
+        assert_eq!(found.len(), 1, "{found:?}");
+        (found[0].code, found[0].help.clone().unwrap_or_default())
+    };
+    let (code, help) = refused(&[("selector", "roundrobin")], 2);
+    assert_eq!(
+        (code, help.as_str()),
+        (Code::UnknownType, "did you mean `round_robin`?")
+    );
+    let (code, help) = refused(&[("selector", "com.example.Mine")], 2);
+    assert_eq!(
+        (code, help.as_str()),
+        (Code::UnknownType, "one of `round_robin`, `random`")
+    );
+    assert_eq!(
+        refused(&[("selector.maxTimeOut", "long")], 2).0,
+        Code::BadValue
+    );
+    assert_eq!(refused(&[], 1).0, Code::GroupSize);
+}
