@@ -293,6 +293,13 @@ impl Context {
         self.report(code, code.severity(), message.into(), span.as_ref(), help);
     }
 
+    /// The value of `key` names none of the known types.
+    pub fn unknown_type(&mut self, key: &str, text: &str, known: &[&str]) {
+        let message = format!("`{}.{key}` is no known type: `{text}`", self.path);
+        let help = one_of_help(text, known);
+        self.error(key, Code::UnknownType, message, &help);
+    }
+
     /// A ready-made finding.
     pub fn push(&mut self, diagnostic: Diagnostic) {
         self.diagnostics.push(diagnostic);

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Instant;
+use crate::context::Context;
 use crate::sink::Status;
 
 pub mod default;
@@ -27,6 +28,53 @@ pub mod load_balance;
 pub use default::DefaultProcessor;
 pub use failover::FailoverProcessor;
 pub use load_balance::LoadBalancingProcessor;
+
+/// One type of processor.
+#[derive(Debug)]
+pub struct ProcessorType {
+    /// The name to write, then Flume's class.
+    pub names: &'static [&'static str],
+    /// Makes it. `None` leaves an error in the context.
+    pub configure: Configure,
+}
+
+/// Makes a processor from the keys below `processor.`, the group's sinks, and a seed for what is
+/// random.
+pub type Configure = fn(&mut Context, &[String], u64) -> Option<Box<dyn SinkProcessor>>;
+
+/// The types of processors.
+pub static PROCESSORS: &[ProcessorType] = &[
+    ProcessorType {
+        names: &["default", "org.apache.flume.sink.DefaultSinkProcessor"],
+        configure: |context, sinks, _| boxed(DefaultProcessor::configure(context, sinks)),
+    },
+    ProcessorType {
+        names: &["failover", "org.apache.flume.sink.FailoverSinkProcessor"],
+        configure: |context, sinks, _| boxed(FailoverProcessor::configure(context, sinks)),
+    },
+    ProcessorType {
+        names: &[
+            "load_balance",
+            "org.apache.flume.sink.LoadBalancingSinkProcessor",
+        ],
+        configure: |context, sinks, seed| {
+            boxed(LoadBalancingProcessor::configure(context, sinks, seed))
+        },
+    },
+];
+
+/// The type of this name, in any case.
+pub fn find(name: &str) -> Option<&'static ProcessorType> {
+    PROCESSORS.iter().find(|kind| {
+        kind.names
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(name))
+    })
+}
+
+fn boxed<P: SinkProcessor + 'static>(processor: Option<P>) -> Option<Box<dyn SinkProcessor>> {
+    Some(Box::new(processor?))
+}
 
 /// A sink's place in its group, in the order of the file, from 0.
 pub type SinkIndex = usize;
@@ -133,4 +181,27 @@ pub trait SinkProcessor: Send {
 /// How long a sink rests after this many failures in sequence: `2ⁿ` seconds, capped.
 pub(crate) fn penalty(failures: u32, cap: Duration) -> Duration {
     Duration::from_secs(1_u64.checked_shl(failures).unwrap_or(u64::MAX)).min(cap)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Flume: SinkProcessorFactoryTest.test and testInstantiatingLoadBalancingSinkProcessor (F5,
+    /// F6): a type by its class is the type by its alias.
+    #[test]
+    fn a_type_is_found_by_alias_and_by_class() {
+        for (alias, class) in [
+            ("default", "org.apache.flume.sink.DefaultSinkProcessor"),
+            ("failover", "org.apache.flume.sink.FailoverSinkProcessor"),
+            (
+                "Load_Balance",
+                "org.apache.flume.sink.LoadBalancingSinkProcessor",
+            ),
+        ] {
+            let (by_alias, by_class) = (find(alias).unwrap(), find(class).unwrap());
+            assert!(std::ptr::eq(by_alias, by_class), "{alias}");
+        }
+        assert!(find("fail_over").is_none());
+    }
 }

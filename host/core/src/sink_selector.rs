@@ -7,8 +7,7 @@
 use std::collections::VecDeque;
 
 use crate::clock::Instant;
-use crate::context::{Context, did_you_mean};
-use crate::diagnostic::Code;
+use crate::context::Context;
 use crate::sink_processor::{SinkIndex, SinkState};
 
 pub mod backoff;
@@ -53,13 +52,7 @@ pub fn find(name: &str) -> Option<&'static SelectorType> {
 /// Says that the group's `selector` is none that is known.
 pub fn unknown(context: &mut Context, name: &str) {
     let names: Vec<&str> = SELECTORS.iter().map(|selector| selector.name).collect();
-    let help =
-        did_you_mean(name, &names).unwrap_or_else(|| format!("one of `{}`", names.join("`, `")));
-    let message = format!(
-        "`{}.selector` is no known selector: `{name}`",
-        context.path()
-    );
-    context.error("selector", Code::UnknownType, message, &help);
+    context.unknown_type("selector", name, &names);
 }
 
 /// Orders the sinks of a load-balancing group; asked once per batch.
