@@ -1,14 +1,18 @@
 //! The agent: sockets, files, signals, and the way from a configuration file to running tasks.
 //!
-//! text → [`config`] (spanned keys, one tree a file) → [`plan`] (every name resolved) →
+//! text → `config` (spanned keys, one tree a file) → [`plan`] (every name resolved) →
 //! [`topology`] (tasks). Components are listed in [`source`], [`sink`], [`interceptor`]; adding
 //! one is a file and a line there.
 
 #[macro_use]
 pub mod component;
 
+pub mod admin;
 pub mod interceptor;
+pub mod metrics;
 pub mod plan;
+pub mod runner;
 pub mod services;
 pub mod sink;
 pub mod source;
+pub mod topology;

@@ -3,9 +3,12 @@
 //! A sink never sees a transaction. The runner takes a batch, has it delivered, and commits or
 //! rolls back: so no sink can forget to, and a group can hand the same batch to the next sink.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use tokio::time::Instant;
 
+use crate::counters::SinkCounter;
 use crate::event::Event;
 use crate::source::ComponentError;
 
@@ -28,7 +31,10 @@ pub trait Sink: Send {
     fn batch_size(&self) -> usize;
 
     /// Acquires connections or files. A sink whose far end is away starts all the same.
-    async fn start(&mut self) -> Result<(), ComponentError> {
+    ///
+    /// The runner counts batches and events; a sink adds what only it knows, its connections, to
+    /// the same counters.
+    async fn start(&mut self, _counters: &Arc<SinkCounter>) -> Result<(), ComponentError> {
         Ok(())
     }
 

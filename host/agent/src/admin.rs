@@ -1,0 +1,276 @@
+//! The admin port: what operators and their tools may ask a running agent over HTTP.
+//!
+//! | path | answer |
+//! |---|---|
+//! | `/metrics` | Flume's JSON; OpenMetrics text if `Accept` asks for it |
+//! | `/livez` | 200 while the process works |
+//! | `/readyz` | 200 when every source is open, else 503 with those that are not |
+//! | `/config` | what runs, secrets masked |
+//! | `/groups` | each sink of each group: state, penalty, delivered, failed, last error |
+//!
+//! Only `GET` and `HEAD`; nothing can be changed here. It listens on loopback unless told
+//! otherwise, since it has no password.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use flume_core::clock;
+use flume_core::sink_processor::SinkState;
+use parking_lot::RwLock;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::metrics::{self, flume_json, prometheus};
+use crate::runner::{SinkReport, SourceState};
+use crate::topology::{AgentView, GroupView, SinkView, SourceView};
+
+/// What the admin port shows: the agents that run now.
+#[derive(Clone, Default)]
+pub struct Board(Arc<RwLock<Vec<AgentView>>>);
+
+impl Board {
+    /// Shows these agents from now on.
+    pub fn show(&self, agents: Vec<AgentView>) {
+        *self.0.write() = agents;
+    }
+
+    /// The agents that run now.
+    pub fn agents(&self) -> Vec<AgentView> {
+        self.0.read().clone()
+    }
+}
+
+/// Answers on a listener until `stop` is cancelled.
+///
+/// # Errors
+/// The listener fails.
+pub async fn serve(
+    listener: TcpListener,
+    board: Board,
+    stop: CancellationToken,
+) -> std::io::Result<()> {
+    let stopped = async move { stop.cancelled().await };
+    axum::serve(listener, router(board))
+        .with_graceful_shutdown(stopped)
+        .await
+}
+
+/// The address that a listener got.
+///
+/// # Errors
+/// The address is in use or not the machine's.
+pub async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    TcpListener::bind(address).await
+}
+
+fn router(board: Board) -> Router {
+    Router::new()
+        .route("/", get(index))
+        .route("/metrics", get(show_metrics))
+        .route("/livez", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/config", get(config))
+        .route("/groups", get(groups))
+        .layer(middleware::from_fn(refuse_methods))
+        .with_state(board)
+}
+
+/// Flume answers TRACE and OPTIONS with 403.
+async fn refuse_methods(request: Request, next: Next) -> Response {
+    match *request.method() {
+        Method::TRACE | Method::OPTIONS => StatusCode::FORBIDDEN.into_response(),
+        _ => next.run(request).await,
+    }
+}
+
+async fn index() -> Html<&'static str> {
+    Html(
+        "flume-host: <a href=\"metrics\">metrics</a> <a href=\"groups\">groups</a> \
+         <a href=\"config\">config</a> <a href=\"readyz\">readyz</a>\n",
+    )
+}
+
+async fn show_metrics(State(board): State<Board>, headers: HeaderMap) -> Response {
+    let samples = metrics::collect(&board.agents());
+    let accept = headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or("");
+    if !wants_text(accept) {
+        return Json(flume_json::render(&samples)).into_response();
+    }
+    const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    match prometheus::render(samples) {
+        Ok(text) => ([(header::CONTENT_TYPE, TYPE)], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+/// Prometheus asks for OpenMetrics or plain text; browsers and Flume's tools do not.
+fn wants_text(accept: &str) -> bool {
+    accept.contains("application/openmetrics-text") || accept.contains("text/plain")
+}
+
+async fn ready(State(board): State<Board>) -> Response {
+    let mut waiting = String::new();
+    for view in board.agents() {
+        for SourceView { name, status, .. } in &view.sources {
+            let state = match status.state() {
+                SourceState::Starting => "is starting".to_owned(),
+                SourceState::Failed(error) => format!("failed: {error}"),
+                SourceState::Running(_) | SourceState::Completed | SourceState::Stopped => continue,
+            };
+            waiting.push_str(&format!("source {name} of {}: {state}\n", view.plan.name));
+        }
+    }
+    match waiting.is_empty() {
+        true => "ok\n".into_response(),
+        false => (StatusCode::SERVICE_UNAVAILABLE, waiting).into_response(),
+    }
+}
+
+async fn config(State(board): State<Board>) -> Json<Value> {
+    let agents: serde_json::Map<String, Value> = board
+        .agents()
+        .iter()
+        .map(|view| (view.plan.name.clone(), agent_config(view)))
+        .collect();
+    Json(Value::Object(agents))
+}
+
+fn agent_config(view: &AgentView) -> Value {
+    let sources = view
+        .plan
+        .sources
+        .iter()
+        .zip(&view.sources)
+        .map(|(plan, source)| {
+            let address = match source.status.state() {
+                SourceState::Running(Some(address)) => Some(address.to_string()),
+                _ => None,
+            };
+            json!({
+                "name": plan.component.name,
+                "type": plan.component.kind,
+                "listens": address,
+                "channels": plan.channels,
+                "interceptors": plan.interceptors.iter().map(|i| i.kind).collect::<Vec<_>>(),
+                "properties": properties(&plan.component.context),
+            })
+        });
+    let channels = view.plan.channels.iter().map(|plan| {
+        json!({
+            "names": plan.names,
+            "capacity": plan.config.capacity,
+            "transactionCapacity": plan.config.transaction_capacity,
+            "keep-alive": plan.config.keep_alive.as_secs(),
+        })
+    });
+    let groups = view.plan.groups.iter().map(|plan| {
+        let sinks = plan.sinks.iter().map(|sink| {
+            json!({
+                "name": sink.component.name,
+                "type": sink.component.kind,
+                "channel": sink.channel,
+                "properties": properties(&sink.component.context),
+            })
+        });
+        json!({
+            "name": plan.name,
+            "processor": properties(&plan.processor),
+            "parallelism": plan.parallelism,
+            "sinks": sinks.collect::<Vec<_>>(),
+        })
+    });
+    json!({
+        "sources": sources.collect::<Vec<_>>(),
+        "channels": channels.collect::<Vec<_>>(),
+        "groups": groups.collect::<Vec<_>>(),
+    })
+}
+
+/// The keys of a component as they were written, secrets masked.
+fn properties(context: &flume_core::Context) -> Value {
+    let shown = |key: &str, text: &str| {
+        let lower = key.to_ascii_lowercase();
+        let secret = ["password", "secret", "token", "credential"];
+        match secret.iter().any(|word| lower.contains(word)) {
+            true => Value::String("***".to_owned()),
+            false => Value::String(text.to_owned()),
+        }
+    };
+    context
+        .iter()
+        .map(|(key, value)| (key.to_owned(), shown(key, &value.text)))
+        .collect()
+}
+
+async fn groups(State(board): State<Board>) -> Json<Value> {
+    let mut agents = serde_json::Map::new();
+    for view in board.agents() {
+        let mut groups = serde_json::Map::new();
+        for GroupView { runner, sinks } in &view.groups {
+            let sinks: Vec<Value> = runner
+                .report()
+                .into_iter()
+                .zip(sinks)
+                .map(|(report, SinkView { counters, .. })| {
+                    json!({
+                        "name": report.name,
+                        "state": state_name(report.state),
+                        "penalty-ms": penalty_millis(report.state),
+                        "failures-in-sequence": failures(report.state),
+                        "delivered": counters.event_drain_success.get(),
+                        "failed-batches": counters.event_write_fail.get(),
+                        "last-error": last_error(&report),
+                    })
+                })
+                .collect();
+            groups.insert(runner.name().to_owned(), Value::Array(sinks));
+        }
+        agents.insert(view.plan.name.clone(), Value::Object(groups));
+    }
+    Json(Value::Object(agents))
+}
+
+fn state_name(state: SinkState) -> &'static str {
+    match state {
+        SinkState::Active => "active",
+        SinkState::Standby => "standby",
+        SinkState::Live => "live",
+        SinkState::Penalty { .. } => "penalty",
+    }
+}
+
+fn penalty_millis(state: SinkState) -> Option<u128> {
+    match state {
+        SinkState::Penalty { until, .. } => {
+            Some(until.saturating_duration_since(clock::now()).as_millis())
+        }
+        _ => None,
+    }
+}
+
+fn failures(state: SinkState) -> u32 {
+    match state {
+        SinkState::Penalty { failures, .. } => failures,
+        _ => 0,
+    }
+}
+
+fn last_error(report: &SinkReport) -> Value {
+    match &report.fault {
+        None => Value::Null,
+        Some(fault) => json!({
+            "text": fault.text,
+            "seconds-ago": clock::now().saturating_duration_since(fault.at).as_secs(),
+        }),
+    }
+}

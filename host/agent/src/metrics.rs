@@ -1,0 +1,123 @@
+//! Metrics of all components: one collection, two formats.
+//!
+//! A component is `TYPE.name`, as in Flume. Where one process runs several agents, which Flume
+//! does not, the name is `agent.name`, since two agents may both have a channel `c1`.
+
+use crate::runner::SourceState;
+use crate::topology::{AgentView, GroupView};
+use flume_core::Channel;
+use flume_core::sink_processor::SinkState;
+
+pub mod flume_json;
+pub mod prometheus;
+
+/// One component's numbers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    /// `SOURCE`, `CHANNEL`, `SINK` or `SINK_PROCESSOR`.
+    pub kind: &'static str,
+    /// The agent.
+    pub agent: String,
+    /// The component.
+    pub name: String,
+    /// Attributes with Flume's names.
+    pub attributes: Vec<(&'static str, Value)>,
+}
+
+/// A number that only grows, or one that goes up and down.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Value {
+    /// Only grows.
+    Counter(u64),
+    /// Goes up and down.
+    Gauge(f64),
+    /// Goes up and down, whole.
+    WholeGauge(u64),
+}
+
+/// All numbers, agents and components in the order of the file.
+pub fn collect(agents: &[AgentView]) -> Vec<Sample> {
+    agents.iter().flat_map(collect_agent).collect()
+}
+
+fn collect_agent(view: &AgentView) -> Vec<Sample> {
+    let mut samples = Vec::new();
+    let sample = |kind, name: &str, attributes| Sample {
+        kind,
+        agent: view.plan.name.clone(),
+        name: name.to_owned(),
+        attributes,
+    };
+    for source in &view.sources {
+        let mut attributes = typed(source.counters.attributes());
+        attributes.push(("RestartCount", Value::Counter(source.status.restarts())));
+        let running = matches!(source.status.state(), SourceState::Running(_));
+        attributes.push(("Running", Value::WholeGauge(u64::from(running))));
+        samples.push(sample("SOURCE", &source.name, attributes));
+    }
+    for channel in &view.channels {
+        let (depth, capacity) = (channel.channel.depth(), channel.channel.capacity());
+        let mut attributes = typed(channel.channel.counters().attributes());
+        attributes.push(("ChannelSize", Value::WholeGauge(depth as u64)));
+        attributes.push(("ChannelCapacity", Value::WholeGauge(capacity as u64)));
+        attributes.push((
+            "ChannelFillPercentage",
+            Value::Gauge(percentage(depth, capacity)),
+        ));
+        // A mirrored channel answers under each of its names.
+        for name in &channel.names {
+            samples.push(sample("CHANNEL", name, attributes.clone()));
+        }
+    }
+    for GroupView { runner, sinks } in &view.groups {
+        for sink in sinks {
+            samples.push(sample(
+                "SINK",
+                &sink.name,
+                typed(sink.counters.attributes()),
+            ));
+        }
+        let report = runner.report();
+        let usable = report
+            .iter()
+            .filter(|r| !matches!(r.state, SinkState::Penalty { .. }));
+        let attributes = vec![
+            ("SinkCount", Value::WholeGauge(report.len() as u64)),
+            ("UsableSinkCount", Value::WholeGauge(usable.count() as u64)),
+            ("CallCount", Value::Counter(runner.calls())),
+            (
+                "ExhaustedCallCount",
+                Value::Counter(runner.exhausted_calls()),
+            ),
+        ];
+        samples.push(sample("SINK_PROCESSOR", runner.name(), attributes));
+    }
+    samples
+}
+
+/// Flume's attributes that go up and down; all others only grow.
+const GAUGES: &[&str] = &["OpenConnectionCount", "StartTime", "StopTime"];
+
+fn typed(attributes: Vec<(&'static str, u64)>) -> Vec<(&'static str, Value)> {
+    let value = |name, n| match GAUGES.contains(&name) {
+        true => Value::WholeGauge(n),
+        false => Value::Counter(n),
+    };
+    attributes
+        .into_iter()
+        .map(|(name, n)| (name, value(name, n)))
+        .collect()
+}
+
+/// Of a channel without room Flume says the largest double.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a percentage needs no more digits than a double"
+)]
+fn percentage(depth: usize, capacity: usize) -> f64 {
+    if capacity == 0 {
+        f64::MAX
+    } else {
+        depth as f64 / capacity as f64 * 100.0
+    }
+}

@@ -1,0 +1,305 @@
+//! Groups over sinks that do as a script says. Time is paused: no test waits for real.
+
+use std::collections::VecDeque;
+
+use async_trait::async_trait;
+use flume_core::channel::memory::{MemoryChannel, MemoryConfig};
+use flume_core::sink_processor::{DefaultProcessor, FailoverProcessor, LoadBalancingProcessor};
+use flume_core::{Context, Event, EventDeliveryError, Pipeline, PutTransaction, Sink, SinkCounter};
+use tokio::time::sleep;
+
+use super::*;
+
+/// What a [`Double`] does with its next batches; when the script is over it delivers.
+#[derive(Debug, Clone, Copy)]
+enum Do {
+    Deliver,
+    Fail,
+    Panic,
+    /// Delivers after this many milliseconds.
+    Slow(u64),
+}
+
+/// What all doubles of a test did: sink and body, in order.
+type Log = Arc<Mutex<Vec<(String, String)>>>;
+
+struct Double {
+    name: String,
+    batch_size: usize,
+    window: usize,
+    script: Arc<Mutex<VecDeque<Do>>>,
+    sent: VecDeque<Vec<Event>>,
+    log: Log,
+}
+
+impl Double {
+    async fn act(&mut self, batch: &[Event]) -> Result<(), EventDeliveryError> {
+        let next = self.script.lock().pop_front().unwrap_or(Do::Deliver);
+        match next {
+            Do::Deliver => {}
+            Do::Slow(millis) => sleep(Duration::from_millis(millis)).await,
+            Do::Fail => return Err(EventDeliveryError::new("told to fail")),
+            Do::Panic => panic!("told to panic"),
+        }
+        let mut log = self.log.lock();
+        for event in batch {
+            log.push((
+                self.name.clone(),
+                String::from_utf8_lossy(&event.body).into_owned(),
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Sink for Double {
+    fn batch_size(&self) -> usize {
+        self.batch_size
+    }
+    async fn deliver(&mut self, batch: &[Event]) -> Result<(), EventDeliveryError> {
+        self.act(batch).await
+    }
+    fn pipeline(&mut self) -> Option<&mut dyn Pipeline> {
+        if self.window > 1 { Some(self) } else { None }
+    }
+}
+
+#[async_trait]
+impl Pipeline for Double {
+    fn window(&self) -> usize {
+        self.window
+    }
+    async fn send(&mut self, batch: &[Event]) -> Result<(), EventDeliveryError> {
+        self.sent.push_back(batch.to_vec());
+        Ok(())
+    }
+    async fn settle(&mut self) -> Result<usize, EventDeliveryError> {
+        let batch = self.sent.pop_front().unwrap_or_default();
+        if let Err(error) = self.act(&batch).await {
+            self.sent.clear();
+            return Err(error);
+        }
+        Ok(1)
+    }
+}
+
+/// A group of doubles over one channel.
+struct Bench {
+    channel: Arc<dyn Channel>,
+    log: Log,
+    lanes: Vec<Lane>,
+    counters: Vec<Arc<SinkCounter>>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let config = MemoryConfig {
+            capacity: 1000,
+            ..MemoryConfig::defaults(1 << 30)
+        };
+        Self {
+            channel: Arc::new(MemoryChannel::new("c1", &config)),
+            log: Log::default(),
+            lanes: Vec::new(),
+            counters: Vec::new(),
+        }
+    }
+
+    fn sink(mut self, name: &str, batch_size: usize, window: usize, script: &[Do]) -> Self {
+        let script = Arc::new(Mutex::new(VecDeque::from(script.to_vec())));
+        let (owned, log) = (name.to_owned(), Arc::clone(&self.log));
+        let factory = Box::new(move || {
+            Ok(Box::new(Double {
+                name: owned.clone(),
+                batch_size,
+                window,
+                script: Arc::clone(&script),
+                sent: VecDeque::new(),
+                log: Arc::clone(&log),
+            }) as Box<dyn Sink>)
+        });
+        let counters: Arc<SinkCounter> = Arc::default();
+        self.counters.push(Arc::clone(&counters));
+        let channel = Arc::clone(&self.channel);
+        self.lanes
+            .push(Lane::new(name, channel, counters, factory).unwrap());
+        self
+    }
+
+    async fn put(&self, bodies: std::ops::Range<usize>) {
+        for body in bodies {
+            let mut put = PutTransaction::begin(&self.channel);
+            put.put(Event::new(body.to_string())).unwrap();
+            put.commit().await.unwrap();
+        }
+    }
+
+    /// Runs the group until the channel is drained, a minute of paused time at most.
+    async fn drained(
+        &mut self,
+        processor: Box<dyn SinkProcessor>,
+        pipelined: bool,
+        workers: usize,
+    ) -> GroupRunner {
+        let lanes = std::mem::take(&mut self.lanes);
+        let runner = GroupRunner::new("g1", processor, lanes, pipelined, workers);
+        let (drain, stop) = (CancellationToken::new(), CancellationToken::new());
+        drain.cancel();
+        let run = runner.clone().run(drain, stop);
+        tokio::time::timeout(Duration::from_secs(60), run)
+            .await
+            .expect("the group drains");
+        assert_eq!(self.channel.depth(), 0);
+        runner
+    }
+
+    fn delivered(&self) -> Vec<String> {
+        self.log
+            .lock()
+            .iter()
+            .map(|(_, body)| body.clone())
+            .collect()
+    }
+
+    fn share(&self, name: &str) -> usize {
+        self.log
+            .lock()
+            .iter()
+            .filter(|(sink, _)| sink == name)
+            .count()
+    }
+}
+
+fn single() -> Box<dyn SinkProcessor> {
+    let sinks = ["k1".to_owned()];
+    Box::new(DefaultProcessor::configure(&mut Context::default(), &sinks).unwrap())
+}
+
+fn failover() -> Box<dyn SinkProcessor> {
+    let mut context = Context::of(
+        "a1.sinkgroups.g1.processor",
+        &[("priority.k1", "10"), ("priority.k2", "5")],
+    );
+    let sinks = ["k1".to_owned(), "k2".to_owned()];
+    Box::new(FailoverProcessor::configure(&mut context, &sinks).unwrap())
+}
+
+fn load_balance(sinks: usize) -> Box<dyn SinkProcessor> {
+    let names: Vec<String> = (1..=sinks).map(|n| format!("k{n}")).collect();
+    Box::new(LoadBalancingProcessor::configure(&mut Context::default(), &names, 1).unwrap())
+}
+
+fn numbers(range: std::ops::Range<usize>) -> Vec<String> {
+    range.map(|n| n.to_string()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_batch_is_delivered_again_in_its_order() {
+    let mut bench = Bench::new().sink("k1", 3, 1, &[Do::Deliver, Do::Fail, Do::Fail]);
+    bench.put(0..10).await;
+    bench.drained(single(), true, 1).await;
+    assert_eq!(bench.delivered(), numbers(0..10));
+    assert_eq!(bench.counters[0].event_write_fail.get(), 2);
+    assert_eq!(bench.counters[0].event_drain_success.get(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn batches_under_way_roll_back_newest_first() {
+    let mut bench = Bench::new().sink("k1", 2, 4, &[Do::Deliver, Do::Fail]);
+    bench.put(0..12).await;
+    bench.drained(single(), true, 1).await;
+    assert_eq!(bench.delivered(), numbers(0..12));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_panics_is_made_anew_and_loses_nothing() {
+    let mut bench = Bench::new().sink("k1", 2, 4, &[Do::Deliver, Do::Panic]);
+    bench.put(0..12).await;
+    let runner = bench.drained(single(), true, 1).await;
+    assert_eq!(bench.delivered(), numbers(0..12));
+    let fault = runner.report().remove(0).fault.expect("the panic is noted");
+    assert!(fault.text.contains("told to panic"), "{}", fault.text);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_fails_over_in_the_same_call() {
+    let mut bench = Bench::new()
+        .sink("k1", 2, 4, &[Do::Deliver, Do::Fail])
+        .sink("k2", 2, 4, &[]);
+    bench.put(0..12).await;
+    let began = clock::now();
+    bench.drained(failover(), true, 1).await;
+    assert_eq!(
+        clock::now(),
+        began,
+        "no pause between the failure and the standby"
+    );
+    assert_eq!(bench.delivered(), numbers(0..12));
+    assert_eq!((bench.share("k1"), bench.share("k2")), (2, 10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lone_event_is_not_kept_waiting() {
+    let mut bench = Bench::new().sink("k1", 100, 4, &[]);
+    let lanes = std::mem::take(&mut bench.lanes);
+    let runner = GroupRunner::new("g1", single(), lanes, true, 1);
+    let (drain, stop) = (CancellationToken::new(), CancellationToken::new());
+    let task = tokio::spawn(runner.run(drain.clone(), stop));
+    sleep(Duration::from_secs(10)).await;
+    let began = clock::now();
+    bench.put(0..1).await;
+    while bench.delivered().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(clock::now(), began);
+    drain.cancel();
+    task.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn balanced_sinks_take_turns_batch_by_batch() {
+    let mut bench = Bench::new().sink("k1", 2, 4, &[]).sink("k2", 2, 4, &[]);
+    bench.put(0..12).await;
+    bench.drained(load_balance(2), false, 1).await;
+    assert_eq!((bench.share("k1"), bench.share("k2")), (6, 6));
+    assert_eq!(bench.delivered(), numbers(0..12));
+}
+
+/// Four sinks that take 100 ms a batch deliver eight batches in the time of two.
+#[tokio::test(start_paused = true)]
+async fn parallel_workers_use_several_sinks_at_once() {
+    let slow = [Do::Slow(100); 8];
+    let mut bench = Bench::new();
+    for name in ["k1", "k2", "k3", "k4"] {
+        bench = bench.sink(name, 1, 1, &slow);
+    }
+    bench.put(0..8).await;
+    let began = clock::now();
+    bench.drained(load_balance(4), false, 4).await;
+    assert_eq!(clock::now() - began, Duration::from_millis(200));
+    let mut delivered: Vec<usize> = bench
+        .delivered()
+        .iter()
+        .map(|body| body.parse().unwrap())
+        .collect();
+    delivered.sort_unstable();
+    assert_eq!(delivered, (0..8).collect::<Vec<_>>());
+}
+
+/// With every sink dead the group pauses 0.25, 0.5, 1 s, and ends when it is told to.
+#[tokio::test(start_paused = true)]
+async fn a_group_without_a_living_sink_keeps_its_events() {
+    let mut bench = Bench::new().sink("k1", 5, 1, &[Do::Fail; 4]);
+    bench.put(0..5).await;
+    let lanes = std::mem::take(&mut bench.lanes);
+    let runner = GroupRunner::new("g1", single(), lanes, true, 1);
+    let (drain, stop) = (CancellationToken::new(), CancellationToken::new());
+    let task = tokio::spawn(runner.clone().run(drain, stop.clone()));
+    sleep(Duration::from_millis(1700)).await;
+    assert_eq!(runner.exhausted_calls(), 3);
+    stop.cancel();
+    task.await.unwrap();
+    assert_eq!(bench.channel.depth(), 5);
+    assert_eq!(bench.delivered(), Vec::<String>::new());
+}

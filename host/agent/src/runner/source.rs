@@ -1,0 +1,200 @@
+//! The source runner: binds, runs, and after a failure or a panic begins again.
+//!
+//! | state | when | then |
+//! |---|---|---|
+//! | starting | made, or made anew | bound → running; else failed |
+//! | running | bound | ended by itself → completed; told to → stopped; else failed |
+//! | failed | error or panic | after a pause → starting |
+//! | completed | nothing more to read | stays |
+//! | stopped | the agent stops, or the source is taken out | stays |
+//!
+//! The pause is Flume's 3 s after a bind that failed, and grows from 1 s to 30 s after runs that
+//! ended in an error or a panic; a minute without failure makes it short again. Events that were
+//! not acknowledged are not in a channel; events that were are not touched by a failure here.
+
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use flume_core::clock::{self, Instant};
+use flume_core::{ComponentError, Source, SourceContext};
+use futures_util::FutureExt;
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use super::lane::{chain, words};
+
+/// Pause after a start that failed (a port in use, say); Flume's supervisor has the same.
+const START_PAUSE: Duration = Duration::from_secs(3);
+/// First and longest pause after a run that failed.
+const RUN_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// A run that lasted as long as this was healthy.
+const HEALTHY: Duration = Duration::from_secs(60);
+
+/// Makes the source, at first and after failures.
+pub type SourceFactory = Box<dyn Fn() -> Result<Box<dyn Source>, ComponentError> + Send + Sync>;
+
+/// Where a source stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceState {
+    /// Not bound yet.
+    Starting,
+    /// At work, at this address if it listens.
+    Running(Option<SocketAddr>),
+    /// Waiting for the next try.
+    Failed(String),
+    /// There was nothing more to read.
+    Completed,
+    /// Ended on request.
+    Stopped,
+}
+
+/// A source for operators: its state, and how often it was begun again.
+#[derive(Debug)]
+pub struct SourceStatus {
+    state: Mutex<SourceState>,
+    restarts: flume_core::counters::Counter,
+}
+
+impl SourceStatus {
+    /// Where the source stands.
+    pub fn state(&self) -> SourceState {
+        self.state.lock().clone()
+    }
+
+    /// How often it failed and was begun again.
+    pub fn restarts(&self) -> u64 {
+        self.restarts.get()
+    }
+
+    fn set(&self, state: SourceState) {
+        *self.state.lock() = state;
+    }
+}
+
+/// One source at work.
+pub struct SourceRunner {
+    name: String,
+    factory: SourceFactory,
+    context: SourceContext,
+    status: Arc<SourceStatus>,
+    bound: Option<Box<dyn Source>>,
+}
+
+impl SourceRunner {
+    /// A runner that has not bound anything yet.
+    pub fn new(name: impl Into<String>, factory: SourceFactory, context: SourceContext) -> Self {
+        let state = Mutex::new(SourceState::Starting);
+        Self {
+            name: name.into(),
+            factory,
+            context,
+            status: Arc::new(SourceStatus {
+                state,
+                restarts: Default::default(),
+            }),
+            bound: None,
+        }
+    }
+
+    /// The state, to be looked at while the runner works.
+    pub fn status(&self) -> Arc<SourceStatus> {
+        Arc::clone(&self.status)
+    }
+
+    /// Tries to bind, so that whoever connects from now on is served once [`run`](Self::run) does.
+    /// A failure is logged; `run` tries again.
+    pub async fn bind(&mut self) -> bool {
+        let started = AssertUnwindSafe(start_new(&self.factory))
+            .catch_unwind()
+            .await;
+        let error = match started {
+            Ok(Ok((source, address))) => {
+                if let Some(address) = address {
+                    tracing::info!(source = self.name, %address, "source listens");
+                }
+                self.status.set(SourceState::Running(address));
+                self.bound = Some(source);
+                return true;
+            }
+            Ok(Err(error)) => chain(&error),
+            Err(panic) => format!("panicked: {}", words(panic.as_ref())),
+        };
+        tracing::error!(source = self.name, error, "source did not start");
+        self.status.set(SourceState::Failed(error));
+        false
+    }
+
+    /// Works until the context's `stop` is cancelled or the source has nothing more to read.
+    pub async fn run(mut self) {
+        let stop = self.context.stop.clone();
+        let mut pause = Duration::ZERO;
+        while !stop.is_cancelled() {
+            if self.bound.is_none() && !self.bind().await {
+                wait(START_PAUSE, &stop).await;
+                continue;
+            }
+            let Some(mut source) = self.bound.take() else {
+                continue;
+            };
+            let began = clock::now();
+            let run = AssertUnwindSafe(source.run(self.context.clone()))
+                .catch_unwind()
+                .await;
+            let error = match run {
+                Ok(Ok(())) => {
+                    let ended = if stop.is_cancelled() {
+                        SourceState::Stopped
+                    } else {
+                        SourceState::Completed
+                    };
+                    self.status.set(ended);
+                    return;
+                }
+                Ok(Err(error)) => chain(&error),
+                Err(panic) => format!("panicked: {}", words(panic.as_ref())),
+            };
+            drop(source);
+            pause = next_pause(pause, began);
+            self.status.restarts.increment();
+            let seconds = pause.as_secs();
+            tracing::error!(
+                source = self.name,
+                error,
+                seconds,
+                "source failed, begins again"
+            );
+            self.status.set(SourceState::Failed(error));
+            wait(pause, &stop).await;
+        }
+        self.status.set(SourceState::Stopped);
+    }
+}
+
+async fn start_new(
+    factory: &SourceFactory,
+) -> Result<(Box<dyn Source>, Option<SocketAddr>), ComponentError> {
+    let mut source = factory()?;
+    let address = source.start().await?;
+    Ok((source, address))
+}
+
+async fn wait(pause: Duration, stop: &CancellationToken) {
+    tokio::select! {
+        () = tokio::time::sleep(pause) => {}
+        () = stop.cancelled() => {}
+    }
+}
+
+fn next_pause(last: Duration, began: Instant) -> Duration {
+    let (shortest, longest) = RUN_PAUSE;
+    if clock::now() - began >= HEALTHY {
+        shortest
+    } else {
+        (last * 2).clamp(shortest, longest)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,135 @@
+//! The life of a source that does as a script says. Time is paused.
+
+use std::collections::VecDeque;
+
+use async_trait::async_trait;
+use flume_core::channel_selector::replicating;
+use flume_core::counters::SourceCounter;
+use flume_core::{ChannelProcessor, Context, InterceptorChain};
+use tokio::time::sleep;
+
+use super::*;
+
+/// What a source does in one life.
+#[derive(Debug, Clone, Copy)]
+enum Life {
+    CannotBind,
+    PanicsAtBind,
+    Fails,
+    Panics,
+    Ends,
+    Listens,
+}
+
+struct Double(Life);
+
+#[async_trait]
+impl Source for Double {
+    async fn start(&mut self) -> Result<Option<SocketAddr>, ComponentError> {
+        match self.0 {
+            Life::CannotBind => Err(ComponentError::new("port in use")),
+            Life::PanicsAtBind => panic!("told to panic at bind"),
+            _ => Ok(None),
+        }
+    }
+
+    async fn run(&mut self, context: SourceContext) -> Result<(), ComponentError> {
+        match self.0 {
+            Life::Fails => Err(ComponentError::new("told to fail")),
+            Life::Panics => panic!("told to panic"),
+            Life::Ends => Ok(()),
+            _ => {
+                context.stop.cancelled().await;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// A runner over these lives, one after the other; the last one repeats.
+fn runner(lives: &[Life]) -> (SourceRunner, CancellationToken) {
+    let lives = Mutex::new(VecDeque::from(lives.to_vec()));
+    let factory: SourceFactory = Box::new(move || {
+        let mut lives = lives.lock();
+        let next = if lives.len() > 1 {
+            lives.pop_front()
+        } else {
+            lives.front().copied()
+        };
+        Ok(Box::new(Double(next.unwrap())))
+    });
+    let stop = CancellationToken::new();
+    let selector = replicating::configure(&mut Context::default(), &[]).unwrap();
+    let context = SourceContext {
+        channels: Arc::new(ChannelProcessor::new(
+            InterceptorChain::default(),
+            selector,
+            vec![],
+        )),
+        counters: Arc::<SourceCounter>::default(),
+        stop: stop.clone(),
+    };
+    (SourceRunner::new("r1", factory, context), stop)
+}
+
+/// Flume: TestLifecycleSupervisor (G9): a start that fails is tried again every 3 s.
+#[tokio::test(start_paused = true)]
+async fn a_bind_that_fails_is_tried_again_every_three_seconds() {
+    let (runner, stop) = runner(&[Life::CannotBind, Life::CannotBind, Life::Listens]);
+    let status = runner.status();
+    let task = tokio::spawn(runner.run());
+    sleep(Duration::from_millis(5900)).await;
+    assert_eq!(
+        status.state(),
+        SourceState::Failed("port in use".to_owned())
+    );
+    sleep(Duration::from_millis(200)).await;
+    assert_eq!(status.state(), SourceState::Running(None));
+    stop.cancel();
+    task.await.unwrap();
+    assert_eq!(status.state(), SourceState::Stopped);
+}
+
+/// Flume: TestLifecycleSupervisor (G9): a component that always throws does not end its runner.
+#[tokio::test(start_paused = true)]
+async fn a_source_that_panics_begins_again_with_growing_pauses() {
+    let (runner, stop) = runner(&[Life::PanicsAtBind, Life::Panics, Life::Fails, Life::Listens]);
+    let status = runner.status();
+    let task = tokio::spawn(runner.run());
+    sleep(Duration::from_millis(3100)).await;
+    // Bound after 3 s, panicked at once; 1 s later failed at once; 2 s later all is well.
+    assert_eq!(
+        status.state(),
+        SourceState::Failed("panicked: told to panic".to_owned())
+    );
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(
+        status.state(),
+        SourceState::Failed("told to fail".to_owned())
+    );
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(status.state(), SourceState::Running(None));
+    assert_eq!(status.restarts(), 2);
+    stop.cancel();
+    task.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_with_nothing_more_to_read_is_completed() {
+    let (runner, _stop) = runner(&[Life::Ends]);
+    let status = runner.status();
+    runner.run().await;
+    assert_eq!(status.state(), SourceState::Completed);
+}
+
+/// Flume: TestLifecycleSupervisor (G9): stopped while it waits for its next try.
+#[tokio::test(start_paused = true)]
+async fn a_source_that_waits_can_be_stopped() {
+    let (runner, stop) = runner(&[Life::CannotBind]);
+    let status = runner.status();
+    let task = tokio::spawn(runner.run());
+    sleep(Duration::from_secs(1)).await;
+    stop.cancel();
+    task.await.unwrap();
+    assert_eq!(status.state(), SourceState::Stopped);
+}
