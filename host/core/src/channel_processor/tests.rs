@@ -209,33 +209,62 @@ async fn many_single_events_are_split_by_transaction_capacity() {
     assert!(processor.process_each(vec![]).await.all_accepted());
 }
 
-/// Two sources with reversed channel lists and channels that are always nearly full: with another
-/// order of reservation each would hold what the other waits for, for 3 s.
-#[tokio::test(start_paused = true)]
-async fn reversed_channel_lists_do_not_wait_for_each_other() {
-    let (a, b) = (channel("a", 1), channel("b", 1));
-    let forth = processor(vec![], &[], &[&a, &b]);
-    let back = processor(vec![], &[], &[&b, &a]);
-    let source = |processor: ChannelProcessor| async move {
-        for number in 0..20_usize {
-            processor
-                .process_batch(vec![Event::new(number.to_string())])
-                .await
-                .unwrap();
+/// Two sources and two channels that are always nearly full, with rhythms that differ, so that room
+/// comes in one channel while the other is full. With another order of reservation each source
+/// would hold what the other waits for.
+async fn check_no_deadlock(a: Arc<dyn Channel>, b: Arc<dyn Channel>, sources: [Source; 2]) {
+    let source = |(processor, batch): Source| async move {
+        for _ in 0..20 {
+            processor.process_batch(batch.clone()).await.unwrap();
         }
     };
-    let sink = |channel: Arc<dyn Channel>| async move {
+    let sink = |channel: Arc<dyn Channel>, rhythm: u64| async move {
         for _ in 0..40 {
             channel.ready().await;
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            tokio::time::sleep(Duration::from_millis(rhythm)).await;
             discard(&channel, 1);
         }
     };
+    let [forth, back] = sources;
     let start = clock::now();
-    let sinks = async { tokio::join!(sink(Arc::clone(&a)), sink(Arc::clone(&b))) };
-    tokio::join!(source(forth), source(back), sinks);
+    let tasks = [
+        tokio::spawn(source(forth)),
+        tokio::spawn(source(back)),
+        tokio::spawn(sink(a, 10)),
+        tokio::spawn(sink(b, 13)),
+    ];
+    for task in tasks {
+        task.await.unwrap();
+    }
     let elapsed = clock::now() - start;
     assert!(elapsed < SECOND, "{elapsed:?}");
+}
+
+/// A processor and the batch that it is given again and again.
+type Source = (ChannelProcessor, Vec<Event>);
+
+#[tokio::test(start_paused = true)]
+async fn reversed_channel_lists_do_not_wait_for_each_other() {
+    let (a, b) = (channel("a", 1), channel("b", 1));
+    let forth = (processor(vec![], &[], &[&a, &b]), events(&["x"]));
+    let back = (processor(vec![], &[], &[&b, &a]), events(&["x"]));
+    check_no_deadlock(a, b, [forth, back]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn reversed_multiplexed_batches_do_not_wait_for_each_other() {
+    let keys = [
+        ("type", "multiplexing"),
+        ("header", "to"),
+        ("mapping.a", "a"),
+        ("mapping.b", "b"),
+        ("default", "a"),
+    ];
+    let (a, b) = (channel("a", 1), channel("b", 1));
+    let to = |to: &'static str| Event::new("x").with_header("to", to);
+    let forth = (processor(vec![], &keys, &[&a, &b]), vec![to("a"), to("b")]);
+    let back = (processor(vec![], &keys, &[&a, &b]), vec![to("b"), to("a")]);
+    check_no_deadlock(a, b, [forth, back]).await;
 }
 
 /// Runs of events for one channel stay together, and each channel keeps the order.
