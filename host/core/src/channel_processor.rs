@@ -128,7 +128,7 @@ impl ChannelProcessor {
                 put_waiting(&required, head).await
             };
             match put {
-                Ok(()) => put_optional(copies).await,
+                Ok(()) => put_optional_each(copies).await,
                 Err(error) => {
                     let origin = origins.get(at).copied().unwrap_or(at);
                     outcomes.refused.push((origin, error.into()));
@@ -269,7 +269,7 @@ async fn put_waiting(
     Ok(())
 }
 
-/// Optional channels take what they can; a refusal is logged and the source is not told.
+/// Optional channels take a batch if they can; a refusal is logged and the source is not told.
 async fn put_optional(puts: Put<'_>) {
     for (channel, mut events) in puts {
         while !events.is_empty() {
@@ -280,9 +280,40 @@ async fn put_optional(puts: Put<'_>) {
                 Err(error) => Err(error),
             };
             if let Err(error) = put {
-                tracing::error!(channel = channel.name(), events = size, %error,
-                    "unable to put on optional channel");
+                log_optional(channel, size, &error);
             }
         }
     }
 }
+
+/// The same for events that stand for themselves. A full channel makes the source wait once, and
+/// not, as in Flume, for each of the events.
+async fn put_optional_each(puts: Put<'_>) {
+    for (channel, mut events) in puts {
+        let mut refusal: Option<ChannelError> = None;
+        let mut refused = 0;
+        while !events.is_empty() {
+            let fitting = fitting(&[channel], &events);
+            let rest = events.split_off(fitting.max(1));
+            let head = std::mem::replace(&mut events, rest);
+            if fitting > 0 {
+                channel.append(head);
+            } else if refusal.is_some() {
+                refused += 1;
+            } else if let Err(error) = put_waiting(&[channel], head).await {
+                refusal = Some(error);
+                refused += 1;
+            }
+        }
+        if let Some(error) = refusal {
+            log_optional(channel, refused, &error);
+        }
+    }
+}
+
+fn log_optional(channel: &Arc<dyn Channel>, events: usize, error: &ChannelError) {
+    tracing::error!(channel = channel.name(), events, %error, "unable to put on optional channel");
+}
+
+#[cfg(test)]
+mod tests;

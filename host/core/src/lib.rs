@@ -17,6 +17,8 @@ pub mod sink;
 pub mod sink_processor;
 pub mod sink_selector;
 pub mod source;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod transaction;
 
 pub use channel::{Channel, ChannelError};

@@ -5,13 +5,49 @@
 //! | open | stays open | ended; a refused put is rolled back | ended, undone |
 //! | ended | does not compile | does not compile | does not compile |
 //!
-//! Flume checks these states at run time; here a transaction is consumed by what ends it:
+//! Flume checks these states at run time, and ties a transaction to its thread. Here a transaction
+//! begins when it is made, is consumed by what ends it, and belongs to whoever holds it. So these do
+//! not compile, and a transaction that is dropped, at any point, is rolled back:
 //!
-//! ```compile_fail
+//! ```compile_fail,E0382
+//! # use flume_core::TakeTransaction;
+//! fn commit_twice(transaction: TakeTransaction) {
+//!     transaction.commit();
+//!     transaction.commit();
+//! }
+//! ```
+//!
+//! ```compile_fail,E0382
+//! # use flume_core::TakeTransaction;
+//! fn take_after_rollback(mut transaction: TakeTransaction) {
+//!     transaction.rollback();
+//!     transaction.take_batch(1);
+//! }
+//! ```
+//!
+//! ```compile_fail,E0382
+//! # use flume_core::{Event, PutTransaction};
+//! fn put_after_rollback(mut transaction: PutTransaction) {
+//!     transaction.rollback();
+//!     transaction.put(Event::new("late")).ok();
+//! }
+//! ```
+//!
+//! ```compile_fail,E0382
+//! # use flume_core::PutTransaction;
+//! async fn rollback_after_commit(transaction: PutTransaction) {
+//!     transaction.commit().await.ok();
+//!     transaction.rollback();
+//! }
+//! ```
+//!
+//! A put transaction has no `take` and a take transaction no `put`, so Flume's mixed transactions,
+//! whose byte accounting drifts, cannot be written down:
+//!
+//! ```compile_fail,E0599
 //! # use flume_core::{Event, TakeTransaction};
-//! fn twice(transaction: TakeTransaction) {
-//!     transaction.commit();
-//!     transaction.commit();
+//! fn put_into_a_take(mut transaction: TakeTransaction) {
+//!     transaction.put(Event::new("mixed")).ok();
 //! }
 //! ```
 
@@ -204,3 +240,6 @@ impl Drop for TakeTransaction {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -60,7 +60,7 @@ impl MemoryConfig {
             defaults.transaction_capacity,
             1..=MOST_EVENTS,
         );
-        let keep_alive = context.number_or_default("keep-alive", 3_i64, i64::MIN..=i64::MAX);
+        let keep_alive = context.number_or_default("keep-alive", 3, i32::MIN..=i32::MAX);
         let byte_capacity =
             context.number_or_default("byteCapacity", defaults.byte_capacity, 0..=u64::MAX);
         let buffer_percentage =
@@ -83,6 +83,7 @@ impl MemoryConfig {
         Some(Self {
             capacity,
             transaction_capacity,
+            // Negative means the same as 0: do not wait.
             keep_alive: Duration::from_secs(u64::try_from(keep_alive).unwrap_or(0)),
             byte_capacity,
             buffer_percentage,
@@ -264,6 +265,10 @@ impl Channel for MemoryChannel {
     async fn ready(&self) {
         while self.state.lock().depth() == 0 {
             self.events.notified().await;
+            // Whoever is woken may not take after all, so the wake goes on to the next taker.
+            if self.state.lock().depth() > 0 {
+                self.events.notify_one();
+            }
         }
     }
 
@@ -299,3 +304,6 @@ impl Drop for HeldBytes<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -99,6 +99,13 @@ impl State {
         self.byte_capacity
     }
 
+    /// Places and byte slots that are charged.
+    #[cfg(test)]
+    pub(super) fn charged(&self) -> (u64, u64) {
+        let charged = |limit: Limit| limit.total - limit.free;
+        (charged(self.places), charged(self.bytes))
+    }
+
     pub(super) fn depth(&self) -> usize {
         self.queue.len()
     }

@@ -1,0 +1,495 @@
+//! Flume's cases for the memory channel, and what it promises beyond them: waits and wakes.
+//!
+//! The laws over random histories are in [`laws`], threads in [`threads`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::*;
+use crate::transaction::{PutTransaction, TakeTransaction};
+
+mod laws;
+mod threads;
+
+/// A configuration with these keys, on a machine with plenty of memory.
+fn config(keys: &[(&str, &str)]) -> MemoryConfig {
+    let mut context = Context::of("a1.channels.c1", keys);
+    let config = MemoryConfig::configure(&mut context, 1 << 30);
+    let found = context.finish();
+    assert!(found.is_empty(), "{found:?}");
+    config.unwrap()
+}
+
+/// A channel, as itself and as its users see it.
+fn channel(keys: &[(&str, &str)]) -> (Arc<MemoryChannel>, Arc<dyn Channel>) {
+    let channel = Arc::new(MemoryChannel::new("c1", &config(keys)));
+    (Arc::clone(&channel), channel)
+}
+
+fn events(bodies: &[&'static str]) -> Vec<Event> {
+    bodies.iter().map(|body| Event::new(*body)).collect()
+}
+
+/// So many events of so many bytes.
+fn bulk(count: usize, bytes: usize) -> Vec<Event> {
+    vec![Event::new(vec![b'x'; bytes]); count]
+}
+
+async fn put(channel: &Arc<dyn Channel>, events: Vec<Event>) -> Result<(), ChannelError> {
+    let mut transaction = PutTransaction::begin(channel);
+    for event in events {
+        transaction.put(event)?;
+    }
+    transaction.commit().await
+}
+
+/// Takes up to so many events and commits.
+fn take(channel: &Arc<dyn Channel>, most: usize) -> Vec<Event> {
+    let mut transaction = TakeTransaction::begin(channel);
+    transaction.take_batch(most);
+    let events = transaction.events().to_vec();
+    transaction.commit();
+    events
+}
+
+/// Flume: TestMemoryChannel.testPutTake (M1).
+#[tokio::test(start_paused = true)]
+async fn what_was_put_is_taken() {
+    let (_, channel) = channel(&[]);
+    let event = Event::new("test event").with_header("k", "v");
+    put(&channel, vec![event.clone()]).await.unwrap();
+    assert_eq!(take(&channel, 100), [event]);
+}
+
+/// Flume: TestMemoryChannel.testPutAcceptsNullValueInHeader (M2). There is no null value here; the
+/// nearest thing is an empty one.
+#[tokio::test(start_paused = true)]
+async fn an_empty_header_value_is_kept() {
+    let (_, channel) = channel(&[]);
+    let event = Event::new("").with_header("k", "");
+    put(&channel, vec![event.clone()]).await.unwrap();
+    assert_eq!(take(&channel, 1), [event]);
+}
+
+/// Flume: TestMemoryChannel.testChannelResize (M3).
+#[tokio::test(start_paused = true)]
+async fn a_channel_grows_at_once_and_does_not_shrink_below_what_it_holds() {
+    let keys = [("capacity", "5"), ("transactionCapacity", "5")];
+    let (memory, channel) = channel(&keys);
+    put(&channel, events(&["0", "1", "2", "3", "4"]))
+        .await
+        .unwrap();
+    assert_eq!(put(&channel, events(&["5"])).await, Err(ChannelError::Full));
+    let six = [("capacity", "6"), ("transactionCapacity", "2")];
+    assert_eq!(memory.resize(&config(&six)).await, Vec::<&str>::new());
+    put(&channel, events(&["5"])).await.unwrap();
+    let start = clock::now();
+    let two = [("capacity", "2"), ("transactionCapacity", "2")];
+    assert_eq!(memory.resize(&config(&two)).await, ["capacity"]);
+    assert_eq!(
+        clock::now() - start,
+        Duration::from_secs(3),
+        "it waits for keep-alive"
+    );
+    assert_eq!((channel.capacity(), channel.transaction_capacity()), (6, 2));
+    let taken: Vec<Event> = (0..3).flat_map(|_| take(&channel, 2)).collect();
+    assert_eq!(taken, events(&["0", "1", "2", "3", "4", "5"]));
+    assert_eq!(memory.resize(&config(&two)).await, Vec::<&str>::new());
+    assert_eq!(channel.capacity(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shrinkage_waits_for_room() {
+    let (memory, channel) = channel(&[("capacity", "5"), ("transactionCapacity", "5")]);
+    put(&channel, bulk(5, 1)).await.unwrap();
+    let two = config(&[("capacity", "2"), ("transactionCapacity", "2")]);
+    let taker = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        take(&channel, 3);
+    };
+    let start = clock::now();
+    let (refused, ()) = tokio::join!(memory.resize(&two), taker);
+    assert_eq!(
+        (refused, clock::now() - start),
+        (vec![], Duration::from_secs(1))
+    );
+}
+
+/// Flume: TestMemoryChannel.testTransactionPutCapacityOverload (M4).
+#[tokio::test(start_paused = true)]
+async fn a_put_list_is_limited() {
+    let (_, channel) = channel(&[("capacity", "5"), ("transactionCapacity", "2")]);
+    let mut transaction = PutTransaction::begin(&channel);
+    transaction.put(Event::new("1")).unwrap();
+    transaction.put(Event::new("2")).unwrap();
+    let refused = transaction.put(Event::new("3")).unwrap_err();
+    assert_eq!(refused, ChannelError::PutListFull { capacity: 2 });
+    assert!(!refused.is_transient());
+    assert!(
+        refused
+            .to_string()
+            .starts_with("Put queue for MemoryTransaction of capacity 2 full")
+    );
+    assert!(PutTransaction::of(&channel, bulk(3, 1)).is_err());
+    transaction.commit().await.unwrap();
+    assert_eq!(
+        channel.depth(),
+        2,
+        "the refused event does not spoil the others"
+    );
+}
+
+/// The same for takes; a batch takes what it may.
+#[tokio::test(start_paused = true)]
+async fn a_take_list_is_limited() {
+    let (_, channel) = channel(&[("capacity", "5"), ("transactionCapacity", "2")]);
+    put(&channel, events(&["1", "2"])).await.unwrap();
+    put(&channel, events(&["3"])).await.unwrap();
+    let mut transaction = TakeTransaction::begin(&channel);
+    assert_eq!(transaction.take().unwrap(), Some(&Event::new("1")));
+    assert_eq!(transaction.take_batch(100), 1);
+    let refused = transaction.take().unwrap_err();
+    assert_eq!(refused, ChannelError::TakeListFull { capacity: 2 });
+    assert!(
+        refused
+            .to_string()
+            .starts_with("Take list for MemoryTransaction, capacity 2 full")
+    );
+    assert_eq!(transaction.take_batch(100), 0);
+    assert_eq!(transaction.events(), events(&["1", "2"]));
+}
+
+/// Flume: TestMemoryChannel.testCapacityOverload (M5).
+#[tokio::test(start_paused = true)]
+async fn capacity_is_a_limit_at_commit() {
+    let (_, channel) = channel(&[("capacity", "5"), ("transactionCapacity", "3")]);
+    put(&channel, bulk(3, 4)).await.unwrap();
+    let start = clock::now();
+    let refused = put(&channel, bulk(3, 4)).await.unwrap_err();
+    assert_eq!(refused, ChannelError::Full);
+    assert!(refused.is_transient());
+    assert_eq!(clock::now() - start, Duration::from_secs(3), "keep-alive");
+    assert_eq!(channel.depth(), 3, "all or nothing");
+    put(&channel, bulk(2, 4)).await.unwrap();
+}
+
+/// Flume: TestMemoryChannel.testCapacityBufferEmptyingAfterTakeCommit (M6).
+#[tokio::test(start_paused = true)]
+async fn a_committed_take_makes_room() {
+    let (_, channel) = channel(&[("capacity", "3"), ("transactionCapacity", "3")]);
+    put(&channel, bulk(3, 4)).await.unwrap();
+    let mut transaction = TakeTransaction::begin(&channel);
+    transaction.take_batch(2);
+    assert_eq!(
+        put(&channel, bulk(2, 4)).await,
+        Err(ChannelError::Full),
+        "not committed yet"
+    );
+    transaction.commit();
+    put(&channel, bulk(2, 4)).await.unwrap();
+}
+
+/// Flume: TestMemoryChannel.testCapacityBufferEmptyingAfterRollback (M7).
+#[tokio::test(start_paused = true)]
+async fn a_rolled_back_put_leaves_its_room() {
+    let (_, channel) = channel(&[("capacity", "3"), ("transactionCapacity", "3")]);
+    let transaction = PutTransaction::of(&channel, bulk(3, 4)).unwrap();
+    assert_eq!(transaction.rollback().len(), 3);
+    let reserved = PutTransaction::of(&channel, bulk(3, 4))
+        .unwrap()
+        .reserve()
+        .await
+        .unwrap();
+    drop(reserved);
+    put(&channel, bulk(3, 4)).await.unwrap();
+}
+
+/// Flume: TestMemoryChannel.testByteCapacityOverload (M8).
+#[tokio::test(start_paused = true)]
+async fn bytes_are_a_limit_at_commit() {
+    let (_, channel) = channel(&[
+        ("byteCapacity", "2000"),
+        ("byteCapacityBufferPercentage", "20"),
+    ]);
+    put(&channel, bulk(3, 405)).await.unwrap();
+    let refused = put(&channel, bulk(2, 405)).await.unwrap_err();
+    assert_eq!(
+        refused,
+        ChannelError::BytesFull {
+            byte_capacity: 2000
+        }
+    );
+    assert!(refused.is_transient());
+    assert_eq!(channel.depth(), 3);
+}
+
+/// Flume: TestMemoryChannel.testByteCapacityAfterRollback (M9).
+#[tokio::test(start_paused = true)]
+async fn a_rollback_charges_no_bytes() {
+    let (memory, channel) = channel(&[("byteCapacity", "1000")]);
+    PutTransaction::of(&channel, bulk(8, 100))
+        .unwrap()
+        .rollback();
+    drop(
+        PutTransaction::of(&channel, bulk(8, 100))
+            .unwrap()
+            .reserve()
+            .await
+            .unwrap(),
+    );
+    assert_eq!(memory.state.lock().charged(), (0, 0));
+    let nine = PutTransaction::of(&channel, bulk(9, 100)).unwrap();
+    assert!(nine.try_reserve().is_err(), "8 slots");
+    assert_eq!(memory.state.lock().charged(), (0, 0));
+    put(&channel, bulk(8, 100)).await.unwrap();
+}
+
+/// Flume: TestMemoryChannel.testByteCapacityBufferEmptyingAfterRollback (M10).
+#[tokio::test(start_paused = true)]
+async fn bytes_of_a_rolled_back_put_are_free() {
+    let (_, channel) = channel(&[("byteCapacity", "2000")]);
+    PutTransaction::of(&channel, bulk(3, 405))
+        .unwrap()
+        .rollback();
+    put(&channel, bulk(3, 405)).await.unwrap();
+}
+
+/// Flume: TestMemoryChannel.testByteCapacityBufferChangeConfig (M11).
+#[tokio::test(start_paused = true)]
+async fn byte_capacity_can_be_changed() {
+    let (memory, channel) = channel(&[("byteCapacity", "2000")]);
+    let bytes = |bytes: &'static str| config(&[("byteCapacity", bytes)]);
+    put(&channel, bulk(1, 405)).await.unwrap();
+    assert_eq!(memory.resize(&bytes("1500")).await, Vec::<&str>::new());
+    put(&channel, bulk(1, 405)).await.unwrap();
+    let full = ChannelError::BytesFull {
+        byte_capacity: 1500,
+    };
+    assert_eq!(put(&channel, bulk(1, 405)).await, Err(full.clone()));
+    // Ten slots are in use: neither 2 nor 2 (of 300 bytes) can be honoured.
+    for too_small in ["250", "300"] {
+        assert_eq!(memory.resize(&bytes(too_small)).await, ["byteCapacity"]);
+        assert_eq!(
+            put(&channel, bulk(1, 405)).await,
+            Err(full.clone()),
+            "still 1500"
+        );
+    }
+    assert_eq!(memory.resize(&bytes("3300")).await, Vec::<&str>::new());
+    put(&channel, bulk(3, 405)).await.unwrap();
+    let full = ChannelError::BytesFull {
+        byte_capacity: 3300,
+    };
+    assert_eq!(put(&channel, bulk(1, 405)).await, Err(full));
+    assert_eq!(memory.resize(&bytes("4000")).await, Vec::<&str>::new());
+    put(&channel, bulk(1, 405)).await.unwrap();
+    assert_eq!(memory.state.lock().charged(), (6, 30));
+}
+
+/// Flume: TestMemoryChannel.testNullEmptyEvent (M12). An empty body costs a slot, as in Flume.
+#[tokio::test(start_paused = true)]
+async fn an_empty_body_is_an_event() {
+    let (memory, channel) = channel(&[]);
+    put(&channel, events(&["", ""])).await.unwrap();
+    assert_eq!(memory.state.lock().charged(), (2, 2));
+    assert_eq!(take(&channel, 2), events(&["", ""]));
+}
+
+/// Flume: TestMemoryChannel.testNegativeCapacities (M13): lenient mode has the defaults, strict
+/// mode refuses them.
+#[test]
+fn capacities_are_positive() {
+    let keys = [
+        ("capacity", "-3"),
+        ("transactionCapacity", "-1"),
+        ("keep-alive", "-1"),
+    ];
+    let mut context = Context::of("c", &keys);
+    let config = MemoryConfig::configure(&mut context, 1000).unwrap();
+    assert_eq!((config.capacity, config.transaction_capacity), (100, 100));
+    assert_eq!(config.keep_alive, Duration::ZERO, "negative: do not wait");
+    assert!(context.has_errors());
+}
+
+/// The bytes of section 1.7: 1000 bytes are 8 slots, and less than one slot is no limit.
+#[test]
+fn byte_slots_are_flumes() {
+    let slots = |bytes, buffer| {
+        let keys = [
+            ("byteCapacity", bytes),
+            ("byteCapacityBufferPercentage", buffer),
+        ];
+        config(&keys).byte_slots()
+    };
+    assert_eq!(
+        [slots("1000", "20"), slots("1999", "0"), slots("250", "20")],
+        [8, 19, 2]
+    );
+    for unlimited in [
+        slots("0", "20"),
+        slots("124", "20"),
+        slots("1000000", "100"),
+    ] {
+        assert_eq!(unlimited, u64::MAX / 2);
+    }
+    assert_eq!(config(&[]).byte_capacity, (1 << 30) / 100 * 80);
+}
+
+#[test]
+fn a_transaction_fits_into_its_channel() {
+    let mut context = Context::of("a1.channels.c1", &[("capacity", "10")]);
+    assert!(MemoryConfig::configure(&mut context, 1000).is_none());
+    let found = context.finish();
+    assert_eq!(found.len(), 1);
+    assert!(found[0].message.contains("(100)") && found[0].message.contains("(10)"));
+}
+
+/// Flume: TestMemoryChannel.testByteCapacityBufferEmptyingAfterTakeCommit (M20), which never runs
+/// there and expects the refusal at put; it comes at commit.
+#[tokio::test(start_paused = true)]
+async fn bytes_of_a_committed_take_are_free() {
+    let (_, channel) = channel(&[("byteCapacity", "2000")]);
+    put(&channel, bulk(3, 405)).await.unwrap();
+    assert!(put(&channel, bulk(2, 405)).await.is_err());
+    take(&channel, 2);
+    put(&channel, bulk(2, 405)).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_put_waits_for_bytes_and_then_again_for_places() {
+    let keys = [
+        ("capacity", "2"),
+        ("transactionCapacity", "2"),
+        ("byteCapacity", "1000"),
+    ];
+    let (memory, channel) = channel(&keys);
+    put(&channel, bulk(2, 400)).await.unwrap();
+    let start = clock::now();
+    let takers = async {
+        tokio::time::sleep(Duration::from_millis(2900)).await;
+        // A growth of bytes alone lets the put go on to wait for its place.
+        let more = [
+            ("capacity", "2"),
+            ("transactionCapacity", "2"),
+            ("byteCapacity", "4000"),
+        ];
+        memory.resize(&config(&more)).await;
+        tokio::time::sleep(Duration::from_millis(2900)).await;
+        take(&channel, 1);
+    };
+    let (outcome, ()) = tokio::join!(put(&channel, bulk(1, 400)), takers);
+    outcome.unwrap();
+    assert_eq!(clock::now() - start, Duration::from_millis(5800));
+}
+
+/// A put that gives up while it waits for its place gives its bytes back.
+#[tokio::test(start_paused = true)]
+async fn bytes_held_in_vain_are_given_back() {
+    let keys = [
+        ("capacity", "1"),
+        ("transactionCapacity", "1"),
+        ("byteCapacity", "1000"),
+    ];
+    let (memory, channel) = channel(&keys);
+    put(&channel, bulk(1, 100)).await.unwrap();
+    assert_eq!(put(&channel, bulk(1, 500)).await, Err(ChannelError::Full));
+    assert_eq!(memory.state.lock().charged(), (1, 1));
+    // And so does one whose source goes away.
+    let waiting = put(&channel, bulk(1, 500));
+    assert!(
+        tokio::time::timeout(Duration::from_secs(1), waiting)
+            .await
+            .is_err()
+    );
+    assert_eq!(memory.state.lock().charged(), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_keep_alive_nothing_waits() {
+    let keys = [
+        ("capacity", "1"),
+        ("transactionCapacity", "1"),
+        ("keep-alive", "0"),
+    ];
+    let (_, channel) = channel(&keys);
+    put(&channel, bulk(1, 1)).await.unwrap();
+    let start = clock::now();
+    assert_eq!(put(&channel, bulk(1, 1)).await, Err(ChannelError::Full));
+    assert!(
+        clock::now() - start <= Duration::from_millis(1),
+        "the timer's own tick"
+    );
+}
+
+/// The largest `keep-alive` is a long wait and nothing worse.
+#[tokio::test(start_paused = true)]
+async fn the_longest_keep_alive_does_not_overflow() {
+    let keys = [
+        ("capacity", "1"),
+        ("transactionCapacity", "1"),
+        ("keep-alive", "2147483647"),
+    ];
+    let (_, channel) = channel(&keys);
+    put(&channel, bulk(1, 1)).await.unwrap();
+    let taker = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        take(&channel, 1);
+    };
+    let (outcome, ()) = tokio::join!(put(&channel, bulk(1, 1)), taker);
+    outcome.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn takers_are_woken_by_puts_and_by_rollbacks() {
+    let (_, channel) = channel(&[]);
+    let (ready, outcome) = tokio::join!(channel.ready(), put(&channel, bulk(1, 1)));
+    assert_eq!((ready, outcome), ((), Ok(())));
+    let mut transaction = TakeTransaction::begin(&channel);
+    transaction.take_batch(1);
+    tokio::join!(channel.ready(), async { transaction.rollback() });
+    assert_eq!(channel.depth(), 1);
+}
+
+/// One put wakes several takers one after the other, also if the first then does not take.
+#[tokio::test(start_paused = true)]
+async fn a_wake_that_is_not_used_goes_on() {
+    let (_, channel) = channel(&[]);
+    let all = async { tokio::join!(channel.ready(), channel.ready(), channel.ready()) };
+    let putting = async {
+        tokio::task::yield_now().await;
+        put(&channel, bulk(1, 1)).await
+    };
+    let both = async { tokio::join!(all, putting) };
+    assert!(
+        tokio::time::timeout(Duration::from_secs(1), both)
+            .await
+            .is_ok(),
+        "one of them sleeps"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn counters_tell_what_happened() {
+    let keys = [
+        ("capacity", "3"),
+        ("transactionCapacity", "3"),
+        ("keep-alive", "0"),
+    ];
+    let (_, channel) = channel(&keys);
+    put(&channel, bulk(3, 1)).await.unwrap();
+    put(&channel, bulk(1, 1)).await.unwrap_err();
+    TakeTransaction::begin(&channel).take_batch(2);
+    take(&channel, 1);
+    take(&channel, 2);
+    take(&channel, 1);
+    let counters = channel.counters();
+    let attempts = (
+        counters.event_put_attempt.get(),
+        counters.event_take_attempt.get(),
+    );
+    let successes = (
+        counters.event_put_success.get(),
+        counters.event_take_success.get(),
+    );
+    assert_eq!((attempts, successes), ((4, 6), (3, 3)));
+}

@@ -1,0 +1,152 @@
+//! A channel that refuses by turns: for "fail step N and see that nothing is lost".
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use async_trait::async_trait;
+
+use crate::channel::{Channel, ChannelError};
+use crate::counters::ChannelCounter;
+use crate::event::Event;
+
+/// Passes everything on to another channel but the reservations that it is told to refuse.
+#[derive(Debug)]
+pub struct FlakyChannel {
+    inner: Arc<dyn Channel>,
+    refuse: BTreeSet<usize>,
+    reservations: AtomicUsize,
+}
+
+impl FlakyChannel {
+    /// Refuses the reservations of these numbers, counted from 0: a waiting one with
+    /// [`ChannelError::Full`] at once, an immediate one by having no room.
+    pub fn new(inner: Arc<dyn Channel>, refuse: impl IntoIterator<Item = usize>) -> Self {
+        let refuse = refuse.into_iter().collect();
+        Self {
+            inner,
+            refuse,
+            reservations: AtomicUsize::new(0),
+        }
+    }
+
+    /// Reservations that were asked for so far.
+    pub fn reservations(&self) -> usize {
+        self.reservations.load(Relaxed)
+    }
+
+    fn refuses(&self) -> bool {
+        self.refuse
+            .contains(&self.reservations.fetch_add(1, Relaxed))
+    }
+}
+
+#[async_trait]
+impl Channel for FlakyChannel {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn capacity(&self) -> usize {
+        self.inner.capacity()
+    }
+
+    fn transaction_capacity(&self) -> usize {
+        self.inner.transaction_capacity()
+    }
+
+    fn depth(&self) -> usize {
+        self.inner.depth()
+    }
+
+    fn counters(&self) -> &Arc<ChannelCounter> {
+        self.inner.counters()
+    }
+
+    fn try_reserve(&self, events: &[Event]) -> usize {
+        if self.refuses() {
+            0
+        } else {
+            self.inner.try_reserve(events)
+        }
+    }
+
+    async fn reserve(&self, events: &[Event]) -> Result<(), ChannelError> {
+        if self.refuses() {
+            return Err(ChannelError::Full);
+        }
+        self.inner.reserve(events).await
+    }
+
+    fn release(&self, events: &[Event]) {
+        self.inner.release(events);
+    }
+
+    fn append(&self, events: Vec<Event>) {
+        self.inner.append(events);
+    }
+
+    fn take(&self, most: usize, into: &mut Vec<Event>) -> usize {
+        self.inner.take(most, into)
+    }
+
+    async fn ready(&self) {
+        self.inner.ready().await;
+    }
+
+    fn settle(&self, events: &[Event]) {
+        self.inner.settle(events);
+    }
+
+    fn give_back(&self, events: Vec<Event>) {
+        self.inner.give_back(events);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::channel::memory::{MemoryChannel, MemoryConfig};
+    use crate::channel_processor::ChannelProcessor;
+    use crate::channel_selector::replicating::ReplicatingSelector;
+    use crate::interceptor::InterceptorChain;
+    use crate::transaction::TakeTransaction;
+
+    /// Two required channels, and each step that can be refused is refused once: what is said to be
+    /// accepted is in both, what is said to be refused in neither.
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_at_any_step_loses_and_doubles_nothing() {
+        for refused in 0..6 {
+            let config = MemoryConfig::defaults(1 << 30);
+            let plain: Arc<dyn Channel> = Arc::new(MemoryChannel::new("a", &config));
+            let inner: Arc<dyn Channel> = Arc::new(MemoryChannel::new("b", &config));
+            let flaky: Arc<dyn Channel> = Arc::new(FlakyChannel::new(
+                Arc::clone(&inner),
+                [refused, refused + 1],
+            ));
+            let processor = ChannelProcessor::new(
+                InterceptorChain::default(),
+                Box::new(ReplicatingSelector::all_required(2)),
+                vec![Arc::clone(&plain), Arc::clone(&flaky)],
+            );
+            let mut accepted = Vec::new();
+            for number in 0..5 {
+                let event = Event::new(number.to_string());
+                let each = processor.process_each(vec![event.clone()]).await;
+                if each.all_accepted() {
+                    accepted.push(event);
+                }
+                let event = Event::new(format!("batch {number}"));
+                if processor.process_batch(vec![event.clone()]).await.is_ok() {
+                    accepted.push(event);
+                }
+            }
+            assert!(accepted.len() < 10, "nothing was refused at {refused}");
+            for channel in [plain, inner] {
+                let mut transaction = TakeTransaction::begin(&channel);
+                transaction.take_batch(100);
+                assert_eq!(transaction.events(), accepted, "refused at {refused}");
+            }
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! What transactions promise on any channel. What does not compile is in the module's doc: using a
+//! transaction after its end, ending it twice (Flume: TestBasicChannelSemantics.testBegin,
+//! testPut1-2, testTake1-2, testCommit1-2, testRollback1-7, testClose1-5; B3, B4, B6, B7).
+
+use std::time::Duration;
+
+use super::*;
+use crate::channel::memory::{MemoryChannel, MemoryConfig};
+
+fn channel(capacity: usize) -> Arc<dyn Channel> {
+    let defaults = MemoryConfig::defaults(1 << 30);
+    Arc::new(MemoryChannel::new(
+        "c1",
+        &MemoryConfig {
+            capacity,
+            ..defaults
+        },
+    ))
+}
+
+fn numbered(numbers: std::ops::Range<usize>) -> Vec<Event> {
+    numbers
+        .map(|number| Event::new(number.to_string()))
+        .collect()
+}
+
+/// Flume: TestBasicChannelSemantics.testHappyPath (B1).
+#[tokio::test(start_paused = true)]
+async fn a_thousand_events_keep_their_order() {
+    let channel = channel(1000);
+    for event in numbered(0..1000) {
+        let mut transaction = PutTransaction::begin(&channel);
+        transaction.put(event).unwrap();
+        transaction.commit().await.unwrap();
+    }
+    for event in numbered(0..1000) {
+        let mut transaction = TakeTransaction::begin(&channel);
+        assert_eq!(transaction.take().unwrap(), Some(&event));
+        transaction.commit();
+    }
+}
+
+/// Flume: TestBasicChannelSemantics.testMultiThreadedHappyPath (B1): a producer and a consumer, the
+/// channel much smaller than what goes through it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_events_keep_their_order_between_threads() {
+    let channel = channel(10);
+    let into = Arc::clone(&channel);
+    let producer = tokio::spawn(async move {
+        for event in numbered(0..1000) {
+            let transaction = PutTransaction::of(&into, vec![event]).unwrap();
+            transaction.commit().await.unwrap();
+        }
+    });
+    let consumer = async {
+        let mut taken = Vec::new();
+        while taken.len() < 1000 {
+            channel.ready().await;
+            let mut transaction = TakeTransaction::begin(&channel);
+            transaction.take_batch(7);
+            taken.extend_from_slice(transaction.events());
+            transaction.commit();
+        }
+        taken
+    };
+    let taken = tokio::time::timeout(Duration::from_secs(20), consumer)
+        .await
+        .unwrap();
+    assert_eq!(taken, numbered(0..1000));
+    producer.await.unwrap();
+}
+
+/// Flume: TestBasicChannelSemantics.testGetTransaction (B2). Flume's belong to threads; these to
+/// whoever holds them, and may move.
+#[tokio::test(start_paused = true)]
+async fn a_transaction_may_move_to_another_thread() {
+    let channel = channel(10);
+    let mut transaction = PutTransaction::begin(&channel);
+    transaction.put(Event::new("here")).unwrap();
+    let there = std::thread::spawn(move || {
+        transaction.put(Event::new("there")).unwrap();
+        transaction
+    });
+    there.join().unwrap().commit().await.unwrap();
+    assert_eq!(channel.depth(), 2);
+}
+
+/// Flume: TestBasicChannelSemantics.testPut3, testTake3 (B4): an interrupted put or take. Here a
+/// future that is dropped: nothing is stored, nothing stays reserved, nothing is lost.
+#[tokio::test(start_paused = true)]
+async fn a_commit_that_is_given_up_is_rolled_back() {
+    let channel = channel(2);
+    PutTransaction::of(&channel, numbered(0..1))
+        .unwrap()
+        .commit()
+        .await
+        .unwrap();
+    let commit = PutTransaction::of(&channel, numbered(1..3))
+        .unwrap()
+        .commit();
+    assert!(
+        tokio::time::timeout(Duration::from_secs(1), commit)
+            .await
+            .is_err()
+    );
+    assert_eq!(channel.depth(), 1);
+    PutTransaction::of(&channel, numbered(1..2))
+        .unwrap()
+        .commit()
+        .await
+        .unwrap();
+    let ready = async {
+        let mut transaction = TakeTransaction::begin(&channel);
+        transaction.take_batch(2);
+        std::future::pending::<()>().await;
+        transaction.commit();
+    };
+    assert!(
+        tokio::time::timeout(Duration::from_secs(1), ready)
+            .await
+            .is_err()
+    );
+    assert_eq!(channel.depth(), 2);
+}
+
+/// Flume: TestBasicChannelSemantics.testPut3, testTake3, testClose5 (B5): there a refused commit
+/// leaves the transaction open, to be rolled back by hand. Here it is rolled back already; whoever
+/// wants to keep the events tries to reserve.
+#[tokio::test(start_paused = true)]
+async fn a_refused_commit_leaves_nothing_behind() {
+    let channel = channel(2);
+    let refused = PutTransaction::of(&channel, numbered(0..3))
+        .unwrap()
+        .commit()
+        .await;
+    assert_eq!(refused, Err(ChannelError::Full));
+    let kept = PutTransaction::of(&channel, numbered(0..3))
+        .unwrap()
+        .try_reserve()
+        .unwrap_err();
+    assert_eq!(kept.rollback(), numbered(0..3));
+    PutTransaction::of(&channel, numbered(0..2))
+        .unwrap()
+        .commit()
+        .await
+        .unwrap();
+}
+
+/// Flume: TestBasicChannelSemantics.testClose (B7): closing in any state. Here: dropping.
+#[tokio::test(start_paused = true)]
+async fn a_dropped_transaction_is_rolled_back_in_any_state() {
+    let channel = channel(2);
+    drop(PutTransaction::begin(&channel));
+    drop(PutTransaction::of(&channel, numbered(0..2)).unwrap());
+    drop(
+        PutTransaction::of(&channel, numbered(0..2))
+            .unwrap()
+            .reserve()
+            .await
+            .unwrap(),
+    );
+    drop(TakeTransaction::begin(&channel));
+    PutTransaction::of(&channel, numbered(0..2))
+        .unwrap()
+        .commit()
+        .await
+        .unwrap();
+    let mut transaction = TakeTransaction::begin(&channel);
+    transaction.take_batch(2);
+    assert_eq!((channel.depth(), transaction.channel().name()), (0, "c1"));
+    drop(transaction);
+    assert_eq!(channel.depth(), 2);
+}
+
+/// A panic of whoever holds a transaction is a rollback too.
+#[tokio::test(start_paused = true)]
+async fn a_panic_rolls_back() {
+    let channel = channel(2);
+    PutTransaction::of(&channel, numbered(0..2))
+        .unwrap()
+        .commit()
+        .await
+        .unwrap();
+    let from = Arc::clone(&channel);
+    let sink = tokio::spawn(async move {
+        let mut transaction = TakeTransaction::begin(&from);
+        transaction.take_batch(2);
+        panic!("on purpose");
+    });
+    assert!(sink.await.unwrap_err().is_panic());
+    let mut transaction = TakeTransaction::begin(&channel);
+    transaction.take_batch(2);
+    assert_eq!(transaction.events(), numbered(0..2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_transaction_commits() {
+    let channel = channel(1);
+    PutTransaction::begin(&channel).commit().await.unwrap();
+    PutTransaction::of(&channel, numbered(0..1))
+        .unwrap()
+        .commit()
+        .await
+        .unwrap();
+    // Also when the channel is full.
+    PutTransaction::begin(&channel).commit().await.unwrap();
+    TakeTransaction::begin(&channel).commit();
+    assert_eq!(channel.depth(), 1);
+}
