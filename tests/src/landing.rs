@@ -87,17 +87,41 @@ pub fn await_count(
     expected: u64,
     patience: Duration,
 ) -> Tally {
+    await_tally(landings, prefix, expected, patience, |tally| {
+        tally.arrived() == expected
+    })
+}
+
+/// Waits until the last of `expected` events has landed, whether or not others are missing:
+/// channels keep their order, so nothing that is still missing then is on its way.
+#[must_use]
+pub fn await_last(landings: &[&Landing], prefix: &str, expected: u64, patience: Duration) -> Tally {
+    await_tally(landings, prefix, expected, patience, |tally| {
+        tally.has(expected - 1)
+    })
+}
+
+/// Waits until the count is as `wanted`, or `patience` is at its end, then a moment longer for
+/// doubles, and returns the count.
+#[must_use]
+pub fn await_tally(
+    landings: &[&Landing],
+    prefix: &str,
+    expected: u64,
+    patience: Duration,
+    wanted: impl Fn(&Tally) -> bool,
+) -> Tally {
     let size = || -> u64 { landings.iter().map(|landing| landing.size()).sum() };
     let mut seen = None;
-    let complete = within(patience, || {
+    let found = within(patience, || {
         std::thread::sleep(BETWEEN_COUNTS);
         let now = size();
         if seen.replace(now) == Some(now) {
             return None;
         }
-        (count(landings, prefix, expected).arrived() == expected).then_some(())
+        wanted(&count(landings, prefix, expected)).then_some(())
     });
-    if complete.is_some() {
+    if found.is_some() {
         std::thread::sleep(SETTLE);
     }
     count(landings, prefix, expected)

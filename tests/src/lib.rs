@@ -9,6 +9,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::print_stderr,
     reason = "a harness has no better answer to a broken machine than to fail the scenario"
 )]
 #![allow(
@@ -16,6 +17,7 @@
     reason = "drives real processes: real time, and real waits between two looks at them"
 )]
 
+pub mod agent;
 pub mod agent_file;
 pub mod eventually;
 pub mod host;
@@ -24,11 +26,13 @@ pub mod netcat;
 pub mod peers;
 pub mod ports;
 pub mod process;
+pub mod say;
 pub mod scratch;
 pub mod skip;
 pub mod tally;
 pub mod target;
 
+pub use agent::{Agent, Kind};
 pub use agent_file::AgentFile;
 pub use eventually::{eventually, within};
 pub use host::Host;

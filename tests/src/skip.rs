@@ -6,7 +6,7 @@
 
 use std::io::Write as _;
 
-use crate::target;
+use crate::{say, target};
 
 /// A peer, or why there is none.
 pub enum Availability<T> {
@@ -36,10 +36,7 @@ pub fn report(why: &str) {
     let required = std::env::var("FLUME_TESTS_REQUIRE_PEERS").is_ok_and(|value| value == "1");
     assert!(!required, "{test} needs a peer that is missing: {why}");
     let line = format!("skipped: {test}: {why}\n");
-    // One write each, so that lines of tests that run at the same time stay whole.
-    std::io::stderr()
-        .write_all(line.as_bytes())
-        .expect("standard error is open");
+    say::line(&line);
     let path = target::root().join("skipped.txt");
     let file = std::fs::OpenOptions::new()
         .create(true)
