@@ -203,12 +203,11 @@ impl Host {
             }
             self.process.ended().map(|_| false)
         });
-        assert_eq!(
-            ready,
-            Some(true),
-            "{} is not ready after {START:?}",
-            self.name
-        );
+        match ready {
+            Some(true) => {}
+            Some(false) => panic!("{} ended before it was ready", self.name),
+            None => panic!("{} is not ready after {START:?}", self.name),
+        }
     }
 }
 

@@ -4,6 +4,13 @@
 //! counted by its number, and a scenario that cannot run says why instead of passing. Threads and
 //! blocking calls instead of a runtime: a scenario reads from top to bottom, and the processes
 //! under test do the work.
+//!
+//! | environment | meaning |
+//! |---|---|
+//! | `FLUME_HOST_BIN` | the agent to test, in place of one that cargo builds |
+//! | `FLUME_TESTS_REQUIRE_PEERS=1` | a missing peer fails the test instead of skipping it |
+//!
+//! Skipped scenarios are listed in `target/skipped.txt`; peers are kept in `target/peers/`.
 
 #![allow(
     clippy::unwrap_used,
