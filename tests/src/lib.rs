@@ -1,1 +1,53 @@
-//! The harness.
+//! The harness of the end-to-end scenarios: real processes on the loopback interface.
+//!
+//! Its law: every wait has a bound, every process that is started is ended, every event is
+//! counted by its number, and a scenario that cannot run says why instead of passing. Threads and
+//! blocking calls instead of a runtime: a scenario reads from top to bottom, and the processes
+//! under test do the work.
+//!
+//! | environment | meaning |
+//! |---|---|
+//! | `FLUME_HOST_BIN` | the agent to test, in place of one that cargo builds |
+//! | `FLUME_TESTS_REQUIRE_PEERS=1` | a missing peer fails the test instead of skipping it |
+//!
+//! Skipped scenarios are listed in `target/skipped.txt`; peers are kept in `target/peers/`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a harness has no better answer to a broken machine than to fail the scenario"
+)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "drives real processes: real time, and real waits between two looks at them"
+)]
+
+pub mod agent;
+pub mod agent_file;
+pub mod eventually;
+pub mod host;
+pub mod landing;
+pub mod netcat;
+pub mod peers;
+pub mod ports;
+pub mod process;
+pub mod say;
+pub mod scratch;
+pub mod skip;
+pub mod tally;
+pub mod target;
+
+pub use agent::{Agent, Kind};
+pub use agent_file::AgentFile;
+pub use eventually::{eventually, within};
+pub use host::Host;
+pub use landing::Landing;
+pub use netcat::{Feed, Lines, Replies};
+pub use peers::avsc::{Avsc, AvscServer};
+pub use peers::flume::{Flume, Release, Stage};
+pub use process::Process;
+pub use scratch::Scratch;
+pub use skip::Availability;
+pub use tally::Tally;

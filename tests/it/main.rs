@@ -1,0 +1,21 @@
+//! End to end: real processes, loopback only. One module per scenario, each with goal and method.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "drives real processes: real time, and real waits between two looks at them"
+)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests: a scenario that finds less than it asked for has failed"
+)]
+
+mod interop_avsc;
+mod interop_flume;
+mod latency;
+mod peers_selfcheck;
+mod quickstart;
+mod shared_conf;
+mod shutdown;
+mod tls;

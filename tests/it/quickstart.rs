@@ -1,0 +1,78 @@
+//! Goal: what README tells a newcomer to type works, from one file, in one process.
+//! Method: `conf/quickstart.properties` as it stands, all agents; lines typed with `flume-host
+//! send`; every line is answered `OK`, and both collectors get a share.
+
+use std::path::Path;
+use std::time::Duration;
+
+use flume_tests::{Host, Scratch, eventually, host};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The port in the file: a newcomer's file has a port that can be typed.
+const INPUT: &str = "127.0.0.1:44444";
+
+#[test]
+fn lines_are_acknowledged_and_shared_out() {
+    let scratch = Scratch::new();
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../conf/quickstart.properties");
+    let sinks = avro_sinks(&std::fs::read_to_string(&file).expect("conf/quickstart.properties"));
+    assert_eq!(sinks.len(), 2, "a group of two avro sinks: {sinks:?}");
+    let host = Host::run(&scratch, "quickstart", &file, &[]);
+
+    let typed: String = (0..200).map(|number| format!("line {number}\n")).collect();
+    let done = host::command(&["send", "--to", INPUT], &typed);
+    assert!(
+        done.status.success(),
+        "send: {}{}",
+        done.stdout,
+        done.stderr
+    );
+    let replies = done
+        .stdout
+        .lines()
+        .filter(|line| line.trim() == "OK")
+        .count();
+    assert_eq!(replies, 200, "each line is answered OK: {}", done.stdout);
+
+    let done = host::command(&["send", "--to", INPUT, "from", "arguments"], "");
+    let replies = done
+        .stdout
+        .lines()
+        .filter(|line| line.trim() == "OK")
+        .count();
+    assert_eq!(
+        replies, 2,
+        "each argument is a line: {}{}",
+        done.stdout, done.stderr
+    );
+
+    // Both sinks of the group have delivered, and between them everything.
+    let shares = || {
+        let delivered = delivered(&host, &sinks);
+        (delivered.iter().sum::<u64>() >= 202).then_some(delivered)
+    };
+    let shares = eventually("202 events delivered by the avro sinks", PATIENCE, shares);
+    assert_eq!(shares.iter().sum::<u64>(), 202, "each once: {shares:?}");
+    let busy = shares.iter().filter(|&&share| share > 0).count();
+    assert_eq!(busy, 2, "shared out between two collectors: {shares:?}");
+}
+
+/// The names of the file's avro sinks: `agent.sinks.NAME.type = avro`.
+fn avro_sinks(text: &str) -> Vec<String> {
+    let settings = text.lines().filter_map(|line| line.split_once('='));
+    let avro = settings.filter(|(_, value)| value.trim() == "avro");
+    avro.filter_map(|(key, _)| {
+        let (_, name) = key.split_once(".sinks.")?;
+        Some(name.trim().strip_suffix(".type")?.to_owned())
+    })
+    .collect()
+}
+
+/// What each of these sinks has delivered.
+fn delivered(host: &Host, sinks: &[String]) -> Vec<u64> {
+    sinks
+        .iter()
+        .map(|sink| host.counter(&format!("SINK.{sink}"), "EventDrainSuccessCount"))
+        .collect()
+}

@@ -1,0 +1,65 @@
+'use strict';
+// A collector: every event it accepts is written to a file, as one JSON line, before it is
+// answered, so that a kill loses nothing that a sender was told it had delivered.
+//
+// On standard input it takes orders, one a line, and confirms each with `done <order>`:
+//   answer OK | FAILED | UNKNOWN   what appends are answered from now on (only OK stores)
+//   delay <ms>                     how long each answer waits from now on
+
+const fs = require('fs');
+const net = require('net');
+const readline = require('readline');
+const avro = require('avsc');
+const { protocol, options } = require('./protocol');
+
+const given = options({ port: '0', out: '' });
+const out = fs.openSync(given.out, 'a');
+let status = 'OK';
+let delay = 0;
+let calls = 0;
+
+function take(call, events, reply) {
+  calls += 1;
+  const said = status;
+  if (said === 'OK') {
+    const lines = events.map((event) =>
+      JSON.stringify({
+        call,
+        number: calls,
+        headers: event.headers,
+        hex: event.body.toString('hex'),
+      }) + '\n');
+    fs.writeSync(out, lines.join(''));
+  } else {
+    process.stdout.write(`refused ${events.length}\n`);
+  }
+  if (delay > 0) {
+    setTimeout(() => reply(null, said), delay);
+  } else {
+    reply(null, said);
+  }
+}
+
+const service = avro.Service.forProtocol(protocol());
+const server = service
+  .createServer()
+  .onAppend((event, reply) => take('append', [event], reply))
+  .onAppendBatch((events, reply) => take('appendBatch', events, reply));
+
+net
+  .createServer((socket) => {
+    socket.setNoDelay(true);
+    socket.on('error', (err) => process.stdout.write(`connection lost: ${err.message}\n`));
+    process.stdout.write('connected\n');
+    const channel = server.createChannel(socket);
+    channel.on('error', (err) => process.stdout.write(`channel error: ${err.message}\n`));
+  })
+  .listen(Number(given.port), '127.0.0.1', () => process.stdout.write('listening\n'));
+
+readline.createInterface({ input: process.stdin }).on('line', (order) => {
+  const [verb, value] = order.split(' ');
+  if (verb === 'answer') status = value;
+  else if (verb === 'delay') delay = Number(value);
+  else throw new Error(`unknown order ${order}`);
+  process.stdout.write(`done ${order}\n`);
+});

@@ -1,0 +1,58 @@
+//! One place in a chain of agents, taken by ours or by a real Flume.
+//!
+//! Scenarios are written once for a chain and run with the places filled differently: what holds
+//! for Flume after Flume must hold with our agent in any of the places.
+
+use crate::agent_file::AgentFile;
+use crate::host::Host;
+use crate::peers::flume::{Flume, Stage};
+use crate::scratch::Scratch;
+
+/// Whose agent takes a place.
+#[derive(Clone, Copy)]
+pub enum Kind<'a> {
+    /// `flume-host`.
+    Ours,
+    /// Flume, of the release that the stage has.
+    Real(&'a Stage),
+}
+
+/// A running agent of either kind.
+pub enum Agent {
+    /// `flume-host`.
+    Ours(Box<Host>),
+    /// Flume.
+    Real(Box<Flume>),
+}
+
+impl Kind<'_> {
+    /// Starts an agent and waits until `port`, which its source listens on, is open.
+    ///
+    /// # Panics
+    /// When it does not start in time.
+    #[must_use]
+    pub fn start(self, scratch: &Scratch, name: &str, file: &AgentFile, port: u16) -> Agent {
+        match self {
+            Self::Ours => Agent::Ours(Box::new(Host::start(scratch, name, &file.text()))),
+            Self::Real(stage) => Agent::Real(Box::new(stage.start(scratch, name, file, &[port]))),
+        }
+    }
+}
+
+impl Agent {
+    /// Ends it at once, as `kill -9` does.
+    pub fn kill(&mut self) {
+        match self {
+            Self::Ours(host) => host.kill(),
+            Self::Real(flume) => flume.kill(),
+        }
+    }
+
+    /// Starts it again, as it was started, after it was killed.
+    pub fn restart(&mut self) {
+        match self {
+            Self::Ours(host) => host.restart(),
+            Self::Real(flume) => flume.restart(),
+        }
+    }
+}

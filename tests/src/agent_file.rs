@@ -1,0 +1,141 @@
+//! Writes an agent's properties file: the same text for Flume and for the host.
+//!
+//! Only what the scenarios share: every source feeds every channel that was named before it ends,
+//! and a sink drains the first channel unless it says otherwise. Files whose wording matters are
+//! data (`tests/data`), not built here.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+/// A properties file in the making.
+pub struct AgentFile {
+    agent: String,
+    sources: Vec<String>,
+    channels: Vec<String>,
+    sinks: Vec<String>,
+    text: String,
+}
+
+impl AgentFile {
+    /// An agent without components.
+    #[must_use]
+    pub fn new(agent: &str) -> Self {
+        Self {
+            agent: agent.to_owned(),
+            sources: Vec::new(),
+            channels: Vec::new(),
+            sinks: Vec::new(),
+            text: String::new(),
+        }
+    }
+
+    /// The agent's name, for `-n`.
+    #[must_use]
+    pub fn agent(&self) -> &str {
+        &self.agent
+    }
+
+    /// One key below the agent's name.
+    #[must_use]
+    pub fn set(mut self, key: &str, value: impl std::fmt::Display) -> Self {
+        writeln!(self.text, "{}.{key} = {value}", self.agent).expect("a string takes any text");
+        self
+    }
+
+    /// A memory channel with a keep-alive of one second.
+    #[must_use]
+    pub fn memory(mut self, name: &str, capacity: u32, transaction: u32) -> Self {
+        self.channels.push(name.to_owned());
+        self.set(&format!("channels.{name}.type"), "memory")
+            .set(&format!("channels.{name}.capacity"), capacity)
+            .set(&format!("channels.{name}.transactionCapacity"), transaction)
+            .set(&format!("channels.{name}.keep-alive"), 1)
+    }
+
+    /// A netcat source on the loopback interface.
+    #[must_use]
+    pub fn netcat(self, name: &str, port: u16) -> Self {
+        self.source(name, "netcat", port)
+    }
+
+    /// An avro source on the loopback interface.
+    #[must_use]
+    pub fn avro_source(self, name: &str, port: u16) -> Self {
+        self.source(name, "avro", port)
+    }
+
+    /// An avro sink to a loopback port.
+    #[must_use]
+    pub fn avro_sink(self, name: &str, port: u16, batch: u32) -> Self {
+        self.sink(name, "avro")
+            .set(&format!("sinks.{name}.hostname"), "127.0.0.1")
+            .set(&format!("sinks.{name}.port"), port)
+            .set(&format!("sinks.{name}.batch-size"), batch)
+    }
+
+    /// A sink that writes each body as a line to one file in an existing folder.
+    #[must_use]
+    pub fn file_roll(self, name: &str, folder: &Path, batch: u32) -> Self {
+        self.sink(name, "file_roll")
+            .set(&format!("sinks.{name}.sink.directory"), folder.display())
+            .set(&format!("sinks.{name}.sink.rollInterval"), 0)
+            .set(&format!("sinks.{name}.sink.batchSize"), batch)
+    }
+
+    /// The channel that a sink drains, in place of the first.
+    #[must_use]
+    pub fn drains(self, sink: &str, channel: &str) -> Self {
+        self.set(&format!("sinks.{sink}.channel"), channel)
+    }
+
+    /// The channels that a source feeds, in place of all.
+    #[must_use]
+    pub fn feeds(self, source: &str, channels: &str) -> Self {
+        self.set(&format!("sources.{source}.channels"), channels)
+    }
+
+    /// The whole file.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let agent = &self.agent;
+        let mut text = format!(
+            "{agent}.sources = {}\n{agent}.channels = {}\n{agent}.sinks = {}\n{}",
+            self.sources.join(" "),
+            self.channels.join(" "),
+            self.sinks.join(" "),
+            self.text
+        );
+        let first = self.channels.first().map_or("", String::as_str);
+        let sources = self
+            .sources
+            .iter()
+            .map(|name| (format!("sources.{name}.channels"), true));
+        let sinks = self
+            .sinks
+            .iter()
+            .map(|name| (format!("sinks.{name}.channel"), false));
+        for (key, all) in sources.chain(sinks) {
+            if !self.text.contains(&format!("{agent}.{key} = ")) {
+                let value = if all {
+                    self.channels.join(" ")
+                } else {
+                    first.to_owned()
+                };
+                writeln!(text, "{agent}.{key} = {value}").expect("a string takes any text");
+            }
+        }
+        text
+    }
+
+    fn source(mut self, name: &str, kind: &str, port: u16) -> Self {
+        self.sources.push(name.to_owned());
+        self.set(&format!("sources.{name}.type"), kind)
+            .set(&format!("sources.{name}.bind"), "127.0.0.1")
+            .set(&format!("sources.{name}.port"), port)
+    }
+
+    fn sink(mut self, name: &str, kind: &str) -> Self {
+        self.sinks.push(name.to_owned());
+        self.set(&format!("sinks.{name}.type"), kind)
+    }
+}

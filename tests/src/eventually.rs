@@ -1,0 +1,34 @@
+//! Bounded patience: look, wait a little, look again; never "sleep and hope".
+//!
+//! Level-triggered on purpose: a probe asks how things are now, so nothing that happened between
+//! two looks can be missed.
+
+use std::time::{Duration, Instant};
+
+/// How long to wait between two looks.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// The first thing that `probe` finds within `patience`, or `None`.
+pub fn within<T>(patience: Duration, mut probe: impl FnMut() -> Option<T>) -> Option<T> {
+    let end = Instant::now() + patience;
+    loop {
+        if let Some(found) = probe() {
+            return Some(found);
+        }
+        if Instant::now() >= end {
+            return None;
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// The first thing that `probe` finds.
+///
+/// # Panics
+/// With `what` in the message, when nothing was found within `patience`.
+pub fn eventually<T>(what: &str, patience: Duration, probe: impl FnMut() -> Option<T>) -> T {
+    match within(patience, probe) {
+        Some(found) => found,
+        None => panic!("waited {patience:?} in vain: {what}"),
+    }
+}

@@ -1,0 +1,52 @@
+//! Free loopback ports.
+//!
+//! Below the range from which the kernel picks ports for outgoing connections, so that a port that
+//! is free now is not taken by somebody's client before the agent binds it. "Bind 0 and let go"
+//! gives ports inside that range.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use crate::eventually::eventually;
+
+const FIRST: u32 = 15_000;
+const COUNT: u32 = 15_000;
+
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// A port that nobody listens on, and that this process has not been given before.
+///
+/// # Panics
+/// When no port is free.
+#[must_use]
+pub fn free() -> u16 {
+    // Test binaries that run at the same time begin at different places.
+    let offset = std::process::id().wrapping_mul(131);
+    for _ in 0..COUNT {
+        let step = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = FIRST + offset.wrapping_add(step) % COUNT;
+        let port = u16::try_from(port).expect("the range ends below 65536");
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no free loopback port");
+}
+
+/// Whether somebody accepts connections on the loopback port.
+#[must_use]
+pub fn listening(port: u16) -> bool {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok()
+}
+
+/// Waits until somebody accepts connections on the loopback port.
+///
+/// # Panics
+/// When nobody does within `patience`.
+pub fn await_listening(port: u16, patience: Duration) {
+    eventually(&format!("a listener on port {port}"), patience, || {
+        listening(port).then_some(())
+    });
+}

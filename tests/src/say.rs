@@ -1,0 +1,15 @@
+//! What a passing scenario has to tell: why it was skipped, or what it measured.
+
+use std::io::Write as _;
+
+/// Writes a line to standard error past the test runner's capture, which only the printing macros
+/// respect. One write, so that lines of tests that run at the same time stay whole.
+///
+/// # Panics
+/// When standard error is closed.
+pub fn line(text: &str) {
+    let line = format!("{}\n", text.trim_end());
+    std::io::stderr()
+        .write_all(line.as_bytes())
+        .expect("standard error is open");
+}

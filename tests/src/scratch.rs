@@ -1,0 +1,64 @@
+//! A scenario's own folder: agent files, logs and what the last hop wrote.
+
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+/// A folder that is removed when the scenario ends, however it ends.
+pub struct Scratch {
+    folder: TempDir,
+}
+
+impl Scratch {
+    /// A new, empty folder.
+    ///
+    /// # Panics
+    /// When the machine has no room for one.
+    #[must_use]
+    pub fn new() -> Self {
+        let folder = tempfile::Builder::new().prefix("flume-it-").tempdir();
+        Self {
+            folder: folder.expect("a temporary folder"),
+        }
+    }
+
+    /// A path inside.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A new folder inside: `file_roll` wants its directory to exist.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    #[must_use]
+    pub fn folder(&self, name: &str) -> PathBuf {
+        let folder = self.path(name);
+        std::fs::create_dir_all(&folder).expect("a folder in the scratch folder");
+        folder
+    }
+
+    /// A new file inside.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    #[must_use]
+    pub fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path(name);
+        std::fs::write(&path, text).expect("a file in the scratch folder");
+        path
+    }
+
+    /// The folder itself.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
