@@ -132,7 +132,7 @@ mod tests {
         ];
         let (mut sink, log) = ScriptedSink::new(7, script);
         let batch = [Event::new("a"), Event::new("b")];
-        sink.start().await.unwrap();
+        sink.start(&Arc::default()).await.unwrap();
         assert!(sink.deliver(&batch).await.is_err());
         let start = crate::clock::now();
         sink.deliver(&batch).await.unwrap();
