@@ -21,6 +21,42 @@ pub struct Value {
     pub key_span: Span,
     /// Where the value stands.
     pub span: Span,
+    /// The text split on blanks, for values that are lists.
+    pub words: Vec<Word>,
+}
+
+/// One name of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Word {
+    /// The name.
+    pub text: String,
+    /// Where it stands.
+    pub span: Span,
+}
+
+impl Value {
+    /// A value whose words stand at the same distances in the file as in the text. Where escapes
+    /// or continuation lines make that impossible, each word stands for the whole.
+    pub fn new(text: impl Into<String>, key_span: Span, span: Span) -> Self {
+        let text = text.into();
+        let exact = span.end - span.start == text.len();
+        let word = |word: &str| {
+            let start = span.start + (word.as_ptr().addr() - text.as_ptr().addr());
+            let end = start + word.len();
+            let span = if exact { Span { start, end } } else { span };
+            Word {
+                text: word.to_owned(),
+                span,
+            }
+        };
+        let words = text.split_whitespace().map(word).collect();
+        Self {
+            text,
+            key_span,
+            span,
+            words,
+        }
+    }
 }
 
 /// What to do about a value that Flume would replace by its default or quietly skip.
@@ -58,7 +94,7 @@ pub struct Question {
 ///     "`a1.sources.r1` does not know the key `prot`",
 /// ]);
 /// ```
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Context {
     path: String,
     span: Option<Span>,
@@ -85,12 +121,7 @@ impl Context {
         let mut context = Self::new(path, None, Mode::Strict);
         for (key, text) in properties {
             let nowhere = Span { start: 0, end: 0 };
-            let value = Value {
-                text: (*text).to_owned(),
-                key_span: nowhere,
-                span: nowhere,
-            };
-            context.insert(*key, value);
+            context.insert(*key, Value::new(*text, nowhere, nowhere));
         }
         context
     }
@@ -229,8 +260,13 @@ impl Context {
 
     /// A list split on blanks; absent is empty.
     pub fn list(&mut self, key: &str) -> Vec<String> {
-        let text = self.optional(key).unwrap_or_default();
-        text.split_whitespace().map(str::to_owned).collect()
+        let words = self.words(key).into_iter();
+        words.map(|word| word.text).collect()
+    }
+
+    /// A list split on blanks, with the place of each name; absent is empty.
+    pub fn words(&mut self, key: &str) -> Vec<Word> {
+        self.value(key).map(|value| value.words).unwrap_or_default()
     }
 
     /// The first of several spellings of one key that is there; all are counted as asked for.
@@ -273,6 +309,26 @@ impl Context {
     /// Finishes a sub-context and takes over what it found.
     pub fn adopt(&mut self, sub: Context) {
         self.diagnostics.extend(sub.finish());
+    }
+
+    /// The same context without the keys for which `drop` is true, and without what was asked.
+    #[must_use]
+    pub fn without(&self, drop: impl Fn(&str) -> bool) -> Context {
+        let mut rest = Self::new(self.path.clone(), self.span, self.mode);
+        let kept = self.values.iter().filter(|(key, _)| !drop(key));
+        rest.values
+            .extend(kept.map(|(key, value)| (key.clone(), value.clone())));
+        rest
+    }
+
+    /// Says where the component is named.
+    pub fn set_span(&mut self, span: Span) {
+        self.span = Some(span);
+    }
+
+    /// Where the component is named.
+    pub fn span(&self) -> Option<Span> {
+        self.span
     }
 
     /// Keys and values that are there, asked for or not.
@@ -422,15 +478,41 @@ impl Context {
     }
 }
 
+/// Two contexts are equal if a component would read the same from both: places do not count, nor
+/// does what was asked, so that a comment added to a file changes no component.
+impl PartialEq for Context {
+    fn eq(&self, other: &Self) -> bool {
+        let texts = |(ours, theirs): ((&String, &Value), (&String, &Value))| {
+            ours.0 == theirs.0 && ours.1.text == theirs.1.text
+        };
+        self.path == other.path
+            && self.mode == other.mode
+            && self.values.len() == other.values.len()
+            && self.values.iter().zip(&other.values).all(texts)
+    }
+}
+
+impl Eq for Context {}
+
 /// "did you mean", if one of the candidates is close.
 pub fn did_you_mean(word: &str, candidates: &[&str]) -> Option<String> {
+    nearest(word, candidates).map(|nearest| format!("did you mean `{nearest}`?"))
+}
+
+/// The candidate that differs only in case and separators, or by a slip or two.
+pub fn nearest<'c>(word: &str, candidates: &[&'c str]) -> Option<&'c str> {
+    let plain = |text: &str| text.replace(['-', '.', '_'], "").to_ascii_lowercase();
+    let same = |candidate: &&&str| plain(candidate) == plain(word);
     let distance = |candidate: &&&str| strsim::damerau_levenshtein(word, candidate);
-    let nearest = candidates.iter().min_by_key(distance)?;
-    let close = distance(&nearest) <= 1 + word.chars().count() / 4
-        || nearest
-            .replace(['-', '.', '_'], "")
-            .eq_ignore_ascii_case(&word.replace(['-', '.', '_'], ""));
-    close.then(|| format!("did you mean `{nearest}`?"))
+    let slips = 1 + word.chars().count() / 4;
+    let close = |candidate: &&&str| {
+        distance(candidate) <= slips.min(candidate.chars().count().saturating_sub(1))
+    };
+    candidates
+        .iter()
+        .find(same)
+        .or_else(|| candidates.iter().filter(close).min_by_key(distance))
+        .copied()
 }
 
 fn one_of_help(text: &str, names: &[&str]) -> String {

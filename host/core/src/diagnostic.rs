@@ -134,6 +134,42 @@ codes! {
     Unsupported = "unsupported", Error;
     /// A key that is accepted and changes nothing here.
     NoEffect = "no-effect", Note;
+    /// An agent named on the command line that the file does not have.
+    UnknownAgent = "unknown-agent", Error;
+    /// A sink group lists a sink that the agent does not have.
+    UnknownSink = "unknown-sink", Error;
+    /// A component is listed and has no properties.
+    NotDescribed = "not-described", Error;
+    /// A component has properties and is not listed, so it would not run.
+    NotListed = "not-listed", Error;
+    /// A name stands twice in one list.
+    DuplicateName = "duplicate-name", Warning;
+    /// A sink group has the name of a sink outside of it.
+    NameClash = "name-clash", Error;
+    /// A sink stands in two groups.
+    GroupedTwice = "grouped-twice", Error;
+    /// An environment variable that a value asks for is not set.
+    MissingVariable = "missing-variable", Error;
+    /// A value looks as if it asked for a variable, and interpolation is off.
+    NotInterpolated = "not-interpolated", Warning;
+    /// A channel that no source fills and no sink drains.
+    UnusedChannel = "unused-channel", Error;
+    /// A channel that a source needs and no sink drains.
+    UndrainedChannel = "undrained-channel", Warning;
+    /// A channel that no source fills.
+    UnfilledChannel = "unfilled-channel", Warning;
+    /// A batch that is larger than a transaction of its channel.
+    BatchSize = "batch-size", Warning;
+    /// Two sources listen on one port.
+    SharedPort = "shared-port", Warning;
+    /// The channels of a failover group hold the same events and are treated as one.
+    MirroredChannels = "mirrored-channels", Note;
+    /// The sinks of a group drain different channels.
+    SeparateChannels = "separate-channels", Warning;
+    /// A component that does not run, as in Flume (lenient mode).
+    Dropped = "dropped", Warning;
+    /// Nothing of an agent runs, as in Flume (lenient mode).
+    NothingRuns = "nothing-runs", Error;
 }
 
 impl fmt::Display for Code {

@@ -91,7 +91,7 @@ impl MemoryConfig {
     }
 
     /// The byte slots of this configuration. None at all means that bytes are not limited.
-    fn byte_slots(&self) -> u64 {
+    pub fn byte_slots(&self) -> u64 {
         let free = u128::from(100 - self.buffer_percentage.min(100));
         let slots = u128::from(self.byte_capacity) * free / 100 / u128::from(SLOT_BYTES);
         match u64::try_from(slots) {
