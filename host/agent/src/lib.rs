@@ -1,6 +1,6 @@
 //! The agent: sockets, files, signals, and the way from a configuration file to running tasks.
 //!
-//! text → `config` (spanned keys, one tree a file) → [`plan`] (every name resolved) →
+//! text → [`config`] (spanned keys, one tree a file) → [`plan`] (every name resolved) →
 //! [`topology`] (tasks). Components are listed in [`source`], [`sink`], [`interceptor`]; adding
 //! one is a file and a line there.
 
@@ -8,6 +8,8 @@
 pub mod component;
 
 pub mod admin;
+pub mod cli;
+pub mod config;
 pub mod interceptor;
 pub mod metrics;
 pub mod plan;

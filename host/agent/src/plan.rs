@@ -2,9 +2,32 @@
 //!
 //! A plan holds no sockets and no tasks. It keeps each component's context, so that a component
 //! that fails can be made anew, and so that two plans can be compared.
+//!
+//! [`build`] makes it in Flume's two steps, because in lenient mode the result has to be Flume's:
+//!
+//! | step | a component is dropped | everything fails |
+//! |---|---|---|
+//! | validation | no keys, no type, no channel that passed | a group without `sinks` |
+//! | loading | its keys are refused, its channel was not loaded | an unknown type, a group with a sink that was not loaded |
+//!
+//! Both modes take the same way. In strict mode whatever would be dropped is an error, and an agent
+//! with an error has no plan.
 
-use flume_core::Context;
 use flume_core::channel::memory::MemoryConfig;
+use flume_core::context::Mode;
+use flume_core::{Context, Diagnostic, Severity};
+
+use crate::config::{AgentTree, judge};
+use crate::services::Services;
+
+mod agent;
+mod channels;
+mod groups;
+mod mirrors;
+mod sinks;
+mod sources;
+mod types;
+mod warnings;
 
 /// One agent of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,3 +98,30 @@ pub struct ComponentPlan {
     /// Its keys.
     pub context: Context,
 }
+
+/// Plans agents. In strict mode an agent with an error is left out; in lenient mode its plan has
+/// what Flume would run, which may be nothing.
+pub fn build(
+    trees: &[AgentTree],
+    services: &Services,
+    mode: Mode,
+) -> (Vec<AgentPlan>, Vec<Diagnostic>) {
+    let mut plans = Vec::new();
+    let mut diagnostics = Vec::new();
+    for tree in trees {
+        let (plan, found) = agent::plan(tree, services, mode);
+        let found = judge(mode, found);
+        let failed = found
+            .iter()
+            .any(|finding| finding.severity == Severity::Error);
+        if mode == Mode::Lenient || !failed {
+            plans.push(plan);
+        }
+        diagnostics.extend(found);
+    }
+    diagnostics.extend(warnings::shared_ports(&plans));
+    (plans, diagnostics)
+}
+
+#[cfg(test)]
+mod tests;

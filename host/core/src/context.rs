@@ -278,6 +278,17 @@ impl Context {
         present.or(keys.first()).copied().unwrap_or_default()
     }
 
+    /// Counts a key as asked for, without asking what it says.
+    pub fn accept(&mut self, key: &str) {
+        self.ask(key, None, false);
+    }
+
+    /// Counts all keys as asked for: of a component whose type is not known, nobody can say which
+    /// keys are unknown.
+    pub fn accept_all(&mut self) {
+        self.prefixes.push(String::new());
+    }
+
     /// Accepts a key that changes nothing here, and says so in a note if it is there.
     pub fn without_effect(&mut self, key: &str, why: &str) {
         if let Some(value) = self.value(key) {

@@ -1,0 +1,129 @@
+//! `check`: reads a file as `run` would, says everything about it, and starts nothing.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use flume_core::context::Mode;
+
+use super::{EXIT_CONFIG, print, unreadable};
+use crate::config::{self, Interpolation, Options, render};
+use crate::services::{Resolver, Services};
+
+/// Checks a configuration file. Exits with 0, or with 78 if `run` would refuse the file.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// The file: Flume's properties, or TOML if its name ends in `.toml`.
+    pub file: PathBuf,
+    /// How it is read.
+    #[command(flatten)]
+    pub reading: ReadingArgs,
+    /// How findings are printed.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Report,
+}
+
+/// How a file is to be read; the same for `check` and `run`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ReadingArgs {
+    /// An agent of the file; may be given several times. Without it all of them.
+    #[arg(short = 'n', long = "name", value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Skip what Flume skips instead of refusing the file.
+    #[arg(long)]
+    pub lenient: bool,
+    /// Fill variables into values: `${env.NAME}`.
+    #[arg(long, value_enum, value_name = "FROM")]
+    pub interpolate: Option<Variables>,
+    /// Flume's system properties. `propertiesImplementation` turns on `${NAME}` as in Flume.
+    #[arg(short = 'D', value_name = "KEY=VALUE")]
+    pub defines: Vec<String>,
+}
+
+/// Where variables come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Variables {
+    /// The environment of the process.
+    Env,
+}
+
+/// How findings are printed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Report {
+    /// For people.
+    #[default]
+    Text,
+    /// For machines: an array of objects.
+    Json,
+}
+
+impl ReadingArgs {
+    /// The options that these flags mean.
+    pub fn options(&self) -> Options {
+        let class = |define: &String| {
+            let class = define.strip_prefix("propertiesImplementation=")?;
+            Interpolation::of_class(class)
+        };
+        let interpolation = match self.interpolate {
+            Some(Variables::Env) => Interpolation::Env,
+            None => self.defines.iter().find_map(class).unwrap_or_default(),
+        };
+        Options {
+            names: self.names.clone(),
+            mode: if self.lenient {
+                Mode::Lenient
+            } else {
+                Mode::Strict
+            },
+            interpolation,
+        }
+    }
+}
+
+/// Runs the command.
+pub fn run(args: &CheckArgs) -> ExitCode {
+    let services = Services::system(Resolver::default());
+    let loaded = match config::load(&args.file, &args.reading.options(), &services) {
+        Ok(loaded) => loaded,
+        Err(error) => return unreadable(&args.file, &error),
+    };
+    let (findings, file) = (&loaded.diagnostics, &loaded.file);
+    match args.format {
+        Report::Json => print(&format!("{}\n", render::json(findings, file))),
+        Report::Text => {
+            let color = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            let agents: Vec<&str> = loaded.plans.iter().map(|plan| plan.name.as_str()).collect();
+            let summary = render::summary(findings, file);
+            let ready = match agents.as_slice() {
+                [] => "no agent can run".to_owned(),
+                names => format!("ready to run: {}", names.join(", ")),
+            };
+            let text = render::render(findings, file, color);
+            print(&format!("{text}{summary}; {ready}\n"));
+        }
+    }
+    ExitCode::from(if loaded.has_errors() { EXIT_CONFIG } else { 0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Flume: TestEnvVarResolverProperties (G7), the switch.
+    #[test]
+    fn flumes_switch_turns_interpolation_on() {
+        let class = "propertiesImplementation=org.apache.flume.node.EnvVarResolverProperties";
+        let mut args = ReadingArgs {
+            defines: vec!["flume.monitoring.type=http".to_owned(), class.to_owned()],
+            ..ReadingArgs::default()
+        };
+        assert_eq!(args.options().interpolation, Interpolation::Flume);
+        args.interpolate = Some(Variables::Env);
+        assert_eq!(args.options().interpolation, Interpolation::Env);
+        assert_eq!(
+            ReadingArgs::default().options().interpolation,
+            Interpolation::Off
+        );
+    }
+}

@@ -1,0 +1,365 @@
+//! Keys become agents with components: `agent.kind = names` and `agent.kind.name.key = value`.
+//!
+//! Law: every property ends up in exactly one component's context or in a diagnostic. Nothing is
+//! checked here that needs to know what a component is.
+
+use std::collections::BTreeMap;
+
+use flume_core::context::{Context, Mode, Value, Word, did_you_mean};
+use flume_core::{Code, Diagnostic, Span};
+
+use super::{Property, judge};
+
+/// The kinds of components, as keys spell them, in the order of an agent's life.
+pub const KINDS: [&str; 4] = ["sources", "channels", "sinks", "sinkgroups"];
+
+/// The components of one agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentTree {
+    /// The name that `-n` gives.
+    pub name: String,
+    /// Its first key.
+    pub span: Span,
+    /// What fills its channels.
+    pub sources: Kind,
+    /// Its channels.
+    pub channels: Kind,
+    /// What drains its channels.
+    pub sinks: Kind,
+    /// Groups of its sinks.
+    pub sinkgroups: Kind,
+    /// Names of the other agents of the file.
+    pub others: Vec<String>,
+}
+
+/// The components of one kind.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Kind {
+    /// The list of names, if there is one.
+    pub list: Option<Value>,
+    /// The components with at least one key, listed or not, in the order of the file.
+    pub described: Vec<Node>,
+}
+
+/// One component.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// Its name.
+    pub name: String,
+    /// Where it is listed, or else its first key.
+    pub span: Span,
+    /// Its keys.
+    pub context: Context,
+}
+
+impl Node {
+    /// The value of a key; empty if there is none.
+    pub fn text(&self, key: &str) -> String {
+        let mut keys = self.context.iter();
+        let value = keys.find(|(other, _)| *other == key);
+        value.map_or_else(String::new, |(_, value)| value.text.clone())
+    }
+}
+
+impl Kind {
+    /// The names of the list, each once.
+    pub fn listed(&self) -> Vec<&Word> {
+        let mut names: Vec<&Word> = Vec::new();
+        for word in self.list.iter().flat_map(|list| &list.words) {
+            if names.iter().all(|known| known.text != word.text) {
+                names.push(word);
+            }
+        }
+        names
+    }
+
+    /// The component of this name, if it has keys.
+    pub fn node(&self, name: &str) -> Option<&Node> {
+        self.described.iter().find(|node| node.name == name)
+    }
+
+    /// Whether the list has this name.
+    pub fn lists(&self, name: &str) -> bool {
+        self.listed().iter().any(|word| word.text == name)
+    }
+}
+
+/// Sorts the properties of a file into the agents that `names` asks for (none means all). Findings
+/// about other agents' properties are left out.
+pub fn build(
+    properties: Vec<Property>,
+    names: &[String],
+    mode: Mode,
+) -> (Vec<AgentTree>, Vec<Diagnostic>) {
+    let mut builder = Builder {
+        mode,
+        ..Builder::default()
+    };
+    let all = agents(&properties);
+    builder.unknown_agents(names, &all);
+    let wanted = |name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
+    for property in properties {
+        let agent = property.key.split('.').next().unwrap_or_default();
+        if wanted(agent) || !all.iter().any(|known| known == agent) {
+            builder.property(property);
+        }
+    }
+    let mut trees = builder.trees;
+    for tree in &mut trees {
+        tree.others = all
+            .iter()
+            .filter(|name| **name != tree.name)
+            .cloned()
+            .collect();
+        check_lists(tree, &mut builder.diagnostics);
+    }
+    (trees, judge(mode, builder.diagnostics))
+}
+
+/// The names of the agents, in the order of the file: whatever stands before a kind.
+fn agents(properties: &[Property]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for property in properties {
+        let mut parts = property.key.split('.');
+        if let (Some(agent), Some(kind)) = (parts.next(), parts.next())
+            && KINDS.contains(&kind)
+            && !agent.is_empty()
+            && !names.iter().any(|known| known == agent)
+        {
+            names.push(agent.to_owned());
+        }
+    }
+    names
+}
+
+#[derive(Default)]
+struct Builder {
+    mode: Mode,
+    trees: Vec<AgentTree>,
+    /// Where each key stood last.
+    seen: BTreeMap<String, Span>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl Builder {
+    fn unknown_agents(&mut self, names: &[String], all: &[String]) {
+        for name in names.iter().filter(|name| !all.contains(name)) {
+            let candidates: Vec<&str> = all.iter().map(String::as_str).collect();
+            let known = match candidates.as_slice() {
+                [] => "the file has no agent".to_owned(),
+                names => format!("the file has `{}`", names.join("`, `")),
+            };
+            let help = match did_you_mean(name, &candidates) {
+                Some(guess) => format!("{guess} {known}"),
+                None => known,
+            };
+            let message = format!("the file has no agent `{name}`");
+            self.diagnostics
+                .push(Diagnostic::new(Code::UnknownAgent, message).help(help));
+        }
+    }
+
+    fn property(&mut self, property: Property) {
+        let Property { key, value } = property;
+        if let Some(first) = self.seen.insert(key.clone(), value.key_span) {
+            let message = format!("`{key}` is given twice");
+            let found = Diagnostic::new(Code::DuplicateKey, message);
+            self.diagnostics.push(
+                found
+                    .at(&value.key_span, "this one would count")
+                    .related(&first, "first given here")
+                    .help("remove one of the two"),
+            );
+        }
+        if value.text.is_empty() {
+            let message = format!("`{key}` has no value");
+            let found = Diagnostic::new(Code::EmptyValue, message);
+            let help = "give a value, or remove the line: an empty value counts as absent";
+            self.diagnostics
+                .push(found.at(&value.key_span, "no value").help(help));
+            return;
+        }
+        let parts: Vec<&str> = key.splitn(4, '.').collect();
+        match parts.as_slice() {
+            [agent, kind] if !agent.is_empty() && KINDS.contains(kind) => {
+                if let Some(kind) = self.kind(agent, kind, value.key_span) {
+                    kind.list = Some(value);
+                }
+            }
+            [agent, kind, name, rest]
+                if KINDS.contains(kind) && ![*agent, *name, *rest].contains(&"") =>
+            {
+                let path = format!("{agent}.{kind}.{name}");
+                let context = Context::new(path, Some(value.key_span), self.mode);
+                if let Some(kind) = self.kind(agent, kind, value.key_span) {
+                    let at = kind.described.iter().position(|node| node.name == *name);
+                    let node = at.unwrap_or_else(|| {
+                        let name = (*name).to_owned();
+                        kind.described.push(Node {
+                            name,
+                            span: value.key_span,
+                            context,
+                        });
+                        kind.described.len() - 1
+                    });
+                    if let Some(node) = kind.described.get_mut(node) {
+                        node.context.insert(*rest, value);
+                    }
+                }
+            }
+            _ => self.misshapen(&key, &parts, &value),
+        }
+    }
+
+    fn kind(&mut self, agent: &str, kind: &str, span: Span) -> Option<&mut Kind> {
+        let at = self
+            .trees
+            .iter()
+            .position(|tree| tree.name == agent)
+            .unwrap_or_else(|| {
+                self.trees.push(AgentTree {
+                    name: agent.to_owned(),
+                    span,
+                    sources: Kind::default(),
+                    channels: Kind::default(),
+                    sinks: Kind::default(),
+                    sinkgroups: Kind::default(),
+                    others: Vec::new(),
+                });
+                self.trees.len() - 1
+            });
+        let tree = self.trees.get_mut(at)?;
+        match kind {
+            "sources" => Some(&mut tree.sources),
+            "channels" => Some(&mut tree.channels),
+            "sinks" => Some(&mut tree.sinks),
+            _ => Some(&mut tree.sinkgroups),
+        }
+    }
+
+    /// A key that is neither a list nor a component's.
+    fn misshapen(&mut self, key: &str, parts: &[&str], value: &Value) {
+        let shapes = "keys are `agent.kind = names` or `agent.kind.name.key = value`, \
+                      and kinds are `sources`, `channels`, `sinks` and `sinkgroups`";
+        let (message, help) = match parts {
+            [agent, "configfilters", ..] => {
+                let message = format!("`{agent}.configfilters` is not supported");
+                let help = "put secrets into variables and start with `--interpolate env`";
+                let found = Diagnostic::new(Code::Unsupported, message);
+                self.diagnostics
+                    .push(found.at(&value.key_span, "config filter").help(help));
+                return;
+            }
+            [_] | ["", ..] => (format!("`{key}` does not begin with an agent's name"), None),
+            [agent, kind, name] if KINDS.contains(kind) => {
+                let help = format!("did you mean `{agent}.{kind} = {}`, ", value.text)
+                    + &format!("or `{agent}.{kind}.{name}.type = {}`?", value.text);
+                (
+                    format!("`{key}` names a component and no key of it"),
+                    Some(help),
+                )
+            }
+            [_, kind, ..] if KINDS.contains(kind) => {
+                (format!("`{key}` has an empty name or key"), None)
+            }
+            [agent, kind, ..] => {
+                let guess = did_you_mean(kind, &KINDS);
+                (
+                    format!("`{agent}` has no kind of components called `{kind}`"),
+                    guess,
+                )
+            }
+            [] => return,
+        };
+        let found = Diagnostic::new(Code::InvalidKey, message).at(&value.key_span, "this key");
+        self.diagnostics
+            .push(found.help(help.unwrap_or_else(|| shapes.to_owned())));
+    }
+}
+
+/// Puts nodes to their places in the lists, and compares what is listed with what is described.
+fn check_lists(tree: &mut AgentTree, diagnostics: &mut Vec<Diagnostic>) {
+    let agent = tree.name.clone();
+    let kinds = [
+        &mut tree.sources,
+        &mut tree.channels,
+        &mut tree.sinks,
+        &mut tree.sinkgroups,
+    ];
+    for (name, kind) in KINDS.into_iter().zip(kinds) {
+        let path = format!("{agent}.{name}");
+        let listed: Vec<Word> = kind.listed().into_iter().cloned().collect();
+        repeated(kind, &path, diagnostics);
+        for word in &listed {
+            match kind
+                .described
+                .iter_mut()
+                .find(|node| node.name == word.text)
+            {
+                Some(node) => {
+                    node.span = word.span;
+                    node.context.set_span(word.span);
+                }
+                None => diagnostics.push(not_described(&path, word, kind)),
+            }
+        }
+        let listed: Vec<&str> = listed.iter().map(|word| word.text.as_str()).collect();
+        for node in &kind.described {
+            // An agent without channels is one finding of its own, made by the plan.
+            let is_listed = listed.contains(&node.name.as_str());
+            if !is_listed && (kind.list.is_some() || name != "channels") {
+                diagnostics.push(not_listed(&path, node, kind));
+            }
+        }
+    }
+}
+
+fn repeated(kind: &Kind, path: &str, diagnostics: &mut Vec<Diagnostic>) {
+    let words = kind.list.iter().flat_map(|list| &list.words);
+    let mut seen: BTreeMap<&str, Span> = BTreeMap::new();
+    for word in words {
+        if let Some(first) = seen.insert(&word.text, word.span) {
+            let message = format!("`{path}` lists `{}` twice", word.text);
+            let found = Diagnostic::new(Code::DuplicateName, message)
+                .at(&word.span, "again")
+                .related(&first, "first here");
+            diagnostics.push(found.help("remove one of the two"));
+        }
+    }
+}
+
+fn not_described(path: &str, word: &Word, kind: &Kind) -> Diagnostic {
+    let unlisted = kind.described.iter().filter(|node| !kind.lists(&node.name));
+    let unlisted: Vec<&str> = unlisted.map(|node| node.name.as_str()).collect();
+    let name = &word.text;
+    let help = did_you_mean(name, &unlisted)
+        .unwrap_or_else(|| format!("describe it (`{path}.{name}.… = …`), or take it off the list"));
+    let message = format!("`{path}` lists `{name}`, which has no properties");
+    let label = format!("no key begins with `{path}.{name}.`");
+    Diagnostic::new(Code::NotDescribed, message)
+        .at(&word.span, label)
+        .help(help)
+}
+
+fn not_listed(path: &str, node: &Node, kind: &Kind) -> Diagnostic {
+    let empty: Vec<&Word> = kind.listed();
+    let empty = empty
+        .into_iter()
+        .filter(|word| kind.node(&word.text).is_none());
+    let empty: Vec<&str> = empty.map(|word| word.text.as_str()).collect();
+    let name = &node.name;
+    let help = match (&kind.list, did_you_mean(name, &empty)) {
+        (_, Some(guess)) => guess,
+        (Some(list), None) => format!("write `{path} = {} {name}`", list.text),
+        (None, None) => format!("add `{path} = {name}`"),
+    };
+    let message = format!("`{path}.{name}` is described and not listed, so it would not run");
+    let found = Diagnostic::new(Code::NotListed, message).at(&node.span, "not in the list");
+    match &kind.list {
+        Some(list) => found.related(&list.span, "the list").help(help),
+        None => found.help(help),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,106 @@
+//! The sinks of an agent.
+
+use flume_core::Span;
+use flume_core::context::Word;
+
+use super::agent::{Batch, Draft};
+use super::types::{OTHER_SINKS, Type};
+use super::{ComponentPlan, SinkPlan};
+use crate::config::tree::Node;
+use crate::sink;
+
+/// A listed sink that has keys.
+pub(super) struct SinkDraft {
+    pub(super) name: String,
+    pub(super) span: Span,
+    /// Its channel, if that is listed.
+    pub(super) channel: Option<Word>,
+    /// Whether Flume's validation lets it pass, so that it may be in a group.
+    pub(super) valid: bool,
+    pub(super) batch: Option<Batch>,
+    /// What runs, alone or in a group.
+    pub(super) plan: Option<SinkPlan>,
+}
+
+/// Reads all of them.
+pub(super) fn read(draft: &mut Draft<'_>) {
+    let tree = draft.tree;
+    for word in tree.sinks.listed() {
+        if let Some(node) = tree.sinks.node(&word.text) {
+            let sink = draft.sink(node);
+            draft.sinks.push(sink);
+        }
+    }
+}
+
+/// The keys that every sink understands, and that are no part of the component's own. What a
+/// group's policy wants to know about its sinks belongs here.
+fn is_common(key: &str) -> bool {
+    matches!(key, "type" | "channel")
+}
+
+impl Draft<'_> {
+    fn sink(&mut self, node: &Node) -> SinkDraft {
+        let mut context = node.context.clone();
+        let path = context.path().to_owned();
+        let kind = Type::read(&mut context, sink::COMPONENTS, "sink", &OTHER_SINKS);
+        let named = context.required("channel");
+        let mut channel = None;
+        if let Some(value) = named.and_then(|_| context.value("channel")) {
+            // A sink has one channel, so blanks are part of its name and not of a list.
+            let (text, span) = (value.text, value.span);
+            if self.tree.channels.lists(&text) {
+                channel = Some(Word { text, span });
+            } else {
+                self.unknown_channel(&mut context, "channel", &text, span);
+            }
+        }
+        let made = kind
+            .known()
+            .and_then(|kind| (kind.configure)(&mut context, self.services));
+        let batch = made.as_ref().map(|sink| sink.batch_size());
+        let batch = batch.map(|size| Batch::new(size, &mut context, node.span));
+        if kind.known().is_none() {
+            context.accept_all();
+        }
+        self.diagnostics.extend(context.finish());
+
+        let name = channel.as_ref().map(|channel| channel.text.clone());
+        let passes = name
+            .as_ref()
+            .is_some_and(|name| self.channel_is_valid(name));
+        let valid = passes && !matches!(kind, Type::Missing);
+        let why = match (&kind, &made) {
+            (Type::Missing, _) => Some("it has no type"),
+            _ if !valid => Some("its channel does not pass validation"),
+            (Type::Unknown, _) => Some("its type is unknown"),
+            (Type::Known(_), None) => Some("its keys are refused"),
+            _ if !name.as_ref().is_some_and(|name| self.channel_runs(name)) => {
+                Some("its channel does not run")
+            }
+            _ => None,
+        };
+        if valid && matches!(kind, Type::Unknown) {
+            self.unknown_class(&path, &node.text("type"));
+        }
+        if let Some(why) = why {
+            self.dropped(&path, node.span, why);
+        }
+        let component = kind.known().filter(|_| why.is_none()).and_then(|kind| {
+            Some(ComponentPlan {
+                name: node.name.clone(),
+                kind: kind.names.first()?,
+                context: node.context.without(is_common),
+            })
+        });
+        let plan = component.zip(name);
+        SinkDraft {
+            name: node.name.clone(),
+            span: node.span,
+            channel,
+            valid,
+            batch,
+            plan: plan.map(|(component, channel)| SinkPlan { component, channel }),
+        }
+    }
+}
