@@ -20,7 +20,7 @@ pub mod source;
 pub mod transaction;
 
 pub use channel::{Channel, ChannelError};
-pub use channel_processor::{ChannelProcessor, Outcomes, ProcessError};
+pub use channel_processor::{ChannelProcessor, Front, Outcomes, ProcessError};
 pub use channel_selector::{ChannelSelector, Selection};
 pub use context::Context;
 pub use counters::{ChannelCounter, SinkCounter, SourceCounter};
