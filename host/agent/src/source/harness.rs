@@ -54,15 +54,19 @@ pub(crate) struct Behind {
 impl Behind {
     /// A channel with room for so many events, and a wait of three seconds.
     pub(crate) fn with_capacity(capacity: usize) -> Self {
-        Self::new(capacity, Vec::new())
+        Self::new(capacity, 3, Vec::new())
     }
 
-    /// The same with interceptors.
-    pub(crate) fn new(capacity: usize, interceptors: Vec<Box<dyn Interceptor>>) -> Self {
+    /// A channel with so much room, a wait of so many seconds, and interceptors before it.
+    pub(crate) fn new(
+        capacity: usize,
+        keep_alive: u64,
+        interceptors: Vec<Box<dyn Interceptor>>,
+    ) -> Self {
         let config = MemoryConfig {
             capacity,
             transaction_capacity: capacity,
-            keep_alive: Duration::from_secs(3),
+            keep_alive: Duration::from_secs(keep_alive),
             ..MemoryConfig::defaults(1 << 30)
         };
         let channel: Arc<dyn Channel> = Arc::new(MemoryChannel::new("c1", &config));

@@ -235,7 +235,7 @@ impl Interceptor for Picky {
 
 #[tokio::test(start_paused = true)]
 async fn a_filtered_line_is_accepted_and_an_interceptor_error_is_answered() {
-    let behind = Behind::new(1000, vec![Box::new(Picky)]);
+    let behind = Behind::new(1000, 3, vec![Box::new(Picky)]);
     let mut client = Client::plain(&behind);
     client.send("a\ndrop\nfail\nb\nfail\nfail\nc\n").await;
     let failed = "FAILED: interceptor picky: bad body\n";
@@ -246,7 +246,7 @@ async fn a_filtered_line_is_accepted_and_an_interceptor_error_is_answered() {
 
 #[tokio::test(start_paused = true)]
 async fn filtered_lines_do_not_shift_refusals() {
-    let behind = Behind::new(1, vec![Box::new(Picky)]);
+    let behind = Behind::new(1, 3, vec![Box::new(Picky)]);
     let mut client = Client::plain(&behind);
     client.send("drop\na\ndrop\nb\ndrop\n").await;
     client.expect(&format!("OK\nOK\nOK\n{FULL}OK\n")).await;
