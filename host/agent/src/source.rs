@@ -2,6 +2,15 @@
 
 use flume_core::Source;
 
+pub mod lines;
+
+#[cfg(test)]
+mod harness;
+
 components! {
     Box<dyn Source>:
+    "netcat" | "org.apache.flume.source.NetcatSource" => netcat,
+    "netcatudp" | "org.apache.flume.source.NetcatUdpSource" => netcatudp,
+    "seq" | "org.apache.flume.source.SequenceGeneratorSource" => seq,
+    "stress" | "org.apache.flume.source.StressSource" => stress,
 }

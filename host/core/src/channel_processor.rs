@@ -4,6 +4,7 @@
 //! refused event is in none: a client that sends it again makes no duplicate. Rooms are reserved in
 //! one order everywhere (by channel name), so that two sources cannot each wait for the other.
 
+use std::mem;
 use std::sync::Arc;
 
 use crate::channel::{Channel, ChannelError};
@@ -39,6 +40,15 @@ impl Outcomes {
     pub fn refused(&self) -> &[(usize, ProcessError)] {
         &self.refused
     }
+}
+
+/// What one [`ChannelProcessor::process_front`] came to.
+#[derive(Debug)]
+pub struct Front {
+    /// How many events were accepted or filtered, and taken off the front.
+    pub dealt: usize,
+    /// Why the event that is at the front now was refused.
+    pub refused: Option<ProcessError>,
 }
 
 /// The way from a source into its channels.
@@ -82,60 +92,108 @@ impl ChannelProcessor {
 
     /// Puts each event as if in a transaction of its own, in order. Those that fit at once go
     /// together; the first that does not waits as the channel says, and is then refused alone.
-    pub async fn process_each(&self, events: Vec<Event>) -> Outcomes {
+    pub async fn process_each(&self, mut events: Vec<Event>) -> Outcomes {
         let mut outcomes = Outcomes::default();
-        let given = (!self.interceptors.is_empty()).then(|| events.clone());
-        let mut batch = Batch::new(events);
-        match self.interceptors.intercept(&mut batch) {
-            Ok(()) => self.put_each(batch, 0, &mut outcomes).await,
-            Err(_) => {
-                // Somewhere in the batch is an event that cannot be handled: find it.
-                for (at, event) in given.unwrap_or_default().into_iter().enumerate() {
-                    let mut single = Batch::new(vec![event]);
-                    match self.interceptors.intercept(&mut single) {
-                        Ok(()) => self.put_each(single, at, &mut outcomes).await,
-                        Err(error) => outcomes.refused.push((at, error.into())),
-                    }
-                }
+        let mut dealt = 0;
+        while !events.is_empty() {
+            let front = self.process_front(&mut events).await;
+            dealt += front.dealt;
+            if let Some(error) = front.refused {
+                outcomes.refused.push((dealt, error));
+                events.remove(0);
+                dealt += 1;
             }
         }
         outcomes
     }
 
-    /// Puts what the interceptors left; `base` is added to the places in the batch.
-    async fn put_each(&self, batch: Batch, base: usize, outcomes: &mut Outcomes) {
-        let origins: Vec<usize> = match batch.events().len() {
-            0 => return,
-            // Places are only needed when something is refused, but then the batch is gone.
-            len => (0..len).map(|at| base + batch.origin(at)).collect(),
-        };
-        let mut rest = batch.into_events();
-        let mut at = 0;
-        while let Some(first) = rest.first() {
-            let selection = self.selector.select(first);
-            let run = self.run_length(&rest, &selection);
-            let required = self.targets(selection.required);
-            let fitting = fitting(&required, rest.get(..run).unwrap_or_default());
-            let tail = rest.split_off(fitting.max(1));
-            let head = std::mem::replace(&mut rest, tail);
-            let size = head.len();
-            let optional: Vec<_> = self.targets(selection.optional);
-            let copies: Vec<_> = optional.iter().map(|c| (*c, head.clone())).collect();
-            let put = if fitting > 0 {
-                append_reserved(&required, head);
-                Ok(())
-            } else {
-                put_waiting(&required, head).await
-            };
-            match put {
-                Ok(()) => put_optional_each(copies).await,
-                Err(error) => {
-                    let origin = origins.get(at).copied().unwrap_or(at);
-                    outcomes.refused.push((origin, error.into()));
+    /// Does the first part of [`Self::process_each`] and takes it off the front of `events`: all
+    /// that fits at once, or else one event, with the wait that the channel allows. A refused event
+    /// stays at the front, to be dropped or offered again; so a loop over this has to look.
+    ///
+    /// A source that answers each event uses this, so that no answer waits for the room of a later
+    /// event. Dropped while it waits, it has not put the event that it waits for,
+    /// and `events` is lost.
+    pub async fn process_front(&self, events: &mut Vec<Event>) -> Front {
+        let mut most = events.len();
+        if self.interceptors.is_empty() {
+            let (front, left) = self.put_front(mem::take(events), &[], most).await;
+            *events = left;
+            return front;
+        }
+        loop {
+            let mut batch = Batch::new(events.get(..most).unwrap_or_default().to_vec());
+            let front = match self.interceptors.intercept(&mut batch) {
+                Ok(()) => {
+                    let origins: Vec<usize> = (0..batch.events().len())
+                        .map(|at| batch.origin(at))
+                        .collect();
+                    self.put_front(batch.into_events(), &origins, most).await.0
                 }
+                Err(error) if most <= 1 => Front {
+                    dealt: 0,
+                    refused: Some(error.into()),
+                },
+                // Somewhere in the batch is an event that cannot be handled: halve until it is
+                // alone, or behind what can.
+                Err(_) => {
+                    most /= 2;
+                    continue;
+                }
+            };
+            // What stays is the original: an interceptor gets no event that it has edited before.
+            events.drain(..front.dealt.min(events.len()));
+            return front;
+        }
+    }
+
+    /// Puts the first of these events and hands back the rest. They stood at `origins` (at their
+    /// own places, if that is empty) among `total` events, and the others were filtered.
+    async fn put_front(
+        &self,
+        events: Vec<Event>,
+        origins: &[usize],
+        total: usize,
+    ) -> (Front, Vec<Event>) {
+        let origin = |at: usize| origins.get(at).copied().unwrap_or(at);
+        let mut rest = events.into_iter();
+        let mut at = 0;
+        while let Some(first) = rest.as_slice().first() {
+            let selection = self.selector.select(first);
+            let run = self.run_length(rest.as_slice(), &selection);
+            let required = self.targets(selection.required);
+            let fitting = fitting(&required, rest.as_slice().get(..run).unwrap_or_default());
+            if fitting == 0 && at > 0 {
+                return (
+                    Front {
+                        dealt: origin(at),
+                        refused: None,
+                    },
+                    rest.collect(),
+                );
+            }
+            let optional = self.targets(selection.optional);
+            let head: Vec<Event> = rest.by_ref().take(fitting.max(1)).collect();
+            let copies: Vec<_> = optional.iter().map(|c| (*c, head.clone())).collect();
+            let size = head.len();
+            if fitting > 0 {
+                append_reserved(&required, head);
+            } else if let Err(error) = put_waiting(&required, head.clone()).await {
+                let left = head.into_iter().chain(rest).collect();
+                let refused = Some(error.into());
+                let dealt = origin(at);
+                return (Front { dealt, refused }, left);
             }
             at += size;
+            put_optional_each(copies).await;
         }
+        (
+            Front {
+                dealt: total,
+                refused: None,
+            },
+            Vec::new(),
+        )
     }
 
     /// How many of the first events go the same way.

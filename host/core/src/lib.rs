@@ -22,7 +22,7 @@ pub mod testing;
 pub mod transaction;
 
 pub use channel::{Channel, ChannelError};
-pub use channel_processor::{ChannelProcessor, Outcomes, ProcessError};
+pub use channel_processor::{ChannelProcessor, Front, Outcomes, ProcessError};
 pub use channel_selector::{ChannelSelector, Selection};
 pub use context::Context;
 pub use counters::{ChannelCounter, SinkCounter, SourceCounter};
