@@ -25,6 +25,7 @@ pub mod tree;
 
 pub use self::interpolate::Interpolation;
 pub use self::tree::AgentTree;
+use crate::logging::{self, LogFormat};
 use crate::plan::{self, AgentPlan};
 use crate::services::Services;
 
@@ -92,6 +93,34 @@ impl Loaded {
     pub fn has_errors(&self) -> bool {
         let mut all = self.diagnostics.iter();
         all.any(|finding| finding.severity == Severity::Error)
+    }
+}
+
+impl Loaded {
+    /// Shows the findings where the log goes: drawn for people, or as log lines.
+    pub fn log(&self, format: LogFormat) {
+        match format {
+            LogFormat::Text => logging::draw(&render::render(&self.diagnostics, &self.file, false)),
+            LogFormat::Json => self
+                .diagnostics
+                .iter()
+                .for_each(|finding| self.log_line(finding)),
+        }
+    }
+
+    fn log_line(&self, finding: &Diagnostic) {
+        let start = finding.span.map_or(0, |span| span.start);
+        let (line, column) = render::position(&self.file.text, start);
+        let (code, message) = (finding.code.id(), finding.message.as_str());
+        let (file, help) = (
+            self.file.path.as_str(),
+            finding.help.as_deref().unwrap_or_default(),
+        );
+        match finding.severity {
+            Severity::Error => tracing::error!(file, line, column, code, help, "{message}"),
+            Severity::Warning => tracing::warn!(file, line, column, code, help, "{message}"),
+            Severity::Note => tracing::info!(file, line, column, code, help, "{message}"),
+        }
     }
 }
 

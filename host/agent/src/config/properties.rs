@@ -185,7 +185,10 @@ fn unescape(line: &[Place], diagnostics: &mut Vec<Diagnostic>) -> Vec<Place> {
                     }
                     Err(problem) => {
                         let start = first.span.start;
-                        let end = rest.iter().take(5).last().map_or(start, |p| p.span.end);
+                        let end = rest
+                            .get(..5.min(rest.len()))
+                            .and_then(<[_]>::last)
+                            .map_or(start, |p| p.span.end);
                         let span = Span { start, end };
                         diagnostics.push(
                             Diagnostic::new(Code::Syntax, problem)

@@ -1,0 +1,104 @@
+//! Watching the configuration file: looked at every 30 s as in Flume, or at once on SIGHUP.
+//!
+//! Flume goes by the time of the last change, so it misses an older file that is put back, and it
+//! loads a file that is half written. Here the text itself is compared, and a changed text counts
+//! only when it has stayed the same for a second.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use flume_core::context::Mode;
+use tokio::time::sleep;
+
+use crate::config::{self, Loaded, Options};
+use crate::logging::LogFormat;
+use crate::plan::AgentPlan;
+use crate::services::Services;
+
+/// Flume's pause between two looks at the file.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+/// A text that is the same after this long is written to its end.
+const SETTLED_AFTER: Duration = Duration::from_secs(1);
+
+/// A file that agents run by.
+#[derive(Debug)]
+pub struct ConfigWatch {
+    path: PathBuf,
+    options: Options,
+    polls: bool,
+    /// The text that was loaded last, whether it was accepted or not.
+    text: Option<Vec<u8>>,
+}
+
+impl ConfigWatch {
+    /// Watches a file, as it is now. Without `polls` only SIGHUP reads it again.
+    pub fn new(path: PathBuf, options: Options, polls: bool) -> Self {
+        let text = std::fs::read(&path).ok();
+        Self {
+            path,
+            options,
+            polls,
+            text,
+        }
+    }
+
+    /// Loads the file without a look at what ran before.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn load(&self, services: &Services) -> std::io::Result<Loaded> {
+        config::load(&self.path, &self.options, services)
+    }
+
+    /// Waits for a change that can run. A change that cannot is logged, and waited on.
+    pub async fn changed(&mut self, services: &Services) -> Vec<AgentPlan> {
+        loop {
+            if !self.polls {
+                std::future::pending::<()>().await;
+            }
+            sleep(LOOK_EVERY).await;
+            let Some(text) = self.read().await else {
+                continue;
+            };
+            if Some(&text) == self.text.as_ref() {
+                continue;
+            }
+            sleep(SETTLED_AFTER).await;
+            if self.read().await.as_ref() == Some(&text)
+                && let Some(plans) = self.read_again(services)
+            {
+                return plans;
+            }
+        }
+    }
+
+    /// Loads the file now. A file that is refused is logged, and the agents stay as they are.
+    pub fn read_again(&mut self, services: &Services) -> Option<Vec<AgentPlan>> {
+        let file = self.path.display();
+        self.text = std::fs::read(&self.path).ok();
+        match self.load(services) {
+            Err(error) => {
+                tracing::error!(%file, %error, "the file cannot be read, the agents stay");
+                None
+            }
+            Ok(loaded) if self.runs(&loaded) => {
+                loaded.log(LogFormat::Json);
+                Some(loaded.plans)
+            }
+            Ok(loaded) => {
+                loaded.log(LogFormat::Json);
+                tracing::error!(%file, "the changed file is refused, the agents stay");
+                None
+            }
+        }
+    }
+
+    /// Whether what was loaded may run, in the mode that was asked for.
+    pub fn runs(&self, loaded: &Loaded) -> bool {
+        !loaded.plans.is_empty() && (self.options.mode == Mode::Lenient || !loaded.has_errors())
+    }
+
+    async fn read(&self) -> Option<Vec<u8>> {
+        tokio::fs::read(&self.path).await.ok()
+    }
+}
