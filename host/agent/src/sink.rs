@@ -2,7 +2,11 @@
 
 use flume_core::Sink;
 
+pub mod java_map;
+
 components! {
     Box<dyn Sink>:
+    "file_roll" | "org.apache.flume.sink.RollingFileSink" => file_roll,
+    "logger" | "org.apache.flume.sink.LoggerSink" => logger,
     "null" => null,
 }

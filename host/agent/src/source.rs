@@ -5,7 +5,7 @@ use flume_core::Source;
 pub mod lines;
 
 #[cfg(test)]
-mod harness;
+pub(crate) mod harness;
 
 components! {
     Box<dyn Source>:

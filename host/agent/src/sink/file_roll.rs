@@ -1,0 +1,175 @@
+//! The file_roll sink: events into files of a directory, a new file every interval.
+//!
+//! A batch is one write by a thread that may block, so a slow disk holds up this sink and nothing
+//! else; it counts as delivered when the operating system has it, as in Flume. Of a batch that
+//! fails nothing stays in the file, if the file can still be cut, and the next batch begins a new
+//! one. Flume leaves the lines that it has written, and writes them again.
+//!
+//! A file is opened for its first event. Flume opens one every interval also when nothing comes,
+//! and fills directories with empty files; nobody who reads the directory misses those.
+//! The interval counts from the opening, and the file is closed when it is over, events or not.
+
+use std::fmt::Write;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use flume_core::clock::{self, Instant};
+use flume_core::{ComponentError, Context, Event, EventDeliveryError, Sink, SinkCounter};
+use parking_lot::Mutex;
+use tokio::task::spawn_blocking;
+
+use self::files::{Files, Naming};
+use super::java_map::JavaMap;
+use crate::services::Services;
+
+mod files;
+
+/// Writes files.
+#[derive(Debug)]
+pub struct RollingFileSink {
+    batch_size: usize,
+    /// How long a file is written to; `None` is for ever.
+    roll_interval: Option<Duration>,
+    format: Format,
+    /// Locked by blocking threads only, one at a time unless a call was given up.
+    files: Arc<Mutex<Files>>,
+    /// When the file that is open has to be closed.
+    due: Option<Instant>,
+}
+
+/// How an event becomes text.
+#[derive(Debug, Clone, Copy)]
+struct Format {
+    headers: bool,
+    newline: bool,
+}
+
+/// Reads `sink.directory`, `sink.rollInterval` (30 s; 0 = never), `sink.batchSize` (100; Flume's
+/// guide says `batchSize`), `sink.serializer` (TEXT), `sink.serializer.appendNewline` (true),
+/// `sink.pathManager` (DEFAULT), `sink.pathManager.prefix` and `sink.pathManager.extension`.
+pub fn configure(context: &mut Context, services: &Services) -> Option<Box<dyn Sink>> {
+    let directory = context.required("sink.directory");
+    let interval = context.number("sink.rollInterval", 30_i64, i64::MIN..=i64::from(u32::MAX));
+    let spelling = context.spelling(&["sink.batchSize", "batchSize"]);
+    let batch_size = context.number(spelling, 100, 1..=1 << 20);
+    let headers = context.one_of("sink.serializer", "TEXT", &[
+        ("TEXT", false),
+        ("HEADER_AND_TEXT", true),
+        ("org.apache.flume.serialization.BodyTextEventSerializer$Builder", false),
+        ("org.apache.flume.serialization.HeaderAndBodyTextEventSerializer$Builder", true),
+    ]);
+    let newline = context.flag("sink.serializer.appendNewline", true);
+    let by_date = context.one_of("sink.pathManager", "DEFAULT", &[
+        ("DEFAULT", false),
+        ("ROLLTIME", true),
+        ("org.apache.flume.formatter.output.DefaultPathManager$Builder", false),
+        ("org.apache.flume.formatter.output.RollTimePathManager$Builder", true),
+    ]);
+    let prefix = context.string("sink.pathManager.prefix", "");
+    let extension = context.string("sink.pathManager.extension", "");
+    let naming = Naming::new(services.wall.clone(), by_date?, prefix, extension);
+    let seconds = u64::try_from(interval?).unwrap_or(0);
+    Some(Box::new(RollingFileSink {
+        batch_size: batch_size?,
+        roll_interval: (seconds > 0).then(|| Duration::from_secs(seconds)),
+        format: Format { headers: headers?, newline },
+        files: Arc::new(Mutex::new(Files::new(PathBuf::from(directory?), naming))),
+        due: None,
+    }))
+}
+
+#[async_trait]
+impl Sink for RollingFileSink {
+    fn batch_size(&self) -> usize {
+        self.batch_size
+    }
+
+    async fn start(&mut self, counters: &Arc<SinkCounter>) -> Result<(), ComponentError> {
+        let counters = Arc::clone(counters);
+        let checked = self.with_files(move |files| files.start(counters)).await;
+        checked.map_err(|cause| ComponentError::caused_by("the directory cannot be used", cause))
+    }
+
+    async fn deliver(&mut self, batch: &[Event]) -> Result<(), EventDeliveryError> {
+        self.tick().await?;
+        let text = self.format.text(batch);
+        let written = self.with_files(move |files| files.append(&text)).await;
+        match written {
+            Ok(()) => {
+                let from_now = |interval| clock::now() + interval;
+                self.due = self.due.or(self.roll_interval.map(from_now));
+                Ok(())
+            }
+            Err(cause) => {
+                self.due = None;
+                Err(EventDeliveryError::caused_by("unable to write the file", cause))
+            }
+        }
+    }
+
+    fn next_tick(&self) -> Option<Instant> {
+        self.due
+    }
+
+    async fn tick(&mut self) -> Result<(), EventDeliveryError> {
+        if self.due.is_some_and(|due| due <= clock::now()) {
+            self.due = None;
+            self.close().await.map_err(|cause| {
+                EventDeliveryError::caused_by("unable to close the file", cause)
+            })?;
+        }
+        Ok(())
+    }
+
+    async fn stop(&mut self) {
+        self.due = None;
+        if let Err(error) = self.close().await {
+            tracing::error!(%error, "unable to close the file");
+        }
+    }
+}
+
+impl RollingFileSink {
+    async fn close(&self) -> io::Result<()> {
+        self.with_files(|files| {
+            files.close();
+            Ok(())
+        })
+        .await
+    }
+
+    /// Does work that may block. A panic in it is an error here.
+    async fn with_files<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Files) -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        let files = Arc::clone(&self.files);
+        spawn_blocking(move || work(&mut files.lock())).await?
+    }
+}
+
+impl Format {
+    fn text(self, batch: &[Event]) -> Vec<u8> {
+        let bodies: usize = batch.iter().map(|event| event.body.len() + 1).sum();
+        let mut text = Vec::with_capacity(bodies);
+        for event in batch {
+            if self.headers {
+                let mut headers = String::new();
+                // Writing to a string does not fail.
+                write!(headers, "{} ", JavaMap(&event.headers)).unwrap_or_default();
+                text.extend_from_slice(headers.as_bytes());
+            }
+            text.extend_from_slice(&event.body);
+            if self.newline {
+                text.push(b'\n');
+            }
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests;
