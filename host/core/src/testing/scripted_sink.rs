@@ -10,6 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 
+use crate::counters::SinkCounter;
 use crate::event::Event;
 use crate::sink::{EventDeliveryError, Sink};
 use crate::source::ComponentError;
@@ -97,7 +98,7 @@ impl Sink for ScriptedSink {
         self.batch_size
     }
 
-    async fn start(&mut self) -> Result<(), ComponentError> {
+    async fn start(&mut self, _: &Arc<SinkCounter>) -> Result<(), ComponentError> {
         self.log.0.lock().starts += 1;
         Ok(())
     }
@@ -131,7 +132,7 @@ mod tests {
         ];
         let (mut sink, log) = ScriptedSink::new(7, script);
         let batch = [Event::new("a"), Event::new("b")];
-        sink.start().await.unwrap();
+        sink.start(&Arc::default()).await.unwrap();
         assert!(sink.deliver(&batch).await.is_err());
         let start = crate::clock::now();
         sink.deliver(&batch).await.unwrap();
