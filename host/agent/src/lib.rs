@@ -12,6 +12,7 @@ pub mod cli;
 pub mod config;
 pub mod interceptor;
 pub mod metrics;
+pub mod net;
 pub mod plan;
 pub mod runner;
 pub mod services;
