@@ -9,6 +9,7 @@ mod harness;
 
 components! {
     Box<dyn Source>:
+    "avro" | "org.apache.flume.source.AvroSource" => avro,
     "netcat" | "org.apache.flume.source.NetcatSource" => netcat,
     "netcatudp" | "org.apache.flume.source.NetcatUdpSource" => netcatudp,
     "seq" | "org.apache.flume.source.SequenceGeneratorSource" => seq,

@@ -64,11 +64,11 @@ pub enum RuleError {
 }
 
 impl IpFilter {
-    /// Reads the two keys; `Ok(None)` if the filter is off. `Err` leaves a diagnostic.
-    pub fn configure(context: &mut Context) -> Result<Option<Self>, ()> {
+    /// Reads the two keys; `Some(None)` if the filter is off. `None` leaves a diagnostic.
+    pub fn configure(context: &mut Context) -> Option<Option<Self>> {
         if !context.flag(SWITCH, false) {
             context.without_effect(RULES, "`ipFilter` is not true");
-            return Ok(None);
+            return Some(None);
         }
         let value = context.value(RULES);
         let text = value.as_ref().map_or("", |value| value.text.as_str());
@@ -85,7 +85,7 @@ impl IpFilter {
                     diagnostic.span = value.map(|value| value.span);
                     context.push(diagnostic);
                 }
-                Ok(Some(filter))
+                Some(Some(filter))
             }
             Err(error) => {
                 let code = match error {
@@ -95,7 +95,7 @@ impl IpFilter {
                 };
                 let help = "for example `allow:ip:127.*,allow:name:localhost,deny:ip:*`";
                 context.error(RULES, code, error.to_string(), help);
-                Err(())
+                None
             }
         }
     }
@@ -313,17 +313,17 @@ mod tests {
                     .collect::<Vec<_>>(),
             )
         };
-        assert_eq!(configured(&[]), (Ok(None), vec![]));
+        assert_eq!(configured(&[]), (Some(None), vec![]));
         let off = [("ipFilterRules", "deny:ip:*")];
-        assert_eq!(configured(&off), (Ok(None), vec![Severity::Note]));
+        assert_eq!(configured(&off), (Some(None), vec![Severity::Note]));
         let missing = [("ipFilter", "true")];
-        assert_eq!(configured(&missing), (Err(()), vec![Severity::Error]));
+        assert_eq!(configured(&missing), (None, vec![Severity::Error]));
         let open = [
             ("ipFilter", "true"),
             ("ipFilterRules", "allow:name:localhost"),
         ];
         let (filter, findings) = configured(&open);
-        assert!(matches!(filter, Ok(Some(_))));
+        assert!(matches!(filter, Some(Some(_))));
         assert_eq!(findings, [Severity::Warning]);
     }
 }

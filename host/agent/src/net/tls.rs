@@ -64,8 +64,8 @@ pub struct ServerTls {
 }
 
 impl ServerTls {
-    /// Reads the keys; `Ok(None)` without `ssl`. `Err` leaves a diagnostic.
-    pub fn configure(context: &mut Context) -> Result<Option<Self>, ()> {
+    /// Reads the keys; `Some(None)` without `ssl`. `None` leaves a diagnostic.
+    pub fn configure(context: &mut Context) -> Option<Option<Self>> {
         let ssl = context.flag("ssl", false);
         let versions = versions(context);
         store_type(context, "keystore-type");
@@ -73,16 +73,16 @@ impl ServerTls {
             for key in ["keystore", "keystore-password"] {
                 context.without_effect(key, "`ssl` is not true");
             }
-            return Ok(None);
+            return Some(None);
         }
         let path = context.required("keystore");
         let password = context.required("keystore-password");
         match (path, password, versions) {
             (Some(path), Some(password), Some(versions)) => {
                 let keystore = store(path, password);
-                Ok(Some(Self { keystore, versions }))
+                Some(Some(Self { keystore, versions }))
             }
-            _ => Err(()),
+            _ => None,
         }
     }
 
@@ -116,8 +116,8 @@ enum Trust {
 }
 
 impl ClientTls {
-    /// Reads the keys; `Ok(None)` without `ssl`. `Err` leaves a diagnostic.
-    pub fn configure(context: &mut Context) -> Result<Option<Self>, ()> {
+    /// Reads the keys; `Some(None)` without `ssl`. `None` leaves a diagnostic.
+    pub fn configure(context: &mut Context) -> Option<Option<Self>> {
         let ssl = context.flag("ssl", false);
         let versions = versions(context);
         store_type(context, "truststore-type");
@@ -129,7 +129,7 @@ impl ClientTls {
             for key in ["truststore", "truststore-password"] {
                 context.without_effect(key, "`ssl` is not true");
             }
-            return Ok(None);
+            return Some(None);
         }
         if anybody && verify_hostname {
             let message = format!(
@@ -142,7 +142,7 @@ impl ClientTls {
                 message,
                 "remove one of them",
             );
-            return Err(());
+            return None;
         }
         let trust = match (anybody, path, password) {
             (true, ..) => Trust::Anybody,
@@ -150,11 +150,11 @@ impl ClientTls {
             (false, Some(path), Some(password)) => Trust::Store(store(path, password)),
             (false, Some(_), None) => {
                 context.required("truststore-password");
-                return Err(());
+                return None;
             }
         };
-        let versions = versions.ok_or(())?;
-        Ok(Some(Self {
+        let versions = versions?;
+        Some(Some(Self {
             trust,
             verify_hostname,
             versions,
