@@ -15,6 +15,7 @@ pub mod host;
 pub mod interceptor;
 pub mod logging;
 pub mod metrics;
+pub mod net;
 pub mod plan;
 pub mod runner;
 pub mod services;

@@ -8,5 +8,6 @@ components! {
     Box<dyn Sink>:
     "file_roll" | "org.apache.flume.sink.RollingFileSink" => file_roll,
     "logger" | "org.apache.flume.sink.LoggerSink" => logger,
+    "avro" | "org.apache.flume.sink.AvroSink" => avro,
     "null" => null,
 }

@@ -10,6 +10,7 @@ pub(crate) mod harness;
 components! {
     Box<dyn Source>:
     "exec" | "org.apache.flume.source.ExecSource" => exec,
+    "avro" | "org.apache.flume.source.AvroSource" => avro,
     "netcat" | "org.apache.flume.source.NetcatSource" => netcat,
     "netcatudp" | "org.apache.flume.source.NetcatUdpSource" => netcatudp,
     "seq" | "org.apache.flume.source.SequenceGeneratorSource" => seq,

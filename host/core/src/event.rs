@@ -3,6 +3,7 @@
 //! A body is a slice of the buffer that the socket was read into, and an event without headers
 //! allocates nothing, so that an event costs its bytes once however many channels it goes to.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -52,6 +53,21 @@ impl fmt::Debug for Event {
 #[derive(Clone, Default)]
 pub struct Headers(Option<Arc<Vec<(ByteString, ByteString)>>>);
 
+/// Up to so many headers are compared each with each, which is faster than hashing them.
+const FEW: usize = 16;
+
+/// Strikes earlier pairs of a name in one pass: a client may send a million headers.
+fn keep_last_of_many(pairs: &mut Vec<(ByteString, ByteString)>) {
+    let mut seen = HashSet::with_capacity(pairs.len());
+    let last: Vec<bool> = pairs
+        .iter()
+        .rev()
+        .map(|(name, _)| seen.insert(name.clone()))
+        .collect();
+    let mut last = last.into_iter().rev();
+    pairs.retain(|_| last.next().unwrap_or(true));
+}
+
 impl Headers {
     /// No headers, no allocation.
     pub const fn new() -> Self {
@@ -62,6 +78,10 @@ impl Headers {
     pub fn from_pairs(mut pairs: Vec<(ByteString, ByteString)>) -> Self {
         if pairs.is_empty() {
             return Self::new();
+        }
+        if pairs.len() > FEW {
+            keep_last_of_many(&mut pairs);
+            return Self(Some(Arc::new(pairs)));
         }
         let mut at = 0;
         while at < pairs.len() {
@@ -197,6 +217,14 @@ mod tests {
         let headers: Headers = [("a", "1"), ("b", "2"), ("a", "3")].into_iter().collect();
         assert_eq!(headers, [("b", "2"), ("a", "3")].into_iter().collect());
         assert_eq!(headers.len(), 2);
+    }
+
+    #[test]
+    fn many_headers_are_as_few() {
+        let pairs = (0..100_000).map(|n| (format!("{}", n % 50_000), format!("{n}")));
+        let headers: Headers = pairs.collect();
+        assert_eq!(headers.len(), 50_000);
+        assert_eq!(headers.get("7").map(|v| &**v), Some("50007"));
     }
 
     #[test]
