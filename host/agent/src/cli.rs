@@ -21,6 +21,7 @@ pub mod check;
 pub mod components;
 pub mod convert;
 pub mod run;
+pub mod send;
 
 /// Runs Apache Flume agents: sources, channels and sinks from a Flume 1.8 file or from TOML.
 #[derive(Debug, Parser)]
@@ -40,6 +41,7 @@ enum Command {
     Check(check::CheckArgs),
     Convert(convert::ConvertArgs),
     Components(components::ComponentsArgs),
+    Send(send::SendArgs),
 }
 
 impl Cli {
@@ -51,6 +53,7 @@ impl Cli {
             Some(Command::Check(args)) => check::run(&args),
             Some(Command::Convert(args)) => convert::run(&args),
             Some(Command::Components(args)) => components::run(&args),
+            Some(Command::Send(args)) => send::run(&args),
         }
     }
 }
