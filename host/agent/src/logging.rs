@@ -3,7 +3,7 @@
 //! The level is `info`; the environment variable `RUST_LOG` or `-Dflume.root.logger=DEBUG,console`
 //! change it.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
@@ -24,7 +24,9 @@ pub enum LogFormat {
 pub fn start(format: LogFormat, level: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let registry = tracing_subscriber::registry().with(filter);
-    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none());
     match format {
         LogFormat::Text => registry.with(layer.with_target(false)).init(),
         LogFormat::Json => registry.with(layer.json().flatten_event(true)).init(),

@@ -152,14 +152,14 @@ impl RunningAgent {
             channel.channel.counters().start_time.set(now);
         }
         for group in &mut self.groups {
-            group.start(now);
+            group.start(&self.plan.name, now);
         }
     }
 
     /// Lets the sources read.
     pub fn start_sources(&mut self, services: &Services) {
         for source in &mut self.sources {
-            source.start(services.wall.millis());
+            source.start(&self.plan.name, services.wall.millis());
         }
     }
 
@@ -206,7 +206,7 @@ impl RunningAgent {
 }
 
 impl RunningGroup {
-    fn start(&mut self, now: u64) {
+    fn start(&mut self, agent: &str, now: u64) {
         for sink in &self.view.sinks {
             sink.counters.start_time.set(now);
             sink.counters.stop_time.set(0);
@@ -216,7 +216,11 @@ impl RunningGroup {
             self.drain.clone(),
             self.stop.clone(),
         );
-        self.task = Some(spawn(self.view.runner.name(), runner.run(drain, stop)));
+        self.task = Some(spawn(
+            agent,
+            self.view.runner.name(),
+            runner.run(drain, stop),
+        ));
     }
 
     /// Waits until the channels are drained (if told to) or the deadline; then ends the rest.
@@ -245,11 +249,11 @@ impl RunningSource {
         }
     }
 
-    fn start(&mut self, now: u64) {
+    fn start(&mut self, agent: &str, now: u64) {
         if let Some(runner) = self.runner.take() {
             self.view.counters.start_time.set(now);
             self.view.counters.stop_time.set(0);
-            self.task = Some(spawn(&self.view.name, runner.run()));
+            self.task = Some(spawn(agent, &self.view.name, runner.run()));
         }
     }
 
@@ -262,9 +266,13 @@ impl RunningSource {
 /// How long a batch under way may still take when the deadline has passed.
 const LAST_BATCH: Duration = Duration::from_millis(500);
 
-fn spawn(name: &str, work: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+fn spawn(
+    agent: &str,
+    name: &str,
+    work: impl Future<Output = ()> + Send + 'static,
+) -> JoinHandle<()> {
     use tracing::Instrument;
-    tokio::spawn(work.instrument(tracing::info_span!("component", name)))
+    tokio::spawn(work.instrument(tracing::info_span!("component", agent, name)))
 }
 
 /// Waits for a task until the deadline, then ends it where it stands.

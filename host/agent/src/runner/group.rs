@@ -3,7 +3,8 @@
 //! | the call of the processor came to | then |
 //! |---|---|
 //! | READY | the next call at once |
-//! | BACKOFF | wait for an event; where the group's sinks drain different channels, at most 1, 2, … 5 s |
+//! | BACKOFF | where the group's sinks drain different channels, wait 1, 2, … 5 s at most |
+//! | no call, since there is nothing to deliver | wait for an event |
 //! | every sink failed | wait 0.25 s, 0.5 s, … 5 s, then call again |
 //!
 //! Flume always sleeps, 1 to 5 s; here an event wakes the runner. One worker makes calls in
@@ -155,12 +156,17 @@ impl GroupRunner {
     async fn work(&self, drain: &CancellationToken, stop: &CancellationToken) {
         let (mut backoffs, mut failures) = (0_u32, 0_u32);
         while !stop.is_cancelled() {
+            if self.is_idle() {
+                if drain.is_cancelled() {
+                    return;
+                }
+                self.idle(0, 0, drain, stop).await;
+                continue;
+            }
             match self.call().await {
                 End::Returned(Status::Ready, _) => (backoffs, failures) = (0, 0),
+                End::Returned(Status::Backoff, _) if self.one_channel => {}
                 End::Returned(Status::Backoff, lane) => {
-                    if drain.is_cancelled() && self.channels.iter().all(|c| c.depth() == 0) {
-                        return;
-                    }
                     backoffs += 1;
                     self.idle(lane, backoffs, drain, stop).await;
                 }
@@ -175,6 +181,14 @@ impl GroupRunner {
                 }
             }
         }
+    }
+
+    /// Whether a call would find nothing: no events in any channel, and none under way. Such calls
+    /// are not made, so that turns are taken by events and not by looks at an empty channel.
+    fn is_idle(&self) -> bool {
+        // A lane in use belongs to another worker.
+        let busy = |lane: &AsyncMutex<Lane>| lane.try_lock().is_ok_and(|lane| lane.is_busy());
+        self.channels.iter().all(|channel| channel.depth() == 0) && !self.lanes.iter().any(busy)
     }
 
     /// One call of the processor.
@@ -253,7 +267,7 @@ impl GroupRunner {
             .report(call, sink, outcome, clock::now())
     }
 
-    /// Waits after BACKOFF of a lane.
+    /// Waits for an event; after `backoffs` times BACKOFF of a lane, for one of that lane.
     async fn idle(
         &self,
         lane: SinkIndex,
@@ -262,7 +276,7 @@ impl GroupRunner {
         stop: &CancellationToken,
     ) {
         let tick = self.next_tick().await;
-        let pause = if self.one_channel || drain.is_cancelled() {
+        let pause = if self.one_channel || backoffs == 0 || drain.is_cancelled() {
             None
         } else if (backoffs as usize) < self.channels.len()
             && self.channels.iter().any(|channel| channel.depth() > 0)
@@ -276,7 +290,8 @@ impl GroupRunner {
             return;
         };
         tokio::select! {
-            () = channel.ready() => {}
+            () = channel.ready(), if backoffs > 0 => {}
+            () = self.any_ready(), if backoffs == 0 || drain.is_cancelled() => {}
             () = at(pause) => {}
             () = at(tick.map(|(_, when)| when)) => {
                 if let Some(lane) = tick.and_then(|(due, _)| self.lanes.get(due)) {
@@ -284,7 +299,6 @@ impl GroupRunner {
                 }
             }
             () = drain.cancelled(), if !drain.is_cancelled() => {}
-            () = self.any_ready(), if drain.is_cancelled() => {}
             () = stop.cancelled() => {}
         }
     }

@@ -148,7 +148,7 @@ impl RunningAgent {
             match part {
                 Part::Kept(at) => self.groups.extend(old.get_mut(at).and_then(Option::take)),
                 Part::New(mut group) => {
-                    group.start(now);
+                    group.start(&self.plan.name, now);
                     self.groups.push(group);
                 }
             }
@@ -159,7 +159,7 @@ impl RunningAgent {
                 Part::Kept(at) => self.sources.extend(old.get_mut(at).and_then(Option::take)),
                 Part::New(mut source) => {
                     source.bind().await;
-                    source.start(now);
+                    source.start(&self.plan.name, now);
                     self.sources.push(source);
                 }
             }

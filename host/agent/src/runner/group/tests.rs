@@ -266,6 +266,23 @@ async fn balanced_sinks_take_turns_batch_by_batch() {
     assert_eq!(bench.delivered(), numbers(0..12));
 }
 
+/// Turns are taken by events, not by looks at an empty channel.
+#[tokio::test(start_paused = true)]
+async fn a_trickle_is_shared_out_too() {
+    let mut bench = Bench::new().sink("k1", 2, 4, &[]).sink("k2", 2, 4, &[]);
+    let lanes = std::mem::take(&mut bench.lanes);
+    let runner = GroupRunner::new("g1", load_balance(2), lanes, false, 1);
+    let (drain, stop) = (CancellationToken::new(), CancellationToken::new());
+    let task = tokio::spawn(runner.run(drain.clone(), stop));
+    for n in 0..4 {
+        bench.put(n..n + 1).await;
+        sleep(Duration::from_secs(1)).await;
+    }
+    drain.cancel();
+    task.await.unwrap();
+    assert_eq!((bench.share("k1"), bench.share("k2")), (2, 2));
+}
+
 /// Four sinks that take 100 ms a batch deliver eight batches in the time of two.
 #[tokio::test(start_paused = true)]
 async fn parallel_workers_use_several_sinks_at_once() {
