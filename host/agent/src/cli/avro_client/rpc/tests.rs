@@ -230,20 +230,18 @@ async fn a_failed_host_is_used_again() {
 
 #[test]
 fn mistakes_in_properties_are_found() {
-    let cases: [(&[u16], &[(&str, &str)], &str); 5] = [
-        (&[], &[], "hosts"),
-        (&[1], &[("client.type", "thrift")], "client.type"),
-        (
-            &[1, 2],
-            &[BALANCE, ("host-selector", "best")],
-            "host-selector",
-        ),
-        (&[1, 2], &[BALANCE, ("maxBackoff", "0")], "maxBackoff"),
-        (&[1], &[("hosts.h1", "a:b:1")], "hosts.h1"),
-    ];
-    for (ports, keys, key) in cases {
+    let refused = |ports: &[u16], keys: &[(&str, &str)], key: &str| {
         let (client, findings) = configured(ports, keys);
         assert!(client.is_none(), "{key}");
         assert!(findings[0].message.contains(key), "{findings:?}");
-    }
+    };
+    refused(&[], &[], "hosts");
+    refused(&[1], &[("client.type", "thrift")], "client.type");
+    refused(
+        &[1, 2],
+        &[BALANCE, ("host-selector", "best")],
+        "host-selector",
+    );
+    refused(&[1, 2], &[BALANCE, ("maxBackoff", "0")], "maxBackoff");
+    refused(&[1], &[("hosts.h1", "a:b:1")], "hosts.h1");
 }
