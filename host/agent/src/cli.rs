@@ -17,6 +17,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub mod avro_client;
 pub mod check;
 pub mod components;
 pub mod convert;
@@ -38,6 +39,7 @@ enum Command {
     /// Run agents of a file until a signal ends them.
     #[command(visible_alias = "agent")]
     Run(run::RunArgs),
+    AvroClient(avro_client::AvroClientArgs),
     Check(check::CheckArgs),
     Convert(convert::ConvertArgs),
     Components(components::ComponentsArgs),
@@ -50,6 +52,7 @@ impl Cli {
         match self.command {
             None => run::run(&self.run),
             Some(Command::Run(args)) => run::run(&args),
+            Some(Command::AvroClient(args)) => avro_client::run(&args),
             Some(Command::Check(args)) => check::run(&args),
             Some(Command::Convert(args)) => convert::run(&args),
             Some(Command::Components(args)) => components::run(&args),

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use flume_avro::{ConnectionError, Foreign, SendError};
 
+use crate::net::tls::TlsError;
+
 /// What went wrong between this agent and a collector.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -20,6 +22,9 @@ pub enum RpcError {
         /// Why not.
         error: io::Error,
     },
+    /// Whom to trust cannot be found out.
+    #[error("cannot set up TLS: {0}")]
+    Tls(#[from] TlsError),
     /// No address of the host could be connected to; this is the last one's error.
     #[error("cannot connect to {address}: {error}")]
     Connect {

@@ -124,7 +124,7 @@ impl Dialer {
         &self.link
     }
 
-    /// Reads the trust store, once.
+    /// Reads the trust store, once; [`dial`](Self::dial) does so too if nobody has.
     ///
     /// # Errors
     /// There is no usable certificate in it.
@@ -138,8 +138,10 @@ impl Dialer {
     /// Connects, within `connect-timeout`.
     ///
     /// # Errors
-    /// No address of the peer can be connected to.
-    pub async fn dial(&self) -> Result<Connection, RpcError> {
+    /// No address of the peer can be connected to, or whom to trust cannot be found out.
+    pub async fn dial(&mut self) -> Result<Connection, RpcError> {
+        // A sink whose start failed is used all the same, and must not speak in clear then.
+        self.prepare().await?;
         let limit = self.link.connect_timeout;
         let deadline = clock::now() + limit;
         let timed_out =
@@ -206,9 +208,13 @@ async fn open(address: SocketAddr, connector: &Connector) -> io::Result<Stream> 
 pub fn host_and_port(context: &mut Context, key: &str) -> Option<Address> {
     let text = context.required(key)?;
     let address = text.rsplit_once(':').and_then(|(host, port)| {
-        let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
+        let bracketed = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
+        // Without brackets nobody knows where an IPv6 address ends.
+        let host = bracketed.unwrap_or(host).trim();
+        let clear = bracketed.is_some() || !host.contains(':');
         let port = port.trim().parse().ok()?;
-        (!host.trim().is_empty()).then(|| Address { host: host.trim().to_owned(), port })
+        let host = host.to_owned();
+        (clear && !host.is_empty()).then_some(Address { host, port })
     });
     if address.is_none() {
         let message = format!("`{}.{key}` is not `host:port`: `{text}`", context.path());

@@ -220,6 +220,19 @@ async fn an_encrypting_sink_does_not_send_to_whom_it_should_not() {
     assert_eq!(encrypted.taken(), []);
 }
 
+/// A trust store that cannot be read does not turn encryption off.
+#[tokio::test]
+async fn a_bad_trust_store_is_not_passed_over() {
+    let plain = Collector::start(&[]).await;
+    let keys = [("ssl", "true"), ("truststore", "/no/such/file"), ("truststore-password", "x")];
+    let mut sink = sink(plain.port(), &keys);
+    let error = sink.start(&Arc::default()).await.unwrap_err();
+    assert_eq!(error.to_string(), "cannot set up TLS");
+    let error = sink.deliver(&batch('a', 1)).await.unwrap_err();
+    assert!(cause(&error).contains("/no/such/file"), "{}", cause(&error));
+    assert_eq!(plain.taken(), []);
+}
+
 /// Flume: TestAvroSink.testRequestWithNoCompression and the levels 0, 1, 6 and 9 (S8);
 /// TestNettyAvroRpcClient.testAppendWithMaxIOWorkers… (R8), the key being without effect.
 #[tokio::test]
