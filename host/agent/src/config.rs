@@ -81,8 +81,8 @@ pub struct Options {
 pub struct Loaded {
     /// The file, for showing the findings.
     pub file: SourceFile,
-    /// The agents that may run. An agent with an error is not among them, unless the mode is
-    /// lenient: then it is there with what Flume would run of it, which may be nothing.
+    /// The agents that may run: in strict mode all or none. In lenient mode each has what Flume
+    /// would run of it, which may be nothing.
     pub plans: Vec<AgentPlan>,
     /// Everything that was found, by place.
     pub diagnostics: Vec<Diagnostic>,
@@ -144,6 +144,14 @@ pub fn compile(
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Loaded {
     let (file, mut properties, mut diagnostics) = read(path, bytes);
+    if Format::of(&file.path) == Format::Toml && !diagnostics.is_empty() {
+        // What is left of broken TOML is guesswork, and findings about it would be noise.
+        return Loaded {
+            file,
+            plans: Vec::new(),
+            diagnostics,
+        };
+    }
     diagnostics.extend(interpolate::interpolate(
         &mut properties,
         &file.text,
@@ -152,19 +160,20 @@ pub fn compile(
     ));
     let (trees, found) = tree::build(properties, &options.names, options.mode);
     diagnostics.extend(found);
-    let (mut plans, found) = plan::build(&trees, services, options.mode);
+    let (plans, found) = plan::build(&trees, services, options.mode);
     diagnostics.extend(found);
-    // A file that cannot be read as a whole may have been meant to say anything.
-    let unreadable = |finding: &Diagnostic| finding.code == Code::Syntax;
-    if diagnostics.iter().any(unreadable) {
-        plans.clear();
-    }
     sort(&mut diagnostics);
-    Loaded {
+    // A file that cannot be read as a whole may have been meant to say anything.
+    let unreadable = diagnostics.iter().any(|found| found.code == Code::Syntax);
+    let mut loaded = Loaded {
         file,
-        plans,
+        plans: Vec::new(),
         diagnostics,
+    };
+    if !unreadable && (options.mode == Mode::Lenient || !loaded.has_errors()) {
+        loaded.plans = plans;
     }
+    loaded
 }
 
 /// The first pass, for files of either syntax.

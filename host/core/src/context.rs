@@ -10,54 +10,13 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
+pub use self::suggest::{did_you_mean, nearest};
+use self::suggest::{known_keys, one_of_help};
+pub use self::value::{Value, Word};
 use crate::diagnostic::{Code, Diagnostic, Severity, Span};
 
-/// A value with the places of its key and of itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Value {
-    /// The trimmed text.
-    pub text: String,
-    /// Where the key stands.
-    pub key_span: Span,
-    /// Where the value stands.
-    pub span: Span,
-    /// The text split on blanks, for values that are lists.
-    pub words: Vec<Word>,
-}
-
-/// One name of a list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Word {
-    /// The name.
-    pub text: String,
-    /// Where it stands.
-    pub span: Span,
-}
-
-impl Value {
-    /// A value whose words stand at the same distances in the file as in the text. Where escapes
-    /// or continuation lines make that impossible, each word stands for the whole.
-    pub fn new(text: impl Into<String>, key_span: Span, span: Span) -> Self {
-        let text = text.into();
-        let exact = span.end - span.start == text.len();
-        let word = |word: &str| {
-            let start = span.start + (word.as_ptr().addr() - text.as_ptr().addr());
-            let end = start + word.len();
-            let span = if exact { Span { start, end } } else { span };
-            Word {
-                text: word.to_owned(),
-                span,
-            }
-        };
-        let words = text.split_whitespace().map(word).collect();
-        Self {
-            text,
-            key_span,
-            span,
-            words,
-        }
-    }
-}
+mod suggest;
+mod value;
 
 /// What to do about a value that Flume would replace by its default or quietly skip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -298,7 +257,7 @@ impl Context {
                 Severity::Note,
                 message,
                 Some(&value.key_span),
-                None,
+                Some("remove the line".to_owned()),
             );
         }
     }
@@ -390,7 +349,7 @@ impl Context {
         let asked: Vec<&str> = self.questions.iter().map(|q| q.key.as_str()).collect();
         let helps: Vec<Option<String>> = unknown
             .iter()
-            .map(|(key, _)| did_you_mean(key, &asked))
+            .map(|(key, _)| did_you_mean(key, &asked).or_else(|| known_keys(&asked)))
             .collect();
         let severity = self.replaced();
         for ((key, span), help) in unknown.into_iter().zip(helps) {
@@ -505,30 +464,48 @@ impl PartialEq for Context {
 
 impl Eq for Context {}
 
-/// "did you mean", if one of the candidates is close.
-pub fn did_you_mean(word: &str, candidates: &[&str]) -> Option<String> {
-    nearest(word, candidates).map(|nearest| format!("did you mean `{nearest}`?"))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// The candidate that differs only in case and separators, or by a slip or two.
-pub fn nearest<'c>(word: &str, candidates: &[&'c str]) -> Option<&'c str> {
-    let plain = |text: &str| text.replace(['-', '.', '_'], "").to_ascii_lowercase();
-    let same = |candidate: &&&str| plain(candidate) == plain(word);
-    let distance = |candidate: &&&str| strsim::damerau_levenshtein(word, candidate);
-    let slips = 1 + word.chars().count() / 4;
-    let close = |candidate: &&&str| {
-        distance(candidate) <= slips.min(candidate.chars().count().saturating_sub(1))
-    };
-    candidates
-        .iter()
-        .find(same)
-        .or_else(|| candidates.iter().filter(close).min_by_key(distance))
-        .copied()
-}
+    #[test]
+    fn contexts_are_equal_if_they_say_the_same() {
+        let keys = [("bind", "localhost"), ("port", "1")];
+        let (one, mut other) = (Context::of("a.b.c", &keys), Context::of("a.b.c", &keys));
+        other.set_span(Span { start: 3, end: 4 });
+        assert_eq!(other.required_number::<u16>("port", 2..=3), None);
+        assert_eq!(one, other);
+        assert_ne!(one, Context::of("a.b.d", &keys));
+        assert_ne!(one, Context::of("a.b.c", &keys[..1]));
+        assert_ne!(
+            one,
+            Context::of("a.b.c", &[("bind", "localhost"), ("port", "2")])
+        );
+        assert_eq!(
+            one.without(|key| key == "port"),
+            Context::of("a.b.c", &keys[..1])
+        );
+    }
 
-fn one_of_help(text: &str, names: &[&str]) -> String {
-    did_you_mean(text, names).unwrap_or_else(|| {
-        let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-        format!("one of {}", quoted.join(", "))
-    })
+    #[test]
+    fn what_is_accepted_is_not_unknown() {
+        let keys = [("x", "1"), ("y.z", "2")];
+        let mut context = Context::of("a.b.c", &keys);
+        context.accept("x");
+        assert_eq!(context.clone().finish().len(), 1);
+        context.accept_all();
+        assert_eq!(context.finish(), []);
+    }
+
+    #[test]
+    fn an_unknown_key_far_from_all_others_lists_them() {
+        let mut context = Context::of("a.b.c", &[("frobnicate", "1")]);
+        context.string("bind", "x");
+        context.string("port", "y");
+        let help = context.finish().remove(0).help;
+        assert_eq!(
+            help.as_deref(),
+            Some("remove it; the keys are `bind`, `port`")
+        );
+    }
 }

@@ -97,7 +97,11 @@ fn fill(
         } else if let Some((name, after)) = variable(rest, open) {
             match environment(name) {
                 Some(value) => out.push_str(&value),
-                None if strict => missing.push(name.to_owned()),
+                // The text stays, so that the value does not seem to be empty as well.
+                None if strict => {
+                    missing.push(name.to_owned());
+                    out.push_str(rest.get(..rest.len() - after.len()).unwrap_or_default());
+                }
                 None => {}
             }
             rest = after;

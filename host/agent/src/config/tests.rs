@@ -1,1 +1,164 @@
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
 
+use super::*;
+use crate::services::Resolver;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Files of a folder of the repository with one of these endings, by name.
+fn files(folder: &str, extensions: &[&str]) -> Vec<String> {
+    let entries = fs::read_dir(root().join(folder)).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names
+        .filter(|name| extensions.iter().any(|end| name.ends_with(end)))
+        .collect();
+    names.sort();
+    names
+}
+
+/// Loads a file of the repository. Nothing depends on the machine or its environment.
+fn load_file(path: &str, options: &Options) -> Loaded {
+    let bytes = fs::read(root().join(path)).unwrap();
+    let mut services = Services::system(Resolver::default());
+    services.available_memory = 1 << 30;
+    compile(path.to_owned(), bytes, options, &services, &|_| None)
+}
+
+/// The options in the first line of a file: `# flags: --lenient -n a2`.
+fn flags(path: &str) -> Options {
+    let text = fs::read_to_string(root().join(path)).unwrap();
+    let first = text.lines().next().unwrap_or_default();
+    let words = first
+        .strip_prefix("# flags:")
+        .unwrap_or_default()
+        .split_whitespace();
+    let words: Vec<&str> = words.collect();
+    let mut options = Options::default();
+    let mut rest = words.as_slice();
+    while let Some((flag, tail)) = rest.split_first() {
+        rest = tail;
+        match (*flag, tail) {
+            ("--lenient", _) => options.mode = Mode::Lenient,
+            ("-n", [name, tail @ ..]) => {
+                options.names.push((*name).to_owned());
+                rest = tail;
+            }
+            ("--interpolate", ["env", tail @ ..]) => {
+                options.interpolation = Interpolation::Env;
+                rest = tail;
+            }
+            _ => panic!("{path}: unknown flag {flag}"),
+        }
+    }
+    options
+}
+
+/// Every file of `tests/diagnostics` gives exactly the text beside it. To accept what is given
+/// now, run the test with `UPDATE_DIAGNOSTICS=1` and read the difference.
+#[test]
+fn mistakes_are_answered_with_their_place_and_a_remedy() {
+    let update = std::env::var_os("UPDATE_DIAGNOSTICS").is_some();
+    let names = files("tests/diagnostics", &[".properties", ".toml"]);
+    assert!(names.len() >= 30);
+    let mut told: BTreeSet<Code> = BTreeSet::new();
+    for name in names {
+        let path = format!("tests/diagnostics/{name}");
+        let loaded = load_file(&path, &flags(&path));
+        let (stem, _) = path.rsplit_once('.').unwrap();
+        let snapshot = root().join(format!("{stem}.txt"));
+        let text = render::render(&loaded.diagnostics, &loaded.file, false)
+            + &render::summary(&loaded.diagnostics, &loaded.file)
+            + "\n";
+        if update {
+            fs::write(&snapshot, &text).unwrap();
+        }
+        assert_eq!(
+            fs::read_to_string(&snapshot).unwrap_or_default(),
+            text,
+            "{name}"
+        );
+        for finding in &loaded.diagnostics {
+            assert!(
+                finding.help.is_some(),
+                "{name}: no remedy for `{}`",
+                finding.message
+            );
+            let placed = finding.span.is_some() || finding.code == Code::UnknownAgent;
+            assert!(placed, "{name}: no place for `{}`", finding.message);
+        }
+        told.extend(loaded.diagnostics.iter().map(|finding| finding.code));
+    }
+    let untold: Vec<&Code> = Code::ALL
+        .iter()
+        .filter(|code| !told.contains(code))
+        .collect();
+    assert_eq!(untold, [] as [&Code; 0], "kinds of findings without a file");
+}
+
+#[test]
+fn identifiers_of_findings_are_distinct() {
+    let ids: BTreeSet<&str> = Code::ALL.iter().map(|code| code.id()).collect();
+    assert_eq!(ids.len(), Code::ALL.len());
+}
+
+/// What a newcomer copies has nothing to complain about.
+#[test]
+fn the_examples_plan_without_a_warning() {
+    let names = files("conf", &[".properties", ".toml"]);
+    assert_eq!(names.len(), 5);
+    for name in names {
+        let loaded = load_file(&format!("conf/{name}"), &Options::default());
+        let notes = loaded
+            .diagnostics
+            .iter()
+            .all(|found| found.severity == Severity::Note);
+        let text = render::render(&loaded.diagnostics, &loaded.file, false);
+        assert!(notes, "{text}");
+        assert_eq!(
+            text.contains("[mirrored-channels]"),
+            name.starts_with("failover"),
+            "{text}"
+        );
+        assert!(
+            loaded.plans.iter().all(|plan| !plan.sources.is_empty()),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn the_quickstart_means_the_same_in_both_syntaxes() {
+    let [properties, toml] = ["conf/quickstart.properties", "conf/quickstart.toml"].map(|path| {
+        let plans = load_file(path, &Options::default()).plans;
+        assert_eq!(plans.len(), 3, "{path}");
+        plans
+    });
+    assert_eq!(properties, toml);
+}
+
+#[test]
+fn a_file_that_is_not_utf8_is_refused_at_the_byte() {
+    let bytes = b"# caf\xe9\na1.sources = r1\n".to_vec();
+    let services = Services::system(Resolver::default());
+    let options = Options {
+        mode: Mode::Lenient,
+        ..Options::default()
+    };
+    let loaded = compile("f".to_owned(), bytes, &options, &services, &|_| None);
+    let found = &loaded.diagnostics[0];
+    assert_eq!(found.code, Code::Syntax);
+    let span = found.span.unwrap();
+    assert_eq!(render::position(&loaded.file.text, span.start), (1, 6));
+    assert_eq!(loaded.plans, []);
+}
+
+#[test]
+fn a_file_that_is_not_there_is_no_finding() {
+    let services = Services::system(Resolver::default());
+    let missing = load(Path::new("/no/such/file"), &Options::default(), &services);
+    assert_eq!(missing.unwrap_err().kind(), io::ErrorKind::NotFound);
+}

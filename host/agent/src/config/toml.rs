@@ -146,7 +146,7 @@ impl Reader {
     fn not_a_value(&mut self, key: &str, value: &Spanned<DeValue<'_>>) {
         let kind = value.get_ref().type_str();
         let message = format!("`{key}` cannot hold this: {kind}");
-        let found = Diagnostic::new(Code::Syntax, message).at(&span_of(&value.span()), kind);
+        let found = Diagnostic::new(Code::BadValue, message).at(&span_of(&value.span()), kind);
         self.diagnostics
             .push(found.help("give text, a number, a boolean, or an array of texts"));
     }

@@ -53,6 +53,13 @@ pub struct Node {
 }
 
 impl Node {
+    /// How many words the value of a key has.
+    pub fn words(&self, key: &str) -> usize {
+        let mut keys = self.context.iter();
+        let value = keys.find(|(other, _)| *other == key);
+        value.map_or(0, |(_, value)| value.words.len())
+    }
+
     /// The value of a key; empty if there is none.
     pub fn text(&self, key: &str) -> String {
         let mut keys = self.context.iter();
@@ -98,11 +105,13 @@ pub fn build(
     let all = agents(&properties);
     builder.unknown_agents(names, &all);
     let wanted = |name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
-    for property in properties {
+    let mut properties = properties;
+    properties.retain(|property| {
         let agent = property.key.split('.').next().unwrap_or_default();
-        if wanted(agent) || !all.iter().any(|known| known == agent) {
-            builder.property(property);
-        }
+        wanted(agent) || !all.iter().any(|known| known == agent)
+    });
+    for property in builder.last_of_each(properties) {
+        builder.property(property);
     }
     let mut trees = builder.trees;
     for tree in &mut trees {
@@ -136,8 +145,6 @@ fn agents(properties: &[Property]) -> Vec<String> {
 struct Builder {
     mode: Mode,
     trees: Vec<AgentTree>,
-    /// Where each key stood last.
-    seen: BTreeMap<String, Span>,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -159,18 +166,27 @@ impl Builder {
         }
     }
 
+    /// Of a doubled key the last, which is what counts, also if it has no value.
+    fn last_of_each(&mut self, properties: Vec<Property>) -> Vec<Property> {
+        let mut last: BTreeMap<String, usize> = BTreeMap::new();
+        let mut kept: Vec<Option<Property>> = Vec::new();
+        for property in properties {
+            let first = last.insert(property.key.clone(), kept.len());
+            let first = first.and_then(|at| kept.get_mut(at)?.take());
+            if let Some(first) = first {
+                let message = format!("`{}` is given twice", property.key);
+                let found = Diagnostic::new(Code::DuplicateKey, message)
+                    .at(&property.value.key_span, "this one would count")
+                    .related(&first.value.key_span, "given here before");
+                self.diagnostics.push(found.help("remove one of the two"));
+            }
+            kept.push(Some(property));
+        }
+        kept.into_iter().flatten().collect()
+    }
+
     fn property(&mut self, property: Property) {
         let Property { key, value } = property;
-        if let Some(first) = self.seen.insert(key.clone(), value.key_span) {
-            let message = format!("`{key}` is given twice");
-            let found = Diagnostic::new(Code::DuplicateKey, message);
-            self.diagnostics.push(
-                found
-                    .at(&value.key_span, "this one would count")
-                    .related(&first, "first given here")
-                    .help("remove one of the two"),
-            );
-        }
         if value.text.is_empty() {
             let message = format!("`{key}` has no value");
             let found = Diagnostic::new(Code::EmptyValue, message);

@@ -95,12 +95,28 @@ impl Draft<'_> {
         runs || self.mode == Mode::Strict
     }
 
+    /// Whether a source may be meant to fill any channel, because it is broken where it says so.
+    pub(super) fn source_is_open(&self) -> bool {
+        let sources = &self.tree.sources;
+        let undescribed = sources.listed().len() > self.sources.len();
+        self.mode == Mode::Strict && (undescribed || self.sources.iter().any(|source| source.open))
+    }
+
+    /// Whether a sink may be meant to drain any channel.
+    pub(super) fn sink_is_open(&self) -> bool {
+        let sinks = &self.tree.sinks;
+        let undescribed = sinks.listed().len() > self.sinks.len();
+        let open = |sink: &SinkDraft| sink.channel.is_none();
+        self.mode == Mode::Strict && (undescribed || self.sinks.iter().any(open))
+    }
+
     /// Says in lenient mode that a component does not run.
     pub(super) fn dropped(&mut self, path: &str, span: Span, why: &str) {
         if self.mode == Mode::Lenient {
             let message = format!("`{path}` does not run, as in Flume");
             let found = Diagnostic::new(Code::Dropped, message);
-            self.diagnostics.push(found.at(&span, why));
+            let help = "mend what is found about it; without `--lenient` the file is refused";
+            self.diagnostics.push(found.at(&span, why).help(help));
         }
     }
 

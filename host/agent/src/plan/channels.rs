@@ -86,13 +86,15 @@ impl Draft<'_> {
 
     /// Leaves an error in the context for a channel that the agent does not list.
     pub(super) fn unknown_channel(&self, context: &mut Context, key: &str, name: &str, span: Span) {
+        if self.tree.channels.list.is_none() {
+            // That no channel is listed is said once.
+            return;
+        }
         let listed = self.tree.channels.listed();
         let names: Vec<&str> = listed.iter().map(|word| word.text.as_str()).collect();
         let agent = &self.tree.name;
-        let help = did_you_mean(name, &names).unwrap_or_else(|| match names[..] {
-            [] => format!("list it: `{agent}.channels = {name}`"),
-            _ => format!("`{agent}.channels` lists `{}`", names.join("`, `")),
-        });
+        let help = did_you_mean(name, &names)
+            .unwrap_or_else(|| format!("`{agent}.channels` lists `{}`", names.join("`, `")));
         let message = format!(
             "`{}.{key}` names the channel `{name}`, which is not listed",
             context.path()

@@ -15,6 +15,8 @@ use crate::{interceptor, source};
 pub(super) struct SourceDraft {
     pub(super) name: String,
     pub(super) span: Span,
+    /// Whether some of its channels are missing or unknown.
+    pub(super) open: bool,
     /// Its channels, as far as they are listed.
     pub(super) channels: Vec<String>,
     /// Those that have to take every event, if it replicates.
@@ -97,6 +99,7 @@ impl Draft<'_> {
         SourceDraft {
             name: node.name.clone(),
             span: node.span,
+            open: channels.len() < node.words("channels").max(1),
             channels,
             replicated,
             required,

@@ -70,7 +70,7 @@ pub(super) fn unknown(
     let found = Diagnostic::new(code, message).help(help);
     let value = context.value("type");
     context.push(match value {
-        Some(value) => found.at(&value.span, format!("not a {what} type")),
+        Some(value) => found.at(&value.span, "unknown type"),
         None => found,
     });
 }

@@ -46,7 +46,14 @@ fn ends(draft: &Draft<'_>, channel: &ChannelDraft) -> Option<Diagnostic> {
         .iter()
         .filter(|sink| draft.counts(sink.plan.is_some()));
     let drained = sinks.filter(|sink| drains(sink, name)).count() > 0;
-    let (finding, label, help) = match (filling.next(), drained) {
+    let source = filling.next();
+    // One mistake is not to look like two.
+    let unknown =
+        (source.is_none() && draft.source_is_open()) || (!drained && draft.sink_is_open());
+    if unknown {
+        return None;
+    }
+    let (finding, label, help) = match (source, drained) {
         (None, false) => {
             let message = format!("nothing fills channel `{name}`, and nothing drains it");
             let help = format!(

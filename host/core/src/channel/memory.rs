@@ -66,7 +66,12 @@ impl MemoryConfig {
         let buffer_percentage =
             context.number_or_default("byteCapacityBufferPercentage", 20, 0..=100);
         if transaction_capacity > capacity {
-            let key = "transactionCapacity";
+            let written = context.value("transactionCapacity").is_some();
+            let key = if written {
+                "transactionCapacity"
+            } else {
+                "capacity"
+            };
             let message = format!(
                 "`{0}.transactionCapacity` ({transaction_capacity}) is larger than \
                  `{0}.capacity` ({capacity})",

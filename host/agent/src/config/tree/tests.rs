@@ -1,1 +1,118 @@
+use super::*;
+use crate::config::properties;
 
+fn tree(text: &str, names: &[&str], mode: Mode) -> (Vec<AgentTree>, Vec<Diagnostic>) {
+    let (properties, found) = properties::parse(text);
+    assert_eq!(found, []);
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    build(properties, &names, mode)
+}
+
+fn codes(text: &str) -> Vec<Code> {
+    let (_, found) = tree(text, &[], Mode::Strict);
+    found.into_iter().map(|finding| finding.code).collect()
+}
+
+/// Flume: TestPropertiesFileConfigurationProvider.testPropertyRead (G6), the names of host1.
+#[test]
+fn components_are_sorted_into_their_agent() {
+    let text = "host1.sources = source1\nhost1.channels = channel1\nhost1.sinks = sink1\n\
+                host1.sources.source1.type = seq\nhost1.channels.channel1.type = memory\n\
+                host1.sinks.sink1.type = null\nhost1.sinks.sink1.a.b.c = d\n";
+    let (trees, found) = tree(text, &[], Mode::Strict);
+    assert_eq!(found, []);
+    let [host] = trees.as_slice() else {
+        panic!("{trees:?}")
+    };
+    let names = |kind: &Kind| -> Vec<String> {
+        kind.described
+            .iter()
+            .map(|node| node.name.clone())
+            .collect()
+    };
+    assert_eq!(host.name, "host1");
+    assert_eq!(names(&host.sources), ["source1"]);
+    assert_eq!(names(&host.channels), ["channel1"]);
+    assert_eq!(names(&host.sinks), ["sink1"]);
+    assert_eq!(host.sinks.described[0].text("a.b.c"), "d");
+    assert_eq!(host.sinkgroups, Kind::default());
+}
+
+#[test]
+fn keys_have_one_of_two_shapes() {
+    for key in [
+        "a1",
+        "a1.chanels",
+        "a1.chanels.c1.type",
+        "a1.sources.r1",
+        ".sources",
+        "a1.sinks..x",
+    ] {
+        assert_eq!(codes(&format!("{key} = x")), [Code::InvalidKey], "{key}");
+    }
+    assert_eq!(codes("a1.configfilters = x"), [Code::Unsupported]);
+    assert_eq!(codes("a1.sources =\n"), [Code::EmptyValue]);
+}
+
+/// Java keeps the last of a doubled key, and Flume drops it if it is empty.
+#[test]
+fn of_a_doubled_key_the_last_counts() {
+    let text = "a1.sources = r1\na1.sources.r1.type = seq\na1.sources.r1.type = netcat\n\
+                a1.sources.r1.port = 1\na1.sources.r1.port =\n";
+    let (trees, found) = tree(text, &[], Mode::Lenient);
+    assert_eq!(trees[0].sources.described[0].text("type"), "netcat");
+    assert_eq!(trees[0].sources.described[0].text("port"), "");
+    let found: Vec<_> = found
+        .iter()
+        .map(|finding| (finding.code, finding.severity))
+        .collect();
+    let warning = flume_core::Severity::Warning;
+    assert_eq!(
+        found,
+        [
+            (Code::DuplicateKey, warning),
+            (Code::DuplicateKey, warning),
+            (Code::EmptyValue, warning)
+        ]
+    );
+}
+
+#[test]
+fn lists_and_descriptions_are_compared() {
+    assert_eq!(codes("a1.sinks = k1"), [Code::NotDescribed]);
+    assert_eq!(codes("a1.sinks.k1.type = null"), [Code::NotListed]);
+    assert_eq!(
+        codes("a1.sinks = k1 k1\na1.sinks.k1.type = null"),
+        [Code::DuplicateName]
+    );
+    // The plan says that a list of channels is missing.
+    assert_eq!(codes("a1.channels.c1.type = memory"), []);
+    let (_, found) = tree(
+        "a1.sinks = logger\na1.sinks.loger.type = x",
+        &[],
+        Mode::Strict,
+    );
+    assert_eq!(found[0].help.as_deref(), Some("did you mean `loger`?"));
+    assert_eq!(found[1].help.as_deref(), Some("did you mean `logger`?"));
+}
+
+#[test]
+fn only_the_wanted_agents_are_looked_at() {
+    let text = "a1.sinks = k1\na1.sinks.k1.type = null\nb1.sinks = x\nb1.oops = y\noops = z\n";
+    let (trees, found) = tree(text, &["a1"], Mode::Strict);
+    assert_eq!(
+        trees
+            .iter()
+            .map(|tree| tree.name.as_str())
+            .collect::<Vec<_>>(),
+        ["a1"]
+    );
+    assert_eq!(
+        found.iter().map(|f| f.code).collect::<Vec<_>>(),
+        [Code::InvalidKey]
+    );
+    let (trees, found) = tree(text, &["a1", "a2", "a1"], Mode::Strict);
+    assert_eq!(trees.len(), 1);
+    assert_eq!(found[0].code, Code::UnknownAgent);
+    assert!(found[0].help.as_ref().unwrap().contains("`a1`, `b1`"));
+}

@@ -1,0 +1,63 @@
+//! Remedies: what a misspelt word was meant to be.
+
+/// "did you mean", if one of the candidates is close.
+pub fn did_you_mean(word: &str, candidates: &[&str]) -> Option<String> {
+    nearest(word, candidates).map(|nearest| format!("did you mean `{nearest}`?"))
+}
+
+/// The candidate that differs only in case and separators, or by one slip in three letters.
+pub fn nearest<'c>(word: &str, candidates: &[&'c str]) -> Option<&'c str> {
+    let plain = |text: &str| text.replace(['-', '.', '_'], "").to_ascii_lowercase();
+    let same = |candidate: &&&str| plain(candidate) == plain(word);
+    let distance = |candidate: &&&str| strsim::damerau_levenshtein(word, candidate);
+    // A name of two letters is near to every other.
+    let close = |candidate: &&&str| distance(candidate) <= word.chars().count() / 3;
+    let mut all = candidates.iter();
+    all.find(same)
+        .or_else(|| candidates.iter().filter(close).min_by_key(distance))
+        .copied()
+}
+
+pub(super) fn known_keys(asked: &[&str]) -> Option<String> {
+    match asked {
+        [] => None,
+        keys => Some(format!("remove it; the keys are `{}`", keys.join("`, `"))),
+    }
+}
+
+pub(super) fn one_of_help(text: &str, names: &[&str]) -> String {
+    did_you_mean(text, names).unwrap_or_else(|| {
+        let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+        format!("one of {}", quoted.join(", "))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_words_are_found() {
+        let keys = [
+            "bind",
+            "port",
+            "batch-size",
+            "transactionCapacity",
+            "c1",
+            "c2",
+        ];
+        for (word, meant) in [
+            ("prot", Some("port")),
+            ("bnd", Some("bind")),
+            ("batchSize", Some("batch-size")),
+            ("batch.size", Some("batch-size")),
+            ("transactioncapacity", Some("transactionCapacity")),
+            ("transctonCapacity", Some("transactionCapacity")),
+            ("c3", None),
+            ("hostname", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(word, &keys), meant, "{word}");
+        }
+    }
+}
