@@ -9,5 +9,5 @@ components! {
     "file_roll" | "org.apache.flume.sink.RollingFileSink" => file_roll,
     "logger" | "org.apache.flume.sink.LoggerSink" => logger,
     "avro" | "org.apache.flume.sink.AvroSink" => avro,
-    "null" => null,
+    "null" | "org.apache.flume.sink.NullSink" => null,
 }

@@ -5,15 +5,21 @@ pub fn did_you_mean(word: &str, candidates: &[&str]) -> Option<String> {
     nearest(word, candidates).map(|nearest| format!("did you mean `{nearest}`?"))
 }
 
-/// The candidate that differs only in case and separators, or by one slip in three letters.
+/// The candidate that differs only in case and separators, or that ends in the word, or that is one
+/// slip in three letters away.
 pub fn nearest<'c>(word: &str, candidates: &[&'c str]) -> Option<&'c str> {
     let plain = |text: &str| text.replace(['-', '.', '_'], "").to_ascii_lowercase();
     let same = |candidate: &&&str| plain(candidate) == plain(word);
     let distance = |candidate: &&&str| strsim::damerau_levenshtein(word, candidate);
     // A name of two letters is near to every other.
     let close = |candidate: &&&str| distance(candidate) <= word.chars().count() / 3;
+    let longer = |candidate: &&&str| {
+        let start = candidate.strip_suffix(word);
+        start.is_some_and(|start| start.ends_with('.'))
+    };
     let mut all = candidates.iter();
     all.find(same)
+        .or_else(|| candidates.iter().find(longer))
         .or_else(|| candidates.iter().filter(close).min_by_key(distance))
         .copied()
 }
@@ -39,6 +45,7 @@ mod tests {
     #[test]
     fn near_words_are_found() {
         let keys = [
+            "selector.maxTimeOut",
             "bind",
             "port",
             "batch-size",
@@ -53,6 +60,8 @@ mod tests {
             ("batch.size", Some("batch-size")),
             ("transactioncapacity", Some("transactionCapacity")),
             ("transctonCapacity", Some("transactionCapacity")),
+            ("maxTimeOut", Some("selector.maxTimeOut")),
+            ("TimeOut", None),
             ("c3", None),
             ("hostname", None),
             ("", None),
