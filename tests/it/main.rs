@@ -18,4 +18,5 @@ mod peers_selfcheck;
 mod quickstart;
 mod shared_conf;
 mod shutdown;
+mod tidy;
 mod tls;

@@ -10,6 +10,7 @@ use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use flume_tests::UNDER_WAY;
 use flume_tests::{
     AgentFile, Avsc, AvscServer, Feed, Host, Landing, Lines, Scratch, Tally, eventually, landing,
     ports, require,
@@ -25,8 +26,8 @@ const RATE: u64 = 10_000;
 /// The acknowledged lines after which a collector is ended.
 const KILL_AT: u64 = 30_000;
 
-/// What may arrive twice: the batch that the ended collector had taken and not yet answered.
-const DOUBLED: u64 = 100;
+/// What may arrive twice: the batches that the ended collector had taken and not yet answered.
+const DOUBLED: u64 = UNDER_WAY * 100;
 
 /// How long a collector that came back may stay out of use: 30 s is the longest penalty.
 const PENALTY: Duration = Duration::from_secs(45);

@@ -50,4 +50,4 @@ pub use peers::flume::{Flume, Release, Stage};
 pub use process::Process;
 pub use scratch::Scratch;
 pub use skip::Availability;
-pub use tally::Tally;
+pub use tally::{Tally, UNDER_WAY};

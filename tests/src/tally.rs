@@ -4,6 +4,10 @@
 
 use std::fmt;
 
+/// Batches that one of our Avro sinks may have under way: the default of its `max-in-flight`. Those
+/// that a collector took and did not answer before it ended come again.
+pub const UNDER_WAY: u64 = 4;
+
 /// What follows the number in every numbered body: characters of two and three bytes, so that an
 /// encoding that is wrong anywhere on the way makes every event a stranger. `tests/peers` has the
 /// same text.
