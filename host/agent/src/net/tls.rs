@@ -4,10 +4,16 @@
 //! |---|---|---|
 //! | `ssl` | both | whether to encrypt |
 //! | `keystore`, `keystore-password`, `keystore-type` | server | its private key |
-//! | `truststore`, `truststore-password`, `truststore-type` | client | whom to trust; else the usual authorities |
+//! | `truststore`, `truststore-password`, `truststore-type` | client | whom to trust |
 //! | `trust-all-certs` | client | trust anybody |
 //! | `verify-hostname` | client | ours: the certificate must be for `hostname`, too |
 //! | `exclude-protocols`, `include-protocols` | both | versions; only TLS 1.2 and 1.3 exist here |
+//!
+//! Without `truststore` the usual authorities are trusted.
+//!
+//! A server that has the choice speaks TLS 1.2: senders of Flume up to 1.9 announce 1.3 where Java
+//! has it and then fail in its handshake. `include-protocols = TLSv1.2 TLSv1.3` is for a port that
+//! no such sender uses.
 //!
 //! As in Flume, a client asks whether a certificate is trusted and not for whom it was made,
 //! unless `verify-hostname` says so: certificates made for Flume often name no host at all. A
@@ -67,7 +73,14 @@ impl ServerTls {
     /// Reads the keys; `Some(None)` without `ssl`. `None` leaves a diagnostic.
     pub fn configure(context: &mut Context) -> Option<Option<Self>> {
         let ssl = context.flag("ssl", false);
-        let versions = versions(context);
+        let named = context.value("include-protocols").is_some();
+        let mut versions = versions(context);
+        if let Some(versions) = &mut versions
+            && !named
+            && versions.len() > 1
+        {
+            versions.retain(|version| **version == TLS12);
+        }
         store_type(context, "keystore-type");
         if !ssl {
             for key in ["keystore", "keystore-password"] {
@@ -92,10 +105,12 @@ impl ServerTls {
     /// The store gives no usable key.
     pub async fn load(&self) -> Result<TlsAcceptor, TlsError> {
         let identity = self.keystore.identity().await?;
-        let config = ServerConfig::builder_with_provider(provider())
+        let mut config = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(&self.versions)?
             .with_no_client_auth()
             .with_single_cert(identity.chain, identity.key)?;
+        // Connections are kept, so resuming them is worth little.
+        config.send_tls13_tickets = 0;
         Ok(TlsAcceptor::from(Arc::new(config)))
     }
 }

@@ -3,8 +3,8 @@
 //! | `client.type` | a batch goes to | it fails if |
 //! |---|---|---|
 //! | `default` | the host | the host fails |
-//! | `default_failover` | the host that worked last; if it fails the next one in the list, round and round | `max-attempts` hosts failed |
-//! | `default_loadbalance` | the hosts in the order of the selector | all of them failed |
+//! | `default_failover` | the host that worked last, then the next ones | `max-attempts` failed |
+//! | `default_loadbalance` | the hosts in the selector's order | all of them failed |
 //!
 //! Connections are made when they are needed and kept; a failed one is made anew next time.
 

@@ -113,14 +113,30 @@ async fn who_is_trusted_depends_on_the_keys() {
     }
 }
 
+/// By default 1.2, for the sake of old senders; 1.3 where a key asks for it.
 #[tokio::test]
-async fn excluded_versions_are_not_spoken() {
+async fn versions_are_those_of_the_keys() {
     let stores = Stores::for_host("localhost");
-    let only_13 = server(&stores, &[("exclude-protocols", "SSLv3 TLSv1.2")]);
-    let all = [("trust-all-certs", "true")];
-    let only_12 = client(&[all[0], ("include-protocols", "TLSv1.2")]);
-    meet(&only_13, &only_12).await.unwrap_err();
-    meet(&only_13, &client(&all)).await.unwrap();
+    let all = ("trust-all-certs", "true");
+    let clients =
+        ["TLSv1.2", "TLSv1.3"].map(|version| client(&[all, ("include-protocols", version)]));
+    type Case = (&'static [(&'static str, &'static str)], [bool; 2]);
+    let cases: [Case; 4] = [
+        (&[], [true, false]),
+        (&[("exclude-protocols", "SSLv3 TLSv1.2")], [false, true]),
+        (&[("include-protocols", "TLSv1.2 TLSv1.3")], [true, true]),
+        (&[("include-protocols", "TLSv1.3")], [false, true]),
+    ];
+    for (keys, expected) in cases {
+        let server = server(&stores, keys);
+        for (client, expected) in clients.iter().zip(expected) {
+            assert_eq!(
+                meet(&server, client).await.is_ok(),
+                expected,
+                "{keys:?} {client:?}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -189,7 +189,7 @@ impl Connection {
                     }
                     rest = after;
                 }
-                Err(busy) if busy.is_busy() => self.drive(|this| this.client.ready().is_ok()).await?,
+                Err(busy) if busy.is_busy() => self.drive(Self::is_ready).await?,
                 Err(SendError::TooLarge { .. }) if part.len() > 1 => size = part.len() / 2,
                 Err(error) => return Err(error.into()),
             }
@@ -239,6 +239,10 @@ impl Connection {
                 (Poll::Pending, _) => return Poll::Pending,
             }
         }
+    }
+
+    fn is_ready(&self) -> bool {
+        self.client.ready().is_ok()
     }
 
     fn is_written(&self) -> bool {
