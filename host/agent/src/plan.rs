@@ -8,7 +8,7 @@
 //! | step | a component is dropped | everything fails |
 //! |---|---|---|
 //! | validation | no keys, no type, no channel that passed | a group without `sinks` |
-//! | loading | its keys are refused, its channel was not loaded | an unknown type, a group with a sink that was not loaded |
+//! | loading | its keys are refused, its channel did not load | a type or a grouped sink is broken |
 //!
 //! Both modes take the same way. In strict mode whatever would be dropped is an error, and an agent
 //! with an error has no plan.
@@ -22,7 +22,7 @@ use crate::services::Services;
 
 mod agent;
 mod channels;
-mod groups;
+pub(crate) mod groups;
 mod mirrors;
 mod sinks;
 mod sources;

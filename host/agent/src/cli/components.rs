@@ -12,6 +12,7 @@ use flume_core::{channel_selector, sink_processor};
 
 use super::print;
 use crate::component::Component;
+use crate::plan::groups::own_keys;
 use crate::services::{Resolver, Services};
 use crate::{interceptor, sink, source};
 
@@ -90,7 +91,10 @@ fn processors() -> Vec<Entry> {
     let sinks = ["<sink>".to_owned(), "<sink>".to_owned()];
     let entry = |kind: &sink_processor::ProcessorType| Entry {
         names: kind.names,
-        questions: asked(|context| (kind.configure)(context, &sinks, 0).is_some()),
+        questions: asked(|context| {
+            own_keys(context, kind.names.first().copied());
+            (kind.configure)(context, &sinks, 0).is_some()
+        }),
     };
     sink_processor::PROCESSORS.iter().map(entry).collect()
 }
@@ -166,6 +170,8 @@ mod tests {
                 "keep-alive",
                 "failover",
                 "maxpenalty",
+                "mirrored",
+                "parallelism",
                 "replicating",
             ] {
                 assert!(text.contains(part), "{part} is missing in {text}");

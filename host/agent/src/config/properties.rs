@@ -6,7 +6,7 @@
 //!
 //! | step | takes | gives |
 //! |---|---|---|
-//! | [`logical_line`] | text | characters with their places, continuation lines joined, no comments |
+//! | [`logical_line`] | text | characters with their places, lines joined, no comments |
 //! | [`split`] | one line | key and value, still escaped |
 //! | [`unescape`] | key or value | decoded characters with their places |
 
@@ -16,6 +16,9 @@ use flume_core::context::{Value, Word};
 use flume_core::{Code, Diagnostic, Span};
 
 use super::Property;
+
+/// How a character is written if it is not written as it is.
+const ESCAPES: &str = "write `\\uXXXX` with four hexadecimal digits, or the character itself";
 
 /// A character and the bytes that it came from: more than its own if it was an escape.
 #[derive(Debug, Clone, Copy)]
@@ -193,7 +196,7 @@ fn unescape(line: &[Place], diagnostics: &mut Vec<Diagnostic>) -> Vec<Place> {
                         diagnostics.push(
                             Diagnostic::new(Code::Syntax, problem)
                                 .at(&span, "this escape")
-                                .help("write `\\uXXXX` with four hexadecimal digits, or the character itself"),
+                                .help(ESCAPES),
                         );
                         rest = tail;
                     }

@@ -183,8 +183,24 @@ fn mirrored(context: &mut Context, kind: Option<&str>, words: &[String]) -> bool
     for name in words {
         context.accept(&format!("priority.{name}"));
     }
+    own_keys(context, kind).0
+}
+
+/// Reads what this host adds to Flume's keys of a processor: for `failover` whether mirrored
+/// channels are wanted, for `load_balance` how many batches may be under way.
+pub(crate) fn own_keys(context: &mut Context, kind: Option<&str>) -> (bool, usize) {
     let meanings = [("auto", true), ("false", false)];
-    context.one_of(KEY, "auto", &meanings).unwrap_or(false)
+    match kind {
+        Some("failover") => {
+            let mirrored = context.one_of("mirrored", "auto", &meanings);
+            (mirrored.unwrap_or(false), 1)
+        }
+        Some("load_balance") => {
+            let most = 1..=MOST_PARALLEL;
+            (false, context.number_or_default("parallelism", 1, most))
+        }
+        _ => (false, 1),
+    }
 }
 
 fn parallelism(context: &mut Context, kind: Option<&str>, sinks: usize) -> usize {
@@ -193,7 +209,7 @@ fn parallelism(context: &mut Context, kind: Option<&str>, sinks: usize) -> usize
         context.without_effect(KEY, "only `load_balance` uses several sinks at once");
         return 1;
     }
-    let parallelism = context.number_or_default(KEY, 1, 1..=MOST_PARALLEL);
+    let (_, parallelism) = own_keys(context, kind);
     if parallelism > sinks.max(1)
         && let Some(value) = context.value(KEY)
     {

@@ -8,10 +8,10 @@
 //!
 //! | condition for mirrors | otherwise |
 //! |---|---|
-//! | the group is `failover`, and `processor.mirrored` is not `false` | every sink is meant to work, or to be kept apart |
+//! | the group is `failover`, not `processor.mirrored = false` | its sinks are meant to differ |
 //! | no sink outside the group drains one of them | that sink would lose events to the group |
 //! | the same sources fill all of them | the channels hold different events |
-//! | these sources replicate to all of them, none optional | some events are in some channels only |
+//! | these sources replicate to all, none optional | some events are in some channels only |
 
 use std::collections::BTreeSet;
 

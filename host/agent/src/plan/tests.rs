@@ -104,7 +104,8 @@ fn a_plan_has_everything_that_runs() {
             "a1.sources.r1.selector.optional = c1",
             "a1.sources.r1.interceptors = i2 i1",
             "a1.sources.r1.interceptors.i1.type = timestamp",
-            "a1.sources.r1.interceptors.i2.type = org.apache.flume.interceptor.HostInterceptor$Builder",
+            "a1.sources.r1.interceptors.i2.type = \
+             org.apache.flume.interceptor.HostInterceptor$Builder",
             "a1.sources.r1.interceptors.i2.useIP = false",
             "a1.channels.c1.capacity = 1000",
         ],

@@ -119,7 +119,8 @@ fn batches(draft: &Draft<'_>, channel: &ChannelDraft) -> Vec<Diagnostic> {
             continue;
         };
         let message = format!(
-            "`{path}` {verb} up to {size} events at once, and a transaction of `{name}` holds {limit}"
+            "`{path}` {verb} up to {size} events at once, and a transaction of `{name}` holds \
+             {limit}"
         );
         let wider = format!("`{agent}.channels.{name}.transactionCapacity = {size}`");
         let help = match key {

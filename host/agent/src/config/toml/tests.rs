@@ -52,7 +52,8 @@ fn one_key_can_be_put_together_in_many_ways() {
         "[a1.sinkgroups.g1]\nprocessor = { priority = { s1 = 5 } }\nsinks = ['s1', 's2']",
         "[a1.sinkgroups.g1]\n'processor.priority.s1' = '5'\nsinks = ['s1 s2']",
         "[a1.sinkgroups.g1.processor.priority]\ns1 = 5\n[a1.sinkgroups]\ng1.sinks = 's1 s2'",
-        "[a1]\nsinkgroups = 'g1'\n'sinkgroups.g1.processor.priority.s1' = 5\n'sinkgroups.g1.sinks' = 's1 s2'",
+        "[a1]\nsinkgroups = 'g1'\n'sinkgroups.g1.processor.priority.s1' = 5\n\
+         'sinkgroups.g1.sinks' = 's1 s2'",
     ] {
         let mut found = pairs(text);
         found.sort();
