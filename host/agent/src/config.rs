@@ -5,7 +5,7 @@
 //! | [`properties`], [`toml`] | text | keys and values with their places |
 //! | [`interpolate`] | values | values with variables filled in, if that was asked for |
 //! | [`tree`] | keys and values | for each agent its components with their contexts |
-//! | [`plan`](crate::plan) | a tree | a value that cannot be wrong |
+//! | [`plan`] | a tree | a value that cannot be wrong |
 //!
 //! What is found on the way is collected, sorted by place and shown by [`render`]. Two syntaxes
 //! give the same tree: everything behind the first pass knows keys and places and no file format.

@@ -6,9 +6,9 @@
 //!
 //! | step | takes | gives |
 //! |---|---|---|
-//! | [`logical_line`] | text | characters with their places, lines joined, no comments |
-//! | [`split`] | one line | key and value, still escaped |
-//! | [`unescape`] | key or value | decoded characters with their places |
+//! | `logical_line` | text | characters with their places, lines joined, no comments |
+//! | `split` | one line | key and value, still escaped |
+//! | `unescape` | key or value | decoded characters with their places |
 
 use std::fmt::Write as _;
 

@@ -6,7 +6,7 @@
 //!
 //! TOML cannot say both `a1.sources = r1` and `a1.sources.r1.type = netcat`: a key is a value or a
 //! table. So where Flume has a list of names beside tables of these names, the tables *are* the
-//! list, in the order of the file ([`LISTS`]). Where both are wanted, quoted keys say it.
+//! list, in the order of the file (`LISTS`). Where both are wanted, quoted keys say it.
 
 use flume_core::context::{Value, Word};
 use flume_core::{Code, Diagnostic, Span};
