@@ -124,6 +124,20 @@ fn nothing_is_left_to_do_in_comments() {
     assert_eq!(wrong, Vec::<String>::new());
 }
 
+/// The list of components in the documents is what the program says.
+#[test]
+fn the_list_of_components_is_true() {
+    let path = root().join("host/agent/COMPONENTS.md");
+    let said = flume_tests::host::command(&["components", "--markdown"], "").stdout;
+    let written = fs::read_to_string(&path).unwrap();
+    let hint = "take it from `flume-host components --markdown`";
+    assert!(
+        !said.is_empty() && written.ends_with(&said),
+        "{}: {hint}",
+        path.display()
+    );
+}
+
 #[test]
 fn the_top_level_is_as_agreed() {
     let mut names: Vec<String> = tracked()

@@ -1,6 +1,6 @@
 //! The avro source: takes batches from the agents before this one.
 //!
-//! One task serves one connection ([`peer`]). It answers a request only when the channels have
+//! One task serves one connection (`avro/peer.rs`). It answers a request only when the channels have
 //! taken its events, and the requests of a connection in their order.
 //!
 //! What a peer can cost is limited by keys: connections (`max-connections`), bytes of a request

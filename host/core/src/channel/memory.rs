@@ -1,6 +1,6 @@
 //! The memory channel: a bounded queue whose takers and putters are woken, never polled.
 //!
-//! The arithmetic is in [`state`]; here are the lock and the waits. The lock is held for moving
+//! The arithmetic is in `memory/state.rs`; here are the lock and the waits. The lock is held for moving
 //! one batch, never across an await. Events are lost when the process ends: that is what
 //! `memory` means, and stopping an agent therefore drains first.
 
