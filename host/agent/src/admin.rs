@@ -229,6 +229,7 @@ async fn groups(State(board): State<Board>) -> Json<Value> {
                         "failures-in-sequence": failures(report.state),
                         "delivered": counters.event_drain_success.get(),
                         "failed-batches": counters.event_write_fail.get(),
+                        "restarts": report.restarts,
                         "last-error": last_error(&report),
                     })
                 })

@@ -70,14 +70,12 @@ fn collect_agent(view: &AgentView) -> Vec<Sample> {
         }
     }
     for GroupView { runner, sinks } in &view.groups {
-        for sink in sinks {
-            samples.push(sample(
-                "SINK",
-                &sink.name,
-                typed(sink.counters.attributes()),
-            ));
-        }
         let report = runner.report();
+        for (sink, report) in sinks.iter().zip(&report) {
+            let mut attributes = typed(sink.counters.attributes());
+            attributes.push(("RestartCount", Value::Counter(report.restarts)));
+            samples.push(sample("SINK", &sink.name, attributes));
+        }
         let usable = report
             .iter()
             .filter(|r| !matches!(r.state, SinkState::Penalty { .. }));

@@ -1,3 +1,5 @@
+//! The passes together: every kind of finding has a file that shows it, and every example plans cleanly.
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;

@@ -1,3 +1,5 @@
+//! What becomes of a file: what runs of it, what is refused, and what is the same.
+
 use std::time::Duration;
 
 use flume_core::channel::memory::MemoryConfig;

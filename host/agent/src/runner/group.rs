@@ -11,6 +11,7 @@
 //! Flume's order. With `processor.parallelism` above 1 several workers make calls at once, each on
 //! a sink that no other is using.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,12 +19,13 @@ use flume_core::clock::{self, Instant};
 use flume_core::counters::Counter;
 use flume_core::sink_processor::{Call, Outcome, SinkIndex, SinkState, Verdict};
 use flume_core::{Channel, SinkProcessor, Status};
+use futures_util::FutureExt;
 use futures_util::future::select_all;
 use parking_lot::Mutex;
 use tokio::sync::Mutex as AsyncMutex;
 use tokio_util::sync::CancellationToken;
 
-use super::lane::{Fault, Faults, Lane, chain};
+use super::lane::{Fault, Faults, Lane, chain, words};
 
 /// First and longest pause after a call in which every sink failed.
 const FAILURE_PAUSE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
@@ -53,6 +55,7 @@ pub struct GroupRunner {
 struct CallCounts {
     all: Counter,
     exhausted: Counter,
+    panics: Counter,
 }
 
 /// How one sink of a group stands.
@@ -64,6 +67,8 @@ pub struct SinkReport {
     pub state: SinkState,
     /// Its last failure.
     pub fault: Option<Fault>,
+    /// Times that it panicked and was made anew.
+    pub restarts: u64,
 }
 
 /// How a call ended.
@@ -119,6 +124,11 @@ impl GroupRunner {
         &self.name
     }
 
+    /// Times that the runner panicked and began again.
+    pub fn restarts(&self) -> u64 {
+        self.counts.panics.get()
+    }
+
     /// How each sink stands.
     pub fn report(&self) -> Vec<SinkReport> {
         let states = self.processor.lock().states(clock::now());
@@ -128,6 +138,7 @@ impl GroupRunner {
                 name: name.clone(),
                 state,
                 fault: faults.last(),
+                restarts: faults.restarts(),
             })
             .collect()
     }
@@ -140,9 +151,9 @@ impl GroupRunner {
         let mut workers = tokio::task::JoinSet::new();
         for _ in 1..self.workers {
             let (runner, drain, stop) = (self.clone(), drain.clone(), stop.clone());
-            workers.spawn(async move { runner.work(&drain, &stop).await });
+            workers.spawn(async move { runner.keep_working(&drain, &stop).await });
         }
-        self.work(&drain, &stop).await;
+        self.keep_working(&drain, &stop).await;
         while let Some(ended) = workers.join_next().await {
             if let Err(error) = ended {
                 tracing::error!(group = self.name, %error, "worker ended early");
@@ -150,6 +161,19 @@ impl GroupRunner {
         }
         for lane in self.lanes.iter() {
             lane.lock().await.stop().await;
+        }
+    }
+
+    /// Works, and after a panic works again. Sinks panic within their lanes; this is for the rest.
+    async fn keep_working(&self, drain: &CancellationToken, stop: &CancellationToken) {
+        while let Err(panic) = AssertUnwindSafe(self.work(drain, stop))
+            .catch_unwind()
+            .await
+        {
+            self.counts.panics.increment();
+            let panic = words(panic.as_ref());
+            tracing::error!(group = self.name, panic, "runner panicked and begins again");
+            pause(FAILURE_PAUSE.1, stop).await;
         }
     }
 
@@ -172,12 +196,9 @@ impl GroupRunner {
                 }
                 End::Exhausted => {
                     let (first, longest) = FAILURE_PAUSE;
-                    let pause = first.saturating_mul(1 << failures.min(10)).min(longest);
+                    let time = first.saturating_mul(1 << failures.min(10)).min(longest);
                     failures += 1;
-                    tokio::select! {
-                        () = tokio::time::sleep(pause) => {}
-                        () = stop.cancelled() => {}
-                    }
+                    pause(time, stop).await;
                 }
             }
         }
@@ -320,6 +341,13 @@ impl GroupRunner {
 
     async fn any_ready(&self) {
         select_all(self.channels.iter().map(|channel| channel.ready())).await;
+    }
+}
+
+async fn pause(time: Duration, stop: &CancellationToken) {
+    tokio::select! {
+        () = tokio::time::sleep(time) => {}
+        () = stop.cancelled() => {}
     }
 }
 

@@ -14,6 +14,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use flume_core::clock::{self, Instant};
+use flume_core::counters::Counter;
 use flume_core::{
     Channel, ComponentError, EventDeliveryError, Sink, SinkCounter, Status, TakeTransaction,
 };
@@ -39,6 +40,7 @@ pub struct Lane {
 #[derive(Debug, Default)]
 pub struct Faults {
     last: Mutex<Option<Fault>>,
+    restarts: Counter,
 }
 
 /// The last failure of a lane.
@@ -54,6 +56,11 @@ impl Faults {
     /// The last failure, if there was one.
     pub fn last(&self) -> Option<Fault> {
         self.last.lock().clone()
+    }
+
+    /// Times that the sink panicked and was made anew.
+    pub fn restarts(&self) -> u64 {
+        self.restarts.get()
     }
 
     fn record(&self, text: String) {
@@ -294,6 +301,7 @@ impl Lane {
             panic = words(panic),
             "sink panicked and is made anew"
         );
+        self.faults.restarts.increment();
         self.faults.record(format!("panicked: {}", words(panic)));
         match (self.factory)() {
             Ok(sink) => {

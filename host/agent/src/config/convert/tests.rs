@@ -1,3 +1,5 @@
+//! What is converted and read again means the same, in both syntaxes.
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Variables: filled in, escaped, missing, and left alone when nobody asked.
+
 use super::*;
 use crate::config::properties;
 

@@ -1,3 +1,5 @@
+//! Java's syntax in full, with an independent reader as the oracle.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! How findings look, to people and to machines.
+
 use flume_core::Code;
 
 use super::*;

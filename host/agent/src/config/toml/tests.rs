@@ -1,3 +1,5 @@
+//! TOML gives the same keys as a properties file, with their places.
+
 use super::*;
 
 fn pairs(text: &str) -> Vec<(String, String)> {

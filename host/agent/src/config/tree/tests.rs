@@ -1,3 +1,5 @@
+//! Keys become components, and keys of no known shape become findings.
+
 use super::*;
 use crate::config::properties;
 

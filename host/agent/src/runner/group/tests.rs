@@ -218,7 +218,9 @@ async fn a_sink_that_panics_is_made_anew_and_loses_nothing() {
     bench.put(0..12).await;
     let runner = bench.drained(single(), true, 1).await;
     assert_eq!(bench.delivered(), numbers(0..12));
-    let fault = runner.report().remove(0).fault.expect("the panic is noted");
+    let report = runner.report().remove(0);
+    assert_eq!(report.restarts, 1);
+    let fault = report.fault.expect("the panic is noted");
     assert!(fault.text.contains("told to panic"), "{}", fault.text);
 }
 
@@ -319,4 +321,43 @@ async fn a_group_without_a_living_sink_keeps_its_events() {
     task.await.unwrap();
     assert_eq!(bench.channel.depth(), 5);
     assert_eq!(bench.delivered(), Vec::<String>::new());
+}
+
+/// A processor with a defect: its first call panics.
+struct Defective {
+    sound: Box<dyn SinkProcessor>,
+    panicked: bool,
+}
+
+impl SinkProcessor for Defective {
+    fn begin(&mut self, now: Instant) -> Call {
+        let before = std::mem::replace(&mut self.panicked, true);
+        assert!(before, "told to panic");
+        self.sound.begin(now)
+    }
+    fn next(&mut self, call: &mut Call) -> Option<SinkIndex> {
+        self.sound.next(call)
+    }
+    fn report(&mut self, call: &mut Call, at: SinkIndex, o: Outcome, now: Instant) -> Verdict {
+        self.sound.report(call, at, o, now)
+    }
+    fn exhausted(&self) -> &'static str {
+        self.sound.exhausted()
+    }
+    fn states(&self, now: Instant) -> Vec<SinkState> {
+        self.sound.states(now)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_runner_that_panics_begins_again() {
+    let mut bench = Bench::new().sink("k1", 2, 4, &[]);
+    bench.put(0..6).await;
+    let processor = Defective {
+        sound: single(),
+        panicked: false,
+    };
+    let runner = bench.drained(Box::new(processor), true, 1).await;
+    assert_eq!(bench.delivered(), numbers(0..6));
+    assert_eq!(runner.restarts(), 1);
 }
