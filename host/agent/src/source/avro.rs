@@ -19,6 +19,7 @@ use tokio::time::{sleep, timeout};
 
 use self::peer::{Complaints, Shared};
 use crate::net::ip_filter::IpFilter;
+use crate::net::ip_filter::names::Names;
 use crate::net::stream::Acceptor;
 use crate::net::tls::ServerTls;
 use crate::services::{Resolver, Services};
@@ -123,7 +124,7 @@ impl Source for AvroSource {
             context,
             acceptor,
             filter: self.filter.clone(),
-            resolver: self.resolver.clone(),
+            names: Names::new(self.resolver.clone()),
             limits: self.limits,
             known: self.known.clone(),
             complaints: Complaints::default(),

@@ -27,9 +27,9 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::net::ip_filter::IpFilter;
+use crate::net::ip_filter::names::Names;
 use crate::net::log_limit::LogLimit;
 use crate::net::stream::{Acceptor, Stream};
-use crate::services::Resolver;
 
 /// Read buffer of a connection that is idle or slow.
 const SMALL: usize = 4 * 1024;
@@ -55,7 +55,7 @@ pub(super) struct Shared {
     pub(super) context: SourceContext,
     pub(super) acceptor: Acceptor,
     pub(super) filter: Option<IpFilter>,
-    pub(super) resolver: Resolver,
+    pub(super) names: Names,
     pub(super) limits: Limits,
     pub(super) known: KnownClients,
     pub(super) complaints: Complaints,
@@ -90,18 +90,22 @@ pub(super) async fn serve(shared: &Shared, socket: TcpStream) {
         Ok(peer) => peer,
         Err(error) => return tracing::debug!(%error, "a connection was gone at once"),
     };
-    if let Some(filter) = &shared.filter
-        && !filter.allows(peer.ip(), &shared.resolver).await
-    {
-        if let Some(left_out) = shared.complaints.filtered.admit() {
-            tracing::warn!(source = shared.name, %peer, left_out, "denied by ipFilterRules");
+    let stop = shared.context.stop.clone();
+    if let Some(filter) = &shared.filter {
+        let admitted = tokio::select! {
+            () = stop.cancelled() => return,
+            admitted = filter.admit(peer.ip(), &shared.names) => admitted,
+        };
+        if let Err(denied) = admitted {
+            if let Some(left_out) = shared.complaints.filtered.admit() {
+                tracing::warn!(source = shared.name, %peer, left_out, "{denied}");
+            }
+            return;
         }
-        return;
     }
     let counters = &shared.context.counters;
     counters.open_connection.increment();
     let _open = Open(counters);
-    let stop = shared.context.stop.clone();
     let served = async {
         socket.set_nodelay(true)?;
         let accept = timeout(HANDSHAKE, shared.acceptor.accept(socket));
