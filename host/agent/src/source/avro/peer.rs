@@ -26,6 +26,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::budget::{Budget, Exhausted, Share};
 use crate::net::ip_filter::IpFilter;
 use crate::net::ip_filter::names::Names;
 use crate::net::log_limit::LogLimit;
@@ -57,6 +58,7 @@ pub(super) struct Shared {
     pub(super) filter: Option<IpFilter>,
     pub(super) names: Names,
     pub(super) limits: Limits,
+    pub(super) budget: Budget,
     pub(super) known: KnownClients,
     pub(super) complaints: Complaints,
 }
@@ -67,6 +69,7 @@ pub(super) struct Complaints {
     pub(super) crowded: LogLimit,
     filtered: LogLimit,
     foreign: LogLimit,
+    exhausted: LogLimit,
     oversized: LogLimit,
     refused: LogLimit,
 }
@@ -78,6 +81,7 @@ impl Default for Complaints {
             crowded: limit(),
             filtered: limit(),
             foreign: limit(),
+            exhausted: limit(),
             oversized: limit(),
             refused: limit(),
         }
@@ -117,7 +121,11 @@ pub(super) async fn serve(shared: &Shared, socket: TcpStream) {
     };
     if let Err(error) = served.await {
         counters.event_read_fail.increment();
-        if let Some(left_out) = shared.complaints.foreign.admit() {
+        let complaints = match error {
+            PeerError::Exhausted(_) => &shared.complaints.exhausted,
+            _ => &shared.complaints.foreign,
+        };
+        if let Some(left_out) = complaints.admit() {
             tracing::warn!(source = shared.name, %peer, %error, left_out, "connection closed");
         }
     }
@@ -141,6 +149,8 @@ enum PeerError {
     Protocol(#[from] ConnectionError),
     #[error("{0}")]
     Foreign(flume_avro::Foreign),
+    #[error(transparent)]
+    Exhausted(#[from] Exhausted),
 }
 
 /// The conversation.
@@ -150,6 +160,8 @@ struct Peer<'a> {
     server: Server,
     input: BytesMut,
     output: BytesMut,
+    /// The bytes of requests that are not in the channels yet.
+    pending: Share<'a>,
     /// How much the next read may take.
     chunk: usize,
     /// Events in the last batch: the next one probably has as many.
@@ -164,6 +176,7 @@ impl<'a> Peer<'a> {
             server: Server::new(shared.limits, shared.known.clone()),
             input: BytesMut::new(),
             output: BytesMut::new(),
+            pending: shared.budget.share(),
             chunk: SMALL,
             expected: 0,
         }
@@ -174,6 +187,7 @@ impl<'a> Peer<'a> {
         let mut stopped = pin!(stop.cancelled());
         loop {
             let answered = self.answer_all().await;
+            self.pending.hold(self.input.len())?;
             self.flush().await?;
             answered?;
             let count = tokio::select! {
@@ -181,6 +195,7 @@ impl<'a> Peer<'a> {
                 () = &mut stopped => break,
                 count = self.read() => count?,
             };
+            self.pending.hold(self.input.len())?;
             if count == 0 {
                 if let Some(foreign) = self.server.foreign(&self.input) {
                     return Err(PeerError::Foreign(foreign));
