@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 
 use flume_core::clock::WallClock;
 
@@ -45,15 +45,45 @@ impl Resolver {
     /// # Errors
     /// The name does not resolve.
     pub async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-        let by_port = format!("{host}:{port}");
-        if let Some(address) = self
-            .overrides
-            .get(&by_port)
-            .or_else(|| self.overrides.get(host))
-        {
-            return Ok(vec![*address]);
+        if let Some(address) = self.overridden(host, port) {
+            return Ok(vec![address]);
         }
         Ok(tokio::net::lookup_host((host, port)).await?.collect())
+    }
+
+    /// The addresses of a host, whatever the port. Blocks while the system asks around.
+    ///
+    /// # Errors
+    /// The name does not resolve.
+    pub fn addresses_of(&self, host: &str) -> io::Result<Vec<IpAddr>> {
+        if let Some(address) = self.overridden(host, 0) {
+            return Ok(vec![address.ip()]);
+        }
+        Ok((host, 0)
+            .to_socket_addrs()?
+            .map(|address| address.ip())
+            .collect())
+    }
+
+    /// The name that the owner of an address gave it, true or not. Blocks while the system asks
+    /// around.
+    ///
+    /// # Errors
+    /// It has none.
+    pub fn name_of(&self, address: IpAddr) -> io::Result<String> {
+        let given = self.overrides.iter().find(|(_, to)| to.ip() == address);
+        match given {
+            Some((name, _)) => Ok(name.clone()),
+            None => Ok(dns_lookup::lookup_addr(&address)?),
+        }
+    }
+
+    fn overridden(&self, host: &str, port: u16) -> Option<SocketAddr> {
+        let by_port = format!("{host}:{port}");
+        self.overrides
+            .get(&by_port)
+            .or_else(|| self.overrides.get(host))
+            .copied()
     }
 }
 

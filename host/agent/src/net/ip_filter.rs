@@ -3,18 +3,26 @@
 //! ```text
 //! rules    rule, rule …           the first that matches decides; no match means allowed
 //! rule     allow|deny : ip|name : pattern
-//! pattern  of an ip: text in which * stands for anything and ? for at most one character
+//! pattern  text in which * stands for anything and ? for at most one character
 //! ```
 //!
-//! A name is looked up when a peer connects and matches if the peer has one of its addresses.
-//! Flume asks the other way round, for the name of the address; whoever owns an address block can
-//! answer that with any name, which is why patterns in names are refused here.
+//! | pattern of a name | matches a peer |
+//! |---|---|
+//! | `localhost` | on this machine, by any of its addresses |
+//! | a name | that has one of the name's addresses |
+//! | with `*` or `?` | whose own name matches; without a name its address stands for it |
+//!
+//! As in Java, a peer's name counts only if it leads back to the peer ([`names`]). Names are
+//! looked up at each connect. The law: what is not known in time counts against the peer, so an
+//! `allow` rule does not match then and a `deny` rule does. A name that does not exist is known.
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use flume_core::{Code, Context, Diagnostic, Severity};
 
-use crate::services::Resolver;
+use self::names::{Names, TooSlow};
+
+pub mod names;
 
 /// The key that switches the filter on.
 const SWITCH: &str = "ipFilter";
@@ -41,6 +49,19 @@ enum Who {
     Localhost,
     /// A host, by any of its addresses.
     Host(String),
+    /// Hosts whose own name matches.
+    Named(String),
+}
+
+/// Why a peer may not connect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    /// The rules say so.
+    #[error("denied by ipFilterRules")]
+    Rule,
+    /// The rules say so and might have said otherwise, had a name been known in time.
+    #[error("denied by ipFilterRules: a host name in them was not answered in time")]
+    TooSlow,
 }
 
 /// Why a list of rules means nothing.
@@ -58,9 +79,6 @@ pub enum RuleError {
     /// The second part.
     #[error("ipFilter rule `{0}` is neither about an ip nor about a name")]
     Kind(String),
-    /// A pattern as a name.
-    #[error("ipFilter rule `{0}` has a pattern for a name, which could be forged")]
-    NamePattern(String),
 }
 
 impl IpFilter {
@@ -89,7 +107,6 @@ impl IpFilter {
             }
             Err(error) => {
                 let code = match error {
-                    RuleError::NamePattern(_) => Code::Unsupported,
                     RuleError::Empty => Code::MissingKey,
                     _ => Code::BadValue,
                 };
@@ -115,15 +132,29 @@ impl IpFilter {
         Ok(Self { rules: rules? })
     }
 
-    /// Whether a peer may connect. A name that does not resolve matches nobody.
-    pub async fn allows(&self, peer: IpAddr, resolver: &Resolver) -> bool {
+    /// Decides about a peer.
+    ///
+    /// # Errors
+    /// It may not connect.
+    pub async fn admit(&self, peer: IpAddr, names: &Names) -> Result<(), Denied> {
         let peer = peer.to_canonical();
+        let mut name = None;
+        let mut denied = Denied::Rule;
         for rule in &self.rules {
-            if rule.who.is(peer, resolver).await {
-                return rule.allow;
+            let matched = match rule.who.is(peer, names, &mut name).await {
+                Ok(matched) => matched,
+                Err(TooSlow) => {
+                    denied = Denied::TooSlow;
+                    !rule.allow
+                }
+            };
+            match (matched, rule.allow) {
+                (true, true) => return Ok(()),
+                (true, false) => return Err(denied),
+                (false, _) => {}
             }
         }
-        true
+        Ok(())
     }
 }
 
@@ -145,9 +176,7 @@ impl Rule {
         let who = match kind.to_ascii_lowercase().as_str() {
             "ip" => Who::Address(pattern.to_ascii_lowercase()),
             "name" if pattern == "*" => Who::Address(pattern.to_owned()),
-            "name" if pattern.contains(['*', '?']) => {
-                return Err(RuleError::NamePattern(text.to_owned()));
-            }
+            "name" if pattern.contains(['*', '?']) => Who::Named(pattern.to_ascii_lowercase()),
             "name" if pattern.eq_ignore_ascii_case("localhost") => Who::Localhost,
             "name" => Who::Host(pattern.to_owned()),
             _ => return Err(RuleError::Kind(text.to_owned())),
@@ -157,37 +186,42 @@ impl Rule {
 }
 
 impl Who {
-    async fn is(&self, peer: IpAddr, resolver: &Resolver) -> bool {
+    /// Whether it is the peer. The peer's name is asked for once, whatever the number of rules.
+    async fn is(
+        &self,
+        peer: IpAddr,
+        names: &Names,
+        name: &mut Option<Option<String>>,
+    ) -> Result<bool, TooSlow> {
         match self {
-            Self::Address(pattern) => {
-                matches(pattern, &peer.to_string())
-                    || matches!(peer, IpAddr::V6(peer) if matches(pattern, &in_full(peer)))
-            }
+            Self::Address(pattern) => Ok(is_address(pattern, peer)),
+            Self::Localhost if peer.is_loopback() => Ok(true),
             Self::Localhost => {
                 let own = hostname::get()
                     .ok()
                     .and_then(|name| name.into_string().ok());
-                peer.is_loopback()
-                    || match own {
-                        Some(name) => has_address(&name, peer, resolver).await,
-                        None => false,
-                    }
+                match own {
+                    Some(own) => names.has_address(&own, peer).await,
+                    None => Ok(false),
+                }
             }
-            Self::Host(name) => has_address(name, peer, resolver).await,
+            Self::Host(host) => names.has_address(host, peer).await,
+            Self::Named(pattern) => {
+                if name.is_none() {
+                    *name = Some(names.name_of(peer).await?);
+                }
+                Ok(match name.as_ref().and_then(Option::as_ref) {
+                    Some(name) => matches(pattern, &name.to_ascii_lowercase()),
+                    None => is_address(pattern, peer),
+                })
+            }
         }
     }
 }
 
-async fn has_address(host: &str, peer: IpAddr, resolver: &Resolver) -> bool {
-    match resolver.resolve(host, 0).await {
-        Ok(addresses) => addresses
-            .iter()
-            .any(|address| address.ip().to_canonical() == peer),
-        Err(error) => {
-            tracing::debug!(host, %error, "a host of the ip filter does not resolve");
-            false
-        }
-    }
+fn is_address(pattern: &str, peer: IpAddr) -> bool {
+    matches(pattern, &peer.to_string())
+        || matches!(peer, IpAddr::V6(peer) if matches(pattern, &in_full(peer)))
 }
 
 /// Java's text of an address: all eight groups.
@@ -219,111 +253,4 @@ fn matches(pattern: &str, text: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    async fn allows(rules: &str, peer: &str) -> bool {
-        let filter = IpFilter::parse(rules).unwrap();
-        filter
-            .allows(peer.parse().unwrap(), &Resolver::default())
-            .await
-    }
-
-    /// Flume: TestAvroSource.testValidIpFilterAllows and testValidIpFilterDenys (A7, A8), the
-    /// rules alone.
-    #[tokio::test]
-    async fn the_first_rule_that_matches_decides() {
-        for rules in [
-            "allow:name:localhost,deny:ip:*",
-            "allow:ip:127.0.0.1,deny:ip:*",
-            "allow:ip:*",
-            "allow:ip:127*,deny:ip:*",
-            "allow:ip:127.0.0.2,allow:ip:127*,deny:ip:*",
-            "allow:name:localhost",
-            "allow:ip:127.0.?.1,deny:ip:*",
-            "allow:ip:127.0.0?.1,deny:ip:*",
-            "ALLOW:IP:127.0.0.1 , deny:name:*",
-            "deny:name:no-such-host.invalid",
-        ] {
-            assert!(allows(rules, "127.0.0.1").await, "{rules}");
-        }
-        for rules in [
-            "deny:ip:*",
-            "deny:name:localhost",
-            "deny:ip:127.0.0.1,allow:ip:*",
-            "allow:ip:45.2.2.2,deny:ip:*",
-            "allow:ip:45*,deny:ip:*",
-            "deny:ip:127*",
-            "deny:name:*",
-        ] {
-            assert!(!allows(rules, "127.0.0.1").await, "{rules}");
-        }
-    }
-
-    #[tokio::test]
-    async fn addresses_of_version_6_match_in_both_spellings() {
-        for rules in [
-            "allow:ip:2001:db8::*,deny:ip:*",
-            "allow:ip:2001:db8:0:0:*:7,deny:ip:*",
-        ] {
-            assert!(allows(rules, "2001:db8::7").await, "{rules}");
-        }
-        assert!(!allows("deny:ip:10.*", "::ffff:10.0.0.1").await);
-    }
-
-    /// Flume: TestAvroSource.testInvalidIpFilter (A9).
-    #[test]
-    fn bad_rules_are_refused() {
-        let cases = [
-            ("", RuleError::Empty),
-            (" ", RuleError::Empty),
-            (
-                "homer:ip:45.4.23.1",
-                RuleError::Policy("homer:ip:45.4.23.1".into()),
-            ),
-            (
-                "allow:sleeps:45.4.23.1",
-                RuleError::Kind("allow:sleeps:45.4.23.1".into()),
-            ),
-            ("allow:ip", RuleError::Shape("allow:ip".into())),
-            ("allow:ip:*,", RuleError::Shape(String::new())),
-            (
-                "deny:name:*.evil.org",
-                RuleError::NamePattern("deny:name:*.evil.org".into()),
-            ),
-        ];
-        for (rules, expected) in cases {
-            let error = IpFilter::parse(rules).unwrap_err();
-            assert!(error.to_string().contains("ipFilter"), "{error}");
-            assert_eq!(error, expected);
-        }
-    }
-
-    #[test]
-    fn keys_are_read() {
-        let configured = |properties: &[(&str, &str)]| {
-            let mut context = Context::of("a1.sources.r1", properties);
-            let filter = IpFilter::configure(&mut context);
-            (
-                filter,
-                context
-                    .finish()
-                    .into_iter()
-                    .map(|d| d.severity)
-                    .collect::<Vec<_>>(),
-            )
-        };
-        assert_eq!(configured(&[]), (Some(None), vec![]));
-        let off = [("ipFilterRules", "deny:ip:*")];
-        assert_eq!(configured(&off), (Some(None), vec![Severity::Note]));
-        let missing = [("ipFilter", "true")];
-        assert_eq!(configured(&missing), (None, vec![Severity::Error]));
-        let open = [
-            ("ipFilter", "true"),
-            ("ipFilterRules", "allow:name:localhost"),
-        ];
-        let (filter, findings) = configured(&open);
-        assert!(matches!(filter, Some(Some(_))));
-        assert_eq!(findings, [Severity::Warning]);
-    }
-}
+mod tests;

@@ -1,19 +1,25 @@
 //! Key stores as Flume's files name them: private keys with their certificates, and
 //! certificates to trust.
 //!
-//! PKCS12 is read. JKS, Java's own format of old, is recognised and refused with the command that
-//! converts it; what counts is what the file holds and not what `keystore-type` says, since Java
-//! writes PKCS12 whatever a file is called, and reads either under either name too.
+//! PKCS12 and JKS ([`jks`]) are read. JCEKS, which came between them, is recognised and refused
+//! with the command that converts it. What counts is what the file holds and not what
+//! `keystore-type` says, since Java too reads either under either name.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use p12_keystore::Pkcs12Archive;
 use p12_keystore::{KeyStore, KeyStoreEntry, Pkcs12ImportPolicy};
+use tokio::io::AsyncReadExt;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
-/// First bytes of a JKS file, then of a JCEKS file.
-const JAVA_MAGICS: [[u8; 4]; 2] = [[0xfe, 0xed, 0xfe, 0xed], [0xce, 0xce, 0xce, 0xce]];
+use self::jks::{Entry, JksError};
+
+mod elliptic;
+mod jks;
+
+/// First bytes of a JCEKS file.
+const JCEKS_MAGIC: [u8; 4] = [0xce, 0xce, 0xce, 0xce];
 
 /// Largest key store that is read: 16 MiB, a thousand times what a server needs.
 const MOST_BYTES: u64 = 16 << 20;
@@ -40,8 +46,10 @@ impl fmt::Debug for Password {
 pub struct StoreFile {
     /// The file.
     pub path: PathBuf,
-    /// Opens the store and the key in it, which must have the same one.
+    /// Opens the store, and the key in it if that has no password of its own.
     pub password: Password,
+    /// Opens the key in it, where it has a password of its own. Only JKS knows such keys.
+    pub key_password: Option<Password>,
 }
 
 /// A private key with its certificate and those that vouch for it, nearest first.
@@ -70,12 +78,13 @@ pub enum KeystoreError {
         /// The file.
         path: String,
     },
-    /// The file is in Java's old format.
+    /// The file is in the format between JKS and PKCS12.
     #[error(
-        "key store {path} is in Java's old format, which is not read here; this converts it: \
-         keytool -importkeystore -srckeystore {path} -destkeystore {path}.p12 -deststoretype PKCS12"
+        "key store {path} is JCEKS, which is not read here; this converts it: \
+         keytool -importkeystore -srckeystore {path} -srcstoretype JCEKS \
+         -destkeystore {path}.p12 -deststoretype PKCS12"
     )]
-    JavaFormat {
+    Jceks {
         /// The file.
         path: String,
     },
@@ -86,6 +95,23 @@ pub enum KeystoreError {
         path: String,
         /// What the reader says.
         error: p12_keystore::error::Error,
+    },
+    /// A JKS store that cannot be read.
+    #[error("cannot open key store {path} as JKS: {error}")]
+    Jks {
+        /// The file.
+        path: String,
+        /// Why not.
+        error: JksError,
+    },
+    /// A password for the key of a store that has one for all.
+    #[error(
+        "key store {path} is PKCS12, where the password of the store opens the key too: \
+         remove keystore-key-password"
+    )]
+    KeyPassword {
+        /// The file.
+        path: String,
     },
     /// No private key in it.
     #[error("key store {path} holds no private key with a certificate")]
@@ -101,6 +127,16 @@ pub enum KeystoreError {
     },
 }
 
+impl Identity {
+    fn new(chain: Vec<CertificateDer<'static>>, key: Vec<u8>) -> Self {
+        let key = elliptic::completed(key, chain.first());
+        Self {
+            chain,
+            key: PrivatePkcs8KeyDer::from(key).into(),
+        }
+    }
+}
+
 impl StoreFile {
     /// The first private key of the store, with its certificates.
     ///
@@ -108,14 +144,24 @@ impl StoreFile {
     /// See [`KeystoreError`].
     pub async fn identity(&self) -> Result<Identity, KeystoreError> {
         let data = self.read().await?;
+        if data.starts_with(&jks::MAGIC) {
+            return self.jks_identity(&data);
+        }
+        if self
+            .key_password
+            .as_ref()
+            .is_some_and(|key| *key != self.password)
+        {
+            return Err(KeystoreError::KeyPassword { path: self.name() });
+        }
         let policy = Pkcs12ImportPolicy::Strict;
         let store = KeyStore::from_pkcs12(&data, &self.password.0, policy)
             .map_err(|error| self.not_opened(error))?;
         let identity = store.entries().find_map(|(_, entry)| match entry {
-            KeyStoreEntry::PrivateKeyChain(chain) if !chain.certs().is_empty() => Some(Identity {
-                chain: chain.certs().iter().map(certificate).collect(),
-                key: PrivatePkcs8KeyDer::from(chain.key().as_der().to_vec()).into(),
-            }),
+            KeyStoreEntry::PrivateKeyChain(chain) if !chain.certs().is_empty() => {
+                let certificates = chain.certs().iter().map(certificate).collect();
+                Some(Identity::new(certificates, chain.key().as_der().to_vec()))
+            }
             _ => None,
         });
         identity.ok_or_else(|| KeystoreError::NoKey { path: self.name() })
@@ -128,6 +174,9 @@ impl StoreFile {
     /// See [`KeystoreError`].
     pub async fn trusted(&self) -> Result<Vec<CertificateDer<'static>>, KeystoreError> {
         let data = self.read().await?;
+        if data.starts_with(&jks::MAGIC) {
+            return self.jks_trusted(&data);
+        }
         let archive = Pkcs12Archive::from_pkcs12(&data, &self.password.0)
             .map_err(|error| self.not_opened(error))?;
         let marked = archive
@@ -146,27 +195,74 @@ impl StoreFile {
         Ok(trusted)
     }
 
+    fn jks_identity(&self, data: &[u8]) -> Result<Identity, KeystoreError> {
+        let store = self.jks(data)?;
+        let found = store.entries.iter().find_map(|entry| match entry {
+            Entry::Key {
+                alias,
+                protected,
+                chain,
+            } if !chain.is_empty() => Some((alias, protected, chain)),
+            _ => None,
+        });
+        let (alias, protected, chain) =
+            found.ok_or_else(|| KeystoreError::NoKey { path: self.name() })?;
+        let password = self.key_password.as_ref().unwrap_or(&self.password);
+        let key = jks::open_key(alias, protected, &password.0).map_err(|e| self.no_jks(e))?;
+        let chain = chain
+            .iter()
+            .map(|der| CertificateDer::from(der.to_vec()))
+            .collect();
+        Ok(Identity::new(chain, key))
+    }
+
+    fn jks_trusted(&self, data: &[u8]) -> Result<Vec<CertificateDer<'static>>, KeystoreError> {
+        let store = self.jks(data)?;
+        let trusted = store.entries.iter().filter_map(|entry| match entry {
+            Entry::Trusted(der) => Some(*der),
+            Entry::Key { chain, .. } => chain.first().copied(),
+        });
+        let trusted: Vec<_> = trusted
+            .map(|der| CertificateDer::from(der.to_vec()))
+            .collect();
+        if trusted.is_empty() {
+            return Err(KeystoreError::NoCertificate { path: self.name() });
+        }
+        Ok(trusted)
+    }
+
+    fn jks<'a>(&self, data: &'a [u8]) -> Result<jks::Store<'a>, KeystoreError> {
+        jks::Store::read(data, &self.password.0).map_err(|error| self.no_jks(error))
+    }
+
     async fn read(&self) -> Result<Vec<u8>, KeystoreError> {
         let failed = |error| KeystoreError::Read {
             path: self.name(),
             error,
         };
-        let size = tokio::fs::metadata(&self.path).await.map_err(failed)?.len();
-        if size > MOST_BYTES {
+        let file = tokio::fs::File::open(&self.path).await.map_err(failed)?;
+        let mut data = Vec::new();
+        // The size that a file tells need not be true: a device has none and no end either.
+        let mut file = file.take(MOST_BYTES + 1);
+        let size = file.read_to_end(&mut data).await.map_err(failed)?;
+        if u64::try_from(size).is_ok_and(|size| size > MOST_BYTES) {
             return Err(KeystoreError::TooLarge { path: self.name() });
         }
-        let data = tokio::fs::read(&self.path).await.map_err(failed)?;
-        if data
-            .first_chunk()
-            .is_some_and(|magic| JAVA_MAGICS.contains(magic))
-        {
-            return Err(KeystoreError::JavaFormat { path: self.name() });
+        if data.starts_with(&JCEKS_MAGIC) {
+            return Err(KeystoreError::Jceks { path: self.name() });
         }
         Ok(data)
     }
 
     fn name(&self) -> String {
         self.path.display().to_string()
+    }
+
+    fn no_jks(&self, error: JksError) -> KeystoreError {
+        KeystoreError::Jks {
+            path: self.name(),
+            error,
+        }
     }
 
     fn not_opened(&self, error: p12_keystore::error::Error) -> KeystoreError {

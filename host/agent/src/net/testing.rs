@@ -10,6 +10,13 @@ use tempfile::TempDir;
 /// What opens the stores.
 pub(crate) const PASSWORD: &str = "changeit";
 
+/// A store that Java made; the README in its folder says how.
+pub(crate) fn java_store(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("src/net/keystore/stores")
+        .join(name)
+}
+
 /// A key store and the trust store that goes with it. The files live as long as this does.
 pub(crate) struct Stores {
     _dir: TempDir,

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `ssl` | both | whether to encrypt |
 //! | `keystore`, `keystore-password`, `keystore-type` | server | its private key |
+//! | `keystore-key-password` | server | ours: opens the key, where the store's does not |
 //! | `truststore`, `truststore-password`, `truststore-type` | client | whom to trust |
 //! | `trust-all-certs` | client | trust anybody |
 //! | `verify-hostname` | client | ours: the certificate must be for `hostname`, too |
@@ -82,8 +83,9 @@ impl ServerTls {
             versions.retain(|version| **version == TLS12);
         }
         store_type(context, "keystore-type");
+        let key_password = context.optional("keystore-key-password");
         if !ssl {
-            for key in ["keystore", "keystore-password"] {
+            for key in ["keystore", "keystore-password", "keystore-key-password"] {
                 context.without_effect(key, "`ssl` is not true");
             }
             return Some(None);
@@ -92,7 +94,11 @@ impl ServerTls {
         let password = context.required("keystore-password");
         match (path, password, versions) {
             (Some(path), Some(password), Some(versions)) => {
-                let keystore = store(path, password);
+                let key_password = key_password.map(Password::new);
+                let keystore = StoreFile {
+                    key_password,
+                    ..store(path, password)
+                };
                 Some(Some(Self { keystore, versions }))
             }
             _ => None,
@@ -236,6 +242,7 @@ fn store(path: String, password: String) -> StoreFile {
     StoreFile {
         path: PathBuf::from(path),
         password: Password::new(password),
+        key_password: None,
     }
 }
 

@@ -3,8 +3,16 @@
 //! One task serves one connection (`avro/peer.rs`). It answers a request only when the channels have
 //! taken its events, and the requests of a connection in their order.
 //!
-//! What a peer can cost is limited by keys: connections (`max-connections`), bytes of a request
-//! (`max-frame-size`). What it can fill is its own connection's buffers, never the log.
+//! What peers can cost is limited by keys, and never is it the log:
+//!
+//! | key | default | limits |
+//! |---|---|---|
+//! | `max-connections` | 1024 | connections; each has buffers of 4 KiB, or 320 KiB while busy |
+//! | `max-frame-size` | 64 MiB | bytes of a request |
+//! | `max-pending-bytes` | 256 MiB | bytes of all requests that are not in the channels ([`budget`]) |
+//!
+//! A buffer grows by doubling, so the memory for pending requests may be twice their bytes. The
+//! connection whose bytes exceed `max-pending-bytes` is closed; its client sends them again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,17 +25,23 @@ use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 
+use self::budget::Budget;
 use self::peer::{Complaints, Shared};
 use crate::net::ip_filter::IpFilter;
+use crate::net::ip_filter::names::Names;
 use crate::net::stream::Acceptor;
 use crate::net::tls::ServerTls;
 use crate::services::{Resolver, Services};
 use crate::sink::avro::{Address, is_deflate, max_frame_size};
 
+mod budget;
 mod peer;
 
 /// Default of `max-connections`.
 const MAX_CONNECTIONS: usize = 1024;
+
+/// Default of `max-pending-bytes`, if `max-frame-size` is not larger.
+const MAX_PENDING: usize = 256 << 20;
 
 /// How long connections may go on after a stop, to answer what they have read.
 const GRACE: Duration = Duration::from_secs(5);
@@ -45,6 +59,7 @@ pub struct AvroSource {
     address: Address,
     max_connections: usize,
     limits: Limits,
+    max_pending: usize,
     deflate: bool,
     tls: Option<ServerTls>,
     filter: Option<IpFilter>,
@@ -56,12 +71,16 @@ pub struct AvroSource {
 }
 
 /// Reads `bind`, `port`, `compression-type` (none), the keys of TLS and of the ip filter, and
-/// the limits `max-connections` (1024) and `max-frame-size` (64 MiB).
+/// the limits `max-connections` (1024), `max-frame-size` (64 MiB) and `max-pending-bytes`
+/// (256 MiB, not below `max-frame-size`).
 pub fn configure(context: &mut Context, services: &Services) -> Option<Box<dyn Source>> {
     let bind = context.required("bind");
     let port = context.required_number("port", 0..=u16::MAX);
     let max_connections = context.number("max-connections", MAX_CONNECTIONS, 1..=1_000_000);
     let max_frame = max_frame_size(context);
+    let least = max_frame.unwrap_or_default();
+    let max_pending =
+        context.number("max-pending-bytes", MAX_PENDING.max(least), least..=usize::MAX);
     let deflate = is_deflate(context);
     let tls = ServerTls::configure(context);
     let filter = IpFilter::configure(context);
@@ -72,6 +91,7 @@ pub fn configure(context: &mut Context, services: &Services) -> Option<Box<dyn S
         address: Address { host: bind?, port: port? },
         max_connections: max_connections?,
         limits: Limits { frame, ..Limits::default() },
+        max_pending: max_pending?,
         deflate: deflate?,
         tls: tls?,
         filter: filter?,
@@ -123,8 +143,9 @@ impl Source for AvroSource {
             context,
             acceptor,
             filter: self.filter.clone(),
-            resolver: self.resolver.clone(),
+            names: Names::new(self.resolver.clone()),
             limits: self.limits,
+            budget: Budget::new(self.max_pending),
             known: self.known.clone(),
             complaints: Complaints::default(),
         });

@@ -5,7 +5,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::*;
-use crate::net::testing::{PASSWORD, Stores};
+use crate::net::testing::{PASSWORD, Stores, java_store};
 
 fn server(stores: &Stores, more: &[(&str, &str)]) -> ServerTls {
     let keystore = stores.keystore.to_str().unwrap();
@@ -54,6 +54,40 @@ async fn meet(server: &ServerTls, client: &ClientTls) -> Result<(), io::Error> {
         accepted.unwrap();
     }
     connected
+}
+
+/// Stores that Java made serve at both ends, whatever type the file gives them.
+#[tokio::test]
+async fn javas_own_stores_serve() {
+    let trust = java_store("trust.jks");
+    for (name, more) in [
+        ("agent.jks", &[][..]),
+        ("elliptic.jks", &[("keystore-type", "PKCS12")]),
+        ("elliptic.p12", &[("keystore-type", "JKS")]),
+        (
+            "own-password.jks",
+            &[("keystore-key-password", "only-the-key")],
+        ),
+    ] {
+        let mut stores = Stores::for_host("unused");
+        stores.keystore = java_store(name);
+        let server = server(&stores, more);
+        let trusting = [
+            ("truststore", trust.to_str().unwrap()),
+            ("truststore-password", PASSWORD),
+            ("truststore-type", "JKS"),
+        ];
+        let met = meet(&server, &client(&trusting)).await;
+        // The certificates of the others are in no trust store.
+        assert_eq!(
+            met.is_ok(),
+            ["agent.jks", "elliptic.jks"].contains(&name),
+            "{name}: {met:?}"
+        );
+        meet(&server, &client(&[("trust-all-certs", "true")]))
+            .await
+            .unwrap();
+    }
 }
 
 #[tokio::test]

@@ -4,10 +4,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use bytes::BufMut;
 use flume_avro::{Limits, Response, Server, Status, Step};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
+
+use crate::net::stream::Acceptor;
 
 /// What to do about one request.
 #[derive(Debug, Clone)]
@@ -94,4 +97,67 @@ async fn converse(mut socket: TcpStream, script: &mut Vec<Act>) {
             }
         }
     }
+}
+
+/// A collector that answers its second request at great length and reads nothing until all of
+/// the answer is written. To all others it answers `OK`.
+pub(crate) async fn talkative(acceptor: Acceptor, answer: usize) -> (SocketAddr, JoinHandle<()>) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(64 * 1024).unwrap();
+    socket.set_send_buffer_size(64 * 1024).unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    let task = tokio::spawn(async move {
+        let (socket, _) = listener.accept().await.unwrap();
+        let mut stream = acceptor.accept(socket).await.unwrap();
+        let mut server = Server::new(Limits::default(), Default::default());
+        let (mut input, mut output) = (BytesMut::new(), BytesMut::new());
+        let mut requests = 0;
+        loop {
+            match server.poll(&mut input, &mut output).unwrap() {
+                Step::Answered => {}
+                Step::Call(call) => {
+                    requests += 1;
+                    match requests {
+                        2 => long_answer(call.serial, answer, &mut output),
+                        _ => {
+                            let ok = Response::Status(Status::Ok);
+                            server.respond(call.serial, &ok, &mut output);
+                        }
+                    }
+                }
+                Step::Wait => {
+                    stream.write_all(&output.split()).await.unwrap();
+                    stream.flush().await.unwrap();
+                    if stream.read_buf(&mut input).await.unwrap() == 0 {
+                        return;
+                    }
+                }
+            }
+        }
+    });
+    (address, task)
+}
+
+/// `OK` with so many bytes of metadata, which nothing can compress.
+fn long_answer(serial: i32, size: usize, output: &mut BytesMut) {
+    let mut random = fastrand::Rng::with_seed(1);
+    let mut data = vec![0; size];
+    random.fill(&mut data);
+    // A map with one entry, `m`.
+    let mut message = vec![2, 2, b'm'];
+    let mut length = size << 1;
+    while length > 0x7f {
+        message.push(u8::try_from(length & 0x7f).unwrap() | 0x80);
+        length >>= 7;
+    }
+    message.push(u8::try_from(length).unwrap());
+    message.extend(data);
+    // The map's end, no error, the first status.
+    message.extend([0, 0, 0]);
+    output.put_i32(serial);
+    output.put_i32(1);
+    output.put_i32(i32::try_from(message.len()).unwrap());
+    output.put_slice(&message);
 }

@@ -8,8 +8,10 @@ use flume_avro::{Response, Status};
 use flume_core::{Code, Context, Event, EventDeliveryError, Sink, SinkCounter};
 use tokio::net::TcpListener;
 
-use super::testing::{Act, Scripted};
+use super::testing::{Act, Scripted, talkative};
+use crate::net::stream::Acceptor;
 use crate::net::testing::{PASSWORD, Stores};
+use crate::net::tls::ServerTls;
 use crate::source::avro::testing::{Collector, services};
 
 fn sink(port: u16, keys: &[(&str, &str)]) -> Box<dyn Sink> {
@@ -373,6 +375,41 @@ async fn batches_larger_than_the_socket_arrive_whole() {
     let large: Vec<Event> = (0..40).map(|n| Event::new(vec![n; 1 << 20])).collect();
     sink.deliver(&large).await.unwrap();
     assert!(collector.taken() == large);
+}
+
+/// Both ends write more than the sockets between them hold, and the collector reads nothing until
+/// it has written all: only a sink that reads in the middle of its writing gets on.
+#[tokio::test]
+async fn a_collector_that_answers_while_the_sink_writes_is_heard() {
+    /// More than the largest buffers that Linux gives two sockets by itself.
+    const MUCH: usize = 16 << 20;
+    let stores = Stores::for_host("localhost");
+    let keystore = stores.keystore.to_str().unwrap();
+    let ssl = [("ssl", "true"), ("keystore", keystore), ("keystore-password", PASSWORD)];
+    let server = ServerTls::configure(&mut Context::of("a1.sources.r1", &ssl));
+    let tls = server.unwrap().unwrap().load().await.unwrap();
+    let mut body = vec![0; MUCH];
+    fastrand::Rng::with_seed(2).fill(&mut body);
+    let large = [Event::new(body)];
+    let encrypted = [("ssl", "true"), ("trust-all-certs", "true")];
+    let compressed = [("compression-type", "deflate"), ("compression-level", "1")];
+    for (tls, deflate) in [(None, None), (Some(&tls), None), (None, Some(1)), (Some(&tls), Some(1))]
+    {
+        let (address, _task) = talkative(Acceptor { tls: tls.cloned(), deflate }, MUCH).await;
+        let mut keys = Vec::new();
+        keys.extend(tls.map(|_| encrypted).into_iter().flatten());
+        keys.extend(deflate.map(|_| compressed).into_iter().flatten());
+        let (mut sink, counters) = started(address.port(), &keys).await;
+        sink.deliver(&batch('a', 1)).await.unwrap();
+        let pipeline = sink.pipeline().unwrap();
+        pipeline.send(&batch('b', 1)).await.unwrap();
+        pipeline.send(&large).await.unwrap();
+        let mut settled = 0;
+        while settled < 2 {
+            settled += pipeline.settle().await.unwrap();
+        }
+        assert_eq!(connections(&counters), [1, 0, 0], "{keys:?}");
+    }
 }
 
 /// All addresses of a name are tried.

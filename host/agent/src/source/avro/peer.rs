@@ -26,10 +26,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::budget::{Budget, Exhausted, Share};
 use crate::net::ip_filter::IpFilter;
+use crate::net::ip_filter::names::Names;
 use crate::net::log_limit::LogLimit;
 use crate::net::stream::{Acceptor, Stream};
-use crate::services::Resolver;
 
 /// Read buffer of a connection that is idle or slow.
 const SMALL: usize = 4 * 1024;
@@ -55,8 +56,9 @@ pub(super) struct Shared {
     pub(super) context: SourceContext,
     pub(super) acceptor: Acceptor,
     pub(super) filter: Option<IpFilter>,
-    pub(super) resolver: Resolver,
+    pub(super) names: Names,
     pub(super) limits: Limits,
+    pub(super) budget: Budget,
     pub(super) known: KnownClients,
     pub(super) complaints: Complaints,
 }
@@ -67,6 +69,7 @@ pub(super) struct Complaints {
     pub(super) crowded: LogLimit,
     filtered: LogLimit,
     foreign: LogLimit,
+    exhausted: LogLimit,
     oversized: LogLimit,
     refused: LogLimit,
 }
@@ -78,6 +81,7 @@ impl Default for Complaints {
             crowded: limit(),
             filtered: limit(),
             foreign: limit(),
+            exhausted: limit(),
             oversized: limit(),
             refused: limit(),
         }
@@ -90,18 +94,22 @@ pub(super) async fn serve(shared: &Shared, socket: TcpStream) {
         Ok(peer) => peer,
         Err(error) => return tracing::debug!(%error, "a connection was gone at once"),
     };
-    if let Some(filter) = &shared.filter
-        && !filter.allows(peer.ip(), &shared.resolver).await
-    {
-        if let Some(left_out) = shared.complaints.filtered.admit() {
-            tracing::warn!(source = shared.name, %peer, left_out, "denied by ipFilterRules");
+    let stop = shared.context.stop.clone();
+    if let Some(filter) = &shared.filter {
+        let admitted = tokio::select! {
+            () = stop.cancelled() => return,
+            admitted = filter.admit(peer.ip(), &shared.names) => admitted,
+        };
+        if let Err(denied) = admitted {
+            if let Some(left_out) = shared.complaints.filtered.admit() {
+                tracing::warn!(source = shared.name, %peer, left_out, "{denied}");
+            }
+            return;
         }
-        return;
     }
     let counters = &shared.context.counters;
     counters.open_connection.increment();
     let _open = Open(counters);
-    let stop = shared.context.stop.clone();
     let served = async {
         socket.set_nodelay(true)?;
         let accept = timeout(HANDSHAKE, shared.acceptor.accept(socket));
@@ -113,7 +121,11 @@ pub(super) async fn serve(shared: &Shared, socket: TcpStream) {
     };
     if let Err(error) = served.await {
         counters.event_read_fail.increment();
-        if let Some(left_out) = shared.complaints.foreign.admit() {
+        let complaints = match error {
+            PeerError::Exhausted(_) => &shared.complaints.exhausted,
+            _ => &shared.complaints.foreign,
+        };
+        if let Some(left_out) = complaints.admit() {
             tracing::warn!(source = shared.name, %peer, %error, left_out, "connection closed");
         }
     }
@@ -137,6 +149,8 @@ enum PeerError {
     Protocol(#[from] ConnectionError),
     #[error("{0}")]
     Foreign(flume_avro::Foreign),
+    #[error(transparent)]
+    Exhausted(#[from] Exhausted),
 }
 
 /// The conversation.
@@ -146,6 +160,8 @@ struct Peer<'a> {
     server: Server,
     input: BytesMut,
     output: BytesMut,
+    /// The bytes of requests that are not in the channels yet.
+    pending: Share<'a>,
     /// How much the next read may take.
     chunk: usize,
     /// Events in the last batch: the next one probably has as many.
@@ -160,6 +176,7 @@ impl<'a> Peer<'a> {
             server: Server::new(shared.limits, shared.known.clone()),
             input: BytesMut::new(),
             output: BytesMut::new(),
+            pending: shared.budget.share(),
             chunk: SMALL,
             expected: 0,
         }
@@ -170,6 +187,7 @@ impl<'a> Peer<'a> {
         let mut stopped = pin!(stop.cancelled());
         loop {
             let answered = self.answer_all().await;
+            self.pending.hold(self.input.len())?;
             self.flush().await?;
             answered?;
             let count = tokio::select! {
@@ -177,6 +195,7 @@ impl<'a> Peer<'a> {
                 () = &mut stopped => break,
                 count = self.read() => count?,
             };
+            self.pending.hold(self.input.len())?;
             if count == 0 {
                 if let Some(foreign) = self.server.foreign(&self.input) {
                     return Err(PeerError::Foreign(foreign));

@@ -309,6 +309,48 @@ async fn connections_above_the_limit_are_closed() {
     }
 }
 
+/// Two halves of large requests do not fit together: the later one goes. A small request is
+/// taken all the same, and a large one again once there is room.
+#[tokio::test]
+async fn unfinished_requests_have_a_total_limit() {
+    let most = [("max-frame-size", "1048576"), ("max-pending-bytes", "1048576")];
+    let collector = Collector::start(&most).await;
+    let half = [&[0, 0, 0, 1, 0, 0, 0, 1, 0, 16, 0, 0][..], &[0; 900_000]].concat();
+    let (mut one, mut other) = (raw(&collector).await, raw(&collector).await);
+    let ended = async |socket: &mut TcpStream| {
+        // A connection that is closed with bytes unread may fail in the write already.
+        let written = socket.write_all(&half).await;
+        let read = socket.read(&mut [0]).await;
+        assert!(!matches!(read, Ok(1..)), "{written:?}, {read:?}");
+    };
+    let survivor = tokio::select! {
+        () = ended(&mut one) => &mut other,
+        () = ended(&mut other) => &mut one,
+    };
+    let silent = tokio::time::timeout(Duration::from_millis(100), survivor.read(&mut [0])).await;
+    silent.unwrap_err();
+    assert_eq!(collector.counters.event_read_fail.get(), 1);
+    send(&collector, &[]).await.unwrap();
+    assert_eq!(collector.taken(), [Event::new("Hello avro")]);
+    survivor.shutdown().await.unwrap();
+    while collector.counters.open_connection.get() > 0 {
+        tokio::task::yield_now().await;
+    }
+    let mut third = raw(&collector).await;
+    third.write_all(&half).await.unwrap();
+    let silent = tokio::time::timeout(Duration::from_millis(100), third.read(&mut [0])).await;
+    silent.unwrap_err();
+}
+
+#[test]
+fn a_total_below_one_request_is_an_error() {
+    let keys = [("bind", "0.0.0.0"), ("port", "4141"), ("max-pending-bytes", "1048576")];
+    let mut context = Context::of("a1.sources.r1", &keys);
+    assert!(super::configure(&mut context, &services()).is_none());
+    let findings = context.finish();
+    assert!(findings[0].message.contains("max-pending-bytes"), "{findings:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_silent_client_of_an_encrypted_port_is_cut_off() {
     let stores = Stores::for_host("localhost");
