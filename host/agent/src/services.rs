@@ -71,7 +71,12 @@ impl Resolver {
     /// # Errors
     /// It has none.
     pub fn name_of(&self, address: IpAddr) -> io::Result<String> {
-        let given = self.overrides.iter().find(|(_, to)| to.ip() == address);
+        // One with a port is an answer about that port and not about the host.
+        let mut hosts = self
+            .overrides
+            .iter()
+            .filter(|(name, _)| !name.contains(':'));
+        let given = hosts.find(|(_, to)| to.ip() == address);
         match given {
             Some((name, _)) => Ok(name.clone()),
             None => Ok(dns_lookup::lookup_addr(&address)?),

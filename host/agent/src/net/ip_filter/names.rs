@@ -55,9 +55,10 @@ impl Names {
     /// There is no answer in time.
     pub async fn has_address(&self, host: &str, address: IpAddr) -> Result<bool, TooSlow> {
         let host = host.to_owned();
-        self.ask(move |resolver| Ok(leads_to(resolver, &host, address)?.then_some(())))
-            .await
-            .map(|found| found.is_some())
+        let found = self
+            .ask(move |resolver| leads_to(resolver, &host, address))
+            .await?;
+        Ok(found == Some(true))
     }
 
     /// The name that belongs to this address.
@@ -65,16 +66,17 @@ impl Names {
     /// # Errors
     /// There is no answer in time.
     pub async fn name_of(&self, address: IpAddr) -> Result<Option<String>, TooSlow> {
-        self.ask(move |resolver| {
+        let named = self.ask(move |resolver| {
             let name = resolver.name_of(address)?;
             Ok(leads_to(resolver, &name, address)?.then_some(name))
-        })
-        .await
+        });
+        Ok(named.await?.flatten())
     }
 
+    /// `None` if the answer is that there is none.
     async fn ask<T: Send + 'static>(
         &self,
-        question: impl FnOnce(&Resolver) -> io::Result<Option<T>> + Send + 'static,
+        question: impl FnOnce(&Resolver) -> io::Result<T> + Send + 'static,
     ) -> Result<Option<T>, TooSlow> {
         let resolver = self.resolver.clone();
         let asked = async {
@@ -90,7 +92,7 @@ impl Names {
             answer.await?
         };
         match timeout(PATIENCE, asked).await {
-            Ok(Ok(answer)) => Ok(answer),
+            Ok(Ok(answer)) => Ok(Some(answer)),
             Ok(Err(error)) => {
                 tracing::debug!(%error, "the ip filter found no name or no address");
                 Ok(None)

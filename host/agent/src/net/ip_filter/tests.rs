@@ -97,15 +97,22 @@ async fn names_are_those_of_the_peer() {
     }
 }
 
-/// Java gives a host without a name its address as one.
+/// Whoever owns an address gave it a name that is not theirs. As in Java, its address is then
+/// its name.
 #[tokio::test]
-async fn a_peer_without_a_name_is_called_by_its_address() {
-    let names = names(&[]);
-    // An address of the block for documentation: nobody has it, so nobody gave it a name.
-    for (rules, allowed) in [
+async fn a_name_that_does_not_lead_back_is_none() {
+    // The name of the first address; asked for without a port, it has the second one.
+    let names = names(&[
+        ("forged.example", "192.0.2.3"),
+        ("forged.example:0", "192.0.2.4"),
+    ]);
+    let cases = [
+        ("allow:name:*.example,deny:ip:*", false),
+        ("allow:name:forged.example,deny:ip:*", false),
         ("allow:name:192.0.2.*,deny:ip:*", true),
         ("deny:name:*.3", false),
-    ] {
+    ];
+    for (rules, allowed) in cases {
         assert_eq!(
             admit(rules, "192.0.2.3", &names).await.is_ok(),
             allowed,

@@ -75,3 +75,60 @@ fn is_public(part: AnyRef<'_>) -> bool {
 fn sequence(parts: &[Vec<u8>]) -> Result<Vec<u8>, Error> {
     AnyRef::new(Tag::Sequence, &parts.concat())?.to_der()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::jks::{self, Entry, Store};
+    use super::*;
+    use crate::net::testing::{PASSWORD, java_store};
+
+    /// The key and the certificate of a store that Java made.
+    fn stored(name: &str) -> (Vec<u8>, CertificateDer<'static>) {
+        let file = std::fs::read(java_store(name)).unwrap();
+        let store = Store::read(&file, PASSWORD).unwrap();
+        let [
+            Entry::Key {
+                alias,
+                protected,
+                chain,
+            },
+        ] = &store.entries[..]
+        else {
+            panic!("{store:?}");
+        };
+        let key = jks::open_key(alias, protected, PASSWORD).unwrap();
+        (key, CertificateDer::from(chain[0].to_vec()))
+    }
+
+    #[test]
+    fn only_an_elliptic_key_is_completed_and_only_once() {
+        let (key, certificate) = stored("elliptic.jks");
+        let whole = completed(key.clone(), Some(&certificate));
+        // The tag and two lengths of the new part, the unused bits, a point of 65 bytes; the
+        // sequence around it all needs a longer length now.
+        assert_eq!(whole.len(), key.len() + 71, "{whole:x?}");
+        assert_eq!(completed(whole.clone(), Some(&certificate)), whole);
+        assert_eq!(completed(key.clone(), None), key);
+        let (rsa, other) = stored("agent.jks");
+        assert_eq!(completed(rsa.clone(), Some(&other)), rsa);
+        assert_eq!(completed(key.clone(), Some(&other)), key);
+    }
+
+    #[test]
+    fn damaged_keys_and_certificates_never_panic() {
+        let (key, certificate) = stored("elliptic.jks");
+        for at in 0..key.len() {
+            for value in [0, 1, 0x7f, 0x80, 0xff] {
+                let mut damaged = key.clone();
+                damaged[at] = value;
+                assert!(completed(damaged, Some(&certificate)).len() >= key.len());
+            }
+            let cut = key[..at].to_vec();
+            assert_eq!(completed(cut.clone(), Some(&certificate)), cut);
+        }
+        for length in 0..certificate.len() {
+            let cut = CertificateDer::from(certificate[..length].to_vec());
+            assert_eq!(completed(key.clone(), Some(&cut)), key);
+        }
+    }
+}

@@ -323,10 +323,13 @@ async fn unfinished_requests_have_a_total_limit() {
         let read = socket.read(&mut [0]).await;
         assert!(!matches!(read, Ok(1..)), "{written:?}, {read:?}");
     };
-    let survivor = tokio::select! {
-        () = ended(&mut one) => &mut other,
-        () = ended(&mut other) => &mut one,
+    let survivor = async {
+        tokio::select! {
+            () = ended(&mut one) => &mut other,
+            () = ended(&mut other) => &mut one,
+        }
     };
+    let survivor = tokio::time::timeout(Duration::from_secs(10), survivor).await.unwrap();
     let silent = tokio::time::timeout(Duration::from_millis(100), survivor.read(&mut [0])).await;
     silent.unwrap_err();
     assert_eq!(collector.counters.event_read_fail.get(), 1);
