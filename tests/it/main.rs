@@ -16,6 +16,7 @@ mod interop_flume;
 mod latency;
 mod peers_selfcheck;
 mod quickstart;
+mod reload;
 mod shared_conf;
 mod shutdown;
 mod tidy;
