@@ -11,6 +11,7 @@
     reason = "helpers of tests: a scenario that finds less than it asked for has failed"
 )]
 
+mod admin;
 mod interop_avsc;
 mod interop_flume;
 mod latency;
