@@ -15,6 +15,7 @@ mod admin;
 mod interop_avsc;
 mod interop_flume;
 mod latency;
+mod mirrors;
 mod peers_selfcheck;
 mod quickstart;
 mod reload;
