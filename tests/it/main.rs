@@ -12,6 +12,7 @@
 )]
 
 mod admin;
+mod avro_client;
 mod interop_avsc;
 mod interop_flume;
 mod latency;
