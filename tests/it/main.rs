@@ -13,6 +13,7 @@
 
 mod admin;
 mod avro_client;
+mod exits;
 mod interop_avsc;
 mod interop_flume;
 mod latency;
