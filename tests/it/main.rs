@@ -11,11 +11,16 @@
     reason = "helpers of tests: a scenario that finds less than it asked for has failed"
 )]
 
+mod admin;
+mod avro_client;
+mod exits;
 mod interop_avsc;
 mod interop_flume;
 mod latency;
+mod mirrors;
 mod peers_selfcheck;
 mod quickstart;
+mod reload;
 mod shared_conf;
 mod shutdown;
 mod tidy;

@@ -78,8 +78,12 @@ pub struct Host {
     logs: PathBuf,
     starts: u32,
     admin: u16,
+    file: PathBuf,
     process: Process,
 }
+
+/// What an agent's log says for each agent of a file that was read again.
+const RELOADED: &str = "agent runs by the new file";
 
 impl Host {
     /// Starts all agents of a properties text and waits until they are ready.
@@ -117,6 +121,7 @@ impl Host {
             logs,
             starts: 1,
             admin,
+            file: file.to_path_buf(),
             process,
         };
         host.await_ready();
@@ -140,6 +145,31 @@ impl Host {
     pub fn term(&mut self, patience: Duration) -> ExitStatus {
         self.process.term();
         self.process.wait(patience)
+    }
+
+    /// The port of its HTTP pages.
+    #[must_use]
+    pub fn admin_port(&self) -> u16 {
+        self.admin
+    }
+
+    /// Writes another text into its file and sends SIGHUP.
+    ///
+    /// # Panics
+    /// When the file cannot be written, or the process has ended.
+    pub fn rewrite(&self, text: &str) {
+        std::fs::write(&self.file, text).expect("a file in the scratch folder");
+        self.process.hup();
+    }
+
+    /// Does so, and waits until all `agents` of the text run by it.
+    ///
+    /// # Panics
+    /// When they do not within `patience`.
+    pub fn reload(&mut self, text: &str, agents: usize, patience: Duration) {
+        let before = self.process.said(RELOADED);
+        self.rewrite(text);
+        self.process.await_said(RELOADED, before + agents, patience);
     }
 
     /// Starts it again, as it was started, after it has ended.

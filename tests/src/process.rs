@@ -104,9 +104,15 @@ impl Process {
     /// # Panics
     /// When it has ended already.
     pub fn term(&self) {
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        let sent = rustix::process::kill_process(pid.expect("a process id"), Signal::TERM);
-        sent.unwrap_or_else(|err| panic!("{} is not there to be ended: {err}", self.name));
+        self.signal(Signal::TERM);
+    }
+
+    /// Tells it that its file has changed.
+    ///
+    /// # Panics
+    /// When it has ended already.
+    pub fn hup(&self) {
+        self.signal(Signal::HUP);
     }
 
     /// Its exit status, if it has ended.
@@ -127,6 +133,12 @@ impl Process {
     #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        let sent = rustix::process::kill_process(pid.expect("a process id"), signal);
+        sent.unwrap_or_else(|err| panic!("{} is not there to be told: {err}", self.name));
     }
 }
 

@@ -113,9 +113,21 @@ async fn show_metrics(State(board): State<Board>, headers: HeaderMap) -> Respons
     }
 }
 
-/// Prometheus asks for OpenMetrics or plain text; browsers and Flume's tools do not.
+/// Whether a client prefers text, as Prometheus does. Browsers and Flume's tools do not, nor does a
+/// library that names JSON first and takes text as well.
 fn wants_text(accept: &str) -> bool {
-    accept.contains("application/openmetrics-text") || accept.contains("text/plain")
+    let weight = |wanted: &[&str]| {
+        let ranges = accept.split(',').map(|range| {
+            let mut parts = range.split(';').map(str::trim);
+            let kind = parts.next().unwrap_or_default().to_ascii_lowercase();
+            let weight = parts.find_map(|part| part.strip_prefix("q=")?.parse::<f32>().ok());
+            (kind, weight.unwrap_or(1.0))
+        });
+        let of_kind = ranges.filter(|(kind, _)| wanted.contains(&kind.as_str()));
+        of_kind.map(|(_, weight)| weight).fold(0.0, f32::max)
+    };
+    let text = weight(&["application/openmetrics-text", "text/plain"]);
+    text > weight(&["application/json", "application/*"]) && text >= weight(&["*/*"])
 }
 
 async fn ready(State(board): State<Board>) -> Response {
@@ -273,5 +285,24 @@ fn last_error(report: &SinkReport) -> Value {
             "text": fault.text,
             "seconds-ago": clock::now().saturating_duration_since(fault.at).as_secs(),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::wants_text;
+
+    #[test]
+    fn prometheus_gets_text_and_others_json() {
+        let prometheus = "application/openmetrics-text;version=1.0.0;q=0.5,\
+                          text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
+        for text in [prometheus, "text/plain", "Text/Plain, */*"] {
+            assert!(wants_text(text), "{text}");
+        }
+        let browser = "text/html,application/xml;q=0.9,*/*;q=0.8";
+        let library = "application/json, text/plain, */*";
+        for json in ["", "*/*", browser, library, "text/plain;q=0.1, */*"] {
+            assert!(!wants_text(json), "{json}");
+        }
     }
 }

@@ -102,3 +102,6 @@ impl ConfigWatch {
         tokio::fs::read(&self.path).await.ok()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,8 @@
 //! | HUP | the file is read again at once |
 //! | first TERM or INT | sources end, sinks drain the channels until the deadline |
 //! | second | the process ends at once, with status 130 |
+//!
+//! While a changed file is taken in, a TERM waits for it to be done, and a second does not.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -82,8 +84,12 @@ pub async fn run(
             change = watch.changed(&services) => Some(change),
         };
         if let Some(plans) = change {
-            reload(&mut agents, plans, options.drain_timeout, &services).await;
+            let reload = reload(&mut agents, plans, options.drain_timeout, &services);
+            let ((), end) = signals.during(reload).await;
             board.show(agents.iter().map(RunningAgent::view).collect());
+            if let Some(name) = end {
+                break name;
+            }
         }
     };
     let seconds = options.drain_timeout.as_secs();
@@ -94,10 +100,7 @@ pub async fn run(
     );
     let left = tokio::select! {
         left = stop_all(agents, options.drain_timeout, &services) => left,
-        name = signals.end() => {
-            tracing::warn!(signal = name, "ended at once; events in channels are lost");
-            std::process::exit(STATUS_INTERRUPTED);
-        }
+        name = signals.end() => end_at_once(name),
     };
     stop_admin.cancel();
     if let Some(admin) = admin
@@ -258,14 +261,35 @@ impl Signals {
         }
     }
 
-    /// Waits for a signal that ends the process; says which.
+    /// Waits for a signal that ends the process; says which. A HUP keeps for later.
     async fn end(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+
+    /// Does work that must not be left halfway. A signal that ends the process is told when it is
+    /// done; a second one ends the process at once.
+    async fn during<T>(&mut self, work: impl Future<Output = T>) -> (T, Option<&'static str>) {
+        tokio::pin!(work);
+        let mut first = None;
         loop {
-            if let Wish::End(name) = self.next().await {
-                return name;
+            tokio::select! {
+                done = &mut work => return (done, first),
+                name = self.end() => {
+                    if first.replace(name).is_some() {
+                        end_at_once(name);
+                    }
+                }
             }
         }
     }
+}
+
+fn end_at_once(signal: &str) -> ! {
+    tracing::warn!(signal, "ended at once; events in channels are lost");
+    std::process::exit(STATUS_INTERRUPTED);
 }
 
 /// What a signal asks for.

@@ -290,3 +290,6 @@ async fn end(task: &mut Option<JoinHandle<()>>, deadline: clock::Instant, name: 
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

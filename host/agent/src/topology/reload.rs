@@ -2,8 +2,10 @@
 //!
 //! Everything new is made first, so that nothing stops for a plan that cannot run. Then changed and
 //! vanished sources end, their groups finish the batch at hand, and the new ones start. Channels of
-//! the same name keep their events and only move their limits; a channel that vanishes is drained
-//! by its old sinks first.
+//! the same name keep their events and only move their limits, also when they become mirrors of
+//! others or stop to be; a channel that vanishes is drained by its old sinks first.
+
+use std::sync::Arc;
 
 use flume_core::clock;
 use flume_core::{Channel, ComponentError};
@@ -25,21 +27,10 @@ impl RunningAgent {
         services: &Services,
     ) -> Result<usize, ComponentError> {
         let before = self.view();
-        let channels: Vec<RunningChannel> = plan
-            .channels
-            .iter()
-            .map(|wanted| {
-                let kept = self
-                    .channels
-                    .iter()
-                    .find(|channel| channel.names == wanted.names);
-                kept.cloned().unwrap_or_else(|| build::channel(wanted))
-            })
-            .collect();
-        let stays = |name: &str| {
-            let is_called = |channel: &&RunningChannel| channel.names.iter().any(|n| n == name);
-            let old = self.channels.iter().find(is_called);
-            old.is_some_and(|old| channels.iter().any(|new| new.names == old.names))
+        let channels = self.match_channels(&plan);
+        let stays = |name: &str| match (find(&self.channels, name), find(&channels, name)) {
+            (Some(old), Some(new)) => Arc::ptr_eq(&old.channel, &new.channel),
+            _ => false,
         };
         let builder = Builder {
             channels: &channels,
@@ -62,11 +53,31 @@ impl RunningAgent {
         let left = self
             .retire(&sources, &groups, &channels, deadline, services)
             .await;
-        self.resize(&plan, &channels).await;
+        self.resize(&plan, &channels, services).await;
         self.adopt(sources, groups, services).await;
         self.channels = channels;
         self.plan = plan;
         Ok(left)
+    }
+
+    /// The channels of the new plan. One that has the name of a running channel is that channel;
+    /// of mirrors that are set apart, the first one is.
+    fn match_channels(&self, plan: &AgentPlan) -> Vec<RunningChannel> {
+        let mut channels: Vec<RunningChannel> = Vec::new();
+        for wanted in &plan.channels {
+            let known = self.channels.iter().find(|old| {
+                let shares = old.names.iter().any(|name| wanted.names.contains(name));
+                shares && !runs_in(&channels, old)
+            });
+            channels.push(match known {
+                Some(old) => RunningChannel {
+                    names: wanted.names.clone(),
+                    channel: Arc::clone(&old.channel),
+                },
+                None => build::channel(wanted),
+            });
+        }
+        channels
     }
 
     /// Ends what is not kept.
@@ -85,8 +96,7 @@ impl RunningAgent {
                 source.finish(deadline, now).await;
             }
         }
-        let vanishes =
-            |channel: &&RunningChannel| !channels.iter().any(|new| new.names == channel.names);
+        let vanishes = |channel: &&RunningChannel| !runs_in(channels, channel);
         let vanishing: Vec<&RunningChannel> = self.channels.iter().filter(vanishes).collect();
         for (at, (group, plan)) in self.groups.iter_mut().zip(&self.plan.groups).enumerate() {
             if is_kept(groups, at) {
@@ -112,19 +122,21 @@ impl RunningAgent {
         vanishing.iter().map(left).sum()
     }
 
-    /// Moves the limits of channels that stay.
-    async fn resize(&self, plan: &AgentPlan, channels: &[RunningChannel]) {
-        for (wanted, channel) in plan.channels.iter().zip(channels) {
-            let old = self
-                .plan
-                .channels
-                .iter()
-                .find(|old| old.names == wanted.names);
-            if old.is_none_or(|old| old.config == wanted.config) {
+    /// Starts new channels and moves the limits of those that stay.
+    async fn resize(&self, plan: &AgentPlan, channels: &[RunningChannel], services: &Services) {
+        for (wanted, new) in plan.channels.iter().zip(channels) {
+            let mut before = self.plan.channels.iter().zip(&self.channels);
+            let before = before.find(|(_, old)| Arc::ptr_eq(&old.channel, &new.channel));
+            let Some((before, _)) = before else {
+                let counters = new.channel.counters();
+                counters.start_time.set(services.wall.millis());
+                continue;
+            };
+            if before.config == wanted.config {
                 continue;
             }
-            for key in channel.channel.resize(&wanted.config).await {
-                let channel = channel.channel.name();
+            for key in new.channel.resize(&wanted.config).await {
+                let channel = new.channel.name();
                 tracing::warn!(
                     channel,
                     key,
@@ -165,6 +177,18 @@ impl RunningAgent {
             }
         }
     }
+}
+
+/// The channel of this name.
+fn find<'a>(channels: &'a [RunningChannel], name: &str) -> Option<&'a RunningChannel> {
+    let is_called = |channel: &&RunningChannel| channel.names.iter().any(|known| known == name);
+    channels.iter().find(is_called)
+}
+
+/// Whether this very channel is among them.
+fn runs_in(channels: &[RunningChannel], channel: &RunningChannel) -> bool {
+    let is_it = |other: &RunningChannel| Arc::ptr_eq(&other.channel, &channel.channel);
+    channels.iter().any(is_it)
 }
 
 /// A component of the new plan: one that runs already, by its old place, or a new one.

@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use async_trait::async_trait;
 use flume_core::channel::memory::{MemoryChannel, MemoryConfig};
 use flume_core::sink_processor::{DefaultProcessor, FailoverProcessor, LoadBalancingProcessor};
-use flume_core::{Context, Event, EventDeliveryError, Pipeline, PutTransaction, Sink, SinkCounter};
+use flume_core::{ComponentError, Context, Event, EventDeliveryError, Pipeline};
+use flume_core::{PutTransaction, Sink, SinkCounter};
 use tokio::time::sleep;
 
 use super::*;
@@ -30,6 +31,7 @@ struct Double {
     script: Arc<Mutex<VecDeque<Do>>>,
     sent: VecDeque<Vec<Event>>,
     log: Log,
+    started: Arc<Mutex<Vec<String>>>,
 }
 
 impl Double {
@@ -54,6 +56,10 @@ impl Double {
 
 #[async_trait]
 impl Sink for Double {
+    async fn start(&mut self, _: &Arc<SinkCounter>) -> Result<(), ComponentError> {
+        self.started.lock().push(self.name.clone());
+        Ok(())
+    }
     fn batch_size(&self) -> usize {
         self.batch_size
     }
@@ -90,6 +96,8 @@ struct Bench {
     log: Log,
     lanes: Vec<Lane>,
     counters: Vec<Arc<SinkCounter>>,
+    /// The sinks that were started, in order.
+    started: Arc<Mutex<Vec<String>>>,
 }
 
 impl Bench {
@@ -103,12 +111,14 @@ impl Bench {
             log: Log::default(),
             lanes: Vec::new(),
             counters: Vec::new(),
+            started: Arc::default(),
         }
     }
 
     fn sink(mut self, name: &str, batch_size: usize, window: usize, script: &[Do]) -> Self {
         let script = Arc::new(Mutex::new(VecDeque::from(script.to_vec())));
         let (owned, log) = (name.to_owned(), Arc::clone(&self.log));
+        let started = Arc::clone(&self.started);
         let factory = Box::new(move || {
             Ok(Box::new(Double {
                 name: owned.clone(),
@@ -117,6 +127,7 @@ impl Bench {
                 script: Arc::clone(&script),
                 sent: VecDeque::new(),
                 log: Arc::clone(&log),
+                started: Arc::clone(&started),
             }) as Box<dyn Sink>)
         });
         let counters: Arc<SinkCounter> = Arc::default();
@@ -239,6 +250,27 @@ async fn a_group_fails_over_in_the_same_call() {
     );
     assert_eq!(bench.delivered(), numbers(0..12));
     assert_eq!((bench.share("k1"), bench.share("k2")), (2, 10));
+}
+
+/// Flume: TestFailoverSinkProcessor.testFailover (F1, the start): standbys are started, too.
+#[tokio::test(start_paused = true)]
+async fn every_sink_of_a_group_is_started_at_once() {
+    let mut bench = Bench::new();
+    for name in ["s1", "s2", "s3"] {
+        bench = bench.sink(name, 1, 1, &[]);
+    }
+    let sinks = ["s1", "s2", "s3"].map(str::to_owned);
+    let keys = [
+        ("priority.s1", "3"),
+        ("priority.s2", "2"),
+        ("priority.s3", "1"),
+        ("maxpenalty", "10000"),
+    ];
+    let mut context = Context::of("a1.sinkgroups.g1.processor", &keys);
+    let processor = FailoverProcessor::configure(&mut context, &sinks).unwrap();
+    // Without an event: a start does not wait for one.
+    bench.drained(Box::new(processor), true, 1).await;
+    assert_eq!(*bench.started.lock(), sinks);
 }
 
 #[tokio::test(start_paused = true)]
