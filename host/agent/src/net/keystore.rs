@@ -1,7 +1,7 @@
 //! Key stores as Flume's files name them: private keys with their certificates, and
 //! certificates to trust.
 //!
-//! PKCS12 and JKS ([`jks`]) are read. JCEKS, which came between them, is recognised and refused
+//! PKCS12 and JKS (`keystore/jks.rs`) are read. JCEKS, which came between them, is recognised and refused
 //! with the command that converts it. What counts is what the file holds and not what
 //! `keystore-type` says, since Java too reads either under either name.
 

@@ -9,7 +9,7 @@
 //! |---|---|---|
 //! | `max-connections` | 1024 | connections; each has buffers of 4 KiB, or 320 KiB while busy |
 //! | `max-frame-size` | 64 MiB | bytes of a request |
-//! | `max-pending-bytes` | 256 MiB | bytes of all requests that are not in the channels ([`budget`]) |
+//! | `max-pending-bytes` | 256 MiB | bytes of all requests that are not in the channels (`avro/budget.rs`) |
 //!
 //! A buffer grows by doubling, so the memory for pending requests may be twice their bytes. The
 //! connection whose bytes exceed `max-pending-bytes` is closed; its client sends them again.

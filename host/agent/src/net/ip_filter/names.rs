@@ -1,7 +1,7 @@
 //! Host names of peers, for rules that ask for them.
 //!
-//! The laws: look-ups block, so they run on threads kept for that, at most [`SEATS`] at a time;
-//! nobody waits for one longer than [`PATIENCE`]; a name counts for a peer only if it has the
+//! The laws: look-ups block, so they run on threads kept for that, at most `SEATS` at a time;
+//! nobody waits for one longer than `PATIENCE`; a name counts for a peer only if it has the
 //! peer's address. The last one because whoever owns an address can give it any name, but cannot
 //! give somebody else's name that address.
 //!
