@@ -10,7 +10,7 @@ use std::time::Duration;
 use flume_core::context::Mode;
 use tokio::time::sleep;
 
-use crate::config::{self, Loaded, Options};
+use crate::load::{self, Loaded, Options};
 use crate::logging::LogFormat;
 use crate::plan::AgentPlan;
 use crate::services::Services;
@@ -47,7 +47,7 @@ impl ConfigWatch {
     /// # Errors
     /// The file cannot be read.
     pub fn load(&self, services: &Services) -> std::io::Result<Loaded> {
-        config::load(&self.path, &self.options, services)
+        load::load(&self.path, &self.options, services)
     }
 
     /// Waits for a change that can run. A change that cannot is logged, and waited on.

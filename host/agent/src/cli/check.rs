@@ -8,7 +8,8 @@ use clap::{Args, ValueEnum};
 use flume_core::context::Mode;
 
 use super::{EXIT_CONFIG, print, unreadable};
-use crate::config::{self, Interpolation, Options, render};
+use crate::config::{Interpolation, render};
+use crate::load::{self, Options};
 use crate::services::{Resolver, Services};
 
 /// Checks a configuration file. Exits with 0, or with 78 if `run` would refuse the file.
@@ -84,7 +85,7 @@ impl ReadingArgs {
 /// Runs the command.
 pub fn run(args: &CheckArgs) -> ExitCode {
     let services = Services::system(Resolver::default());
-    let loaded = match config::load(&args.file, &args.reading.options(), &services) {
+    let loaded = match load::load(&args.file, &args.reading.options(), &services) {
         Ok(loaded) => loaded,
         Err(error) => return unreadable(&args.file, &error),
     };

@@ -6,7 +6,8 @@ use flume_core::channel::memory::MemoryConfig;
 use flume_core::{Code, Severity};
 
 use super::*;
-use crate::config::{Loaded, Options, SourceFile, compile, render};
+use crate::config::{SourceFile, render};
+use crate::load::{Loaded, Options, compile};
 use crate::services::Resolver;
 
 mod matrix;

@@ -6,7 +6,7 @@ use flume_core::clock::WallClock;
 use tokio::time::sleep;
 
 use super::*;
-use crate::config::{self, Options};
+use crate::load::{self, Options};
 use crate::runner::SourceState;
 use crate::services::Resolver;
 
@@ -59,7 +59,7 @@ fn services(now: u64) -> Services {
 fn plan(text: &str) -> AgentPlan {
     let path = "agent.properties".to_owned();
     let (bytes, options) = (text.as_bytes().to_vec(), Options::default());
-    let mut loaded = config::compile(path, bytes, &options, &services(0), &|_| None);
+    let mut loaded = load::compile(path, bytes, &options, &services(0), &|_| None);
     assert!(!loaded.has_errors(), "{:?}", loaded.diagnostics);
     loaded.plans.remove(0)
 }
