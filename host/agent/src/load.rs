@@ -1,5 +1,5 @@
 //! From a file to the plans of its agents: the passes of [`config`](crate::config), then
-//! [`plan`](crate::plan). No pass stops at a problem, so all findings come together, by place.
+//! [`plan`]. No pass stops at a problem, so all findings come together, by place.
 
 use std::io;
 use std::path::Path;
