@@ -1,0 +1,23 @@
+//! Lines for the host's log, with the policy's name and digest added by the host.
+
+use crate::bindings::{self, Level};
+
+/// For the author, while writing the policy.
+pub fn debug(message: &str) {
+    bindings::log(Level::Debug, message);
+}
+
+/// For the operator: what the policy does.
+pub fn info(message: &str) {
+    bindings::log(Level::Info, message);
+}
+
+/// Something is not as it should be.
+pub fn warn(message: &str) {
+    bindings::log(Level::Warn, message);
+}
+
+/// The policy could not do its work.
+pub fn error(message: &str) {
+    bindings::log(Level::Error, message);
+}
