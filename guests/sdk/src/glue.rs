@@ -45,6 +45,7 @@ impl<T: SinkSelector> SelectorSeat<T> {
             sinks: setup.sinks.into_iter().map(sink).collect(),
             seed: setup.seed,
         };
+        crate::log::panics();
         let policy = T::configure(&mut setup);
         let mut errors = setup.properties.finish(true);
         for Sink {
@@ -207,6 +208,7 @@ impl<T: Interceptor> InterceptorSeat<T> {
             properties: properties(setup.properties),
             seed: setup.seed,
         };
+        crate::log::panics();
         let policy = T::configure(&mut setup);
         let errors = setup.properties.finish(true);
         if !errors.is_empty() {

@@ -21,3 +21,10 @@ pub fn warn(message: &str) {
 pub fn error(message: &str) {
     bindings::log(Level::Error, message);
 }
+
+/// Lets a panic say what it is about before it ends the instance. Natively tests do that.
+pub(crate) fn panics() {
+    if cfg!(target_arch = "wasm32") {
+        std::panic::set_hook(Box::new(|panic| error(&panic.to_string())));
+    }
+}
