@@ -31,6 +31,6 @@ pub use event::{Event, Headers};
 pub use interceptor::{Batch, Interceptor, InterceptorChain, InterceptorError};
 pub use sink::{EventDeliveryError, Pipeline, Sink, Status};
 pub use sink_processor::SinkProcessor;
-pub use sink_selector::SinkSelector;
+pub use sink_selector::{Load, SinkSelector, Step};
 pub use source::{ComponentError, Source, SourceContext};
 pub use transaction::{PutTransaction, ReservedPut, TakeTransaction};

@@ -20,6 +20,7 @@ use std::time::Duration;
 use crate::clock::Instant;
 use crate::context::Context;
 use crate::sink::Status;
+use crate::sink_selector::{Load, Step};
 
 pub mod default;
 pub mod failover;
@@ -158,6 +159,19 @@ pub enum SinkState {
 pub trait SinkProcessor: Send {
     /// Begins a call.
     fn begin(&mut self, now: Instant) -> Call;
+
+    /// The same, for processors to which it matters what is about to be delivered.
+    fn begin_load(&mut self, now: Instant, _load: Load<'_>) -> Call {
+        self.begin(now)
+    }
+
+    /// Whether [`Load::events`] is worth the runner's while.
+    fn wants_events(&self) -> bool {
+        false
+    }
+
+    /// A batch begins or ends at a sink; its outcome is [reported](Self::report) before its end.
+    fn step(&mut self, _sink: SinkIndex, _step: Step, _now: Instant) {}
 
     /// The next sink to try; each at most once in a call.
     fn next(&mut self, call: &mut Call) -> Option<SinkIndex>;

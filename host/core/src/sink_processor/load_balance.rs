@@ -8,7 +8,7 @@ use crate::clock::Instant;
 use crate::context::Context;
 use crate::diagnostic::Code;
 use crate::sink::Status;
-use crate::sink_selector::{self, Backoff, Order, SinkSelector};
+use crate::sink_selector::{self, Backoff, Load, Order, SinkSelector, Step};
 
 /// Spreads calls over the sinks of a group.
 pub struct LoadBalancingProcessor {
@@ -67,9 +67,22 @@ impl LoadBalancingProcessor {
 
 impl SinkProcessor for LoadBalancingProcessor {
     fn begin(&mut self, now: Instant) -> Call {
+        self.begin_load(now, Load::default())
+    }
+
+    fn begin_load(&mut self, now: Instant, load: Load<'_>) -> Call {
         self.calls += 1;
-        let order = Order::checked(self.selector.order(now), self.failed_in.len());
+        let wanted = self.selector.order_load(now, load);
+        let order = Order::checked(wanted, self.failed_in.len());
         Call::new(now, self.calls, order.into())
+    }
+
+    fn wants_events(&self) -> bool {
+        self.selector.wants_events()
+    }
+
+    fn step(&mut self, sink: SinkIndex, step: Step, now: Instant) {
+        self.selector.step(sink, step, now);
     }
 
     fn next(&mut self, call: &mut Call) -> Option<SinkIndex> {

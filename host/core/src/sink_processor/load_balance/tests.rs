@@ -179,3 +179,56 @@ fn what_cannot_work_is_refused_with_the_reason() {
     );
     assert_eq!(refused(&[], 1).0, Code::GroupSize);
 }
+
+/// A custom selector that looks at what is about to be routed.
+#[derive(Clone, Default)]
+struct Looking(Arc<Mutex<Vec<String>>>);
+
+impl SinkSelector for Looking {
+    fn order(&mut self, _: Instant) -> VecDeque<SinkIndex> {
+        VecDeque::new()
+    }
+    fn order_load(&mut self, _: Instant, load: Load<'_>) -> VecDeque<SinkIndex> {
+        let seen = format!("depth {}, events {:?}", load.depth, load.events);
+        self.0.lock().push(seen);
+        VecDeque::from([1, 0])
+    }
+    fn wants_events(&self) -> bool {
+        true
+    }
+    fn step(&mut self, sink: SinkIndex, step: Step, _: Instant) {
+        self.0.lock().push(format!("{sink}: {step:?}"));
+    }
+    fn failed(&mut self, _: SinkIndex, _: Instant) {}
+    fn delivered(&mut self, _: SinkIndex, _: Instant) {}
+    fn states(&self, _: Instant) -> Vec<SinkState> {
+        Vec::new()
+    }
+}
+
+/// A selector is shown the load and every step, if it looks; others are asked as ever.
+#[test]
+fn a_selector_may_look_at_the_load() {
+    let seen = Looking::default();
+    let mut processor = LoadBalancingProcessor::new(2, Box::new(seen.clone()));
+    assert!(processor.wants_events());
+    let events = [crate::Event::new("a")];
+    let load = Load {
+        depth: 7,
+        events: &events,
+    };
+    let mut call = processor.begin_load(clock::now(), load);
+    assert_eq!(processor.next(&mut call), Some(1));
+    processor.step(1, Step::Begun, clock::now());
+    let expected = ["depth 7, events [{} b\"a\"]", "1: Begun"];
+    assert_eq!(*seen.0.lock(), expected);
+
+    let fixed = Fixed {
+        order: VecDeque::from([0]),
+        ..Fixed::default()
+    };
+    let mut plain = LoadBalancingProcessor::new(2, Box::new(fixed));
+    assert!(!plain.wants_events());
+    let mut call = plain.begin_load(clock::now(), load);
+    assert_eq!(plain.next(&mut call), Some(0));
+}

@@ -1,0 +1,56 @@
+//! Write a policy for flume-host: a type, a trait, and one line of export.
+//!
+//! | to write | implement | export with |
+//! |---|---|---|
+//! | a sink selector | [`SinkSelector`] | [`export_selector!`] |
+//! | an interceptor | [`Interceptor`] | [`export_interceptor!`] |
+//!
+//! The traits are plain Rust: a policy's logic is tested natively, with the stand-ins of
+//! [`testing`]. What crosses the boundary, columns and bindings, stays in here.
+
+mod backoff;
+mod batch;
+mod column;
+mod export;
+mod glue;
+mod interceptor;
+pub mod log;
+mod properties;
+mod selector;
+pub mod testing;
+
+#[doc(hidden)]
+pub mod bindings;
+
+#[doc(hidden)]
+pub use glue::{InterceptorSeat, SelectorSeat};
+
+pub use backoff::Backoff;
+pub use batch::{Batch, Event, Events};
+pub use interceptor::{Bodies, Interceptor, InterceptorSetup, Projection};
+pub use properties::Properties;
+pub use selector::{Ask, BatchRouter, News, SelectorSetup, Sink, SinkSelector, Standing};
+
+/// When a call is made; a policy has no clock of its own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Moment {
+    /// Nanoseconds on a clock that never goes back; its zero means nothing.
+    pub now: u64,
+    /// Milliseconds since 1970-01-01 UTC.
+    pub unix_ms: u64,
+}
+
+/// Hands what a policy has learnt to its successor in a hot swap.
+pub trait State {
+    /// The layout that [`export`](Self::export) writes; the policy's own counting.
+    const FORMAT: u32;
+
+    /// The state now, 16 MiB at most.
+    fn export(&self) -> Vec<u8>;
+
+    /// Takes over a predecessor's state; an error means that the policy begins afresh.
+    ///
+    /// # Errors
+    /// A layout that it does not know, or bytes that mean nothing; in words.
+    fn import(&mut self, format: u32, bytes: &[u8]) -> Result<(), String>;
+}

@@ -1,0 +1,242 @@
+//! From bytes to something that can run: completed, checked, compiled, pre-linked.
+//!
+//! Everything that can be wrong with a file is found here, off the data path, and told in the words
+//! of its author's toolchain. What is left for later are the things that only a run can show.
+
+use std::fmt;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use wasmtime::component::{Component, InstancePre};
+
+use crate::bindings::{batch_router, interceptor, sink_selector, state};
+use crate::cache::Cache;
+use crate::engine::{PolicyEngine, compile_error};
+use crate::error::LoadError;
+use crate::instance::Host;
+use crate::setup::Setup;
+
+mod complete;
+mod inspect;
+mod stub;
+
+/// The largest file that is read: the components of scripting languages have some 20 MB.
+const MOST_BYTES: usize = 256 << 20;
+
+/// What a policy is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum World {
+    /// A sink selector.
+    Selector {
+        /// Whether it can also split batches.
+        router: bool,
+    },
+    /// An interceptor.
+    Interceptor,
+}
+
+impl World {
+    /// In words, for messages.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Selector { router: false } => "a sink selector",
+            Self::Selector { router: true } => "a sink selector that splits batches",
+            Self::Interceptor => "an interceptor",
+        }
+    }
+}
+
+/// A policy that can be instantiated. Cheap to clone.
+#[derive(Clone)]
+pub struct Artifact(Arc<Inner>);
+
+struct Inner {
+    name: Arc<str>,
+    digest: Arc<str>,
+    version: String,
+    size: usize,
+    indices: Indices,
+    state: Option<state::GuestIndices>,
+    pre: InstancePre<Host>,
+}
+
+/// Where a policy's exports are.
+pub(crate) enum Indices {
+    Selector {
+        selector: sink_selector::GuestIndices,
+        router: Option<batch_router::GuestIndices>,
+    },
+    Interceptor(interceptor::GuestIndices),
+}
+
+impl Artifact {
+    /// Reads a policy: a component or a core module, binary or text. Takes from 20 ms (50 KB) to
+    /// many seconds (20 MB) unless the cache has it: call it where nobody waits.
+    ///
+    /// # Errors
+    /// The file is no policy for this host.
+    pub fn load(
+        engine: &PolicyEngine,
+        name: &str,
+        bytes: &[u8],
+        cache: Option<&Cache>,
+    ) -> Result<Self, LoadError> {
+        if bytes.len() > MOST_BYTES {
+            return Err(LoadError::TooLarge {
+                size: bytes.len(),
+                most: MOST_BYTES,
+            });
+        }
+        let digest = hex(&Sha256::digest(bytes));
+        let cached = cache.and_then(|cache| cache.get(engine, &digest));
+        let component = match cached {
+            Some(component) => component,
+            None => {
+                let component = compile(engine, bytes)?;
+                if let Some(cache) = cache {
+                    cache.put(engine, &digest, &component);
+                }
+                component
+            }
+        };
+        Self::link(engine, name, digest, bytes.len(), &component)
+    }
+
+    /// The name that it goes by: its file's, usually.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// SHA-256 of the file, in hex.
+    pub fn digest(&self) -> &str {
+        &self.0.digest
+    }
+
+    /// The first characters of the digest, which are enough for people.
+    pub fn short_digest(&self) -> &str {
+        self.0.digest.get(..12).unwrap_or(&self.0.digest)
+    }
+
+    /// The version of the contract that it was built for.
+    pub fn version(&self) -> &str {
+        &self.0.version
+    }
+
+    /// Bytes of the file.
+    pub fn size(&self) -> usize {
+        self.0.size
+    }
+
+    /// What it is.
+    pub fn world(&self) -> World {
+        match &self.0.indices {
+            Indices::Selector { router, .. } => World::Selector {
+                router: router.is_some(),
+            },
+            Indices::Interceptor(_) => World::Interceptor,
+        }
+    }
+
+    /// Whether it hands over its state in a swap.
+    pub fn has_state(&self) -> bool {
+        self.0.state.is_some()
+    }
+
+    pub(crate) fn fits(&self, setup: &Setup) -> bool {
+        matches!(
+            (&self.0.indices, setup),
+            (Indices::Selector { .. }, Setup::Selector(_))
+                | (Indices::Interceptor(_), Setup::Interceptor(_))
+        )
+    }
+
+    pub(crate) fn shared_name(&self) -> Arc<str> {
+        Arc::clone(&self.0.name)
+    }
+
+    pub(crate) fn pre(&self) -> &InstancePre<Host> {
+        &self.0.pre
+    }
+
+    pub(crate) fn indices(&self) -> &Indices {
+        &self.0.indices
+    }
+
+    pub(crate) fn state_indices(&self) -> Option<&state::GuestIndices> {
+        self.0.state.as_ref()
+    }
+
+    fn link(
+        engine: &PolicyEngine,
+        name: &str,
+        digest: String,
+        size: usize,
+        component: &Component,
+    ) -> Result<Self, LoadError> {
+        let found = inspect::component(engine, component)?;
+        let incomplete = |error: wasmtime::Error| LoadError::Incomplete(format!("{error:#}"));
+        let pre = engine
+            .linker()
+            .instantiate_pre(component)
+            .map_err(incomplete)?;
+        let indices = if found.has("sink-selector") {
+            let router = match found.has("batch-router") {
+                true => Some(batch_router::GuestIndices::new(&pre).map_err(incomplete)?),
+                false => None,
+            };
+            let selector = sink_selector::GuestIndices::new(&pre).map_err(incomplete)?;
+            Indices::Selector { selector, router }
+        } else {
+            Indices::Interceptor(interceptor::GuestIndices::new(&pre).map_err(incomplete)?)
+        };
+        let state = match found.has("state") {
+            true => Some(state::GuestIndices::new(&pre).map_err(incomplete)?),
+            false => None,
+        };
+        let (name, digest) = (name.into(), digest.into());
+        Ok(Self(Arc::new(Inner {
+            name,
+            digest,
+            version: found.version,
+            size,
+            indices,
+            state,
+            pre,
+        })))
+    }
+}
+
+impl fmt::Display for Artifact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.name(), self.short_digest())
+    }
+}
+
+impl fmt::Debug for Artifact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Artifact")
+            .field("name", &self.0.name)
+            .field("digest", &self.0.digest)
+            .field("world", &self.world())
+            .finish_non_exhaustive()
+    }
+}
+
+fn compile(engine: &PolicyEngine, bytes: &[u8]) -> Result<Component, LoadError> {
+    let binary = wat::parse_bytes(bytes).map_err(|error| LoadError::NotWasm(error.to_string()))?;
+    let completed = complete::component(&binary)?;
+    Component::new(engine.wasmtime(), completed).map_err(compile_error)
+}
+
+/// Bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use fmt::Write as _;
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            // Writing to a string cannot fail.
+            match write!(text, "{byte:02x}") {
+                Ok(()) | Err(fmt::Error) => text,
+            }
+        })
+}

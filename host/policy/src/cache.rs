@@ -1,0 +1,188 @@
+//! Compiled policies on disk: a second start takes milliseconds, also for the largest guests.
+//!
+//! A compiled policy is native code that is trusted as it is, so nobody else may be able to write
+//! it: the folder belongs to the user of this process, and no other user may write to it. A file
+//! that was cut short or went bad is found by its own digest, and made anew.
+
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use wasmtime::component::Component;
+
+use crate::artifact::hex;
+use crate::engine::PolicyEngine;
+
+/// Policies that are kept; the ones that were written first make room.
+const MOST_FILES: usize = 64;
+
+/// The first bytes of each file; the number is the layout's.
+const MAGIC: &[u8; 8] = b"flumepc1";
+
+/// Bytes of a digest.
+const DIGEST: usize = 32;
+
+/// A folder of compiled policies.
+#[derive(Debug, Clone)]
+pub struct Cache {
+    folder: PathBuf,
+}
+
+/// A folder that must not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CacheError {
+    /// It cannot be made or looked at.
+    #[error("cache {}: {source}", .folder.display())]
+    Io {
+        /// The folder.
+        folder: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Somebody else could put code into it.
+    #[error("cache {}: {why}; compiled policies are trusted code", .folder.display())]
+    Unsafe {
+        /// The folder.
+        folder: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl Cache {
+    /// Opens a cache, making the folder if it is not there.
+    ///
+    /// # Errors
+    /// The folder is another user's, or others may write to it.
+    pub fn open(folder: impl Into<PathBuf>) -> Result<Self, CacheError> {
+        let folder = folder.into();
+        let io = |source| CacheError::Io {
+            folder: folder.clone(),
+            source,
+        };
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&folder)
+            .map_err(io)?;
+        // Not followed: a link could be turned elsewhere after this check.
+        let found = fs::symlink_metadata(&folder).map_err(io)?;
+        let user = rustix::process::geteuid().as_raw();
+        let why = if !found.is_dir() {
+            Some("is not a folder".to_owned())
+        } else if found.uid() != user {
+            Some(format!("belongs to user {}, not to {user}", found.uid()))
+        } else if found.mode() & 0o022 != 0 {
+            Some(format!(
+                "can be written by others (mode {:o})",
+                found.mode() & 0o777
+            ))
+        } else {
+            None
+        };
+        match why {
+            Some(why) => Err(CacheError::Unsafe { folder, why }),
+            None => Ok(Self { folder }),
+        }
+    }
+
+    /// The component of the file with this digest, if it was compiled by an engine like this one.
+    pub(crate) fn get(&self, engine: &PolicyEngine, digest: &str) -> Option<Component> {
+        let path = self.path(engine, digest);
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => {
+                tracing::warn!(path = %path.display(), %error, "compiled policy cannot be read");
+                return None;
+            }
+        };
+        let (magic, rest) = bytes.split_at_checked(MAGIC.len())?;
+        let (sum, code) = rest.split_at_checked(DIGEST)?;
+        if magic != MAGIC || sum != Sha256::digest(code).as_slice() {
+            tracing::warn!(path = %path.display(), "compiled policy is damaged and is made anew");
+            return None;
+        }
+        match deserialize(engine, code) {
+            Ok(component) => Some(component),
+            Err(error) => {
+                tracing::debug!(path = %path.display(), %error, "compiled policy does not fit");
+                None
+            }
+        }
+    }
+
+    /// Keeps a component. A failure costs the next start some time, and nothing else.
+    pub(crate) fn put(&self, engine: &PolicyEngine, digest: &str, component: &Component) {
+        let path = self.path(engine, digest);
+        let written = component
+            .serialize()
+            .map_err(io::Error::other)
+            .and_then(|code| self.write(&path, &code))
+            .and_then(|()| self.make_room());
+        if let Err(error) = written {
+            tracing::warn!(path = %path.display(), %error, "compiled policy is not kept");
+        }
+    }
+
+    /// Writes a file beside its place and moves it there, so that none is ever half there.
+    fn write(&self, path: &Path, code: &[u8]) -> io::Result<()> {
+        let new = path.with_extension(format!("new-{}", std::process::id()));
+        let mut bytes = Vec::with_capacity(MAGIC.len() + DIGEST + code.len());
+        bytes.extend_from_slice(MAGIC);
+        bytes.extend_from_slice(&Sha256::digest(code));
+        bytes.extend_from_slice(code);
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&new)?;
+        io::Write::write_all(&mut file, &bytes)?;
+        fs::rename(&new, path)
+    }
+
+    fn make_room(&self) -> io::Result<()> {
+        let mut files = Vec::new();
+        for entry in fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            if entry
+                .path()
+                .extension()
+                .is_some_and(|extension| extension == "cwasm")
+            {
+                files.push((entry.metadata()?.modified()?, entry.path()));
+            }
+        }
+        files.sort();
+        let spare = files.len().saturating_sub(MOST_FILES);
+        files
+            .iter()
+            .take(spare)
+            .try_for_each(|(_, path)| fs::remove_file(path))
+    }
+
+    /// A file's name says all that its code depends on.
+    fn path(&self, engine: &PolicyEngine, digest: &str) -> PathBuf {
+        let mut hasher = DefaultHasher::new();
+        engine
+            .wasmtime()
+            .precompile_compatibility_hash()
+            .hash(&mut hasher);
+        env!("CARGO_PKG_VERSION").hash(&mut hasher);
+        let key = Sha256::digest(format!("{digest} {:x}", hasher.finish()));
+        self.folder.join(hex(&key)).with_extension("cwasm")
+    }
+}
+
+#[expect(
+    unsafe_code,
+    reason = "native code from a folder that only this user can write, with its digest intact"
+)]
+fn deserialize(engine: &PolicyEngine, code: &[u8]) -> wasmtime::Result<Component> {
+    // SAFETY: the bytes were serialized by `put`: nobody else can write to the folder.
+    unsafe { Component::deserialize(engine.wasmtime(), code) }
+}

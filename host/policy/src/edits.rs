@@ -1,0 +1,232 @@
+//! What an interceptor answered, checked as a whole and then done.
+//!
+//! Nothing is done before everything is checked: a batch with a violation is as it was, and can be
+//! handed in again in halves.
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use flume_core::Event;
+
+use crate::bindings::{interceptor, types};
+use crate::columns::ABSENT;
+use crate::error::{Violation, ViolationKind};
+
+/// What becomes of one event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It goes on.
+    Keep,
+    /// It is gone.
+    Drop,
+    /// The policy cannot handle it.
+    Reject,
+}
+
+/// Good edits of a batch.
+#[derive(Debug)]
+pub(crate) struct Edits {
+    /// Empty: all are kept.
+    verdicts: Vec<Verdict>,
+    headers: Vec<(ByteString, Rows)>,
+    bodies: Option<Rows>,
+}
+
+/// New values for some events.
+#[derive(Debug)]
+struct Rows {
+    /// Empty: all events.
+    events: Vec<u32>,
+    values: Values,
+}
+
+#[derive(Debug)]
+struct Values {
+    bytes: Bytes,
+    ends: Vec<u32>,
+}
+
+impl Edits {
+    /// Checks an answer about this many events.
+    pub(crate) fn checked(answer: interceptor::Edits, events: usize) -> Result<Self, Violation> {
+        let header = |edit: interceptor::HeaderEdit| {
+            let rows = Rows::checked(edit.events, edit.values, events, true)?;
+            if edit.name.is_empty() {
+                return Err(Violation::new(
+                    ViolationKind::EditText,
+                    "a header without a name",
+                ));
+            }
+            rows.values.check_text(&edit.name)?;
+            Ok((ByteString::from(edit.name), rows))
+        };
+        let body = |edit: interceptor::BodyEdit| {
+            let rows = Rows::checked(edit.events, edit.bodies, events, false)?;
+            match rows.values.ends.iter().any(|end| end & ABSENT != 0) {
+                true => Err(Violation::new(
+                    ViolationKind::EditColumn,
+                    "a body is absent",
+                )),
+                false => Ok(rows),
+            }
+        };
+        Ok(Self {
+            verdicts: verdicts(&answer.verdicts, events)?,
+            headers: answer
+                .headers
+                .into_iter()
+                .map(header)
+                .collect::<Result<_, _>>()?,
+            bodies: answer.bodies.map(body).transpose()?,
+        })
+    }
+
+    /// Edits the events, and says what becomes of each.
+    pub(crate) fn apply(self, events: &mut [Event], mut becomes: impl FnMut(usize, Verdict)) {
+        for (name, rows) in &self.headers {
+            rows.for_each(events, |event, value| match value {
+                // Its text was checked as a whole.
+                Some(value) => match ByteString::try_from(value) {
+                    Ok(value) => event.headers.insert(name.clone(), value),
+                    Err(_) => tracing::error!("a checked header is no text"),
+                },
+                None => {
+                    event.headers.remove(name);
+                }
+            });
+        }
+        if let Some(rows) = &self.bodies {
+            rows.for_each(events, |event, value| {
+                event.body = value.unwrap_or_default()
+            });
+        }
+        for (at, verdict) in self.verdicts.into_iter().enumerate() {
+            becomes(at, verdict);
+        }
+    }
+}
+
+impl Rows {
+    fn checked(
+        events: Vec<u32>,
+        column: types::ColumnResult,
+        count: usize,
+        for_all: bool,
+    ) -> Result<Self, Violation> {
+        if !events.is_sorted_by(|a, b| a < b) {
+            let detail = "events of an edit do not ascend";
+            return Err(Violation::new(ViolationKind::EditUnsorted, detail));
+        }
+        if let Some(last) = events
+            .last()
+            .filter(|last| usize::try_from(**last).is_ok_and(|l| l >= count))
+        {
+            let detail = format!("event {last} of {count}");
+            return Err(Violation::new(ViolationKind::EditOutOfRange, detail));
+        }
+        let wanted = if events.is_empty() {
+            count
+        } else {
+            events.len()
+        };
+        let rows = column.ends.len();
+        if rows != wanted && !(for_all && rows == 1) {
+            let detail = format!("{rows} values for {wanted} events");
+            return Err(Violation::new(ViolationKind::EditLength, detail));
+        }
+        Ok(Self {
+            events,
+            values: Values::checked(column)?,
+        })
+    }
+
+    /// Calls for each event of the edit with its value.
+    fn for_each(&self, events: &mut [Event], mut edit: impl FnMut(&mut Event, Option<Bytes>)) {
+        let single = match self.values.ends.len() {
+            1 => self.values.iter().next(),
+            _ => None,
+        };
+        let values = self.values.iter();
+        let mut values = values.chain(std::iter::repeat_with(|| single.clone().flatten()));
+        if self.events.is_empty() {
+            events
+                .iter_mut()
+                .zip(values)
+                .for_each(|(event, value)| edit(event, value));
+            return;
+        }
+        for place in &self.events {
+            let event = usize::try_from(*place)
+                .ok()
+                .and_then(|place| events.get_mut(place));
+            if let (Some(event), Some(value)) = (event, values.next()) {
+                edit(event, value);
+            }
+        }
+    }
+}
+
+impl Values {
+    fn checked(column: types::ColumnResult) -> Result<Self, Violation> {
+        let mut start = 0;
+        for end in &column.ends {
+            let at = end & !ABSENT;
+            if at < start || (end & ABSENT != 0 && at != start) {
+                let detail = format!("a value ends at {at}, the one before at {start}");
+                return Err(Violation::new(ViolationKind::EditColumn, detail));
+            }
+            start = at;
+        }
+        if usize::try_from(start).is_ok_and(|end| end > column.bytes.len()) {
+            let detail = format!("a value ends at {start} of {} bytes", column.bytes.len());
+            return Err(Violation::new(ViolationKind::EditColumn, detail));
+        }
+        Ok(Self {
+            bytes: column.bytes.into(),
+            ends: column.ends,
+        })
+    }
+
+    /// Whether all values are UTF-8, each by itself.
+    fn check_text(&self, name: &str) -> Result<(), Violation> {
+        let text = std::str::from_utf8(&self.bytes).ok();
+        let cuts_between_characters = |text: &str| {
+            let at = |end: &u32| usize::try_from(end & !ABSENT).unwrap_or(usize::MAX);
+            self.ends.iter().all(|end| text.is_char_boundary(at(end)))
+        };
+        if text.is_some_and(cuts_between_characters) {
+            return Ok(());
+        }
+        let detail = format!("a value of header `{name}` is no UTF-8");
+        Err(Violation::new(ViolationKind::EditText, detail))
+    }
+
+    /// The values, sharing one buffer.
+    fn iter(&self) -> impl Iterator<Item = Option<Bytes>> {
+        let mut start = 0;
+        self.ends.iter().map(move |end| {
+            let from = start;
+            start = usize::try_from(end & !ABSENT).unwrap_or(usize::MAX);
+            (end & ABSENT == 0).then(|| self.bytes.slice(from..start))
+        })
+    }
+}
+
+fn verdicts(bytes: &[u8], events: usize) -> Result<Vec<Verdict>, Violation> {
+    if !bytes.is_empty() && bytes.len() != events {
+        let detail = format!("{} verdicts for {events} events", bytes.len());
+        return Err(Violation::new(ViolationKind::VerdictLength, detail));
+    }
+    let verdict = |byte: &u8| match byte {
+        0 => Ok(Verdict::Drop),
+        1 => Ok(Verdict::Keep),
+        2 => Ok(Verdict::Reject),
+        other => Err(Violation::new(
+            ViolationKind::VerdictUnknown,
+            format!("verdict {other}"),
+        )),
+    };
+    bytes.iter().map(verdict).collect()
+}
+
+#[cfg(test)]
+mod tests;

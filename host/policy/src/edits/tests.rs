@@ -1,0 +1,166 @@
+//! Every edit is good, or one named violation that leaves the batch as it was.
+
+use super::*;
+
+fn column(values: &[Option<&str>]) -> types::ColumnResult {
+    let (mut bytes, mut ends) = (Vec::new(), Vec::new());
+    for value in values {
+        bytes.extend_from_slice(value.unwrap_or_default().as_bytes());
+        let end = u32::try_from(bytes.len()).unwrap();
+        ends.push(end | if value.is_none() { ABSENT } else { 0 });
+    }
+    types::ColumnResult { bytes, ends }
+}
+
+fn none() -> interceptor::Edits {
+    interceptor::Edits {
+        verdicts: Vec::new(),
+        headers: Vec::new(),
+        bodies: None,
+    }
+}
+
+fn header(name: &str, events: &[u32], values: types::ColumnResult) -> interceptor::Edits {
+    let edit = interceptor::HeaderEdit {
+        name: name.to_owned(),
+        events: events.to_vec(),
+        values,
+    };
+    interceptor::Edits {
+        headers: vec![edit],
+        ..none()
+    }
+}
+
+fn bodies(events: &[u32], bodies: types::ColumnResult) -> interceptor::Edits {
+    let edit = interceptor::BodyEdit {
+        events: events.to_vec(),
+        bodies,
+    };
+    interceptor::Edits {
+        bodies: Some(edit),
+        ..none()
+    }
+}
+
+fn events() -> Vec<Event> {
+    vec![
+        Event::new("a").with_header("h", "1"),
+        Event::new("b"),
+        Event::new("c"),
+    ]
+}
+
+fn applied(answer: interceptor::Edits) -> (Vec<Event>, Vec<Verdict>) {
+    let (mut events, mut verdicts) = (events(), Vec::new());
+    let edits = Edits::checked(answer, events.len()).unwrap();
+    edits.apply(&mut events, |_, verdict| verdicts.push(verdict));
+    (events, verdicts)
+}
+
+#[test]
+fn no_edit_changes_nothing() {
+    assert_eq!(applied(none()), (events(), Vec::new()));
+}
+
+#[test]
+fn headers_are_set_and_removed() {
+    let (edited, _) = applied(header("h", &[0, 2], column(&[None, Some("é")])));
+    let expected = [
+        Event::new("a"),
+        Event::new("b"),
+        Event::new("c").with_header("h", "é"),
+    ];
+    assert_eq!(edited, expected);
+}
+
+#[test]
+fn one_value_goes_to_all() {
+    let (edited, _) = applied(header("n", &[], column(&[Some("x")])));
+    assert!(
+        edited
+            .iter()
+            .all(|event| event.headers.get("n").is_some_and(|value| *value == "x"))
+    );
+    let (edited, _) = applied(header("n", &[1, 2], column(&[Some("x")])));
+    assert_eq!(edited[0], events()[0]);
+    assert!(edited[1].headers.contains("n") && edited[2].headers.contains("n"));
+}
+
+#[test]
+fn bodies_are_replaced_and_events_judged() {
+    let answer = interceptor::Edits {
+        verdicts: vec![1, 0, 2],
+        ..bodies(&[1], column(&[Some("B")]))
+    };
+    let (edited, verdicts) = applied(answer);
+    assert_eq!(edited[1].body, "B");
+    assert_eq!(verdicts, [Verdict::Keep, Verdict::Drop, Verdict::Reject]);
+}
+
+#[test]
+fn what_is_wrong_has_a_name() {
+    let cut = types::ColumnResult {
+        bytes: "é".as_bytes().to_vec(),
+        ends: vec![1, 2, 2],
+    };
+    let behind = types::ColumnResult {
+        bytes: vec![],
+        ends: vec![0, 0, 1],
+    };
+    let falling = types::ColumnResult {
+        bytes: vec![65; 3],
+        ends: vec![2, 1, 3],
+    };
+    let absent_but_long = types::ColumnResult {
+        bytes: vec![65],
+        ends: vec![1 | ABSENT, 1, 1],
+    };
+    let three = || column(&[Some("x"); 3]);
+    for (answer, expected) in [
+        (
+            interceptor::Edits {
+                verdicts: vec![1],
+                ..none()
+            },
+            ViolationKind::VerdictLength,
+        ),
+        (
+            interceptor::Edits {
+                verdicts: vec![1, 3, 1],
+                ..none()
+            },
+            ViolationKind::VerdictUnknown,
+        ),
+        (
+            header("h", &[0, 3], column(&[None, None])),
+            ViolationKind::EditOutOfRange,
+        ),
+        (
+            header("h", &[2, 1], column(&[None, None])),
+            ViolationKind::EditUnsorted,
+        ),
+        (
+            header("h", &[1, 1], column(&[None, None])),
+            ViolationKind::EditUnsorted,
+        ),
+        (
+            header("h", &[], column(&[None, None])),
+            ViolationKind::EditLength,
+        ),
+        (header("h", &[1], three()), ViolationKind::EditLength),
+        (header("", &[], three()), ViolationKind::EditText),
+        (header("h", &[], cut), ViolationKind::EditText),
+        (header("h", &[], behind), ViolationKind::EditColumn),
+        (header("h", &[], falling), ViolationKind::EditColumn),
+        (header("h", &[], absent_but_long), ViolationKind::EditColumn),
+        (bodies(&[], column(&[None; 3])), ViolationKind::EditColumn),
+        (bodies(&[], column(&[Some("x")])), ViolationKind::EditLength),
+    ] {
+        let text = format!("{answer:?}");
+        let found = Edits::checked(answer, 3)
+            .map(|_| ())
+            .map_err(|violation| violation.kind);
+        assert_eq!(found, Err(expected), "{text}");
+    }
+}

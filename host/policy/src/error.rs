@@ -1,0 +1,219 @@
+//! What can be wrong with a policy, by what one does about it.
+//!
+//! | error | whose fault | reaction |
+//! |---|---|---|
+//! | [`PolicyError::Load`] | the file's | keep what runs; the message is for its author |
+//! | [`PolicyError::Config`] | the configuration's | keep what runs; show each problem |
+//! | [`PolicyError::Violation`] | the running policy's | the native fallback, a new instance |
+
+use std::fmt;
+
+/// A policy cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyError {
+    /// The file is not a policy that this host can run.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The policy does not accept its properties.
+    #[error("the policy does not accept its properties: {}", list(.0))]
+    Config(Vec<Problem>),
+    /// The policy broke the contract.
+    #[error(transparent)]
+    Violation(#[from] Violation),
+}
+
+/// Why a file is not a policy.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LoadError {
+    /// Neither a module nor a component, binary or text.
+    #[error("not a WebAssembly module: {0}")]
+    NotWasm(String),
+    /// A file that is too large.
+    #[error("the file has {size} bytes; at most {most} are read")]
+    TooLarge {
+        /// Bytes of the file.
+        size: usize,
+        /// The limit.
+        most: usize,
+    },
+    /// Exports nothing of the contract.
+    #[error("exports nothing of `flume:policy` (it exports {})", or_nothing(.exports))]
+    WrongWorld {
+        /// What it exports instead.
+        exports: Vec<String>,
+    },
+    /// A good policy of another kind than its place asks for.
+    #[error("is {is}, and {wanted} is wanted here")]
+    WrongKind {
+        /// What it is.
+        is: &'static str,
+        /// What its place asks for.
+        wanted: &'static str,
+    },
+    /// Exports another version of the contract.
+    #[error("exports `{export}`; this host speaks flume:policy {SPOKEN}.x")]
+    WrongVersion {
+        /// The export with its version.
+        export: String,
+    },
+    /// Imports something that no policy gets.
+    #[error("imports {}; a policy may import `flume:policy/log` and nothing else", or_nothing(.0))]
+    ForeignImport(Vec<String>),
+    /// A program, not a library.
+    #[error(
+        "is a program (it exports `_start`), not a library; build it as one: Go with \
+         -buildmode=c-shared, Rust with crate-type cdylib, C with -mexec-model=reactor"
+    )]
+    Program,
+    /// Exports a part of an interface, or with other types.
+    #[error("does not keep to flume:policy: {0}")]
+    Incomplete(String),
+    /// The engine refuses the code.
+    #[error("cannot be compiled: {0}")]
+    Compile(String),
+}
+
+/// The part of the version that must be the same: additions keep it.
+pub(crate) const SPOKEN: &str = "0.1";
+
+/// One thing that a policy finds wrong with its properties.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Problem {
+    /// A property that it cannot do without, by key.
+    MissingKey(String),
+    /// A property whose value means nothing to it.
+    BadValue {
+        /// The key.
+        key: String,
+        /// What was expected.
+        expected: String,
+    },
+    /// A property that it does not know, by key.
+    UnknownKey(String),
+    /// Anything else, in the policy's own words.
+    Other(String),
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MissingKey(key) => write!(f, "it needs the key `{key}`"),
+            Self::BadValue { key, expected } => write!(f, "`{key}` must be {expected}"),
+            Self::UnknownKey(key) => write!(f, "it does not know the key `{key}`"),
+            Self::Other(words) => f.write_str(words),
+        }
+    }
+}
+
+/// A policy broke the contract.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {detail}", .kind.id())]
+pub struct Violation {
+    /// Which rule.
+    pub kind: ViolationKind,
+    /// How, in words.
+    pub detail: String,
+}
+
+impl Violation {
+    /// A violation with its circumstances.
+    pub(crate) fn new(kind: ViolationKind, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        Self { kind, detail }
+    }
+}
+
+macro_rules! violations {
+    ($($(#[$doc:meta])* $name:ident = $id:literal;)*) => {
+        /// The rules that a policy can break.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum ViolationKind {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl ViolationKind {
+            /// All rules.
+            pub const ALL: &[ViolationKind] = &[$(ViolationKind::$name,)*];
+
+            /// The name in logs, metrics and the contract's manual.
+            pub fn id(self) -> &'static str {
+                match self { $(ViolationKind::$name => $id,)* }
+            }
+        }
+    };
+}
+
+violations! {
+    /// The guest stopped.
+    Trap = "trap";
+    /// Too deep a recursion.
+    Stack = "stack";
+    /// A call took longer than it may.
+    Deadline = "deadline";
+    /// More memory or tables than it may have.
+    Memory = "memory";
+    /// An answer too large to take.
+    ResultSize = "result-size";
+    /// More headers asked for than a policy may see.
+    Needs = "needs";
+    /// An order with a sink that is not in the group.
+    OrderOutOfRange = "order-out-of-range";
+    /// An order with a sink twice.
+    OrderRepeated = "order-repeated";
+    /// An order with more entries than the group has sinks.
+    OrderTooLong = "order-too-long";
+    /// An empty order while sinks are well, or for too long.
+    OrderEmpty = "order-empty";
+    /// A route to a sink that is not in the group.
+    RouteOutOfRange = "route-out-of-range";
+    /// Not one sink for each event.
+    RouteLength = "route-length";
+    /// Not one verdict for each event.
+    VerdictLength = "verdict-length";
+    /// A verdict without a meaning.
+    VerdictUnknown = "verdict-unknown";
+    /// An edit of an event that is not in the batch.
+    EditOutOfRange = "edit-out-of-range";
+    /// An edit whose events do not ascend.
+    EditUnsorted = "edit-unsorted";
+    /// An edit without one value for each of its events.
+    EditLength = "edit-length";
+    /// A column that is none.
+    EditColumn = "edit-column";
+    /// A header that is no text.
+    EditText = "edit-text";
+    /// A snapshot too large to take.
+    StateSize = "state-size";
+}
+
+fn list(problems: &[Problem]) -> String {
+    let texts: Vec<String> = problems.iter().map(Problem::to_string).collect();
+    texts.join("; ")
+}
+
+fn or_nothing(names: &[String]) -> String {
+    if names.is_empty() {
+        return "nothing".to_owned();
+    }
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    quoted.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_rule_has_a_name_of_its_own_that_the_manual_explains() {
+        let manual = include_str!("../../../wit/README.md");
+        let ids: BTreeSet<&str> = ViolationKind::ALL.iter().map(|kind| kind.id()).collect();
+        assert_eq!(ids.len(), ViolationKind::ALL.len());
+        for id in ids {
+            assert!(
+                manual.contains(&format!("`{id}`")),
+                "the manual does not name `{id}`"
+            );
+        }
+    }
+}

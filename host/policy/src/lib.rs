@@ -1,0 +1,44 @@
+//! Policies: sink selectors and interceptors that are WebAssembly components.
+//!
+//! The only crate that knows a WebAssembly engine. It is handed bytes, properties and limits, and
+//! hands back what the core understands: a [`SinkSelector`](flume_core::SinkSelector) and an
+//! [`Interceptor`](flume_core::Interceptor). It knows no configuration files and no topology.
+//!
+//! | step | where |
+//! |---|---|
+//! | bytes to something that can run | [`Artifact`], with [`Cache`] |
+//! | something that runs, in all its places | [`Policy`], [`PolicyEngine`] |
+//! | a place | [`PolicySelector`], [`PolicyInterceptor`] |
+//! | another version | [`Policy::prepare`], [`Policy::install`], [`Policy::roll_back`] |
+
+mod artifact;
+mod bindings;
+mod cache;
+mod columns;
+mod contract;
+mod edits;
+mod engine;
+mod error;
+mod instance;
+mod interceptor;
+mod limits;
+mod log;
+mod probe;
+mod reload;
+mod seat;
+mod selector;
+mod setup;
+mod stats;
+
+pub use artifact::{Artifact, World};
+pub use cache::{Cache, CacheError};
+pub use engine::PolicyEngine;
+pub use error::{LoadError, PolicyError, Problem, Violation, ViolationKind};
+pub use instance::{Bodies, Needs};
+pub use interceptor::{OnError, PolicyInterceptor, Remedy};
+pub use limits::Limits;
+pub use reload::{Candidate, Policy, PolicyReport, RollBackError, SeatReport};
+pub use seat::SeatState;
+pub use selector::PolicySelector;
+pub use setup::{InterceptorSetup, Properties, SelectorSetup, SinkInfo};
+pub use stats::Stats;

@@ -1,0 +1,129 @@
+//! What a policy may use. Every limit has a default and bounds, and can be set for each place.
+
+use std::time::Duration;
+
+use flume_core::Context;
+
+/// The limits of one policy in one place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of linear memory, over all its memories.
+    pub memory: usize,
+    /// Elements in each of its tables.
+    pub table_elements: usize,
+    /// Core instances, tables and memories that it may consist of, each.
+    pub instances: usize,
+    /// How long a call may take.
+    pub deadline: Duration,
+    /// How long a start (instantiation and `configure`) may take.
+    pub start_deadline: Duration,
+    /// Bytes of an answer, snapshots included.
+    pub result_bytes: usize,
+    /// Lines that it may log in a second.
+    pub log_lines: u32,
+    /// How long a selector may keep all sinks idle with empty orders.
+    pub idle: Duration,
+    /// Violations within `window` that cost the policy its place: it is replaced by the version
+    /// before it, or quarantined.
+    pub violations: u32,
+    /// See `violations`.
+    pub window: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory: 64 << 20,
+            table_elements: 100_000,
+            instances: 32,
+            deadline: Duration::from_millis(20),
+            start_deadline: Duration::from_secs(1),
+            result_bytes: 16 << 20,
+            log_lines: 100,
+            idle: Duration::from_secs(60),
+            violations: 5,
+            window: Duration::from_secs(60),
+        }
+    }
+}
+
+impl Limits {
+    /// Reads the limits from a context of their own. A bad number leaves a diagnostic, and the
+    /// default in its place.
+    ///
+    /// | key | default | bounds |
+    /// |---|---|---|
+    /// | `memory-kib` | 65536 | 64 to 4194304 |
+    /// | `table-elements` | 100000 | 1 to 10000000 |
+    /// | `instances` | 32 | 1 to 1000 |
+    /// | `deadline-ms` | 20 | 1 to 10000 |
+    /// | `start-deadline-ms` | 1000 | 1 to 60000 |
+    /// | `result-kib` | 16384 | 64 to 1048576 |
+    /// | `log-lines` | 100 | 0 to 100000 |
+    /// | `idle-ms` | 60000 | 0 to 86400000 |
+    /// | `violations` | 5 | 1 to 1000000 |
+    /// | `window-ms` | 60000 | 1 to 86400000 |
+    pub fn configure(context: &mut Context) -> Self {
+        let default = Self::default();
+        let mut number = |key: &str, default: usize, bounds| {
+            context.number(key, default, bounds).unwrap_or(default)
+        };
+        Self {
+            memory: number("memory-kib", default.memory >> 10, 64..=4 << 20) << 10,
+            table_elements: number("table-elements", default.table_elements, 1..=10_000_000),
+            instances: number("instances", default.instances, 1..=1000),
+            result_bytes: number("result-kib", default.result_bytes >> 10, 64..=1 << 20) << 10,
+            log_lines: context
+                .number("log-lines", default.log_lines, 0..=100_000)
+                .unwrap_or(default.log_lines),
+            violations: context
+                .number("violations", default.violations, 1..=1_000_000)
+                .unwrap_or(default.violations),
+            deadline: millis(context, "deadline-ms", default.deadline, 1, 10_000),
+            start_deadline: millis(
+                context,
+                "start-deadline-ms",
+                default.start_deadline,
+                1,
+                60_000,
+            ),
+            idle: millis(context, "idle-ms", default.idle, 0, 86_400_000),
+            window: millis(context, "window-ms", default.window, 1, 86_400_000),
+        }
+    }
+}
+
+fn millis(context: &mut Context, key: &str, default: Duration, least: u64, most: u64) -> Duration {
+    let default = u64::try_from(default.as_millis()).unwrap_or(most);
+    Duration::from_millis(
+        context
+            .number(key, default, least..=most)
+            .unwrap_or(default),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_have_defaults_and_bounds() {
+        let mut none = Context::of("p", &[]);
+        assert_eq!(Limits::configure(&mut none), Limits::default());
+        assert!(none.finish().is_empty());
+
+        let wanted = [
+            ("deadline-ms", "5"),
+            ("memory-kib", "63"),
+            ("violations", "0"),
+        ];
+        let mut context = Context::of("p", &wanted);
+        let limits = Limits::configure(&mut context);
+        let expected = Limits {
+            deadline: Duration::from_millis(5),
+            ..Limits::default()
+        };
+        assert_eq!(limits, expected);
+        assert_eq!(context.finish().len(), 2);
+    }
+}

@@ -1,0 +1,317 @@
+//! A seat: one place of a policy (a group, or an interceptor of a source) with what sits in it.
+//!
+//! The owner of a seat calls its policy and looks, between two calls, whether another version is
+//! to run: so a swap drains by itself and needs no lock.
+//!
+//! | state | leaves it by |
+//! |---|---|
+//! | running | a violation: resting; the last one: the version before, or quarantine |
+//! | resting | its time is over: a new instance, running |
+//! | quarantined | another version |
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use flume_core::clock::Instant;
+use parking_lot::Mutex;
+
+use crate::error::{PolicyError, Violation, ViolationKind};
+use crate::instance::Instance;
+use crate::reload::{Generation, Policy};
+use crate::setup::Setup;
+
+/// First and longest rest before an instance is replaced.
+const REST: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(30));
+
+/// A rest this long ago counts no more.
+const CALM: Duration = Duration::from_secs(60);
+
+/// How a seat stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SeatState {
+    /// Its policy is asked.
+    Running,
+    /// Its policy broke the contract and is made anew at this time; the fallback stands in.
+    Resting {
+        /// When.
+        until: Instant,
+    },
+    /// Its policy broke the contract too often; the fallback stands in until another version comes.
+    Quarantined,
+}
+
+/// The part of a seat that a reload sees.
+pub(crate) struct SeatPost {
+    /// Where it is, for messages.
+    pub(crate) place: String,
+    pub(crate) setup: Setup,
+    /// The number of the generation that is to run.
+    pub(crate) wanted: AtomicU64,
+    /// Its instance, tried out.
+    pub(crate) ready: Mutex<Option<Incumbent>>,
+    /// How the seat stands, for operators.
+    pub(crate) state: Mutex<(SeatState, u64)>,
+}
+
+/// A generation at work.
+pub(crate) struct Incumbent {
+    pub(crate) generation: Arc<Generation>,
+    pub(crate) instance: Option<Instance>,
+}
+
+/// A place of a policy; held by whoever calls it.
+pub(crate) struct Seat {
+    policy: Arc<Policy>,
+    post: Arc<SeatPost>,
+    current: Incumbent,
+    /// The version before, kept warm.
+    previous: Option<Incumbent>,
+    violations: VecDeque<Instant>,
+    rests: u32,
+    rest_until: Option<Instant>,
+    quarantined: bool,
+    /// Whether the instance knows nothing of what was before it.
+    fresh: bool,
+    /// How long a restart may take. A batch waits for it, so not longer than a call, unless the
+    /// trial has shown that the policy needs it.
+    restart: Duration,
+}
+
+impl Seat {
+    pub(crate) fn new(policy: Arc<Policy>, post: Arc<SeatPost>, current: Incumbent) -> Self {
+        let restart = restart_deadline(&policy, &current);
+        Self {
+            restart,
+            policy,
+            post,
+            current,
+            previous: None,
+            violations: VecDeque::new(),
+            rests: 0,
+            rest_until: None,
+            quarantined: false,
+            fresh: true,
+        }
+    }
+
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The instance that is to be asked, if there is one now. Takes in another version first.
+    pub(crate) fn instance(&mut self, now: Instant) -> Option<&mut Instance> {
+        if self.post.wanted.load(Ordering::Acquire) != self.current.generation.number {
+            self.change(now);
+        }
+        if self.current.instance.is_none() && !self.is_down(now) {
+            self.restart(now);
+        }
+        self.current.instance.as_mut()
+    }
+
+    /// Whether the instance was made since this was last asked, and took over no state.
+    pub(crate) fn take_fresh(&mut self) -> bool {
+        std::mem::take(&mut self.fresh)
+    }
+
+    /// Whether the policy is to see events before they are routed.
+    pub(crate) fn wants_events(&self) -> bool {
+        let instance = self.current.instance.as_ref();
+        instance
+            .is_some_and(|instance| !instance.needs().headers.is_empty() || instance.is_router())
+    }
+
+    /// Ends a rest.
+    pub(crate) fn wake(&mut self) {
+        self.rest_until = None;
+    }
+
+    /// A call went well.
+    pub(crate) fn succeeded(&mut self, now: Instant) {
+        if self.rests > 0 && self.rest_until.is_some_and(|until| now > until + CALM) {
+            self.rests = 0;
+        }
+    }
+
+    /// The policy broke the contract: the instance is given up, and the budget charged.
+    pub(crate) fn violated(&mut self, violation: &Violation, now: Instant) {
+        self.discard(violation);
+        let (first, longest) = REST;
+        let rest = first.saturating_mul(1 << self.rests.min(16)).min(longest);
+        self.rests = self.rests.saturating_add(1);
+        self.rest_until = Some(now + rest);
+        self.note();
+        self.charge(now);
+    }
+
+    /// The policy broke the contract over one event: the instance is given up and made anew at
+    /// once, since the event is to blame.
+    pub(crate) fn discard(&mut self, violation: &Violation) {
+        self.policy.stats().violated(violation.kind);
+        self.current.instance = None;
+        tracing::warn!(
+            policy = %self.current.generation.artifact,
+            place = self.post.place,
+            violation = %violation,
+            "policy broke the contract"
+        );
+    }
+
+    /// Charges the budget; when it is spent, this version has lost its place.
+    pub(crate) fn charge(&mut self, now: Instant) {
+        let limits = self.policy.limits();
+        self.violations.push_back(now);
+        while self
+            .violations
+            .front()
+            .is_some_and(|first| *first + limits.window < now)
+        {
+            self.violations.pop_front();
+        }
+        if self.violations.len() < usize::try_from(limits.violations).unwrap_or(usize::MAX) {
+            return;
+        }
+        self.violations.clear();
+        let generation = self.current.generation.number;
+        if self.policy.give_up(generation, &self.post.place) {
+            self.change(now);
+            return;
+        }
+        self.quarantined = true;
+        self.current.instance = None;
+        tracing::error!(
+            policy = %self.current.generation.artifact,
+            place = self.post.place,
+            "policy is quarantined: the fallback stands in until another version comes"
+        );
+        self.note();
+    }
+
+    fn is_down(&self, now: Instant) -> bool {
+        self.quarantined || self.rest_until.is_some_and(|until| now < until)
+    }
+
+    /// Puts the wanted generation into the seat, and keeps the current one warm.
+    fn change(&mut self, now: Instant) {
+        let wanted = self.post.wanted.load(Ordering::Acquire);
+        let ready = self
+            .post
+            .ready
+            .lock()
+            .take()
+            .filter(|i| i.generation.number == wanted);
+        let warm = self.previous.take_if(|i| i.generation.number == wanted);
+        let next = ready.or(warm).or_else(|| {
+            let generation = self.policy.generation(wanted)?;
+            Some(Incumbent {
+                generation,
+                instance: None,
+            })
+        });
+        let Some(next) = next else { return };
+        let mut old = std::mem::replace(&mut self.current, next);
+        self.quarantined = false;
+        (self.rests, self.rest_until) = (0, None);
+        self.violations.clear();
+        self.fresh = true;
+        self.restart = restart_deadline(&self.policy, &self.current);
+        if self.current.instance.is_none() {
+            self.restart(now);
+        }
+        self.hand_over(&mut old);
+        self.previous = Some(old);
+        tracing::info!(
+            policy = %self.current.generation.artifact,
+            place = self.post.place,
+            "policy swapped"
+        );
+        self.note();
+    }
+
+    /// State from the old instance to the new one. Whatever goes wrong, the new one begins afresh.
+    fn hand_over(&mut self, old: &mut Incumbent) {
+        let (Some(from), Some(into)) = (&mut old.instance, &mut self.current.instance) else {
+            return;
+        };
+        if !from.has_state() || !into.has_state() {
+            return;
+        }
+        let snapshot = match from.export_state() {
+            Ok(Some(snapshot)) => snapshot,
+            Ok(None) => return,
+            Err(violation) => {
+                old.instance = None;
+                self.complain(
+                    &old.generation,
+                    "no state is handed over",
+                    &violation.to_string(),
+                );
+                self.policy.stats().violated(violation.kind);
+                return;
+            }
+        };
+        match into.import_state(&snapshot) {
+            Ok(Ok(())) => self.fresh = false,
+            Ok(Err(words)) => {
+                let generation = Arc::clone(&self.current.generation);
+                self.complain(&generation, "policy begins afresh", &words);
+            }
+            Err(violation) => {
+                let generation = Arc::clone(&self.current.generation);
+                self.complain(&generation, "policy begins afresh", &violation.to_string());
+                self.policy.stats().violated(violation.kind);
+                // Poisoned: the next call makes another one.
+                self.current.instance = None;
+            }
+        }
+    }
+
+    fn complain(&self, generation: &Generation, outcome: &'static str, why: &str) {
+        tracing::warn!(policy = %generation.artifact, place = self.post.place, why, "{outcome}");
+    }
+
+    /// Makes a new instance of the current generation.
+    fn restart(&mut self, now: Instant) {
+        let generation = Arc::clone(&self.current.generation);
+        match self
+            .policy
+            .start(&generation.artifact, &self.post.setup, self.restart)
+        {
+            Ok(instance) => {
+                self.current.instance = Some(instance);
+                self.policy.stats().replacements.increment();
+                self.fresh = true;
+                self.note();
+            }
+            Err(error) => {
+                let violation = match error {
+                    PolicyError::Violation(violation) => violation,
+                    // It was accepted before: what it says now depends on more than its setup.
+                    other => Violation::new(ViolationKind::Trap, other.to_string()),
+                };
+                self.violated(&violation, now);
+            }
+        }
+    }
+
+    fn note(&self) {
+        let state = match (self.quarantined, self.rest_until) {
+            (true, _) => SeatState::Quarantined,
+            (false, Some(until)) if self.current.instance.is_none() => SeatState::Resting { until },
+            _ => SeatState::Running,
+        };
+        *self.post.state.lock() = (state, self.current.generation.number);
+    }
+}
+
+/// Twice the time that the start took, and at least that of a call.
+fn restart_deadline(policy: &Policy, incumbent: &Incumbent) -> Duration {
+    let limits = policy.limits();
+    let took = incumbent.instance.as_ref().map(Instance::took);
+    let needed = took.unwrap_or_default().saturating_mul(2);
+    needed
+        .max(limits.deadline)
+        .min(limits.start_deadline.max(limits.deadline))
+}

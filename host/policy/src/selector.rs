@@ -1,0 +1,290 @@
+//! A policy as the selector of a group, with a native one behind it.
+//!
+//! News is collected between two orders and told with the next one, so a batch costs one call. The
+//! fallback hears everything at once, whether it is needed or not: its back-off is never behind.
+
+use std::collections::VecDeque;
+
+use flume_core::SinkSelector;
+use flume_core::clock::Instant;
+use flume_core::sink_processor::{SinkIndex, SinkState};
+use flume_core::sink_selector::{Load, Step};
+
+use crate::bindings::sink_selector::{self as guest, Feedback};
+use crate::columns::Columns;
+use crate::contract;
+use crate::error::{Violation, ViolationKind};
+use crate::instance::Instance;
+use crate::reload::Policy;
+use crate::seat::Seat;
+
+/// Asks a policy, and the fallback where the policy has no good answer.
+pub struct PolicySelector {
+    seat: Seat,
+    fallback: Box<dyn SinkSelector>,
+    news: News,
+    columns: Columns,
+    /// When the policy last named a sink to try, or was first asked.
+    tried_at: Option<Instant>,
+}
+
+/// What happened since the policy was last told.
+struct News {
+    /// One for each sink, with what the next order is to hear.
+    entries: Vec<Feedback>,
+    /// Whether there is something to hear.
+    dirty: Vec<bool>,
+    /// When each sink last failed, if that was its last outcome.
+    failed_at: Vec<Option<u64>>,
+    /// What the call under way is told.
+    told: Vec<Feedback>,
+}
+
+impl PolicySelector {
+    pub(crate) fn new(seat: Seat, sinks: usize, fallback: Box<dyn SinkSelector>) -> Self {
+        let columns = Columns::default();
+        Self {
+            seat,
+            fallback,
+            news: News::new(sinks),
+            columns,
+            tried_at: None,
+        }
+    }
+
+    /// The policy, for operators.
+    pub fn policy(&self) -> &Policy {
+        self.seat.policy()
+    }
+
+    /// A sink for each event of the load, if the policy splits batches and has a good answer.
+    pub fn route(&mut self, now: Instant, load: Load<'_>) -> Option<Vec<SinkIndex>> {
+        let sinks = self.news.entries.len();
+        let answer = self.ask(now, load, |instance, at, news, shown| {
+            let answer = instance.route(at, news, shown)?;
+            answer
+                .map(|answer| contract::route(&answer, load.events.len(), sinks))
+                .transpose()
+        });
+        answer.flatten()
+    }
+
+    /// One call: tells the news, and judges the answer.
+    fn ask<R>(
+        &mut self,
+        now: Instant,
+        load: Load<'_>,
+        call: impl FnOnce(
+            &mut Instance,
+            crate::bindings::types::Moment,
+            &[Feedback],
+            guest::Load<'_>,
+        ) -> Result<R, Violation>,
+    ) -> Option<R> {
+        let at = self.seat.policy().moment(now);
+        self.seat.instance(now)?;
+        if self.seat.take_fresh() {
+            self.news.repeat();
+        }
+        let instance = self.seat.instance(now)?;
+        self.columns.fill(load.events, instance.needs());
+        let headers = self.columns.headers();
+        let shown = guest::Load {
+            depth: u64::try_from(load.depth).unwrap_or(u64::MAX),
+            events: self.columns.events(),
+            headers: &headers,
+        };
+        let answer = call(instance, at, self.news.tell(), shown);
+        self.seat.policy().stats().calls.increment();
+        match answer {
+            Ok(answer) => {
+                self.seat.succeeded(now);
+                Some(answer)
+            }
+            Err(violation) => {
+                self.seat.violated(&violation, now);
+                None
+            }
+        }
+    }
+
+    /// An empty order leaves the group idle: only while every sink is down, and not for ever.
+    fn check_empty(&mut self, order: &VecDeque<SinkIndex>, now: Instant) -> Result<(), Violation> {
+        let since = *self.tried_at.get_or_insert(now);
+        if !order.is_empty() {
+            self.tried_at = Some(now);
+            return Ok(());
+        }
+        let detail = if self.news.failed_at.iter().any(Option::is_none) {
+            "no sink to try, though not every sink has failed".to_owned()
+        } else if now.saturating_duration_since(since) > self.seat.policy().limits().idle {
+            format!(
+                "no sink to try for {:?}",
+                now.saturating_duration_since(since)
+            )
+        } else {
+            return Ok(());
+        };
+        // The fallback may try a sink now.
+        self.tried_at = Some(now);
+        Err(Violation::new(ViolationKind::OrderEmpty, detail))
+    }
+}
+
+impl SinkSelector for PolicySelector {
+    fn order(&mut self, now: Instant) -> VecDeque<SinkIndex> {
+        self.order_load(now, Load::default())
+    }
+
+    fn order_load(&mut self, now: Instant, load: Load<'_>) -> VecDeque<SinkIndex> {
+        let sinks = self.news.entries.len();
+        let answer = self.ask(now, load, |instance, at, news, shown| {
+            contract::order(&instance.order(at, news, shown)?, sinks)
+        });
+        if let Some(order) = answer {
+            match self.check_empty(&order, now) {
+                Ok(()) => return order,
+                Err(violation) => self.seat.violated(&violation, now),
+            }
+        }
+        self.seat.policy().stats().fallbacks.increment();
+        self.fallback.order_load(now, load)
+    }
+
+    fn wants_events(&self) -> bool {
+        self.seat.wants_events() || self.fallback.wants_events()
+    }
+
+    fn step(&mut self, sink: SinkIndex, step: Step, now: Instant) {
+        self.news.step(sink, step);
+        self.fallback.step(sink, step, now);
+    }
+
+    fn failed(&mut self, sink: SinkIndex, now: Instant) {
+        let at = self.seat.policy().nanos(now);
+        self.news.failed(sink, at);
+        self.fallback.failed(sink, now);
+    }
+
+    fn delivered(&mut self, sink: SinkIndex, now: Instant) {
+        let at = self.seat.policy().nanos(now);
+        self.news.delivered(sink, at);
+        self.fallback.delivered(sink, now);
+    }
+
+    fn states(&self, now: Instant) -> Vec<SinkState> {
+        self.fallback.states(now)
+    }
+}
+
+impl News {
+    fn new(sinks: usize) -> Self {
+        let entry = |sink| Feedback {
+            sink: u32::try_from(sink).unwrap_or(u32::MAX),
+            ..NOTHING
+        };
+        Self {
+            entries: (0..sinks).map(entry).collect(),
+            dirty: vec![false; sinks],
+            failed_at: vec![None; sinks],
+            told: Vec::with_capacity(sinks),
+        }
+    }
+
+    fn entry(&mut self, sink: SinkIndex) -> Option<&mut Feedback> {
+        *self.dirty.get_mut(sink)? = true;
+        self.entries.get_mut(sink)
+    }
+
+    fn step(&mut self, sink: SinkIndex, step: Step) {
+        let Some(entry) = self.entry(sink) else {
+            return;
+        };
+        match step {
+            Step::Begun => entry.in_flight = entry.in_flight.saturating_add(1),
+            Step::Ended { events, latency } => {
+                entry.in_flight = entry.in_flight.saturating_sub(1);
+                if events > 0 {
+                    let nanos = u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX);
+                    let events = u64::try_from(events).unwrap_or(u64::MAX);
+                    entry.events = entry.events.saturating_add(events);
+                    entry.latency = entry.latency.saturating_add(nanos);
+                }
+            }
+        }
+    }
+
+    fn failed(&mut self, sink: SinkIndex, at: u64) {
+        if let Some(entry) = self.entry(sink) {
+            entry.failures = entry.failures.saturating_add(1);
+            entry.failed_at = at;
+        }
+        if let Some(failed_at) = self.failed_at.get_mut(sink) {
+            *failed_at = Some(at);
+        }
+    }
+
+    fn delivered(&mut self, sink: SinkIndex, at: u64) {
+        if let Some(entry) = self.entry(sink) {
+            entry.batches = entry.batches.saturating_add(1);
+            entry.delivered_at = at;
+        }
+        if let Some(failed_at) = self.failed_at.get_mut(sink) {
+            *failed_at = None;
+        }
+    }
+
+    /// An instance that knows nothing hears of what still matters: the failures that no delivery
+    /// has followed, and what is under way.
+    fn repeat(&mut self) {
+        for ((entry, dirty), failed_at) in self
+            .entries
+            .iter_mut()
+            .zip(&mut self.dirty)
+            .zip(&self.failed_at)
+        {
+            if let (Some(at), 0) = (failed_at, entry.failures) {
+                (entry.failures, entry.failed_at) = (1, *at);
+            }
+            *dirty |= entry.failures > 0 || entry.in_flight > 0;
+        }
+    }
+
+    /// What the call under way is told. What is under way at the sinks goes on.
+    fn tell(&mut self) -> &[Feedback] {
+        self.told.clear();
+        for (entry, dirty) in self.entries.iter_mut().zip(&mut self.dirty) {
+            if std::mem::take(dirty) {
+                self.told.push(*entry);
+                let Feedback {
+                    sink, in_flight, ..
+                } = *entry;
+                *entry = Feedback {
+                    sink,
+                    in_flight,
+                    ..NOTHING
+                };
+            }
+        }
+        &self.told
+    }
+}
+
+const NOTHING: Feedback = Feedback {
+    sink: 0,
+    in_flight: 0,
+    batches: 0,
+    events: 0,
+    latency: 0,
+    delivered_at: 0,
+    failures: 0,
+    failed_at: 0,
+};
+
+impl std::fmt::Debug for PolicySelector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("PolicySelector")
+            .field(self.seat.policy())
+            .finish()
+    }
+}

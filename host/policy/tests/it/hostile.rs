@@ -1,0 +1,140 @@
+//! Hostile guests in Rust: each leaves the group at work, and has its own named error. A guest
+//! without a test here does not compile.
+
+use std::time::Duration;
+
+use flume_core::{Batch, Event, Interceptor, SinkSelector, clock};
+use flume_policy::{Artifact, Limits, PolicyError, Remedy, ViolationKind};
+
+use crate::support::{ENGINE, guest, interceptor, limited, policy, selector};
+
+macro_rules! assert_tested {
+    ($($name:ident)*) => { $(const _: fn() = $name;)* };
+}
+
+flume_artifacts::foreach_hostile!(assert_tested);
+
+/// Asks for this many orders, some time apart; each must have all three sinks.
+fn orders(name: &str, count: usize, limits: Limits, expected: ViolationKind) {
+    let policy = limited(guest(name), limits);
+    let mut selector = selector(&policy).unwrap();
+    let mut now = clock::now();
+    for _ in 0..count {
+        let order = selector.order(now);
+        assert_eq!(order.len(), 3);
+        now += Duration::from_secs(40);
+    }
+    let stats = policy.stats();
+    assert!(stats.violations(expected) > 0, "{expected:?}: {stats:?}");
+    assert_eq!(stats.violations(expected), stats.all_violations());
+}
+
+#[test]
+fn spin() {
+    let quick = Limits {
+        deadline: Duration::from_millis(5),
+        ..Limits::default()
+    };
+    orders("hostile-spin", 10, quick, ViolationKind::Deadline);
+}
+
+#[test]
+fn hoard() {
+    let small = Limits {
+        memory: 8 << 20,
+        ..Limits::default()
+    };
+    orders("hostile-hoard", 20, small, ViolationKind::Memory);
+}
+
+#[test]
+fn liar() {
+    orders(
+        "hostile-liar",
+        3,
+        Limits::default(),
+        ViolationKind::OrderRepeated,
+    );
+}
+
+#[test]
+fn mute() {
+    let error = selector(&policy(guest("hostile-mute")))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.starts_with("trap: ") && error.contains("not today"),
+        "{error}"
+    );
+}
+
+#[test]
+fn wrong_world() {
+    let bytes = flume_artifacts::bytes("hostile-wrong-world").unwrap();
+    let error = Artifact::load(&ENGINE, "p", &bytes, None)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.starts_with("exports nothing of `flume:policy`"),
+        "{error}"
+    );
+}
+
+/// The poison goes where it should, the rest of the batch goes on.
+#[test]
+fn trap() {
+    let policy = policy(guest("hostile-trap"));
+    let drop = interceptor(&policy, &[], Remedy::Drop).unwrap();
+    for place in [0, 42, 99] {
+        let body = |at| {
+            if at == place {
+                "a poison".to_owned()
+            } else {
+                format!("event {at}")
+            }
+        };
+        let mut batch = Batch::new((0..100).map(|at| Event::new(body(at))).collect());
+        drop.intercept(&mut batch).unwrap();
+        let left: Vec<usize> = (0..batch.events().len())
+            .map(|at| batch.origin(at))
+            .collect();
+        let expected: Vec<usize> = (0..100).filter(|at| *at != place).collect();
+        assert_eq!(left, expected);
+        assert!(
+            batch
+                .events()
+                .iter()
+                .all(|event| event.headers.contains("seen"))
+        );
+    }
+    assert_eq!(policy.stats().poison.get(), 3);
+    let traps = policy.stats().violations(ViolationKind::Trap);
+    assert!(
+        (21..=24).contains(&traps),
+        "{traps} traps for three events in 100"
+    );
+}
+
+/// A state that is too large is left behind, and the successor begins afresh.
+#[test]
+fn state() {
+    let policy = limited(
+        guest("hostile-state"),
+        Limits {
+            memory: 256 << 20,
+            ..Limits::default()
+        },
+    );
+    let mut selector = selector(&policy).unwrap();
+    let now = clock::now();
+    assert_eq!(selector.order(now), [2, 1, 0]);
+    let candidate = policy.prepare(guest("selector-weighted")).unwrap();
+    policy.install(candidate);
+    assert_eq!(selector.order(now), [0, 1, 2]);
+    assert_eq!(policy.stats().violations(ViolationKind::Memory), 1);
+    assert!(matches!(selector_error(), PolicyError::Violation(_)));
+}
+
+fn selector_error() -> PolicyError {
+    selector(&policy(guest("hostile-mute"))).unwrap_err()
+}

@@ -1,0 +1,21 @@
+//! Policies in the host: one binary, so that the engine is linked once.
+//!
+//! Guests in Rust are built from `guests/` at the first call; guests for one violation each are
+//! text modules of a few lines.
+
+#[cfg(test)]
+mod cache;
+#[cfg(test)]
+mod differential;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod interceptors;
+#[cfg(test)]
+mod loading;
+#[cfg(test)]
+mod reload;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod violations;

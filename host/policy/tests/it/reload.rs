@@ -1,0 +1,195 @@
+//! Swaps: between two batches, with state, and back again when the new version is no good.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use flume_core::{Interceptor as _, SinkSelector, clock};
+use flume_policy::{Limits, Policy, PolicySelector, SeatState, SelectorSetup};
+
+use crate::support::{fallback, guest, limited, policy, selector, selector_text, sinks, text};
+
+fn weighted(policy: &Arc<Policy>) -> PolicySelector {
+    let setup = SelectorSetup {
+        sinks: sinks(&[5, 1, 1]),
+        ..SelectorSetup::default()
+    };
+    policy.selector("g1", setup, fallback(3)).unwrap()
+}
+
+/// Another file, the same policy.
+fn another(name: &str) -> flume_policy::Artifact {
+    let mut bytes = flume_artifacts::bytes(name).unwrap();
+    // A custom section, empty and without a name.
+    bytes.extend([0, 1, 0]);
+    flume_policy::Artifact::load(&crate::support::ENGINE, name, &bytes, None).unwrap()
+}
+
+#[test]
+fn state_is_handed_over_between_two_batches() {
+    let now = clock::now();
+    let firsts = |selector: &mut PolicySelector, count: usize| -> Vec<usize> {
+        (0..count).map(|_| selector.order(now)[0]).collect()
+    };
+    let alone = policy(guest("selector-weighted"));
+    let expected = firsts(&mut weighted(&alone), 14);
+
+    let policy = policy(guest("selector-weighted"));
+    let mut selector = weighted(&policy);
+    let mut found = firsts(&mut selector, 3);
+    policy.install(policy.prepare(another("selector-weighted")).unwrap());
+    found.extend(firsts(&mut selector, 11));
+    assert_eq!(found, expected);
+    assert_eq!(policy.stats().swaps.get(), 1);
+}
+
+#[test]
+fn a_candidate_says_what_is_new_about_it() {
+    let policy = policy(guest("selector-weighted"));
+    let _selector = weighted(&policy);
+    let candidate = policy.prepare(guest("selector-round-robin")).unwrap();
+    let differences = candidate.differences();
+    assert!(
+        differences.contains(&"hands over state: true -> false".to_owned()),
+        "{differences:?}"
+    );
+    assert!(differences[0].starts_with("bytes: "));
+}
+
+#[test]
+fn a_bad_candidate_changes_nothing() {
+    let policy = policy(guest("selector-weighted"));
+    let mut selector = weighted(&policy);
+    let digest = policy.artifact().digest().to_owned();
+    for bad in [guest("hostile-mute"), guest("interceptor-redact")] {
+        policy.prepare(bad).unwrap_err();
+    }
+    assert_eq!(policy.artifact().digest(), digest);
+    assert_eq!(selector.order(clock::now())[0], 0);
+    assert_eq!(policy.report().generation, 1);
+}
+
+#[test]
+fn the_version_before_comes_back_by_hand() {
+    let policy = policy(guest("selector-weighted"));
+    let mut selector = weighted(&policy);
+    let now = clock::now();
+    policy.install(policy.prepare(text("reverse", &reversed())).unwrap());
+    assert_eq!(selector.order(now), [2, 1, 0]);
+    policy.roll_back().unwrap();
+    assert_eq!(selector.order(now)[0], 0);
+    let error = policy.roll_back().unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "policy selector-weighted: there is no version before the one that runs"
+    );
+}
+
+fn reversed() -> String {
+    let order = "(i32.store (i32.const 128) (i32.const 2))
+        (i32.store (i32.const 132) (i32.const 1)) (i32.store (i32.const 136) (i32.const 0))
+        (call $answer (i32.const 3))";
+    selector_text(order, "")
+}
+
+/// The version before comes back by itself when the new one has spent its error budget, in every
+/// place, also where nothing went wrong yet.
+#[test]
+fn the_version_before_comes_back_by_itself() {
+    let limits = Limits {
+        violations: 2,
+        ..Limits::default()
+    };
+    let policy = limited(text("reverse", &reversed()), limits);
+    let (mut one, mut other) = (selector(&policy).unwrap(), selector(&policy).unwrap());
+    let mut now = clock::now();
+    policy.install(policy.prepare(guest("hostile-liar")).unwrap());
+    for _ in 0..2 {
+        assert_eq!(one.order(now).len(), 3);
+        now += Duration::from_secs(1);
+    }
+    assert_eq!(policy.artifact().name(), "reverse");
+    assert_eq!(
+        (one.order(now), other.order(now)),
+        ([2, 1, 0].into(), [2, 1, 0].into())
+    );
+    assert_eq!(policy.stats().roll_backs.get(), 1);
+    assert!(
+        policy.roll_back().is_err(),
+        "the failed version is forgotten"
+    );
+}
+
+/// Without a version before it, a policy that goes on breaking the contract is left alone, until
+/// another one comes.
+#[test]
+fn a_repeated_offender_is_quarantined() {
+    let limits = Limits {
+        violations: 3,
+        ..Limits::default()
+    };
+    let policy = limited(guest("hostile-liar"), limits);
+    let mut selector = selector(&policy).unwrap();
+    let mut now = clock::now();
+    let state = |policy: &Policy| policy.report().seats[0].state;
+    assert_eq!(selector.order(now).len(), 3);
+    assert!(matches!(state(&policy), SeatState::Resting { .. }));
+    assert_eq!(selector.order(now).len(), 3);
+    assert_eq!(
+        policy.stats().all_violations(),
+        1,
+        "a resting policy is not asked"
+    );
+    for _ in 0..2 {
+        now += Duration::from_secs(1);
+        selector.order(now);
+    }
+    assert_eq!(state(&policy), SeatState::Quarantined);
+    now += Duration::from_secs(3600);
+    selector.order(now);
+    assert_eq!(policy.stats().all_violations(), 3);
+    policy.install(policy.prepare(text("reverse", &reversed())).unwrap());
+    assert_eq!(selector.order(now), [2, 1, 0]);
+    assert_eq!(state(&policy), SeatState::Running);
+}
+
+/// An empty order is taken while all sinks are down, and not for ever.
+#[test]
+fn sinks_may_rest_but_not_for_ever() {
+    let policy = limited(
+        text("empty", &selector_text("(call $answer (i32.const 0))", "")),
+        Limits {
+            idle: Duration::from_secs(5),
+            ..Limits::default()
+        },
+    );
+    let mut selector = selector(&policy).unwrap();
+    let mut now = clock::now();
+    for sink in 0..3 {
+        selector.failed(sink, now);
+    }
+    assert!(selector.order(now).is_empty());
+    now += Duration::from_secs(5);
+    assert!(selector.order(now).is_empty());
+    now += Duration::from_secs(1);
+    assert_eq!(selector.order(now).len(), 3);
+    assert_eq!(policy.stats().all_violations(), 1);
+}
+
+#[test]
+fn interceptors_are_swapped_too() {
+    let policy = policy(guest("hostile-trap"));
+    let remedy = flume_policy::Remedy::Drop;
+    let seat = crate::support::interceptor(&policy, &[], remedy).unwrap();
+    let error = policy
+        .prepare(guest("interceptor-redact"))
+        .unwrap_err()
+        .to_string();
+    assert_eq!(
+        error,
+        "the policy does not accept its properties: it needs the key `patterns`"
+    );
+    policy.install(policy.prepare(another("hostile-trap")).unwrap());
+    let mut batch = flume_core::Batch::new(vec![flume_core::Event::new("x")]);
+    seat.intercept(&mut batch).unwrap();
+    assert_eq!(policy.report().seats[0].generation, 2);
+}

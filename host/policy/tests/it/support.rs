@@ -1,0 +1,111 @@
+//! Short ways to make policies and their places.
+
+use std::sync::{Arc, LazyLock};
+
+use flume_core::SinkSelector;
+use flume_core::clock::WallClock;
+use flume_core::sink_selector::{self, Backoff};
+use flume_policy::{
+    Artifact, InterceptorSetup, Limits, Policy, PolicyEngine, PolicyError, PolicyInterceptor,
+    PolicySelector, Remedy, SelectorSetup, SinkInfo,
+};
+
+pub(crate) static ENGINE: LazyLock<PolicyEngine> =
+    LazyLock::new(|| PolicyEngine::new().expect("an engine"));
+
+/// A guest in Rust.
+pub(crate) fn guest(name: &str) -> Artifact {
+    let bytes = flume_artifacts::bytes(name).expect("the guests are built");
+    Artifact::load(&ENGINE, name, &bytes, None).expect("a policy")
+}
+
+/// A guest as text.
+pub(crate) fn text(name: &str, text: &str) -> Artifact {
+    Artifact::load(&ENGINE, name, text.as_bytes(), None).unwrap_or_else(|e| panic!("{e}\n{text}"))
+}
+
+pub(crate) fn policy(artifact: Artifact) -> Arc<Policy> {
+    limited(artifact, Limits::default())
+}
+
+pub(crate) fn limited(artifact: Artifact, limits: Limits) -> Arc<Policy> {
+    Policy::new(
+        ENGINE.clone(),
+        artifact,
+        limits,
+        WallClock::fixed(1_700_000_000_000),
+    )
+}
+
+/// Properties from pairs.
+pub(crate) fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+/// Sinks `s0`, `s1`, … with these weights.
+pub(crate) fn sinks(weights: &[u32]) -> Vec<SinkInfo> {
+    let sink = |(at, weight): (usize, &u32)| SinkInfo {
+        name: format!("s{at}"),
+        kind: "null".to_owned(),
+        properties: pairs(&[("weight", &weight.to_string())]),
+    };
+    weights.iter().enumerate().map(sink).collect()
+}
+
+pub(crate) fn fallback(sinks: usize) -> Box<dyn SinkSelector> {
+    let native = sink_selector::find("round_robin").expect("a native selector");
+    (native.build)(Backoff::none(sinks), 0)
+}
+
+/// A group of three sinks of weight 1 without properties.
+pub(crate) fn selector(policy: &Arc<Policy>) -> Result<PolicySelector, PolicyError> {
+    let setup = SelectorSetup {
+        properties: Vec::new(),
+        sinks: sinks(&[1, 1, 1]),
+        seed: 1,
+    };
+    policy.selector("g1", setup, fallback(3))
+}
+
+pub(crate) fn interceptor(
+    policy: &Arc<Policy>,
+    properties: &[(&str, &str)],
+    remedy: Remedy,
+) -> Result<PolicyInterceptor, PolicyError> {
+    let setup = InterceptorSetup {
+        properties: pairs(properties),
+        seed: 1,
+    };
+    policy.interceptor("r1.i1", setup, remedy)
+}
+
+/// A selector as a text module. `order` is the body of a function that returns the address of an
+/// answer (address and length); `$live` is 1 outside the trial.
+pub(crate) fn selector_text(order: &str, more: &str) -> String {
+    format!(
+        r#"(module {more}
+            (memory (export "memory") 4)
+            (global $free (mut i32) (i32.const 8192))
+            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+                (if (i32.gt_u (i32.add (global.get $free) (local.get 3)) (i32.const 200000))
+                    (then (global.set $free (i32.const 8192))))
+                (global.get $free)
+                (global.set $free (i32.and (i32.const -8)
+                    (i32.add (i32.const 7) (i32.add (global.get $free) (local.get 3))))))
+            (func (export "flume:policy/sink-selector@0.1.0#configure")
+                (param i32 i32 i32 i32 i64) (result i32) (i32.const 16))
+            (func $answer (param $count i32) (result i32)
+                (i32.store (i32.const 64) (i32.const 128))
+                (i32.store (i32.const 68) (local.get $count))
+                (i32.const 64))
+            (func (export "flume:policy/sink-selector@0.1.0#order")
+                (param $now i64) (param i64) (param i32 i32) (param i64 i32 i32 i32) (result i32)
+                (local $live i32)
+                (local.set $live (i64.lt_u (local.get $now) (i64.const 86400000000000)))
+                {order})
+            (data (i32.const 132) "\01\00\00\00\02\00\00\00"))"#
+    )
+}

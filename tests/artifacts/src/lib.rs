@@ -1,0 +1,65 @@
+//! The guests, built from source for tests.
+//!
+//! [`guest`] builds them at its first call in a process, and not in a build script: a check of the
+//! workspace needs no WebAssembly toolchain, and a test that does says what is missing. Processes
+//! that build at the same time wait for each other at cargo's own lock.
+//!
+//! `foreach_hostile!(m)` expands to `m! { first second … }`, the names of the hostile guests.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use anyhow::{Context as _, Result};
+
+mod toolchain;
+
+pub use toolchain::{Toolchain, toolchain};
+
+include!(concat!(env!("OUT_DIR"), "/guests.rs"));
+
+/// The target of guests in Rust.
+pub const TARGET: &str = "wasm32-unknown-unknown";
+
+/// The folder of the guests.
+pub fn folder() -> PathBuf {
+    root().join("guests")
+}
+
+/// The module of a guest in Rust (`selector-weighted`), built if need be.
+///
+/// # Errors
+/// There is no toolchain and none can be had, or a guest does not compile.
+pub fn guest(name: &str) -> Result<PathBuf> {
+    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let built = BUILT.get_or_init(|| build().map_err(|error| format!("{error:#}")));
+    let folder = built.clone().map_err(anyhow::Error::msg)?;
+    let module = folder.join(name.replace('-', "_")).with_extension("wasm");
+    anyhow::ensure!(module.is_file(), "no guest is called {name}");
+    Ok(module)
+}
+
+/// The bytes of a guest's module.
+///
+/// # Errors
+/// As [`guest`], or the file cannot be read.
+pub fn bytes(name: &str) -> Result<Vec<u8>> {
+    let path = guest(name)?;
+    std::fs::read(&path).with_context(|| path.display().to_string())
+}
+
+/// Builds all guests; says where they are.
+fn build() -> Result<PathBuf> {
+    let status = toolchain()?
+        .cargo()
+        .args(["build", "--release", "--target", TARGET, "--locked"])
+        .current_dir(folder())
+        .status()
+        .context("cargo does not start")?;
+    anyhow::ensure!(status.success(), "the guests do not build");
+    Ok(folder().join("target").join(TARGET).join("release"))
+}
+
+/// The root of the workspace.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
