@@ -14,6 +14,7 @@
 mod admin;
 mod avro_client;
 mod exits;
+mod guests;
 mod interop_avsc;
 mod interop_flume;
 mod latency;

@@ -13,6 +13,7 @@ const MOST_FUNCTION_LINES: usize = 70;
 const LAYERS: &[(&str, &[&str])] = &[
     ("host/core", &[]),
     ("host/avro", &[]),
+    ("host/policy", &["flume-core"]),
     ("host/agent", &["flume-core", "flume-avro"]),
 ];
 

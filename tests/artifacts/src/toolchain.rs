@@ -97,6 +97,9 @@ fn succeeds(program: &str, arguments: &[&str]) -> bool {
 fn unpack_debian(prefix: &Path) -> Result<()> {
     let packages = prefix.join("packages");
     fs::create_dir_all(&packages)?;
+    // A new machine has no lists, and an old list names packages that are gone. Without the right
+    // to fetch lists, those that are there may still do.
+    let updated = succeeds("apt-get", &["-q", "update"]);
     let mut names: Vec<String> = DEBIAN.map(str::to_owned).to_vec();
     // The list grows while it is gone through.
     let mut at = 0;
@@ -115,8 +118,9 @@ fn unpack_debian(prefix: &Path) -> Result<()> {
         .context("apt-get does not start")?;
     anyhow::ensure!(
         downloaded.success(),
-        "apt-get cannot download {}",
-        names.join(" ")
+        "apt-get cannot download {} (apt-get update {})",
+        names.join(" "),
+        if updated { "succeeded" } else { "failed" }
     );
     for package in fs::read_dir(&packages)? {
         let package = package?.path();
