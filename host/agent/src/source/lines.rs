@@ -154,8 +154,9 @@ impl Lines {
             self.units = 0;
         }
         if !self.skipping {
-            self.units += units(self.tail.get(self.counted..).unwrap_or_default());
-            self.counted = self.tail.len();
+            let (units, len) = measured(self.tail.get(self.counted..).unwrap_or_default());
+            self.units += units;
+            self.counted += len;
         }
     }
 
@@ -254,6 +255,26 @@ fn replaced(text: Bytes) -> Bytes {
         Ok(_) => text,
         Err(_) => Bytes::from(String::from_utf8_lossy(&text).into_owned()),
     }
+}
+
+/// The length in UTF-16 units that bytes have as valid text, and how many of the bytes that counts:
+/// all but the begin of a character whose rest has not come. A malformed part is one unit, as what
+/// replaces it, so that neither a cut nor a stray byte makes a line shorter or longer.
+fn measured(bytes: &[u8]) -> (usize, usize) {
+    let (mut length, mut counted) = (0, 0);
+    for chunk in bytes.utf8_chunks() {
+        length += units(chunk.valid().as_bytes());
+        counted += chunk.valid().len();
+        let invalid = chunk.invalid();
+        let at_end = counted + invalid.len() == bytes.len();
+        let begun = |error: std::str::Utf8Error| error.error_len().is_none();
+        if at_end && std::str::from_utf8(invalid).is_err_and(begun) {
+            break;
+        }
+        length += usize::from(!invalid.is_empty());
+        counted += invalid.len();
+    }
+    (length, counted)
 }
 
 /// The length of UTF-8 text in UTF-16 units: two for a sequence of four bytes, one for others.

@@ -189,6 +189,36 @@ fn many_lines_share_the_buffer_that_was_read() {
     assert_eq!(batch.events[0].body.as_ptr(), read_to, "no copy");
 }
 
+/// What is malformed counts as what replaces it, before its line is complete too.
+#[test]
+fn a_malformed_byte_is_as_long_as_its_replacement() {
+    let settings = LineSettings {
+        replace_malformed: true,
+        ..settings(8)
+    };
+    let input = "äa\0a"
+        .bytes()
+        .chain([0xF0, b'a', b'a', b'\n'])
+        .collect::<Vec<_>>();
+    let whole = read(settings.clone(), &[&input], usize::MAX);
+    assert_eq!(whole, (vec!["äa\0a\u{FFFD}aa".to_owned()], None));
+    let (begin, end) = input.split_at(input.len() - 1);
+    assert_eq!(read(settings, &[begin, end], usize::MAX), whole);
+}
+
+/// A client that sends halves of characters for ever is cut off like any other.
+#[test]
+fn a_line_of_stray_bytes_is_too_long_at_last() {
+    for replace_malformed in [false, true] {
+        let settings = LineSettings {
+            replace_malformed,
+            ..settings(512)
+        };
+        let (lines, end) = read(settings, &[&[0x80; 300], &[0x80; 300]], usize::MAX);
+        assert_eq!(end, Some(End::TooLong), "{lines:?}");
+    }
+}
+
 proptest! {
     /// The lines do not depend on how the input is cut, nor on how many are asked for at once.
     #[test]
