@@ -100,12 +100,6 @@ pub enum ChannelError {
          sources, or the buffer size is too tight"
     )]
     Full,
-    /// The agent is stopping.
-    #[error("channel {channel} is closed")]
-    Closed {
-        /// The channel's name.
-        channel: String,
-    },
 }
 
 impl ChannelError {

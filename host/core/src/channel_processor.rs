@@ -24,6 +24,13 @@ pub enum ProcessError {
     Interceptor(#[from] InterceptorError),
 }
 
+impl ProcessError {
+    /// Whether the same event can be accepted later without a change of configuration.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Channel(error) if error.is_transient())
+    }
+}
+
 /// How the events of one [`ChannelProcessor::process_each`] fared.
 #[derive(Debug, Default)]
 pub struct Outcomes {

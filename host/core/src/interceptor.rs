@@ -3,8 +3,6 @@
 //! Law: never more events out than in. [`Batch`] keeps it by having no way to add one, and it
 //! remembers which of the original events are left, so that a source can answer each client line.
 
-use bytes::Bytes;
-
 use crate::event::Event;
 
 /// The events of one put, on their way through the chain.
@@ -67,13 +65,6 @@ impl Batch {
         match kept {
             Ok(()) => {}
             Err(never) => match never {},
-        }
-    }
-
-    /// Replaces the body of an event.
-    pub fn set_body(&mut self, at: usize, body: Bytes) {
-        if let Some(event) = self.events.get_mut(at) {
-            event.body = body;
         }
     }
 

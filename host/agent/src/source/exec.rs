@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use flume_core::{
-    Code, ComponentError, Context, Event, ProcessError, Source, SourceContext, clock,
+    Code, ComponentError, Context, Event, Source, SourceContext, clock,
 };
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::{sleep, sleep_until, timeout};
@@ -215,7 +215,7 @@ impl ExecSource {
             context.counters.event_accepted.add(front.dealt);
             match front.refused {
                 None => {}
-                Some(ProcessError::Channel(error)) if error.is_transient() => {
+                Some(error) if error.is_transient() => {
                     context.counters.channel_write_fail.increment();
                     if !told {
                         tracing::warn!(source = self.name, %error, "unable to put; trying again");

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use flume_core::{ComponentError, Context, Event, ProcessError, Source, SourceContext};
+use flume_core::{ComponentError, Context, Event, Source, SourceContext};
 use tokio::task::coop::consume_budget;
 
 use crate::services::Services;
@@ -68,7 +68,7 @@ impl Source for SequenceGeneratorSource {
                     self.next = end;
                     context.counters.event_accepted.add(size);
                 }
-                Err(ProcessError::Channel(error)) if error.is_transient() => {
+                Err(error) if error.is_transient() => {
                     tracing::warn!(source = self.name, %error, "unable to put; trying again");
                     context.counters.channel_write_fail.increment();
                     tokio::select! {

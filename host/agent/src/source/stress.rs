@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use flume_core::{ComponentError, Context, Event, ProcessError, Source, SourceContext, clock};
+use flume_core::{ComponentError, Context, Event, Source, SourceContext, clock};
 use tokio::task::coop::consume_budget;
 use tokio::time::sleep_until;
 
@@ -99,7 +99,7 @@ impl StressSource {
                     self.accepted += size as u64;
                     context.counters.event_accepted.add(size);
                 }
-                Err(ProcessError::Channel(error)) if error.is_transient() => {
+                Err(error) if error.is_transient() => {
                     tracing::debug!(source = self.name, %error, events = size, "refused");
                     context.counters.channel_write_fail.increment();
                     tokio::time::sleep(REFUSED_PAUSE).await;

@@ -191,7 +191,7 @@ where
                 }
             }
             match front.refused {
-                Some(error) if self.settings.block_when_full && is_transient(&error) => {
+                Some(error) if self.settings.block_when_full && error.is_transient() => {
                     tokio::select! {
                         () = sleep(BLOCK_PAUSE) => {}
                         () = context.stop.cancelled() => return Ok(false),
@@ -297,9 +297,4 @@ async fn waited(limit: Option<Duration>) {
         Some(limit) => sleep(limit).await,
         None => pending().await,
     }
-}
-
-/// Whether the same line may be accepted later.
-fn is_transient(error: &ProcessError) -> bool {
-    matches!(error, ProcessError::Channel(error) if error.is_transient())
 }
