@@ -19,6 +19,7 @@
 //!
 //! The engine is made at the first use: an agent without policies has none.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -75,6 +76,30 @@ pub enum PolicyUseError {
     /// The policy broke the contract when it was tried out, or there is no engine.
     #[error(transparent)]
     Policy(PolicyError),
+}
+
+impl CacheChoice {
+    /// What `--policy-cache` says; without it `flume-host/policies` in the user's cache folder,
+    /// if the user has one.
+    pub fn of_flag(flag: Option<&str>) -> Self {
+        let folder = match flag {
+            Some("none") => None,
+            Some(folder) => Some(PathBuf::from(folder)),
+            None => user_cache(&|name| std::env::var_os(name)),
+        };
+        folder.map_or(Self::None, Self::Folder)
+    }
+}
+
+/// As the base directory specification has it: a relative path counts as none.
+fn user_cache(variable: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let absolute = |name| {
+        variable(name)
+            .map(PathBuf::from)
+            .filter(|p| p.is_absolute())
+    };
+    let caches = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
+    Some(caches.join("flume-host").join("policies"))
 }
 
 impl From<PolicyError> for PolicyUseError {
