@@ -28,6 +28,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::{self, flume_json, prometheus};
+use crate::plan::InterceptorPlan;
 use crate::runner::{SinkReport, SourceState};
 use crate::topology::{AgentView, GroupView, SinkView, SourceView};
 
@@ -173,7 +174,7 @@ fn agent_config(view: &AgentView) -> Value {
                 "type": plan.component.kind,
                 "listens": address,
                 "channels": plan.channels,
-                "interceptors": plan.interceptors.iter().map(|i| i.kind).collect::<Vec<_>>(),
+                "interceptors": plan.interceptors.iter().map(InterceptorPlan::kind).collect::<Vec<_>>(),
                 "properties": properties(&plan.component.context),
             })
         });

@@ -10,6 +10,7 @@ use flume_core::context::Mode;
 use super::{EXIT_CONFIG, print, unreadable};
 use crate::config::{Interpolation, render};
 use crate::load::{self, Options};
+use crate::plan::PolicyChoice;
 use crate::services::{Resolver, Services};
 
 /// Checks a configuration file. Exits with 0, or with 78 if `run` would refuse the file.
@@ -40,6 +41,10 @@ pub struct ReadingArgs {
     /// Flume's system properties. `propertiesImplementation` turns on `${NAME}` as in Flume.
     #[arg(short = 'D', value_name = "KEY=VALUE")]
     pub defines: Vec<String>,
+    /// A policy as the selector of every load_balance group, or of one (g1=FILE, a1/g1=FILE); may be
+    /// given several times. The path is relative to the working directory.
+    #[arg(long = "policy", value_name = "[[AGENT/]GROUP=]FILE", value_parser = PolicyChoice::parse)]
+    pub policies: Vec<PolicyChoice>,
 }
 
 /// Where variables come from.
@@ -78,6 +83,7 @@ impl ReadingArgs {
                 Mode::Strict
             },
             interpolation,
+            policies: self.policies.clone(),
         }
     }
 }
