@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use flume_core::context::did_you_mean;
-use flume_core::{Code, Diagnostic};
+use flume_core::{Code, Diagnostic, sink_processor};
 
 use crate::config::AgentTree;
 use crate::config::tree::Node;
@@ -70,7 +70,12 @@ pub(crate) fn chosen<'c>(choices: &'c [PolicyChoice], agent: &str, group: &str) 
 
 /// Whether a group may have a policy.
 pub(crate) fn is_balanced(group: &Node) -> bool {
-    let kind = flume_core::sink_processor::find(&group.text("processor.type"));
+    is_balancing(&group.text("processor.type"))
+}
+
+/// Whether a processor of this type balances.
+pub(crate) fn is_balancing(kind: &str) -> bool {
+    let kind = sink_processor::find(kind);
     kind.is_some_and(|kind| kind.names.contains(&"load_balance"))
 }
 
