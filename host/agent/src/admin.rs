@@ -7,9 +7,10 @@
 //! | `/readyz` | 200 when every source is open, else 503 with those that are not |
 //! | `/config` | what runs, secrets masked |
 //! | `/groups` | each sink of each group: state, penalty, delivered, failed, last error |
+//! | `/policies` | each policy: version, places, violations, CPU time, last error |
 //!
-//! Only `GET` and `HEAD`; nothing can be changed here. It listens on loopback unless told
-//! otherwise, since it has no password.
+//! Only `GET` and `HEAD`, but for [`policies`], which can be changed here. It listens on loopback
+//! unless told otherwise, since it has no password.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,23 +28,36 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+pub use self::policies::ChangesFrom;
 use crate::metrics::{self, flume_json, prometheus};
+use crate::policies::Policies;
 use crate::runner::{SinkReport, SourceState};
 use crate::topology::{AgentView, GroupView, SinkView, SourceView};
 
-/// What the admin port shows: the agents that run now.
-#[derive(Clone, Default)]
-pub struct Board(Arc<RwLock<Vec<AgentView>>>);
+mod policies;
+
+/// What the admin port shows: the agents that run now, and the policies.
+#[derive(Clone)]
+pub struct Board {
+    agents: Arc<RwLock<Vec<AgentView>>>,
+    policies: Policies,
+}
 
 impl Board {
+    /// A board without agents, as yet.
+    pub fn new(policies: Policies) -> Self {
+        let agents = Arc::default();
+        Self { agents, policies }
+    }
+
     /// Shows these agents from now on.
     pub fn show(&self, agents: Vec<AgentView>) {
-        *self.0.write() = agents;
+        *self.agents.write() = agents;
     }
 
     /// The agents that run now.
     pub fn agents(&self) -> Vec<AgentView> {
-        self.0.read().clone()
+        self.agents.read().clone()
     }
 }
 
@@ -54,10 +68,12 @@ impl Board {
 pub async fn serve(
     listener: TcpListener,
     board: Board,
+    changes: ChangesFrom,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
     let stopped = async move { stop.cancelled().await };
-    axum::serve(listener, router(board))
+    let pages = router(board, changes).into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, pages)
         .with_graceful_shutdown(stopped)
         .await
 }
@@ -70,7 +86,8 @@ pub async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     TcpListener::bind(address).await
 }
 
-fn router(board: Board) -> Router {
+fn router(board: Board, changes: ChangesFrom) -> Router {
+    let policies = policies::routes(board.policies.clone(), changes);
     Router::new()
         .route("/", get(index))
         .route("/metrics", get(show_metrics))
@@ -78,8 +95,9 @@ fn router(board: Board) -> Router {
         .route("/readyz", get(ready))
         .route("/config", get(config))
         .route("/groups", get(groups))
-        .layer(middleware::from_fn(refuse_methods))
         .with_state(board)
+        .merge(policies)
+        .layer(middleware::from_fn(refuse_methods))
 }
 
 /// Flume answers TRACE and OPTIONS with 403.
@@ -93,12 +111,13 @@ async fn refuse_methods(request: Request, next: Next) -> Response {
 async fn index() -> Html<&'static str> {
     Html(
         "flume-host: <a href=\"metrics\">metrics</a> <a href=\"groups\">groups</a> \
+         <a href=\"policies\">policies</a> \
          <a href=\"config\">config</a> <a href=\"readyz\">readyz</a>\n",
     )
 }
 
 async fn show_metrics(State(board): State<Board>, headers: HeaderMap) -> Response {
-    let samples = metrics::collect(&board.agents());
+    let samples = metrics::collect(&board.agents(), &board.policies.reports());
     let accept = headers
         .get(header::ACCEPT)
         .and_then(|value| value.to_str().ok())

@@ -10,6 +10,7 @@ use flume_core::context::Mode;
 use super::{EXIT_CONFIG, print, unreadable};
 use crate::config::{Interpolation, render};
 use crate::load::{self, Options};
+use crate::policies::{CacheChoice, Policies};
 use crate::services::{Resolver, Services};
 
 /// Checks a configuration file. Exits with 0, or with 78 if `run` would refuse the file.
@@ -40,6 +41,10 @@ pub struct ReadingArgs {
     /// Flume's system properties. `propertiesImplementation` turns on `${NAME}` as in Flume.
     #[arg(short = 'D', value_name = "KEY=VALUE")]
     pub defines: Vec<String>,
+    /// Where compiled policies are kept, or `none`. Default: flume-host/policies in the user's
+    /// cache folder.
+    #[arg(long, value_name = "DIR")]
+    pub policy_cache: Option<String>,
 }
 
 /// Where variables come from.
@@ -60,6 +65,11 @@ pub enum Report {
 }
 
 impl ReadingArgs {
+    /// The policies of the process, with the cache that these flags mean.
+    pub fn policies(&self) -> Policies {
+        Policies::new(CacheChoice::of_flag(self.policy_cache.as_deref()))
+    }
+
     /// The options that these flags mean.
     pub fn options(&self) -> Options {
         let class = |define: &String| {
@@ -84,7 +94,10 @@ impl ReadingArgs {
 
 /// Runs the command.
 pub fn run(args: &CheckArgs) -> ExitCode {
-    let services = Services::system(Resolver::default());
+    let services = Services {
+        policies: args.reading.policies(),
+        ..Services::system(Resolver::default())
+    };
     let loaded = match load::load(&args.file, &args.reading.options(), &services) {
         Ok(loaded) => loaded,
         Err(error) => return unreadable(&args.file, &error),
