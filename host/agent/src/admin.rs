@@ -6,7 +6,7 @@
 //! | `/livez` | 200 while the process works |
 //! | `/readyz` | 200 when every source is open, else 503 with those that are not |
 //! | `/config` | what runs, secrets masked |
-//! | `/groups` | each sink of each group: state, penalty, delivered, failed, last error |
+//! | `/groups` | each group: its selector, and of each sink state, penalty, delivered, last error |
 //! | `/policies` | each policy: version, places, violations, CPU time, last error |
 //!
 //! Only `GET` and `HEAD`, but for [`policies`], which can be changed here. It listens on loopback
@@ -21,8 +21,6 @@ use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use flume_core::clock;
-use flume_core::sink_processor::SinkState;
 use parking_lot::RwLock;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -30,10 +28,12 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::policies::ChangesFrom;
 use crate::metrics::{self, flume_json, prometheus};
+use crate::plan::InterceptorPlan;
 use crate::policies::Policies;
-use crate::runner::{SinkReport, SourceState};
-use crate::topology::{AgentView, GroupView, SinkView, SourceView};
+use crate::runner::SourceState;
+use crate::topology::{AgentView, SourceView};
 
+mod groups;
 mod policies;
 
 /// What the admin port shows: the agents that run now, and the policies.
@@ -94,7 +94,7 @@ fn router(board: Board, changes: ChangesFrom) -> Router {
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/config", get(config))
-        .route("/groups", get(groups))
+        .route("/groups", get(groups::show))
         .with_state(board)
         .merge(policies)
         .layer(middleware::from_fn(refuse_methods))
@@ -192,7 +192,7 @@ fn agent_config(view: &AgentView) -> Value {
                 "type": plan.component.kind,
                 "listens": address,
                 "channels": plan.channels,
-                "interceptors": plan.interceptors.iter().map(|i| i.kind).collect::<Vec<_>>(),
+                "interceptors": plan.interceptors.iter().map(InterceptorPlan::kind).collect::<Vec<_>>(),
                 "properties": properties(&plan.component.context),
             })
         });
@@ -241,70 +241,6 @@ fn properties(context: &flume_core::Context) -> Value {
         .iter()
         .map(|(key, value)| (key.to_owned(), shown(key, &value.text)))
         .collect()
-}
-
-async fn groups(State(board): State<Board>) -> Json<Value> {
-    let mut agents = serde_json::Map::new();
-    for view in board.agents() {
-        let mut groups = serde_json::Map::new();
-        for GroupView { runner, sinks } in &view.groups {
-            let sinks: Vec<Value> = runner
-                .report()
-                .into_iter()
-                .zip(sinks)
-                .map(|(report, SinkView { counters, .. })| {
-                    json!({
-                        "name": report.name,
-                        "state": state_name(report.state),
-                        "penalty-ms": penalty_millis(report.state),
-                        "failures-in-sequence": failures(report.state),
-                        "delivered": counters.event_drain_success.get(),
-                        "failed-batches": counters.event_write_fail.get(),
-                        "restarts": report.restarts,
-                        "last-error": last_error(&report),
-                    })
-                })
-                .collect();
-            groups.insert(runner.name().to_owned(), Value::Array(sinks));
-        }
-        agents.insert(view.plan.name.clone(), Value::Object(groups));
-    }
-    Json(Value::Object(agents))
-}
-
-fn state_name(state: SinkState) -> &'static str {
-    match state {
-        SinkState::Active => "active",
-        SinkState::Standby => "standby",
-        SinkState::Live => "live",
-        SinkState::Penalty { .. } => "penalty",
-    }
-}
-
-fn penalty_millis(state: SinkState) -> Option<u128> {
-    match state {
-        SinkState::Penalty { until, .. } => {
-            Some(until.saturating_duration_since(clock::now()).as_millis())
-        }
-        _ => None,
-    }
-}
-
-fn failures(state: SinkState) -> u32 {
-    match state {
-        SinkState::Penalty { failures, .. } => failures,
-        _ => 0,
-    }
-}
-
-fn last_error(report: &SinkReport) -> Value {
-    match &report.fault {
-        None => Value::Null,
-        Some(fault) => json!({
-            "text": fault.text,
-            "seconds-ago": clock::now().saturating_duration_since(fault.at).as_secs(),
-        }),
-    }
 }
 
 #[cfg(test)]

@@ -84,7 +84,13 @@ pub async fn run(
         let change = tokio::select! {
             wish = signals.next() => match wish {
                 Wish::End(name) => break name,
-                Wish::Reload => watch.read_again(&services),
+                Wish::Reload => {
+                    let (change, end) = signals.during(watch.read_again(&services)).await;
+                    if let Some(name) = end {
+                        break name;
+                    }
+                    change
+                }
             },
             change = watch.changed(&services) => Some(change),
         };

@@ -23,8 +23,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use clap::ValueEnum;
-use flume_core::clock;
-use flume_policy::{SeatReport, SeatState};
+use flume_core::clock::{self, Instant};
+use flume_policy::{SeatReport, SeatState, Violation};
 use serde_json::{Map, Value, json};
 
 use crate::policies::{ChangeError, Changed, Policies, PolicyFileReport};
@@ -223,7 +223,8 @@ fn shown(report: &PolicyFileReport) -> Value {
     })
 }
 
-fn seat(seat: &SeatReport) -> Value {
+/// How one place of a policy stands, and what it last did wrong.
+pub(super) fn seat(seat: &SeatReport) -> Value {
     let (state, rest) = match seat.state {
         SeatState::Running => ("running", None),
         SeatState::Resting { until } => {
@@ -237,6 +238,15 @@ fn seat(seat: &SeatReport) -> Value {
         "state": state,
         "rest-ms": rest,
         "generation": seat.generation,
+        "last-violation": seat.fault.as_ref().map(last_violation),
+    })
+}
+
+fn last_violation((violation, at): &(Violation, Instant)) -> Value {
+    json!({
+        "rule": violation.kind.id(),
+        "text": violation.detail,
+        "seconds-ago": clock::now().saturating_duration_since(*at).as_secs(),
     })
 }
 

@@ -10,6 +10,7 @@ use flume_core::context::Mode;
 use super::{EXIT_CONFIG, print, unreadable};
 use crate::config::{Interpolation, render};
 use crate::load::{self, Options};
+use crate::plan::PolicyChoice;
 use crate::policies::{CacheChoice, Policies};
 use crate::services::{Resolver, Services};
 
@@ -41,6 +42,10 @@ pub struct ReadingArgs {
     /// Flume's system properties. `propertiesImplementation` turns on `${NAME}` as in Flume.
     #[arg(short = 'D', value_name = "KEY=VALUE")]
     pub defines: Vec<String>,
+    /// A policy as the selector of every load_balance group, or of one (g1=FILE, a1/g1=FILE); may be
+    /// given several times. The path is relative to the working directory.
+    #[arg(long = "policy", value_name = "[[AGENT/]GROUP=]FILE", value_parser = PolicyChoice::parse)]
+    pub policies: Vec<PolicyChoice>,
     /// Where compiled policies are kept, or `none`. Default: flume-host/policies in the user's
     /// cache folder.
     #[arg(long, value_name = "DIR")]
@@ -88,6 +93,7 @@ impl ReadingArgs {
                 Mode::Strict
             },
             interpolation,
+            policies: self.policies.clone(),
         }
     }
 }
