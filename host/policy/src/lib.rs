@@ -30,7 +30,7 @@ mod selector;
 mod setup;
 mod stats;
 
-pub use artifact::{Artifact, World};
+pub use artifact::{Artifact, Completion, Inspection, Memory, World};
 pub use cache::{Cache, CacheError};
 pub use engine::PolicyEngine;
 pub use error::{LoadError, PolicyError, Problem, Violation, ViolationKind};
