@@ -29,6 +29,7 @@ mod seat;
 mod selector;
 mod setup;
 mod stats;
+mod trial;
 
 pub use artifact::{Artifact, Completion, Inspection, Memory, World};
 pub use cache::{Cache, CacheError};
@@ -42,3 +43,4 @@ pub use seat::SeatState;
 pub use selector::PolicySelector;
 pub use setup::{InterceptorSetup, Properties, SelectorSetup, SinkInfo};
 pub use stats::Stats;
+pub use trial::Trial;

@@ -3,10 +3,9 @@
 //! Told for every WebAssembly file, also for one that is no policy: what is wrong with a file is
 //! seen best beside what is in it. Whether it is a policy says [`Artifact::load`](super::Artifact).
 
-use sha2::{Digest, Sha256};
 use wasmparser::{BinaryReaderError, KnownCustom, Parser, Payload};
 
-use super::{MOST_BYTES, complete, hex, inspect, stub};
+use super::{MOST_BYTES, complete, inspect, stub};
 use crate::error::LoadError;
 
 /// Bytes of a page of memory.
@@ -69,7 +68,7 @@ impl Inspection {
             wat::parse_bytes(bytes).map_err(|error| LoadError::NotWasm(error.to_string()))?;
         let mut inspection = Self {
             size: bytes.len(),
-            digest: hex(&Sha256::digest(bytes)),
+            digest: super::Artifact::digest_of(bytes),
             is_text: matches!(binary, std::borrow::Cow::Owned(_)),
             is_component: Parser::is_component(&binary),
             ..Self::default()
