@@ -113,6 +113,27 @@ pub(crate) fn fallback(
     Some((native.build)(backoff?, seed))
 }
 
+/// Reads what becomes of events that an interceptor cannot handle (`fail`). `None` leaves an error.
+pub(crate) fn on_error(context: &mut Context) -> Option<OnError> {
+    const KEY: &str = "on-error";
+    let text = context.string(KEY, "fail");
+    let on_error = OnError::parse(&text);
+    if on_error.is_none() {
+        let message = format!("`{}.{KEY}` cannot be `{text}`", context.path());
+        let help = "one of `fail`, `drop`, `pass` and `dead-letter:<channel>`";
+        context.error(KEY, Code::BadValue, message, help);
+    }
+    on_error
+}
+
+/// Reads what an agent says about all of its policies: the folder that they have to be in, and
+/// their limits. Of the limits only what is wrong with them is kept.
+pub(crate) fn agent_keys(context: &mut Context) -> Option<Value> {
+    let directory = context.value("directory");
+    Limits::configure(context);
+    directory
+}
+
 /// What holds for all policies of an agent.
 pub(super) struct AgentPolicies {
     /// Nothing outside of it may be loaded.
@@ -128,7 +149,7 @@ impl AgentPolicies {
     pub(super) fn read(keys: &Context, folder: &Path) -> (Self, Vec<Diagnostic>) {
         let mut context = keys.clone();
         let mut is_usable = true;
-        let directory = context.value("directory").map(|value| {
+        let directory = agent_keys(&mut context).map(|value| {
             let path = folder.join(&value.text);
             is_usable = path.is_dir();
             if !is_usable {
@@ -139,7 +160,6 @@ impl AgentPolicies {
             }
             path
         });
-        Limits::configure(&mut context);
         let limits = keys.without(|key| key == "directory");
         let policies = Self {
             directory,
@@ -284,30 +304,19 @@ impl Draft<'_> {
         })
     }
 
-    /// What becomes of events that an interceptor cannot handle. `None` leaves an error.
+    /// [`on_error`], with a channel that runs.
     fn on_error(&self, own: &mut Context) -> Option<OnError> {
-        const KEY: &str = "on-error";
-        let text = own.string(KEY, "fail");
-        let span = own.value(KEY).map(|value| value.span);
-        let on_error = OnError::parse(&text);
-        match &on_error {
-            None => {
-                let message = format!("`{}.{KEY}` cannot be `{text}`", own.path());
-                let help = "one of `fail`, `drop`, `pass` and `dead-letter:<channel>`";
-                own.error(KEY, Code::BadValue, message, help);
+        let on_error = on_error(own)?;
+        let OnError::DeadLetter(channel) = &on_error else {
+            return Some(on_error);
+        };
+        if !self.tree.channels.lists(channel) {
+            if let Some(value) = own.value("on-error") {
+                self.unknown_channel(own, "on-error", channel, value.span);
             }
-            Some(OnError::DeadLetter(channel)) if !self.tree.channels.lists(channel) => {
-                if let Some(span) = span {
-                    self.unknown_channel(own, KEY, channel, span);
-                }
-                return None;
-            }
-            Some(OnError::DeadLetter(channel)) if !self.counts(self.channel_runs(channel)) => {
-                return None;
-            }
-            Some(_) => {}
+            return None;
         }
-        on_error
+        self.counts(self.channel_runs(channel)).then_some(on_error)
     }
 
     /// The limits of one place: its own keys `policy.…`, then the agent's, then the defaults.
