@@ -75,13 +75,19 @@ async fn a_report_says_what_runs_and_where() {
     assert_eq!(status, 200);
     let all: Value = serde_json::from_str(&text).unwrap();
     let one = &all["a1/one"];
-    assert_eq!(one["file"], scene.folder.path("one.wat").display().to_string());
+    assert_eq!(
+        one["file"],
+        scene.folder.path("one.wat").display().to_string()
+    );
     assert_eq!(one["kind"], "a sink selector");
     assert_eq!(one["generation"], 1);
     assert_eq!(one["seats"][0]["place"], "g1");
     assert_eq!(one["seats"][0]["state"], "running");
     assert_eq!(one["violations"], json!({}));
-    assert!(one["cpu-seconds"].as_f64().unwrap() > 0.0, "the trial counts");
+    assert!(
+        one["cpu-seconds"].as_f64().unwrap() > 0.0,
+        "the trial counts"
+    );
     let (status, text) = scene.ask("GET", "/policies/a1/one", "").await;
     assert_eq!(status, 200);
     let alone: Value = serde_json::from_str(&text).unwrap();
@@ -94,14 +100,23 @@ async fn a_module_is_put_taken_back_and_dropped() {
     let mut scene = Scene::new();
     let (status, text) = scene.ask("PUT", "/policies/a1/one", always(&[1, 0])).await;
     assert_eq!(status, 200, "{text}");
-    assert!(text.contains("bytes: "), "it says what is different: {text}");
+    assert!(
+        text.contains("bytes: "),
+        "it says what is different: {text}"
+    );
     assert!(text.contains("one.wat is unchanged"), "{text}");
     assert_eq!(scene.first(), 1);
-    assert_eq!(scene.ask("POST", "/policies/a1/one/rollback", "").await.0, 200);
+    assert_eq!(
+        scene.ask("POST", "/policies/a1/one/rollback", "").await.0,
+        200
+    );
     assert_eq!(scene.first(), 0);
     let (status, text) = scene.ask("POST", "/policies/a1/one/rollback", "").await;
     assert_eq!(status, 409, "{text}");
-    assert_eq!(scene.ask("PUT", "/policies/a1/one", always(&[2])).await.0, 200);
+    assert_eq!(
+        scene.ask("PUT", "/policies/a1/one", always(&[2])).await.0,
+        200
+    );
     assert_eq!(scene.first(), 2);
     assert_eq!(scene.ask("DELETE", "/policies/a1/one", "").await.0, 200);
     assert_eq!(scene.first(), 0);
@@ -149,16 +164,41 @@ async fn changes_are_not_taken_from_everybody() {
     for (from, peer, headers, allowed) in [
         (Loopback, HERE, vec![host], true),
         (Loopback, "[::1]:5", vec![("host", "[::1]:41414")], true),
-        (Loopback, "[::ffff:127.0.0.1]:5", vec![("host", "LocalHost")], true),
+        (
+            Loopback,
+            "[::ffff:127.0.0.1]:5",
+            vec![("host", "LocalHost")],
+            true,
+        ),
         (Loopback, far, vec![host], false),
         (Any, far, vec![("host", "192.0.2.1:41414")], true),
         (Off, HERE, vec![host], false),
-        (Loopback, HERE, vec![host, ("origin", "http://evil.example")], false),
+        (
+            Loopback,
+            HERE,
+            vec![host, ("origin", "http://evil.example")],
+            false,
+        ),
         (Loopback, HERE, vec![host, ("origin", "null")], false),
-        (Any, HERE, vec![host, ("origin", "http://127.0.0.1:41414")], false),
-        (Loopback, HERE, vec![host, ("sec-fetch-site", "cross-site")], false),
+        (
+            Any,
+            HERE,
+            vec![host, ("origin", "http://127.0.0.1:41414")],
+            false,
+        ),
+        (
+            Loopback,
+            HERE,
+            vec![host, ("sec-fetch-site", "cross-site")],
+            false,
+        ),
         (Loopback, HERE, vec![("host", "evil.example:41414")], false),
-        (Loopback, HERE, vec![("host", "localhost.evil.example")], false),
+        (
+            Loopback,
+            HERE,
+            vec![("host", "localhost.evil.example")],
+            false,
+        ),
         (Any, HERE, vec![("host", "evil.example")], false),
         (Loopback, HERE, vec![], false),
     ] {
