@@ -18,7 +18,10 @@ use crate::setup::Setup;
 
 mod complete;
 mod inspect;
+mod inspection;
 mod stub;
+
+pub use inspection::{Completion, Inspection, Memory};
 
 /// The largest file that is read: the components of scripting languages have some 20 MB.
 const MOST_BYTES: usize = 256 << 20;
