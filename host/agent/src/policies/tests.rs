@@ -87,7 +87,7 @@ async fn a_slow_copy_runs_when_it_is_whole() {
     let mut selector = seat(&policies, &in_a1(&path), "g1", 3).unwrap();
     let text = always(&[1]);
     for part in [200, 400, 600, text.len()] {
-        std::fs::write(&path, &text[..part]).unwrap();
+        std::fs::write(&path, &text.as_bytes()[..part]).unwrap();
         rounds(&policies, 3).await;
         assert_eq!(report(&policies).last_error, None, "after {part} bytes");
         assert_eq!(first(&mut selector), usize::from(part == text.len()));
