@@ -8,7 +8,7 @@ use flume_core::sink_selector::{self, Backoff};
 use flume_core::{SinkSelector, Status, clock};
 use flume_policy::SelectorSetup;
 
-use crate::support::{assert_sound, fallback, guest, pairs, patient, sinks};
+use crate::support::{assert_sound, fallback, guest, pairs, policy, sinks};
 
 /// Two selectors that must not differ.
 fn compare(
@@ -19,7 +19,7 @@ fn compare(
     seed: u64,
 ) {
     let count = weights.len();
-    let policy = patient(guest(name));
+    let policy = policy(guest(name));
     let setup = SelectorSetup {
         properties: pairs(properties),
         sinks: sinks(weights),
@@ -109,7 +109,7 @@ fn failover_is_its_native_twin() {
             sinks: sinks(&vec![1; priorities.len()]),
             seed,
         };
-        let policy = patient(guest("selector-failover"));
+        let policy = policy(guest("selector-failover"));
         let mut guest = policy
             .selector("g1", setup, fallback(priorities.len()))
             .unwrap();

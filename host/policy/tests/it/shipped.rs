@@ -8,7 +8,7 @@ use flume_core::sink_selector::Step;
 use flume_core::{Event, Load, SinkSelector};
 use flume_policy::{Policy, PolicyError, PolicySelector, SelectorSetup, SinkInfo};
 
-use crate::support::{assert_sound, fallback, guest, pairs, patient};
+use crate::support::{assert_sound, fallback, guest, pairs, policy};
 
 /// Every selector, with the keys that it cannot do without.
 const SHIPPED: [(&str, &[(&str, &str)]); 11] = [
@@ -35,7 +35,7 @@ struct Life {
 impl Life {
     /// Sinks `s0`, `s1`, … with properties of their own.
     fn of(name: &str, properties: &[(&str, &str)], sinks: &[&[(&str, &str)]]) -> Self {
-        let policy = patient(guest(name));
+        let policy = policy(guest(name));
         let selector = place(&policy, properties, sinks).unwrap();
         let now = clock::now();
         Self {

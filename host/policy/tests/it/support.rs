@@ -25,10 +25,6 @@ pub(crate) fn text(name: &str, text: &str) -> Artifact {
     Artifact::load(&ENGINE, name, text.as_bytes(), None).unwrap_or_else(|e| panic!("{e}\n{text}"))
 }
 
-pub(crate) fn policy(artifact: Artifact) -> Arc<Policy> {
-    limited(artifact, Limits::default())
-}
-
 pub(crate) fn limited(artifact: Artifact, limits: Limits) -> Arc<Policy> {
     Policy::new(
         ENGINE.clone(),
@@ -38,8 +34,8 @@ pub(crate) fn limited(artifact: Artifact, limits: Limits) -> Arc<Policy> {
     )
 }
 
-/// A policy that no busy machine makes late: these tests are about its answers.
-pub(crate) fn patient(artifact: Artifact) -> Arc<Policy> {
+/// A policy that no busy machine makes late: most tests are about its answers.
+pub(crate) fn policy(artifact: Artifact) -> Arc<Policy> {
     let limits = Limits {
         deadline: Duration::from_secs(5),
         start_deadline: Duration::from_secs(5),
