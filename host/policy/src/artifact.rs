@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
+use wasmparser::Parser;
 use wasmtime::component::{Component, InstancePre};
 
 use crate::bindings::{batch_router, interceptor, sink_selector, state};
@@ -18,7 +19,7 @@ use crate::setup::Setup;
 
 mod complete;
 mod inspect;
-mod stub;
+pub(crate) mod stub;
 
 /// The largest file that is read: the components of scripting languages have some 20 MB.
 const MOST_BYTES: usize = 256 << 20;
@@ -60,6 +61,14 @@ struct Inner {
     pre: InstancePre<Host>,
 }
 
+/// The file that a component was made from.
+struct Input {
+    digest: String,
+    size: usize,
+    /// Whether it was a core module.
+    was_completed: bool,
+}
+
 /// Where a policy's exports are.
 pub(crate) enum Indices {
     Selector {
@@ -99,7 +108,12 @@ impl Artifact {
                 component
             }
         };
-        Self::link(engine, name, digest, bytes.len(), &component)
+        let input = Input {
+            digest,
+            size: bytes.len(),
+            was_completed: !Parser::is_component(bytes),
+        };
+        Self::link(engine, name, input, &component)
     }
 
     /// The name that it goes by: its file's, usually.
@@ -169,11 +183,10 @@ impl Artifact {
     fn link(
         engine: &PolicyEngine,
         name: &str,
-        digest: String,
-        size: usize,
+        input: Input,
         component: &Component,
     ) -> Result<Self, LoadError> {
-        let found = inspect::component(engine, component)?;
+        let found = inspect::component(engine, component, input.was_completed)?;
         let incomplete = |error: wasmtime::Error| LoadError::Incomplete(format!("{error:#}"));
         let pre = engine
             .linker()
@@ -193,12 +206,11 @@ impl Artifact {
             true => Some(state::GuestIndices::new(&pre).map_err(incomplete)?),
             false => None,
         };
-        let (name, digest) = (name.into(), digest.into());
         Ok(Self(Arc::new(Inner {
-            name,
-            digest,
+            name: name.into(),
+            digest: input.digest.into(),
             version: found.version,
-            size,
+            size: input.size,
             indices,
             state,
             pre,

@@ -9,12 +9,11 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use wasmtime::component::{HasSelf, Linker};
+use wasmtime::component::Linker;
 use wasmtime::{Config, Engine, EngineWeak};
 
-use crate::bindings;
 use crate::error::{LoadError, PolicyError};
-use crate::instance::Host;
+use crate::instance::{self, Host};
 
 /// How often the clock ticks: the grain of deadlines.
 pub(crate) const TICK: Duration = Duration::from_millis(1);
@@ -44,8 +43,7 @@ impl PolicyEngine {
             .max_wasm_stack(STACK);
         let engine = Engine::new(&config).map_err(compile_error)?;
         let mut linker = Linker::new(&engine);
-        bindings::log::add_to_linker::<_, HasSelf<Host>>(&mut linker, |host| host)
-            .map_err(compile_error)?;
+        instance::add_to_linker(&mut linker).map_err(compile_error)?;
         let weak = engine.weak();
         thread::Builder::new()
             .name("policy-clock".to_owned())

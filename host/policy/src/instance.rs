@@ -20,7 +20,7 @@ use crate::setup::Setup;
 mod configure;
 mod host;
 
-pub(crate) use host::Host;
+pub(crate) use host::{Host, add_to_linker};
 
 /// Headers that a selector and an interceptor may ask for.
 const MOST_HEADERS: (usize, usize) = (16, 64);
@@ -82,7 +82,7 @@ impl Instance {
             let (is, wanted) = (artifact.world().words(), setup.wanted());
             return Err(LoadError::WrongKind { is, wanted }.into());
         }
-        let mut store = Store::new(engine.wasmtime(), Host::new(limits, log));
+        let mut store = Store::new(engine.wasmtime(), Host::new(limits, setup.seed(), log));
         store.limiter(|host| &mut host.limiter);
         store.set_hostcall_fuel(limits.result_bytes);
         arm(&mut store, deadline);
@@ -156,6 +156,7 @@ impl Instance {
         load: sink_selector::Load<'_>,
     ) -> Result<Vec<u32>, Violation> {
         let deadline = self.limits.deadline;
+        self.store.data_mut().given.set(at);
         self.call(deadline, |exports, store| match exports {
             Exports::Selector { selector, .. } => selector.call_order(store, at, feedback, load),
             Exports::Interceptor(_) => Ok(Vec::new()),
@@ -170,6 +171,7 @@ impl Instance {
         load: sink_selector::Load<'_>,
     ) -> Result<Option<Vec<u32>>, Violation> {
         let deadline = self.limits.deadline;
+        self.store.data_mut().given.set(at);
         self.call(deadline, |exports, store| match exports {
             Exports::Selector {
                 router: Some(router),
@@ -186,6 +188,7 @@ impl Instance {
         batch: interceptor::Batch<'_>,
         deadline: Duration,
     ) -> Result<interceptor::Edits, Violation> {
+        self.store.data_mut().given.set(at);
         self.call(deadline, |exports, store| match exports {
             Exports::Interceptor(interceptor) => interceptor.call_intercept(store, at, batch),
             Exports::Selector { .. } => Ok(interceptor::Edits {
@@ -303,6 +306,10 @@ fn checked(needs: Needs, setup: &Setup) -> Result<Needs, Violation> {
 
 /// Gives the next call its deadline. The tick that is under way does not count.
 fn arm(store: &mut Store<Host>, deadline: Duration) {
+    let host = store.data_mut();
+    // What was said and refused in earlier calls explains nothing.
+    host.log.begin();
+    host.limiter.denied = None;
     let ticks = deadline.as_nanos().div_ceil(TICK.as_nanos());
     store.set_epoch_deadline(u64::try_from(ticks).unwrap_or(u64::MAX).saturating_add(1));
 }

@@ -24,6 +24,7 @@ mod interceptor;
 mod limits;
 mod log;
 mod probe;
+mod rate;
 mod reload;
 mod seat;
 mod selector;
