@@ -5,13 +5,13 @@
 
 use std::time::Duration;
 
-use flume_core::clock;
+use flume_core::clock::{self, Instant};
 use wasmtime::component::Instance as ComponentInstance;
 use wasmtime::{Store, Trap};
 
 use crate::artifact::Artifact;
 use crate::bindings::{batch_router, interceptor, sink_selector, state, types};
-use crate::engine::{PolicyEngine, TICK};
+use crate::engine::PolicyEngine;
 use crate::error::{LoadError, PolicyError, Problem, Violation, ViolationKind};
 use crate::limits::Limits;
 use crate::log::GuestLog;
@@ -19,6 +19,7 @@ use crate::setup::Setup;
 
 mod configure;
 mod host;
+mod timer;
 
 pub(crate) use host::{Host, add_to_linker};
 
@@ -85,8 +86,8 @@ impl Instance {
         let mut store = Store::new(engine.wasmtime(), Host::new(limits, setup.seed(), log));
         store.limiter(|host| &mut host.limiter);
         store.set_hostcall_fuel(limits.result_bytes);
-        arm(&mut store, deadline);
-        let began = clock::now();
+        timer::install(&mut store);
+        let began = arm(&mut store, deadline);
         let started = (|store: &mut Store<Host>| {
             let instance = artifact.pre().instantiate(&mut *store)?;
             let exports = Exports::of(artifact, &mut *store, &instance)?;
@@ -243,8 +244,7 @@ impl Instance {
         deadline: Duration,
         call: impl FnOnce(&Exports, &mut Store<Host>) -> wasmtime::Result<R>,
     ) -> Result<R, Violation> {
-        arm(&mut self.store, deadline);
-        let began = clock::now();
+        let began = arm(&mut self.store, deadline);
         let answer = call(&self.exports, &mut self.store);
         self.store.data().log.spent(clock::now() - began);
         answer.map_err(|error| explain(&mut self.store, &error))
@@ -304,14 +304,15 @@ fn checked(needs: Needs, setup: &Setup) -> Result<Needs, Violation> {
     Err(Violation::new(ViolationKind::Needs, detail))
 }
 
-/// Gives the next call its deadline. The tick that is under way does not count.
-fn arm(store: &mut Store<Host>, deadline: Duration) {
+/// Gives the next call its deadline; says when it began.
+fn arm(store: &mut Store<Host>, deadline: Duration) -> Instant {
     let host = store.data_mut();
     // What was said and refused in earlier calls explains nothing.
     host.log.begin();
     host.limiter.denied = None;
-    let ticks = deadline.as_nanos().div_ceil(TICK.as_nanos());
-    store.set_epoch_deadline(u64::try_from(ticks).unwrap_or(u64::MAX).saturating_add(1));
+    let began = clock::now();
+    timer::arm(store, deadline, began);
+    began
 }
 
 /// Which rule a failed call broke.

@@ -7,6 +7,7 @@
 use wasmtime::component::{Linker, WasmList, WasmStr};
 use wasmtime::{ResourceLimiter, StoreContextMut};
 
+use super::timer::Timer;
 use crate::artifact::stub::GIVEN;
 use crate::bindings::log::{Level, Stream};
 use crate::bindings::types::Moment;
@@ -21,6 +22,7 @@ pub(crate) struct Host {
     pub(super) limiter: Limiter,
     pub(super) log: GuestLog,
     pub(super) given: Given,
+    pub(super) timer: Timer,
 }
 
 impl Host {
@@ -43,6 +45,7 @@ impl Host {
             limiter,
             log,
             given,
+            timer: Timer::new(),
         }
     }
 }
