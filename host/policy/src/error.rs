@@ -186,6 +186,18 @@ violations! {
     StateSize = "state-size";
 }
 
+/// Names of a list that a message shows.
+const MOST_NAMES: usize = 16;
+
+/// Bytes of somebody else's text that a message shows.
+const MOST_TEXT: usize = 1024;
+
+/// The beginning of a text that a guest or its file chose: a name may have megabytes.
+pub(crate) fn cut(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(MOST_TEXT))
+        .unwrap_or_default()
+}
+
 fn list(problems: &[Problem]) -> String {
     let texts: Vec<String> = problems.iter().map(Problem::to_string).collect();
     texts.join("; ")
@@ -195,14 +207,27 @@ fn or_nothing(names: &[String]) -> String {
     if names.is_empty() {
         return "nothing".to_owned();
     }
-    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-    quoted.join(", ")
+    let shown = names.iter().take(MOST_NAMES);
+    let quoted: Vec<String> = shown.map(|name| format!("`{}`", cut(name))).collect();
+    match names.len().saturating_sub(MOST_NAMES) {
+        0 => quoted.join(", "),
+        more => format!("{} and {more} more", quoted.join(", ")),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
+
+    #[test]
+    fn messages_stay_short_whatever_a_file_is_called() {
+        let names: Vec<String> = (0..1000)
+            .map(|n| format!("{n}{}", "é".repeat(5000)))
+            .collect();
+        let message = LoadError::ForeignImport(names).to_string();
+        assert!(message.len() < 20 * MOST_TEXT && message.contains(" and 984 more; "));
+    }
 
     #[test]
     fn every_rule_has_a_name_of_its_own_that_the_manual_explains() {

@@ -12,7 +12,7 @@ use wasmtime::{Store, Trap};
 use crate::artifact::Artifact;
 use crate::bindings::{batch_router, interceptor, sink_selector, state, types};
 use crate::engine::PolicyEngine;
-use crate::error::{LoadError, PolicyError, Problem, Violation, ViolationKind};
+use crate::error::{LoadError, PolicyError, Problem, Violation, ViolationKind, cut};
 use crate::limits::Limits;
 use crate::log::GuestLog;
 use crate::setup::Setup;
@@ -25,6 +25,9 @@ pub(crate) use host::{Host, add_to_linker};
 
 /// Headers that a selector and an interceptor may ask for.
 const MOST_HEADERS: (usize, usize) = (16, 64);
+
+/// Bytes of the name of a header that is asked for: each event is searched for it.
+const MOST_NAME: usize = 1024;
 
 /// What a policy asked to be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,6 +147,11 @@ impl Instance {
         self.limits.deadline
     }
 
+    /// Bytes that an answer may have.
+    pub(crate) fn result_bytes(&self) -> usize {
+        self.limits.result_bytes
+    }
+
     /// How long a start may take.
     pub(crate) fn start_deadline(&self) -> Duration {
         self.limits.start_deadline
@@ -235,7 +243,7 @@ impl Instance {
             guest.call_import_state(store, snapshot)
         });
         self.state = Some(guest);
-        imported
+        imported.map(|answer| answer.map_err(|words| cut(&words).to_owned()))
     }
 
     /// A call under its deadline, on the policy's account.
@@ -294,13 +302,15 @@ fn checked(needs: Needs, setup: &Setup) -> Result<Needs, Violation> {
         Setup::Selector(_) => MOST_HEADERS.0,
         Setup::Interceptor(_) => MOST_HEADERS.1,
     };
-    if needs.headers.len() <= most {
+    let count = needs.headers.len();
+    let longest = needs.headers.iter().map(String::len).max().unwrap_or(0);
+    let detail = if count > most {
+        format!("asks for {count} headers, at most {most} are shown")
+    } else if longest > MOST_NAME {
+        format!("asks for a header whose name has {longest} bytes, at most {MOST_NAME}")
+    } else {
         return Ok(needs);
-    }
-    let detail = format!(
-        "asks for {} headers, at most {most} are shown",
-        needs.headers.len()
-    );
+    };
     Err(Violation::new(ViolationKind::Needs, detail))
 }
 

@@ -12,6 +12,7 @@
 //! | another version | [`Policy::prepare`], [`Policy::install`], [`Policy::roll_back`] |
 
 mod artifact;
+mod aside;
 mod bindings;
 mod cache;
 mod columns;
@@ -29,6 +30,7 @@ mod reload;
 mod seat;
 mod selector;
 mod setup;
+mod share;
 mod stats;
 
 pub use artifact::{Artifact, World};
