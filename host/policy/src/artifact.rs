@@ -12,11 +12,12 @@ use wasmtime::component::{Component, InstancePre};
 
 use crate::bindings::{batch_router, interceptor, sink_selector, state};
 use crate::cache::Cache;
-use crate::engine::{PolicyEngine, compile_error};
+use crate::engine::PolicyEngine;
 use crate::error::LoadError;
 use crate::instance::Host;
 use crate::setup::Setup;
 
+mod compile;
 mod complete;
 mod inspect;
 pub(crate) mod stub;
@@ -101,7 +102,7 @@ impl Artifact {
         let component = match cached {
             Some(component) => component,
             None => {
-                let component = compile(engine, bytes)?;
+                let component = compile::compile(engine.wasmtime(), bytes)?;
                 if let Some(cache) = cache {
                     cache.put(engine, &digest, &component);
                 }
@@ -232,12 +233,6 @@ impl fmt::Debug for Artifact {
             .field("world", &self.world())
             .finish_non_exhaustive()
     }
-}
-
-fn compile(engine: &PolicyEngine, bytes: &[u8]) -> Result<Component, LoadError> {
-    let binary = wat::parse_bytes(bytes).map_err(|error| LoadError::NotWasm(error.to_string()))?;
-    let completed = complete::component(&binary)?;
-    Component::new(engine.wasmtime(), completed).map_err(compile_error)
 }
 
 /// Bytes as hexadecimal digits.

@@ -26,7 +26,7 @@ pub enum PolicyError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LoadError {
     /// Neither a module nor a component, binary or text.
-    #[error("not a WebAssembly module: {0}")]
+    #[error("not a WebAssembly module: {}", cut(.0))]
     NotWasm(String),
     /// A file that is too large.
     #[error("the file has {size} bytes; at most {most} are read")]
@@ -36,6 +36,17 @@ pub enum LoadError {
         /// The limit.
         most: usize,
     },
+    /// A function that is too large.
+    #[error("a function has {size} bytes; at most {most} are compiled")]
+    LargeFunction {
+        /// Bytes of the function.
+        size: usize,
+        /// The limit.
+        most: usize,
+    },
+    /// A file that takes too long to compile.
+    #[error("is not compiled within {0:?}")]
+    TooSlow(std::time::Duration),
     /// Exports nothing of the contract.
     #[error("exports nothing of `flume:policy` (it exports {})", or_nothing(.exports))]
     WrongWorld {
@@ -66,10 +77,10 @@ pub enum LoadError {
     )]
     Program,
     /// Exports a part of an interface, or with other types.
-    #[error("does not keep to flume:policy: {0}")]
+    #[error("does not keep to flume:policy: {}", cut(.0))]
     Incomplete(String),
     /// The engine refuses the code.
-    #[error("cannot be compiled: {0}")]
+    #[error("cannot be compiled: {}", cut(.0))]
     Compile(String),
 }
 
