@@ -98,11 +98,12 @@ impl Artifact {
             });
         }
         let digest = hex(&Sha256::digest(bytes));
+        let binary = compile::binary(bytes)?;
         let cached = cache.and_then(|cache| cache.get(engine, &digest));
         let component = match cached {
             Some(component) => component,
             None => {
-                let component = compile::compile(engine.wasmtime(), bytes)?;
+                let component = compile::compile(engine.wasmtime(), &binary)?;
                 if let Some(cache) = cache {
                     cache.put(engine, &digest, &component);
                 }
@@ -112,7 +113,7 @@ impl Artifact {
         let input = Input {
             digest,
             size: bytes.len(),
-            was_completed: !Parser::is_component(bytes),
+            was_completed: !Parser::is_component(&binary),
         };
         Self::link(engine, name, input, &component)
     }

@@ -3,6 +3,7 @@
 //! A store holds one policy in one place and nothing else: a trap poisons all of a store. After a
 //! violation the instance is thrown away, whatever the violation was.
 
+use std::str::Utf8Error;
 use std::time::Duration;
 
 use flume_core::clock::{self, Instant};
@@ -199,7 +200,13 @@ impl Instance {
     ) -> Result<interceptor::Edits, Violation> {
         self.store.data_mut().given.set(at);
         self.call(deadline, |exports, store| match exports {
-            Exports::Interceptor(interceptor) => interceptor.call_intercept(store, at, batch),
+            Exports::Interceptor(interceptor) => {
+                let answer = interceptor.call_intercept(store, at, batch);
+                answer.map_err(|error| match error.downcast_ref::<Utf8Error>() {
+                    Some(_) => error.context(NoText),
+                    None => error,
+                })
+            }
             Exports::Selector { .. } => Ok(interceptor::Edits {
                 verdicts: Vec::new(),
                 headers: Vec::new(),
@@ -325,6 +332,11 @@ fn arm(store: &mut Store<Host>, deadline: Duration) -> Instant {
     began
 }
 
+/// An answer of an interceptor with a string that is none; only names of headers are strings.
+#[derive(Debug, thiserror::Error)]
+#[error("a string is no UTF-8")]
+struct NoText;
+
 /// Which rule a failed call broke.
 fn explain(store: &mut Store<Host>, error: &wasmtime::Error) -> Violation {
     let host = store.data_mut();
@@ -335,6 +347,10 @@ fn explain(store: &mut Store<Host>, error: &wasmtime::Error) -> Violation {
         .unwrap_or_default();
     if let Some(denied) = host.limiter.denied.take() {
         return Violation::new(ViolationKind::Memory, format!("{denied}{said}"));
+    }
+    if error.downcast_ref::<NoText>().is_some() {
+        let detail = format!("the name of a header: {}", error.root_cause());
+        return Violation::new(ViolationKind::EditText, detail);
     }
     let (kind, detail) = match error.downcast_ref::<Trap>() {
         Some(Trap::Interrupt) => (ViolationKind::Deadline, "took too long".to_owned()),
@@ -347,6 +363,13 @@ fn explain(store: &mut Store<Host>, error: &wasmtime::Error) -> Violation {
             .contains("fuel allocated for hostcalls") =>
         {
             (ViolationKind::ResultSize, "answer too large".to_owned())
+        }
+        None if error
+            .root_cause()
+            .to_string()
+            .contains("resource limit exceeded") =>
+        {
+            (ViolationKind::Memory, error.root_cause().to_string())
         }
         None => (ViolationKind::Trap, error.root_cause().to_string()),
     };

@@ -6,12 +6,13 @@
 //! for ever. A compiler cannot be interrupted: one that takes too long goes on in the background,
 //! and while it does, its place among [`MOST_AT_ONCE`] is taken.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::borrow::Cow;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-use wasmparser::{Parser, Payload};
+use parking_lot::{Condvar, Mutex};
+use wasmparser::{FunctionBody, Operator, Parser, Payload};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
@@ -24,6 +25,10 @@ const MOST_TEXT: usize = 4 << 20;
 
 /// The largest function. What compilers of languages make stays below a tenth of it.
 const MOST_FUNCTION: usize = 2 << 20;
+
+/// Blocks inside of each other: a compiler's time grows with the square of it. A loop over the
+/// operations of an interpreter has some hundreds.
+const MOST_BLOCKS: usize = 10_000;
 
 /// Modules and components inside of each other.
 const MOST_NESTED: usize = 8;
@@ -40,20 +45,27 @@ const STACK: usize = 16 << 20;
 /// How far compiling stands back behind deliveries.
 const NICE: i32 = 10;
 
-/// Completes, checks and compiles.
-pub(super) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadError> {
-    let (engine, bytes) = (engine.clone(), bytes.to_vec());
+/// The binary form of a file.
+pub(super) fn binary(bytes: &[u8]) -> Result<Cow<'_, [u8]>, LoadError> {
+    if bytes.starts_with(b"\0asm") {
+        return Ok(Cow::Borrowed(bytes));
+    }
+    if bytes.len() > MOST_TEXT {
+        let (size, most) = (bytes.len(), MOST_TEXT);
+        return Err(LoadError::TooLarge { size, most });
+    }
+    let text = bytes.to_vec();
+    let parse = move || match wat::parse_bytes(&text) {
+        Ok(binary) => Ok(binary.into_owned()),
+        Err(error) => Err(LoadError::NotWasm(error.to_string())),
+    };
+    within(PATIENCE, parse).map(Cow::Owned)
+}
+
+/// Checks, completes and compiles the binary form of a file.
+pub(super) fn compile(engine: &Engine, binary: &[u8]) -> Result<Component, LoadError> {
+    let (engine, binary) = (engine.clone(), binary.to_vec());
     within(PATIENCE, move || {
-        let is_text = !bytes.starts_with(b"\0asm");
-        if is_text && bytes.len() > MOST_TEXT {
-            let size = bytes.len();
-            return Err(LoadError::TooLarge {
-                size,
-                most: MOST_TEXT,
-            });
-        }
-        let binary =
-            wat::parse_bytes(&bytes).map_err(|error| LoadError::NotWasm(error.to_string()))?;
         check(&binary)?;
         let completed = complete::component(&binary)?;
         Component::new(&engine, completed).map_err(compile_error)
@@ -75,6 +87,11 @@ fn check(binary: &[u8]) -> Result<(), LoadError> {
                         most: MOST_FUNCTION,
                     });
                 }
+                let blocks = blocks(&body).map_err(malformed)?;
+                if blocks > MOST_BLOCKS {
+                    let words = format!("blocks nested more than {MOST_BLOCKS} deep");
+                    return Err(LoadError::Compile(words));
+                }
             }
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => {
                 depth += 1;
@@ -90,25 +107,50 @@ fn check(binary: &[u8]) -> Result<(), LoadError> {
     Ok(())
 }
 
+/// How deep a function's blocks are nested.
+fn blocks(body: &FunctionBody<'_>) -> Result<usize, wasmparser::BinaryReaderError> {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    for operator in body.get_operators_reader()? {
+        match operator? {
+            Operator::Block { .. }
+            | Operator::Loop { .. }
+            | Operator::If { .. }
+            | Operator::TryTable { .. } => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            Operator::End => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    Ok(deepest)
+}
+
 /// Compilers at work.
-static AT_WORK: AtomicUsize = AtomicUsize::new(0);
+static AT_WORK: Mutex<usize> = Mutex::new(0);
+
+/// Told when one has done its work.
+static DONE: Condvar = Condvar::new();
 
 /// A compiler's place, given back even if it panics.
 struct Place;
 
 impl Place {
-    fn take() -> Option<Self> {
-        let take = |at_work| (at_work < MOST_AT_ONCE).then_some(at_work + 1);
-        AT_WORK
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
-            .ok()
-            .map(|_| Self)
+    /// Waits for one; `None` if that takes too long.
+    fn take(patience: Duration) -> Option<Self> {
+        let mut at_work = AT_WORK.lock();
+        DONE.wait_while_for(&mut at_work, |at_work| *at_work >= MOST_AT_ONCE, patience);
+        (*at_work < MOST_AT_ONCE).then(|| {
+            *at_work += 1;
+            Self
+        })
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        AT_WORK.fetch_sub(1, Ordering::Relaxed);
+        *AT_WORK.lock() -= 1;
+        DONE.notify_one();
     }
 }
 
@@ -119,7 +161,7 @@ fn within<R: Send + 'static>(
 ) -> Result<R, LoadError> {
     let (done, result) = mpsc::sync_channel(1);
     let run = move || {
-        let Some(_place) = wait_for_place(patience) else {
+        let Some(_place) = Place::take(patience) else {
             return;
         };
         stand_back();
@@ -138,21 +180,6 @@ fn within<R: Send + 'static>(
             Ok(()) => LoadError::TooSlow(patience),
             Err(panic) => LoadError::Compile(format!("the compiler gave up: {}", said(&*panic))),
         }),
-    }
-}
-
-fn wait_for_place(patience: Duration) -> Option<Place> {
-    const STEP: Duration = Duration::from_millis(10);
-    let mut waited = Duration::ZERO;
-    loop {
-        if let Some(place) = Place::take() {
-            return Some(place);
-        }
-        if waited > patience {
-            return None;
-        }
-        thread::sleep(STEP);
-        waited += STEP;
     }
 }
 

@@ -89,7 +89,9 @@ fn write(
     (level, message): (Level, WasmStr),
 ) -> wasmtime::Result<()> {
     if store.data_mut().log.wants(level) {
-        let message = message.to_str(&store)?;
+        let message = message
+            .to_str(&store)
+            .map_err(|_| wasmtime::Error::msg("a log message is no UTF-8"))?;
         let message = GuestLog::cut(&message).to_owned();
         store.data_mut().log.write(level, &message);
     }
