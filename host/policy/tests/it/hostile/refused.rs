@@ -40,7 +40,7 @@ kept_out! {
     realloc_beyond_memory: Trap, "beyond end of memory";
     realloc_unaligned: Trap, "not aligned";
     needs_many: Needs, "asks for 1000 headers, at most 16 are shown";
-    needs_long: Needs, "a name has 100000 bytes";
+    needs_long: Needs, "whose name has 100000 bytes";
     config_million: ResultSize, "answer too large";
 }
 
