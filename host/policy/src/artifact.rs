@@ -20,7 +20,10 @@ use crate::setup::Setup;
 mod compile;
 mod complete;
 mod inspect;
+mod inspection;
 pub(crate) mod stub;
+
+pub use inspection::{Completion, Inspection, Memory};
 
 /// The largest file that is read: the components of scripting languages have some 20 MB.
 const MOST_BYTES: usize = 256 << 20;
@@ -97,7 +100,7 @@ impl Artifact {
                 most: MOST_BYTES,
             });
         }
-        let digest = hex(&Sha256::digest(bytes));
+        let digest = Self::digest_of(bytes);
         let binary = compile::binary(bytes)?;
         let cached = cache.and_then(|cache| cache.get(engine, &digest));
         let component = match cached {
@@ -116,6 +119,11 @@ impl Artifact {
             was_completed: !Parser::is_component(&binary),
         };
         Self::link(engine, name, input, &component)
+    }
+
+    /// The digest that a policy of these bytes has: SHA-256, in hex.
+    pub fn digest_of(bytes: &[u8]) -> String {
+        hex(&Sha256::digest(bytes))
     }
 
     /// The name that it goes by: its file's, usually.

@@ -329,7 +329,7 @@ impl Search<'_> {
     /// A violation is the event's fault as long as other events are handled well. When none was,
     /// so many times in sequence, it is the policy's.
     fn blame(&mut self, violation: &Violation, now: Instant) -> Result<(), Unavailable> {
-        self.seat.discard(violation);
+        self.seat.discard(violation, now);
         *self.in_vain = self.in_vain.saturating_add(1);
         let patience = self
             .seat

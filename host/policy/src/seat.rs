@@ -54,6 +54,8 @@ pub(crate) struct SeatPost {
     pub(crate) ready: Mutex<Option<Incumbent>>,
     /// How the seat stands, for operators.
     pub(crate) state: Mutex<(SeatState, u64)>,
+    /// The last broken rule, and when it was broken.
+    pub(crate) fault: Mutex<Option<(Violation, Instant)>>,
 }
 
 /// A generation at work.
@@ -123,11 +125,14 @@ impl Seat {
         std::mem::take(&mut self.fresh)
     }
 
-    /// Whether the policy is to see events before they are routed.
+    /// Whether the policy is to see events before they are routed. Also while that cannot be known:
+    /// the next call may be the first one of another instance.
     pub(crate) fn wants_events(&self) -> bool {
-        let instance = self.current.instance.as_ref();
-        instance
-            .is_some_and(|instance| !instance.needs().headers.is_empty() || instance.is_router())
+        match &self.current.instance {
+            _ if self.post.wanted.load(Ordering::Acquire) != self.current.generation.number => true,
+            Some(instance) => instance.sees_events(),
+            None => !self.quarantined,
+        }
     }
 
     /// Ends a rest.
@@ -144,7 +149,7 @@ impl Seat {
 
     /// The policy broke the contract: the instance is given up, and the budget charged.
     pub(crate) fn violated(&mut self, violation: &Violation, now: Instant) {
-        self.discard(violation);
+        self.discard(violation, now);
         let (first, longest) = REST;
         let rest = first.saturating_mul(1 << self.rests.min(16)).min(longest);
         self.rests = self.rests.saturating_add(1);
@@ -155,8 +160,9 @@ impl Seat {
 
     /// The policy broke the contract over one event: the instance is given up and made anew at
     /// once, since the event is to blame.
-    pub(crate) fn discard(&mut self, violation: &Violation) {
+    pub(crate) fn discard(&mut self, violation: &Violation, now: Instant) {
         self.policy.stats().violated(violation.kind);
+        *self.post.fault.lock() = Some((violation.clone(), now));
         self.give_up_instance();
         if self.complaints.admits() {
             tracing::warn!(
