@@ -4,7 +4,8 @@
 //! workspace needs no WebAssembly toolchain, and a test that does says what is missing. Processes
 //! that build at the same time wait for each other at cargo's own lock.
 //!
-//! `foreach_hostile!(m)` expands to `m! { first second … }`, the names of the hostile guests.
+//! `foreach_hostile!(m)` expands to `m! { first second … }`, the names of the hostile guests: of
+//! those in Rust (`hostile-*`), and of those that are text (`hostile/*.wat`).
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -36,6 +37,11 @@ pub fn guest(name: &str) -> Result<PathBuf> {
     let module = folder.join(name.replace('-', "_")).with_extension("wasm");
     anyhow::ensure!(module.is_file(), "no guest is called {name}");
     Ok(module)
+}
+
+/// A hostile guest that is text (`spin_in_order`). The engine's own parser reads it.
+pub fn hostile(name: &str) -> PathBuf {
+    folder().join("hostile").join(name).with_extension("wat")
 }
 
 /// The bytes of a guest's module.
