@@ -11,8 +11,10 @@ use std::sync::OnceLock;
 
 use anyhow::{Context as _, Result};
 
+mod languages;
 mod toolchain;
 
+pub use languages::{Language, Tool};
 pub use toolchain::{Toolchain, toolchain};
 
 include!(concat!(env!("OUT_DIR"), "/guests.rs"));
