@@ -13,7 +13,7 @@
 //! that run at the same time, in one process or in several, from doing either twice; what marks a
 //! thing as done is written last.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
@@ -54,8 +54,10 @@ pub enum Language {
 /// A toolchain that is there: what a command needs in its environment to find it.
 #[derive(Debug, Clone, Default)]
 pub struct Tool {
+    /// Put before the PATH.
     folder: Option<PathBuf>,
-    variables: Vec<(&'static str, OsString)>,
+    /// Set, or taken away.
+    variables: Vec<(OsString, Option<OsString>)>,
 }
 
 impl Tool {
@@ -68,8 +70,19 @@ impl Tool {
         if let Ok(path) = env::join_paths(folders) {
             command.env("PATH", path);
         }
-        command.envs(self.variables.iter().cloned());
+        for (name, value) in &self.variables {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
         command
+    }
+
+    fn new(folder: Option<PathBuf>, variables: &[(&str, OsString)]) -> Self {
+        let variable = |(name, value): &(&str, OsString)| (name.into(), Some(value.clone()));
+        let variables = variables.iter().map(variable).collect();
+        Self { folder, variables }
     }
 }
 
@@ -94,24 +107,17 @@ impl Language {
     /// In words: what is missing on this machine, or why it cannot be fetched.
     pub fn tool(self) -> Result<Tool, String> {
         match self {
-            Self::Rust => crate::toolchain()
-                .map(|_| Tool::default())
-                .map_err(|error| format!("{error:#}")),
+            Self::Rust => rust(),
             Self::C => {
                 let python = pip(ZIG)?;
-                let cache = tools().join("zig-cache");
-                Ok(Tool {
-                    folder: Some(python.join("ziglang")),
-                    variables: vec![("ZIG_GLOBAL_CACHE_DIR", cache.into())],
-                })
+                let cache = ("ZIG_GLOBAL_CACHE_DIR", tools().join("zig-cache").into());
+                Ok(Tool::new(Some(python.join("ziglang")), &[cache]))
             }
             Self::Go => go(),
             Self::Python => {
                 let python = pip(COMPONENTIZE_PY)?;
-                Ok(Tool {
-                    folder: Some(python.join("bin")),
-                    variables: vec![("PYTHONPATH", python.into_os_string())],
-                })
+                let path = ("PYTHONPATH", python.clone().into());
+                Ok(Tool::new(Some(python.join("bin")), &[path]))
             }
             Self::Js => npm(COMPONENTIZE_JS),
         }
@@ -219,6 +225,16 @@ impl Language {
     }
 }
 
+/// What cargo is given for guests, for any command.
+fn rust() -> Result<Tool, String> {
+    let toolchain = crate::toolchain().map_err(|error| format!("{error:#}"))?;
+    let owned = |(name, value): (&OsStr, Option<&OsStr>)| (name.into(), value.map(Into::into));
+    Ok(Tool {
+        folder: None,
+        variables: toolchain.cargo().get_envs().map(owned).collect(),
+    })
+}
+
 fn go() -> Result<Tool, String> {
     let output = Command::new("go").args(["env", "GOVERSION"]).output();
     let output = output.map_err(|_| "Go is not installed".to_owned())?;
@@ -228,11 +244,11 @@ fn go() -> Result<Tool, String> {
         digits.parse::<u32>().ok()
     });
     match minor {
-        Some(minor) if minor >= LEAST_GO => Ok(Tool {
-            folder: None,
-            // The installed one or none.
-            variables: vec![("GOTOOLCHAIN", "local".into()), ("GOFLAGS", "".into())],
-        }),
+        // The installed one or none.
+        Some(minor) if minor >= LEAST_GO => {
+            let variables = [("GOTOOLCHAIN", "local".into()), ("GOFLAGS", "".into())];
+            Ok(Tool::new(None, &variables))
+        }
         _ => Err(format!("Go is {version}, and 1.{LEAST_GO} is needed")),
     }
 }
@@ -261,10 +277,7 @@ fn npm(package: &str) -> Result<Tool, String> {
         npm.arg(folder).arg(package);
         npm
     })?;
-    Ok(Tool {
-        folder: Some(folder.join("node_modules/.bin")),
-        variables: Vec::new(),
-    })
+    Ok(Tool::new(Some(folder.join("node_modules/.bin")), &[]))
 }
 
 /// The folder `target/wasm-tools/<name>`, filled by a command if it has not been before.

@@ -1,4 +1,4 @@
-/* The policy's logic, natively: cc -o policy_test policy_test.c && ./policy_test */
+/* The policy's logic, natively: cc -Isdk -o policy_test policy_test.c && ./policy_test */
 #include "policy.c"
 
 #include <assert.h>

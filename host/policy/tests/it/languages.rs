@@ -2,8 +2,8 @@
 //! built from source by their own toolchains, do the same.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::fs;
-use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant as Stopwatch};
 
@@ -51,13 +51,12 @@ fn artifact(language: Language, name: &str) -> Option<Artifact> {
     let path = match language.policy(name).expect("the policy builds") {
         Ok(path) => path,
         Err(why) => {
-            flume_tests::skip::report(&why);
+            flume_artifacts::skip(&why);
             return None;
         }
     };
     let bytes = fs::read(&path).expect("the policy can be read");
-    let cache = flume_tests::target::root().join("wasm-guests-compiled");
-    let cache = Cache::open(cache).expect("a cache");
+    let cache = Cache::open(path.with_file_name("compiled")).expect("a cache");
     let label = format!("{}-{name}", language.name());
     Some(Artifact::load(&ENGINE, &label, &bytes, Some(&cache)).expect("a policy"))
 }
@@ -216,18 +215,12 @@ fn fails_with_words(language: Language) {
         return;
     };
     let lines = Lines::default();
-    let error = {
-        let writer = lines.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_ansi(false)
-            .with_writer(move || writer.clone())
-            .finish();
-        tracing::subscriber::with_default(subscriber, || selector(&policy(artifact)))
-    };
+    let log = Arc::clone(&lines.0);
+    let error = tracing::subscriber::with_default(lines, || selector(&policy(artifact)));
     let Err(PolicyError::Violation(violation)) = error else {
         panic!("{language:?} gives orders");
     };
-    let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let log = log.lock().unwrap().join("\n");
     assert_eq!(violation.kind, ViolationKind::Trap);
     assert!(
         violation.detail.contains("no order today") || log.contains("no order today"),
@@ -243,18 +236,33 @@ fn fails_with_words(language: Language) {
     }
 }
 
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+/// Catches what is logged on a thread: the level and the fields of each event, a line each.
+#[derive(Default)]
+struct Lines(Arc<Mutex<Vec<String>>>);
 
-impl io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
+impl tracing::Subscriber for Lines {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
     }
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        let mut line = event.metadata().level().to_string();
+        event.record(
+            &mut |field: &tracing::field::Field, value: &dyn fmt::Debug| {
+                line += &format!(" {field}={value:?}");
+            },
+        );
+        self.0.lock().unwrap().push(line);
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
 }
 
 /// Languages that collect garbage do not grow, call after call: with the least that Go is
