@@ -12,6 +12,8 @@ mod hostile;
 #[cfg(test)]
 mod interceptors;
 #[cfg(test)]
+mod languages;
+#[cfg(test)]
 mod loading;
 #[cfg(test)]
 mod reload;
