@@ -21,6 +21,7 @@ mod latency;
 mod mirrors;
 mod peers_selfcheck;
 mod policies;
+mod policy_new;
 mod policy_wiring;
 mod quickstart;
 mod reload;

@@ -12,6 +12,7 @@
 //! | another version | [`Policy::prepare`], [`Policy::install`], [`Policy::roll_back`] |
 
 mod artifact;
+mod aside;
 mod bindings;
 mod cache;
 mod columns;
@@ -24,10 +25,12 @@ mod interceptor;
 mod limits;
 mod log;
 mod probe;
+mod rate;
 mod reload;
 mod seat;
 mod selector;
 mod setup;
+mod share;
 mod stats;
 mod trial;
 
