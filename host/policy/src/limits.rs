@@ -11,7 +11,7 @@ pub struct Limits {
     pub memory: usize,
     /// Elements in its tables, over all of them.
     pub table_elements: usize,
-    /// Core instances, tables and memories that it may consist of, each.
+    /// Core instances and tables that it may consist of, each.
     pub instances: usize,
     /// How long a call may take.
     pub deadline: Duration,
@@ -39,7 +39,7 @@ impl Default for Limits {
         Self {
             memory: 64 << 20,
             table_elements: 100_000,
-            instances: 32,
+            instances: 100,
             deadline: Duration::from_millis(20),
             start_deadline: Duration::from_secs(1),
             cpu_percent: 0,
@@ -60,7 +60,7 @@ impl Limits {
     /// |---|---|---|
     /// | `memory-kib` | 65536 | 64 to 4194304 |
     /// | `table-elements` | 100000 | 1 to 10000000 |
-    /// | `instances` | 32 | 1 to 1000 |
+    /// | `instances` | 100 | 1 to 1000 |
     /// | `deadline-ms` | 20 | 1 to 10000 |
     /// | `start-deadline-ms` | 1000 | 1 to 60000 |
     /// | `cpu-percent` | 0 | 0 to 6400 |
