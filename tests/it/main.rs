@@ -15,6 +15,7 @@ mod admin;
 mod avro_client;
 mod exits;
 mod guests;
+mod hostile;
 mod interop_avsc;
 mod interop_flume;
 mod latency;

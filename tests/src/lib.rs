@@ -38,6 +38,7 @@ pub mod scratch;
 pub mod skip;
 pub mod tally;
 pub mod target;
+pub mod tenants;
 
 pub use agent::{Agent, Kind};
 pub use agent_file::AgentFile;

@@ -11,7 +11,7 @@ pub struct Limits {
     pub memory: usize,
     /// Elements in its tables, over all of them.
     pub table_elements: usize,
-    /// Core instances, tables and memories that it may consist of, each.
+    /// Core instances and tables that it may consist of, each.
     pub instances: usize,
     /// How long a call may take.
     pub deadline: Duration,

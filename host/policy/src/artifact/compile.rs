@@ -23,7 +23,7 @@ use crate::error::LoadError;
 /// The largest text: text is written by people. (Its parser needs many times its size.)
 const MOST_TEXT: usize = 8 << 20;
 
-/// The largest function. What compilers of languages make stays below a tenth of it.
+/// The largest function. That of an interpreter of Python has a fifth of it.
 const MOST_FUNCTION: usize = 2_000_000;
 
 /// Blocks inside of each other: a compiler's time grows with the square of it. A loop over the

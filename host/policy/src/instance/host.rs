@@ -17,6 +17,9 @@ use crate::log::GuestLog;
 /// The only interface that policies import.
 const LOG: &str = "flume:policy/log@0.1.0";
 
+/// Memories of a policy. Each takes 4 GiB of addresses, however small it is.
+const MOST_MEMORIES: usize = 16;
+
 /// What a guest's imports may touch.
 pub(crate) struct Host {
     pub(super) limiter: Limiter,
@@ -180,7 +183,7 @@ impl ResourceLimiter for Limiter {
     }
 
     fn memories(&self) -> usize {
-        self.most_instances
+        MOST_MEMORIES
     }
 }
 
