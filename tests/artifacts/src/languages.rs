@@ -162,7 +162,8 @@ impl Language {
         let mut words: Vec<&str> = match self {
             Self::Rust => vec!["cargo", "build", "--release", "--target", crate::TARGET],
             Self::C => {
-                let flags = "zig cc -target wasm32-wasi -mexec-model=reactor -O2 -s -Isdk policy.c";
+                let flags = "zig cc -target wasm32-wasi -mexec-model=reactor -O2 -s \
+                             -Wl,-z,stack-size=262144 -Isdk policy.c";
                 flags
                     .split(' ')
                     .chain(["-Wall", "-Wextra", "-Werror"])

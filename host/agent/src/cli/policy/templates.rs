@@ -218,8 +218,8 @@ fn words(language: Language) -> (&'static str, &'static str, &'static [&'static 
             "policy.c",
             &[
                 "cc -Isdk -o policy_test policy_test.c && ./policy_test",
-                "zig cc -target wasm32-wasi -mexec-model=reactor -O2 -s -Isdk -o @NAME@.wasm \
-                 policy.c",
+                "zig cc -target wasm32-wasi -mexec-model=reactor -O2 -s \
+                 -Wl,-z,stack-size=262144 -Isdk -o @NAME@.wasm policy.c",
             ],
         ),
         Language::Go => (
