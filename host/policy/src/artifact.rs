@@ -21,6 +21,7 @@ mod inspect;
 mod inspection;
 mod stub;
 
+pub use complete::VERSION as CONTRACT_VERSION;
 pub use inspection::{Completion, Inspection, Memory};
 
 /// The largest file that is read: the components of scripting languages have some 20 MB.

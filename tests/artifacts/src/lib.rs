@@ -4,7 +4,8 @@
 //! workspace needs no WebAssembly toolchain, and a test that does says what is missing. Processes
 //! that build at the same time wait for each other at cargo's own lock.
 //!
-//! `foreach_hostile!(m)` expands to `m! { first second … }`, the names of the hostile guests.
+//! `foreach_hostile!(m)` expands to `m! { first second … }`, the names of the hostile guests, and
+//! `foreach_shipped!(m)` to those of the others (`selector_weighted`).
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
