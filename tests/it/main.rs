@@ -21,6 +21,7 @@ mod latency;
 mod mirrors;
 mod peers_selfcheck;
 mod policy_cli;
+mod policy_wiring;
 mod quickstart;
 mod reload;
 mod shared_conf;
