@@ -24,6 +24,8 @@ mod loading;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
+mod shipped;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod violations;
