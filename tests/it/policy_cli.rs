@@ -110,7 +110,7 @@ fn check_names_the_violation() {
         "-p",
         "header=id",
         "-p",
-        "capacity=500000",
+        "capacity=250000",
         "-l",
         "memory-kib=4096",
     ];

@@ -61,6 +61,8 @@ fn compare(guest: &str) {
         for seed in 1..=3 {
             let expected = life::live(&rebuilt, &example, seed);
             let found = life::live(&shipped, &example, seed);
+            let last = expected.last().map(String::as_str);
+            assert_eq!(last, Some(life::BLAMELESS), "{guest}, {}", example.name);
             let differs = expected.iter().zip(&found).position(|(a, b)| a != b);
             if let Some(at) = differs {
                 panic!(

@@ -164,13 +164,12 @@ fn a_selector_of_0_1_0_runs_and_hands_over() {
     assert_eq!(firsts(7), [0, 2, 0, 0, 0, 0, 1]);
     selector.failed(0, now);
     assert!(!selector.order(now).contains(&0));
-    assert_eq!(
-        (
-            policy.stats().all_violations(),
-            policy.stats().fallbacks.get()
-        ),
-        (0, 0)
-    );
+    // One of today may have another layout of its state; then it begins afresh, and that is all.
+    let candidate = policy.prepare(guest("selector-weighted")).unwrap();
+    policy.install(candidate);
+    assert!(!selector.order(now).is_empty());
+    let stats = policy.stats();
+    assert_eq!((stats.all_violations(), stats.fallbacks.get()), (0, 0));
 }
 
 /// Bodies in; bodies and headers out.

@@ -15,7 +15,7 @@ fn a_guest_in_rust_is_complete_and_names_its_tools() {
     let found = Inspection::of(&bytes).unwrap();
     assert_eq!((found.size, found.digest.len()), (bytes.len(), 64));
     assert!(!found.is_text && !found.is_component);
-    assert!(!found.completion.world && found.completion.wasi.is_empty());
+    assert!(found.completion.wasi.is_empty());
     let order = "flume:policy/sink-selector@0.1.0#order".to_owned();
     assert!(found.exports.contains(&order), "{:?}", found.exports);
     assert_eq!(found.imports, ["flume:policy/log@0.1.0"]);

@@ -18,6 +18,9 @@ use crate::support::{fallback, limited};
 /// Calls in a life.
 const CALLS: usize = 1500;
 
+/// The last line of a life in which the policy kept to the contract.
+pub(crate) const BLAMELESS: &str = "violations 0, fallbacks 0";
+
 /// A configuration that a guest's folder shows: `processor.selector.<key>`, `interceptor.<key>` and
 /// `sinks.<name>.<key>`.
 #[derive(Debug, Clone, Default)]
