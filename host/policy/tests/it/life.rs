@@ -166,7 +166,7 @@ impl Life {
 
     /// The sinks are tried as a group does it. Now and then one is down for a while.
     async fn outcome(&mut self, selector: &mut PolicySelector, order: Vec<usize>, sinks: usize) {
-        let is_down = |sink: usize, call: usize| (call / 97 + sink) % (sinks + 2) == 0;
+        let is_down = |sink: usize, call: usize| (call / 97 + sink).is_multiple_of(sinks + 2);
         let call = self.answers.len();
         for sink in order {
             selector.step(sink, Step::Begun, clock::now());
