@@ -22,6 +22,7 @@ mod latency;
 mod mirrors;
 mod peers_selfcheck;
 mod policies;
+mod policy_cli;
 mod policy_new;
 mod policy_wiring;
 mod quickstart;

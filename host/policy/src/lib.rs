@@ -34,7 +34,7 @@ mod share;
 mod stats;
 mod trial;
 
-pub use artifact::{Artifact, Completion, Inspection, Memory, World};
+pub use artifact::{Artifact, CONTRACT_VERSION, Completion, Inspection, Memory, World};
 pub use cache::{Cache, CacheError};
 pub use engine::PolicyEngine;
 pub use error::{LoadError, PolicyError, Problem, Violation, ViolationKind};
