@@ -16,6 +16,7 @@ use crate::error::{LoadError, PolicyError, Problem, Violation, ViolationKind};
 use crate::limits::Limits;
 use crate::log::GuestLog;
 use crate::setup::Setup;
+use crate::stats::Share;
 
 mod configure;
 mod host;
@@ -54,7 +55,11 @@ pub(crate) struct Instance {
     state: Option<state::Guest>,
     needs: Needs,
     limits: Limits,
+    /// Ticks of a call's deadline: a division of 128 bits that is done once.
+    ticks: u64,
+    memory: Share,
     took: Duration,
+    last_call: Duration,
 }
 
 enum Exports {
@@ -85,7 +90,8 @@ impl Instance {
         let mut store = Store::new(engine.wasmtime(), Host::new(limits, log));
         store.limiter(|host| &mut host.limiter);
         store.set_hostcall_fuel(limits.result_bytes);
-        arm(&mut store, deadline);
+        store.set_epoch_deadline(ticks(deadline));
+        let mut memory = Share::new(store.data().log.stats());
         let began = clock::now();
         let started = (|store: &mut Store<Host>| {
             let instance = artifact.pre().instantiate(&mut *store)?;
@@ -102,13 +108,17 @@ impl Instance {
         let (exports, state, answer) = started.map_err(|error| explain(&mut store, &error))?;
         let needs = checked(answer.map_err(PolicyError::Config)?, setup)?;
         let limits = limits.clone();
+        memory.note(store.data().limiter.memory);
         Ok(Self {
             store,
             exports,
             state,
             needs,
+            ticks: ticks(limits.deadline),
             limits,
+            memory,
             took,
+            last_call: Duration::ZERO,
         })
     }
 
@@ -120,6 +130,11 @@ impl Instance {
     /// How long its start took.
     pub(crate) fn took(&self) -> Duration {
         self.took
+    }
+
+    /// How long the last call took.
+    pub(crate) fn last_call(&self) -> Duration {
+        self.last_call
     }
 
     /// Whether it can split batches.
@@ -155,8 +170,7 @@ impl Instance {
         feedback: &[sink_selector::Feedback],
         load: sink_selector::Load<'_>,
     ) -> Result<Vec<u32>, Violation> {
-        let deadline = self.limits.deadline;
-        self.call(deadline, |exports, store| match exports {
+        self.call(self.ticks, |exports, store| match exports {
             Exports::Selector { selector, .. } => selector.call_order(store, at, feedback, load),
             Exports::Interceptor(_) => Ok(Vec::new()),
         })
@@ -169,8 +183,7 @@ impl Instance {
         feedback: &[sink_selector::Feedback],
         load: sink_selector::Load<'_>,
     ) -> Result<Option<Vec<u32>>, Violation> {
-        let deadline = self.limits.deadline;
-        self.call(deadline, |exports, store| match exports {
+        self.call(self.ticks, |exports, store| match exports {
             Exports::Selector {
                 router: Some(router),
                 ..
@@ -186,7 +199,11 @@ impl Instance {
         batch: interceptor::Batch<'_>,
         deadline: Duration,
     ) -> Result<interceptor::Edits, Violation> {
-        self.call(deadline, |exports, store| match exports {
+        let ticks = match deadline == self.limits.deadline {
+            true => self.ticks,
+            false => ticks(deadline),
+        };
+        self.call(ticks, |exports, store| match exports {
             Exports::Interceptor(interceptor) => interceptor.call_intercept(store, at, batch),
             Exports::Selector { .. } => Ok(interceptor::Edits {
                 verdicts: Vec::new(),
@@ -201,8 +218,7 @@ impl Instance {
         let Some(guest) = self.state.take() else {
             return Ok(None);
         };
-        let deadline = self.limits.deadline;
-        let exported = self.call(deadline, |_, store| guest.call_export_state(store));
+        let exported = self.call(self.ticks, |_, store| guest.call_export_state(store));
         self.state = Some(guest);
         exported
             .map(Some)
@@ -226,8 +242,7 @@ impl Instance {
             format: snapshot.format,
             bytes: &snapshot.bytes,
         };
-        let deadline = self.limits.deadline;
-        let imported = self.call(deadline, |_, store| {
+        let imported = self.call(self.ticks, |_, store| {
             guest.call_import_state(store, snapshot)
         });
         self.state = Some(guest);
@@ -237,13 +252,16 @@ impl Instance {
     /// A call under its deadline, on the policy's account.
     fn call<R>(
         &mut self,
-        deadline: Duration,
+        ticks: u64,
         call: impl FnOnce(&Exports, &mut Store<Host>) -> wasmtime::Result<R>,
     ) -> Result<R, Violation> {
-        arm(&mut self.store, deadline);
+        self.store.set_epoch_deadline(ticks);
         let began = clock::now();
         let answer = call(&self.exports, &mut self.store);
-        self.store.data().log.spent(clock::now() - began);
+        self.last_call = clock::now() - began;
+        let host = self.store.data();
+        host.log.spent(self.last_call);
+        self.memory.note(host.limiter.memory);
         answer.map_err(|error| explain(&mut self.store, &error))
     }
 }
@@ -301,10 +319,10 @@ fn checked(needs: Needs, setup: &Setup) -> Result<Needs, Violation> {
     Err(Violation::new(ViolationKind::Needs, detail))
 }
 
-/// Gives the next call its deadline. The tick that is under way does not count.
-fn arm(store: &mut Store<Host>, deadline: Duration) {
+/// How many ticks of the clock a deadline is. The tick that is under way does not count.
+fn ticks(deadline: Duration) -> u64 {
     let ticks = deadline.as_nanos().div_ceil(TICK.as_nanos());
-    store.set_epoch_deadline(u64::try_from(ticks).unwrap_or(u64::MAX).saturating_add(1));
+    u64::try_from(ticks).unwrap_or(u64::MAX).saturating_add(1)
 }
 
 /// Which rule a failed call broke.

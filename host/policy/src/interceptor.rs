@@ -259,7 +259,7 @@ impl Desk {
         let at = self.seat.policy().moment(now);
         // A rest does not help: the events wait for it.
         self.seat.wake();
-        let Some(instance) = self.seat.instance(now) else {
+        let Some((instance, _)) = self.seat.instance(now) else {
             return Err(Unavailable);
         };
         let handled = self.columns.fill(events, instance.needs());
@@ -267,12 +267,14 @@ impl Desk {
         // A part of a batch gets its part of the time, so that looking for the culprit takes a few
         // deadlines and not one for each step.
         let whole = instance.deadline();
-        let share = u32::try_from(events.len()).unwrap_or(u32::MAX);
-        let of = u32::try_from(total).unwrap_or(u32::MAX).max(1);
-        let deadline = (whole.saturating_mul(share) / of).max(LEAST).min(whole);
+        let deadline = match events.len() == total {
+            true => whole,
+            false => part_of(whole, events.len(), total),
+        };
         let answer = instance.intercept(at, self.columns.batch(&headers), deadline);
+        let took = instance.last_call();
         let stats = self.seat.policy().stats();
-        stats.calls.increment();
+        stats.called(took);
         stats.events.add(handled);
         Ok(answer.and_then(|answer| Ok((Edits::checked(answer, handled)?, handled))))
     }
@@ -290,6 +292,13 @@ impl Desk {
 
 /// Violations in sequence that may be the events' fault. Looking for one event in 10,000 meets 14.
 const IN_VAIN: u32 = 16;
+
+/// The time for so many events of so many.
+fn part_of(whole: Duration, events: usize, total: usize) -> Duration {
+    let share = u32::try_from(events).unwrap_or(u32::MAX);
+    let of = u32::try_from(total).unwrap_or(u32::MAX).max(1);
+    (whole.saturating_mul(share) / of).max(LEAST).min(whole)
+}
 
 fn halves(part: &Range<usize>) -> Option<[Range<usize>; 2]> {
     let middle = part.start + part.len() / 2;

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use flume_core::clock::Instant;
+use flume_core::clock::{self, Instant};
 use parking_lot::Mutex;
 
 use crate::error::{PolicyError, Violation, ViolationKind};
@@ -100,20 +100,17 @@ impl Seat {
         &self.policy
     }
 
-    /// The instance that is to be asked, if there is one now. Takes in another version first.
-    pub(crate) fn instance(&mut self, now: Instant) -> Option<&mut Instance> {
+    /// The instance that is to be asked, if there is one now, and whether it was made since the
+    /// last time and took over no state. Takes in another version first.
+    pub(crate) fn instance(&mut self, now: Instant) -> Option<(&mut Instance, bool)> {
         if self.post.wanted.load(Ordering::Acquire) != self.current.generation.number {
             self.change(now);
         }
         if self.current.instance.is_none() && !self.is_down(now) {
             self.restart(now);
         }
-        self.current.instance.as_mut()
-    }
-
-    /// Whether the instance was made since this was last asked, and took over no state.
-    pub(crate) fn take_fresh(&mut self) -> bool {
-        std::mem::take(&mut self.fresh)
+        let instance = self.current.instance.as_mut()?;
+        Some((instance, std::mem::take(&mut self.fresh)))
     }
 
     /// Whether the policy is to see events before they are routed.
@@ -193,8 +190,18 @@ impl Seat {
         self.quarantined || self.rest_until.is_some_and(|until| now < until)
     }
 
-    /// Puts the wanted generation into the seat, and keeps the current one warm.
+    /// Puts the wanted generation into the seat, on the account of swaps.
     fn change(&mut self, now: Instant) {
+        let began = clock::now();
+        self.exchange(now);
+        self.policy
+            .stats()
+            .swap_latency
+            .record(clock::now() - began);
+    }
+
+    /// Takes in the wanted generation, and keeps the current one warm.
+    fn exchange(&mut self, now: Instant) {
         let wanted = self.post.wanted.load(Ordering::Acquire);
         let ready = self
             .post

@@ -82,11 +82,10 @@ impl PolicySelector {
         ) -> Result<R, Violation>,
     ) -> Option<R> {
         let at = self.seat.policy().moment(now);
-        self.seat.instance(now)?;
-        if self.seat.take_fresh() {
+        let (instance, is_fresh) = self.seat.instance(now)?;
+        if is_fresh {
             self.news.repeat();
         }
-        let instance = self.seat.instance(now)?;
         self.columns.fill(load.events, instance.needs());
         let headers = self.columns.headers();
         let shown = guest::Load {
@@ -95,7 +94,8 @@ impl PolicySelector {
             headers: &headers,
         };
         let answer = call(instance, at, self.news.tell(), shown);
-        self.seat.policy().stats().calls.increment();
+        let took = instance.last_call();
+        self.seat.policy().stats().called(took);
         match answer {
             Ok(answer) => {
                 self.seat.succeeded(now);

@@ -40,7 +40,8 @@ pub(super) struct Limiter {
     most_memory: usize,
     most_elements: usize,
     most_instances: usize,
-    memory: usize,
+    /// Bytes, over all its memories.
+    pub(super) memory: usize,
     /// The last refusal, in words.
     pub(super) denied: Option<String>,
 }
