@@ -27,15 +27,18 @@
 pub mod agent;
 pub mod agent_file;
 pub mod eventually;
+pub mod figures;
 pub mod host;
 pub mod landing;
 pub mod netcat;
 pub mod peers;
+pub mod pipeline;
 pub mod ports;
 pub mod process;
 pub mod say;
 pub mod scratch;
 pub mod skip;
+pub mod swap;
 pub mod tally;
 pub mod target;
 

@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Config, Engine, EngineWeak};
 
 use crate::bindings;
 use crate::error::{LoadError, PolicyError};
-use crate::instance::Host;
+use crate::instance::{Host, Instance};
 
 /// How often the clock ticks: the grain of deadlines.
 pub(crate) const TICK: Duration = Duration::from_millis(1);
@@ -29,7 +30,15 @@ pub struct PolicyEngine(Arc<Inner>);
 struct Inner {
     engine: Engine,
     linker: Linker<Host>,
+    retired: Retired,
 }
+
+/// Instances that nobody needs any more, until the clock's next tick: unmapping their memory takes
+/// up to milliseconds, for which no batch should wait.
+type Retired = Arc<Mutex<Vec<Instance>>>;
+
+/// Instances that may wait for a tick; beyond that each is dropped where it stands.
+const MOST_RETIRED: usize = 64;
 
 impl PolicyEngine {
     /// An engine with its clock, which is a thread of its own.
@@ -47,15 +56,29 @@ impl PolicyEngine {
         bindings::log::add_to_linker::<_, HasSelf<Host>>(&mut linker, |host| host)
             .map_err(compile_error)?;
         let weak = engine.weak();
+        let retired = Retired::default();
+        let to_drop = Arc::clone(&retired);
         thread::Builder::new()
             .name("policy-clock".to_owned())
-            .spawn(move || tick(&weak))
+            .spawn(move || tick(&weak, &to_drop))
             .map_err(|error| LoadError::Compile(error.to_string()))?;
-        Ok(Self(Arc::new(Inner { engine, linker })))
+        Ok(Self(Arc::new(Inner {
+            engine,
+            linker,
+            retired,
+        })))
     }
 
     pub(crate) fn wasmtime(&self) -> &Engine {
         &self.0.engine
+    }
+
+    /// Drops an instance soon, and elsewhere.
+    pub(crate) fn retire(&self, instance: Instance) {
+        let mut retired = self.0.retired.lock();
+        if retired.len() < MOST_RETIRED {
+            retired.push(instance);
+        }
     }
 
     pub(crate) fn linker(&self) -> &Linker<Host> {
@@ -70,10 +93,13 @@ impl std::fmt::Debug for PolicyEngine {
 }
 
 /// Ticks until the engine is gone.
-fn tick(engine: &EngineWeak) {
+fn tick(engine: &EngineWeak, retired: &Retired) {
     while let Some(engine) = engine.upgrade() {
         engine.increment_epoch();
         drop(engine);
+        // One in each tick, so that the clock stays on time. Dropped without the lock.
+        let instance = retired.lock().pop();
+        drop(instance);
         thread::park_timeout(TICK);
     }
 }

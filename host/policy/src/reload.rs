@@ -294,6 +294,11 @@ impl Policy {
         Instance::start(&self.engine, artifact, setup, &self.limits, deadline, log)
     }
 
+    /// Drops an instance elsewhere: see [`PolicyEngine::retire`].
+    pub(crate) fn retire(&self, instance: Instance) {
+        self.engine.retire(instance);
+    }
+
     /// An instance whose twin has passed the trial: the trial leaves nothing behind in it.
     fn tried_out(&self, artifact: &Artifact, setup: &Setup) -> Result<Instance, PolicyError> {
         let deadline = self.limits.start_deadline;

@@ -147,7 +147,9 @@ impl Seat {
     /// once, since the event is to blame.
     pub(crate) fn discard(&mut self, violation: &Violation) {
         self.policy.stats().violated(violation.kind);
-        self.current.instance = None;
+        if let Some(instance) = self.current.instance.take() {
+            self.policy.retire(instance);
+        }
         tracing::warn!(
             policy = %self.current.generation.artifact,
             place = self.post.place,
@@ -193,15 +195,22 @@ impl Seat {
     /// Puts the wanted generation into the seat, on the account of swaps.
     fn change(&mut self, now: Instant) {
         let began = clock::now();
-        self.exchange(now);
-        self.policy
-            .stats()
-            .swap_latency
-            .record(clock::now() - began);
+        if !self.exchange(now) {
+            return;
+        }
+        let took = clock::now() - began;
+        self.policy.stats().swap_latency.record(took);
+        tracing::info!(
+            policy = %self.current.generation.artifact,
+            place = self.post.place,
+            micros = took.as_micros(),
+            "policy swapped"
+        );
+        self.note();
     }
 
-    /// Takes in the wanted generation, and keeps the current one warm.
-    fn exchange(&mut self, now: Instant) {
+    /// Takes in the wanted generation, if there is one, and keeps the current one warm.
+    fn exchange(&mut self, now: Instant) -> bool {
         let wanted = self.post.wanted.load(Ordering::Acquire);
         let ready = self
             .post
@@ -217,7 +226,7 @@ impl Seat {
                 instance: None,
             })
         });
-        let Some(next) = next else { return };
+        let Some(next) = next else { return false };
         let mut old = std::mem::replace(&mut self.current, next);
         self.quarantined = false;
         (self.rests, self.rest_until) = (0, None);
@@ -228,13 +237,11 @@ impl Seat {
             self.restart(now);
         }
         self.hand_over(&mut old);
-        self.previous = Some(old);
-        tracing::info!(
-            policy = %self.current.generation.artifact,
-            place = self.post.place,
-            "policy swapped"
-        );
-        self.note();
+        let before = self.previous.replace(old);
+        if let Some(instance) = before.and_then(|before| before.instance) {
+            self.policy.retire(instance);
+        }
+        true
     }
 
     /// State from the old instance to the new one. Whatever goes wrong, the new one begins afresh.
