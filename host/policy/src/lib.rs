@@ -31,8 +31,9 @@ mod seat;
 mod selector;
 mod setup;
 mod stats;
+mod trial;
 
-pub use artifact::{Artifact, World};
+pub use artifact::{Artifact, Completion, Inspection, Memory, World};
 pub use cache::{Cache, CacheError};
 pub use engine::PolicyEngine;
 pub use error::{LoadError, PolicyError, Problem, Violation, ViolationKind};
@@ -43,4 +44,5 @@ pub use reload::{Candidate, Policy, PolicyReport, RollBackError, SeatReport};
 pub use seat::SeatState;
 pub use selector::PolicySelector;
 pub use setup::{InterceptorSetup, Properties, SelectorSetup, SinkInfo};
-pub use stats::{Latency, Memory, Stats};
+pub use stats::{Footprint, Latency, Stats};
+pub use trial::Trial;

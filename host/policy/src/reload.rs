@@ -222,6 +222,7 @@ impl Policy {
                 place: post.place.clone(),
                 state,
                 generation,
+                fault: post.fault.lock().clone(),
             }
         };
         PolicyReport {
@@ -300,7 +301,11 @@ impl Policy {
     }
 
     /// An instance whose twin has passed the trial: the trial leaves nothing behind in it.
-    fn tried_out(&self, artifact: &Artifact, setup: &Setup) -> Result<Instance, PolicyError> {
+    pub(crate) fn tried_out(
+        &self,
+        artifact: &Artifact,
+        setup: &Setup,
+    ) -> Result<Instance, PolicyError> {
         let deadline = self.limits.start_deadline;
         probe::run(&mut self.start(artifact, setup, deadline)?, setup)?;
         self.start(artifact, setup, deadline)
@@ -316,6 +321,7 @@ impl Policy {
             wanted: AtomicU64::new(number),
             ready: Mutex::default(),
             state: Mutex::new((SeatState::Running, number)),
+            fault: Mutex::default(),
         });
         let versions = self.versions.lock();
         // A version may have come in the meantime.

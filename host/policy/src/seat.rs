@@ -53,6 +53,8 @@ pub(crate) struct SeatPost {
     pub(crate) ready: Mutex<Option<Incumbent>>,
     /// How the seat stands, for operators.
     pub(crate) state: Mutex<(SeatState, u64)>,
+    /// The last broken rule, and when it was broken.
+    pub(crate) fault: Mutex<Option<(Violation, Instant)>>,
 }
 
 /// A generation at work.
@@ -100,24 +102,30 @@ impl Seat {
         &self.policy
     }
 
-    /// The instance that is to be asked, if there is one now, and whether it was made since the
-    /// last time and took over no state. Takes in another version first.
-    pub(crate) fn instance(&mut self, now: Instant) -> Option<(&mut Instance, bool)> {
+    /// The instance that is to be asked, if there is one now. Takes in another version first.
+    pub(crate) fn instance(&mut self, now: Instant) -> Option<&mut Instance> {
         if self.post.wanted.load(Ordering::Acquire) != self.current.generation.number {
             self.change(now);
         }
         if self.current.instance.is_none() && !self.is_down(now) {
             self.restart(now);
         }
-        let instance = self.current.instance.as_mut()?;
-        Some((instance, std::mem::take(&mut self.fresh)))
+        self.current.instance.as_mut()
     }
 
-    /// Whether the policy is to see events before they are routed.
+    /// Whether the instance was made since this was last asked, and took over no state.
+    pub(crate) fn take_fresh(&mut self) -> bool {
+        std::mem::take(&mut self.fresh)
+    }
+
+    /// Whether the policy is to see events before they are routed. Also while that cannot be known:
+    /// the next call may be the first one of another instance.
     pub(crate) fn wants_events(&self) -> bool {
-        let instance = self.current.instance.as_ref();
-        instance
-            .is_some_and(|instance| !instance.needs().headers.is_empty() || instance.is_router())
+        match &self.current.instance {
+            _ if self.post.wanted.load(Ordering::Acquire) != self.current.generation.number => true,
+            Some(instance) => instance.sees_events(),
+            None => !self.quarantined,
+        }
     }
 
     /// Ends a rest.
@@ -134,7 +142,7 @@ impl Seat {
 
     /// The policy broke the contract: the instance is given up, and the budget charged.
     pub(crate) fn violated(&mut self, violation: &Violation, now: Instant) {
-        self.discard(violation);
+        self.discard(violation, now);
         let (first, longest) = REST;
         let rest = first.saturating_mul(1 << self.rests.min(16)).min(longest);
         self.rests = self.rests.saturating_add(1);
@@ -145,8 +153,9 @@ impl Seat {
 
     /// The policy broke the contract over one event: the instance is given up and made anew at
     /// once, since the event is to blame.
-    pub(crate) fn discard(&mut self, violation: &Violation) {
+    pub(crate) fn discard(&mut self, violation: &Violation, now: Instant) {
         self.policy.stats().violated(violation.kind);
+        *self.post.fault.lock() = Some((violation.clone(), now));
         if let Some(instance) = self.current.instance.take() {
             self.policy.retire(instance);
         }

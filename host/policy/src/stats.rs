@@ -6,12 +6,12 @@ use flume_core::counters::Counter;
 
 use crate::error::ViolationKind;
 
+mod footprint;
 mod latency;
-mod memory;
 
+pub use footprint::Footprint;
+pub(crate) use footprint::Share;
 pub use latency::Latency;
-pub use memory::Memory;
-pub(crate) use memory::Share;
 
 /// Counters of one policy.
 #[derive(Debug, Default)]
@@ -37,7 +37,7 @@ pub struct Stats {
     /// How long those calls took.
     pub latency: Latency,
     /// What its instances have of linear memory.
-    pub memory: Memory,
+    pub memory: Footprint,
     /// How long a place took to put another version in, its state included: the time by which a
     /// batch was late.
     pub swap_latency: Latency,

@@ -10,12 +10,12 @@ use super::Stats;
 
 /// Bytes, now and at most.
 #[derive(Debug, Default)]
-pub struct Memory {
+pub struct Footprint {
     now: AtomicU64,
     most: AtomicU64,
 }
 
-impl Memory {
+impl Footprint {
     /// Bytes now, over all instances: those at work, and those that are kept warm.
     pub fn now(&self) -> u64 {
         self.now.load(Relaxed)
