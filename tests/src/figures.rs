@@ -15,6 +15,18 @@ impl Waits {
         Self(waits)
     }
 
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The time that so many of ten thousand do not exceed; zero if there are none.
     #[must_use]
     pub fn quantile(&self, per_ten_thousand: usize) -> Duration {

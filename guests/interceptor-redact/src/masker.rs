@@ -9,6 +9,8 @@ pub(crate) struct Masker {
     patterns: Vec<Vec<u8>>,
     /// Whether a pattern may begin with this byte: most bytes are not looked at twice.
     begins: [bool; 256],
+    /// The same as ranges: the first byte, and how many more.
+    ranges: Vec<(u8, u8)>,
     mask: u8,
 }
 
@@ -24,9 +26,17 @@ impl Masker {
             let is_first = |pattern: &Vec<u8>| is_match(&pattern[..1], &[byte]);
             begins[usize::from(byte)] = patterns.iter().any(is_first);
         }
+        let mut ranges: Vec<(u8, u8)> = Vec::new();
+        for byte in (0..=u8::MAX).filter(|byte| begins[usize::from(*byte)]) {
+            match ranges.last_mut() {
+                Some((first, more)) if byte - *first == *more + 1 => *more += 1,
+                _ => ranges.push((byte, 0)),
+            }
+        }
         Self {
             patterns,
             begins,
+            ranges,
             mask,
         }
     }
@@ -52,14 +62,21 @@ impl Masker {
     }
 
     /// Where a match may begin. Goes in strides: in a guest each turn of a loop costs a look at the
-    /// deadline.
+    /// deadline, and a stride is compared with a range in a few instructions.
     fn first(&self, text: &[u8]) -> Option<usize> {
-        let begins = |byte: &u8| self.begins[usize::from(*byte)];
         let (strides, _) = text.as_chunks::<16>();
-        let is_free = |stride: &&[u8; 16]| !stride.iter().fold(false, |any, b| any | begins(b));
+        let is_free = |stride: &&[u8; 16]| !self.ranges.iter().any(|range| touches(stride, *range));
         let free = 16 * strides.iter().take_while(is_free).count();
+        let begins = |byte: &u8| self.begins[usize::from(*byte)];
         Some(free + text[free..].iter().position(begins)?)
     }
+}
+
+/// Whether a byte of the stride is in the range: without an early end, so that it becomes vector
+/// instructions.
+fn touches(stride: &[u8; 16], (first, more): (u8, u8)) -> bool {
+    let is_in = |byte: &u8| byte.wrapping_sub(first) <= more;
+    stride.iter().fold(false, |any, byte| any | is_in(byte))
 }
 
 /// Whether the text begins with the pattern.
@@ -70,4 +87,25 @@ fn is_match(pattern: &[u8], text: &[u8]) -> bool {
         _ => wanted == byte,
     };
     pattern.len() <= text.len() && pattern.iter().zip(text).all(matches)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the strides skip is compared with a search that looks at every byte.
+    #[test]
+    fn a_match_is_found_wherever_it_is() {
+        let masker = Masker::new("s# @z é", b'*');
+        assert_eq!(masker.ranges.len(), 3);
+        for at in 0..70 {
+            for (found, masked) in [("s7", "**"), ("Qz", "**"), ("é", "**")] {
+                let text = |middle: &str| "-".repeat(at) + middle + &"+".repeat(70 - at);
+                let expected = (text(masked).into_bytes(), 1);
+                assert_eq!(masker.mask(text(found).as_bytes()), Some(expected), "{at}");
+            }
+            let near = "-".repeat(at) + "sx";
+            assert_eq!(masker.mask(near.as_bytes()), None, "{at}");
+        }
+    }
 }

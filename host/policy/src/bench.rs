@@ -6,12 +6,17 @@
 //! distributed. No framework: the figures are a few loops and a clock, and a framework would
 //! measure its subjects one after the other.
 
+use std::fmt;
 use std::hint::black_box;
 use std::time::Duration;
 
 use flume_core::clock;
 use flume_core::sink_selector::{Load, Step};
 use flume_core::{Batch, Event, Interceptor, InterceptorError, SinkSelector};
+
+/// What stands above the lines of [`Measured`].
+pub const HEADING: &str =
+    "                                               ns               95 %   ratio            95 %";
 
 /// Median of some rounds with its limits of confidence.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -160,8 +165,24 @@ pub fn lines(count: usize) -> Vec<Event> {
     (0..count).map(event).collect()
 }
 
-impl std::fmt::Debug for Bench<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+/// A line of a table: name, nanoseconds and ratio, each with its limits.
+impl fmt::Display for Measured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, nanos, ratio } = self;
+        let range = |of: &Estimate| format!("{:.1} - {:.1}", of.limits.0, of.limits.1);
+        let (costs, (low, high)) = (range(nanos), ratio.limits);
+        write!(
+            f,
+            "  {name:<36}{:>11.1}{costs:>19}{:>8.2}{:>16}",
+            nanos.median,
+            ratio.median,
+            format!("{low:.2} - {high:.2}"),
+        )
+    }
+}
+
+impl fmt::Debug for Bench<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = self.subjects.iter().map(|subject| &subject.name);
         f.debug_list().entries(names).finish()
     }
