@@ -43,7 +43,8 @@ fn balanced(input: u16, selector: &str) -> String {
 fn shares(host: &Host, input: u16) -> [u64; 2] {
     Feed::send(input, Lines::new("n", 400), PATIENCE).assert_all_acknowledged();
     let all = || {
-        let shares = ["SINK.k1", "SINK.k2"].map(|sink| host.counter(sink, "EventDrainSuccessCount"));
+        let shares =
+            ["SINK.k1", "SINK.k2"].map(|sink| host.counter(sink, "EventDrainSuccessCount"));
         (shares.iter().sum::<u64>() == 400).then_some(shares)
     };
     eventually("400 events delivered", PATIENCE, all)
@@ -59,7 +60,10 @@ fn group(host: &Host) -> Value {
 fn assert_three_to_one(shares: [u64; 2]) {
     let [heavy, light] = shares;
     // A look at an empty channel may cost a turn.
-    assert!((290..=310).contains(&heavy), "3:1 of 400: {heavy} and {light}");
+    assert!(
+        (290..=310).contains(&heavy),
+        "3:1 of 400: {heavy} and {light}"
+    );
 }
 
 /// The file is beside the configuration, under a relative path, as users write it.
@@ -76,7 +80,10 @@ fn a_group_is_ordered_by_the_policy_that_it_names() {
     let selector = &group(&host)["selector"];
     assert_eq!(selector["policy"], "a1/weighted", "{selector}");
     assert_eq!(selector["seat"]["state"], "running", "{selector}");
-    assert_eq!((&selector["fallback"], &selector["fallbacks"]), (&"round_robin".into(), &0.into()));
+    assert_eq!(
+        (&selector["fallback"], &selector["fallbacks"]),
+        (&"round_robin".into(), &0.into())
+    );
     let (_, config) = host.page("/config").expect("an answer");
     for part in ["policies/weighted.wasm", "\"weight\":\"3\""] {
         assert!(config.contains(part), "{part} in {config}");
@@ -107,15 +114,29 @@ fn the_command_line_gives_a_policy_to_a_group() {
     let text = balanced(input, "round_robin");
     let file = scratch.file("a1.properties", &text);
     let policy = guest("selector-weighted").display().to_string();
-    let words = ["--policy", &format!("a1/g1={policy}"), "--policy-cache", "none"];
+    let words = [
+        "--policy",
+        &format!("a1/g1={policy}"),
+        "--policy-cache",
+        "none",
+    ];
     let host = Host::run(&scratch, "a1", &file, &words);
     assert_three_to_one(shares(&host, input));
 
     // Without it the weights are strangers.
     let shown = file.display().to_string();
     let checked = host::command(&["check", &shown], "");
-    assert_eq!(checked.status.code(), Some(EXIT_CONFIG), "{}", checked.stdout);
-    assert!(checked.stdout.contains("does not know the key `weight`"), "{}", checked.stdout);
+    assert_eq!(
+        checked.status.code(),
+        Some(EXIT_CONFIG),
+        "{}",
+        checked.stdout
+    );
+    assert!(
+        checked.stdout.contains("does not know the key `weight`"),
+        "{}",
+        checked.stdout
+    );
 }
 
 #[test]
@@ -125,10 +146,18 @@ fn a_policy_for_no_group_is_refused_with_the_groups_there_are() {
     let file = scratch.file("a1.properties", &text);
     let shown = file.display().to_string();
     for lenient in [&[][..], &["--lenient"]] {
-        let words = [&["run", "-f", &shown, "--policy", "g2=nowhere.wasm"][..], lenient].concat();
+        let words = [
+            &["run", "-f", &shown, "--policy", "g2=nowhere.wasm"][..],
+            lenient,
+        ]
+        .concat();
         let ended = host::command(&words, "");
         assert_eq!(ended.status.code(), Some(EXIT_CONFIG), "{}", ended.stderr);
-        assert!(ended.stderr.contains("`a1/g1`"), "names the group: {}", ended.stderr);
+        assert!(
+            ended.stderr.contains("`a1/g1`"),
+            "names the group: {}",
+            ended.stderr
+        );
     }
 }
 
@@ -148,7 +177,10 @@ fn await_bodies(folder: &Path, count: usize) -> Vec<String> {
         (bodies.len() == count).then_some(bodies)
     };
     let bodies = eventually("the events have landed", PATIENCE, all);
-    bodies.iter().map(|body| String::from_utf8_lossy(body).into_owned()).collect()
+    bodies
+        .iter()
+        .map(|body| String::from_utf8_lossy(body).into_owned())
+        .collect()
 }
 
 #[test]
@@ -161,9 +193,15 @@ fn a_source_is_edited_by_the_policy_that_it_names() {
         .set("sources.r1.interceptors.i1.policy.deadline-ms", 50);
     let _host = Host::start(&scratch, "a1", &file.text());
     let to = format!("127.0.0.1:{input}");
-    let sent = host::command(&["send", "--to", &to], "card 1234-5678\nno secrets\nplain\n");
+    let sent = host::command(
+        &["send", "--to", &to],
+        "card 1234-5678\nno secrets\nplain\n",
+    );
     assert!(sent.status.success(), "{}", sent.stderr);
-    assert_eq!(await_bodies(&folder, 3), ["card *********", "no ******s", "plain"]);
+    assert_eq!(
+        await_bodies(&folder, 3),
+        ["card *********", "no ******s", "plain"]
+    );
 }
 
 /// The channel for dead letters is not among those of the source.
@@ -214,6 +252,7 @@ fn a_reload_makes_only_changed_groups_anew() {
 
     // A file that the policy refuses leaves it as it is.
     host.rewrite(&text.replace("weight = 3", "weight = heavy"));
-    host.process().await_said("the changed file is refused", 1, PATIENCE);
+    host.process()
+        .await_said("the changed file is refused", 1, PATIENCE);
     assert_eq!(group(&host)["selector"]["seat"]["state"], "running");
 }

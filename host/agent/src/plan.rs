@@ -131,10 +131,7 @@ pub struct Setting<'a> {
 
 /// Plans agents. In strict mode an agent with an error is left out; in lenient mode its plan has
 /// what Flume would run, which may be nothing.
-pub fn build(
-    trees: &[AgentTree],
-    setting: Setting<'_>,
-) -> (Vec<AgentPlan>, Vec<Diagnostic>) {
+pub fn build(trees: &[AgentTree], setting: Setting<'_>) -> (Vec<AgentPlan>, Vec<Diagnostic>) {
     let mode = setting.mode;
     let mut plans = Vec::new();
     let mut diagnostics = policy::choice::unmet(setting.choices, trees);

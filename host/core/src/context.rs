@@ -495,7 +495,10 @@ mod tests {
         let keys = [("x", "1"), ("y.z", "2")];
         let mut context = Context::of("a.b.c", &keys);
         context.accept("x");
-        assert_eq!(context.unasked().map(|(key, _)| key).collect::<Vec<_>>(), ["y.z"]);
+        assert_eq!(
+            context.unasked().map(|(key, _)| key).collect::<Vec<_>>(),
+            ["y.z"]
+        );
         assert_eq!(context.clone().finish().len(), 1);
         context.accept_all();
         assert_eq!(context.finish(), []);

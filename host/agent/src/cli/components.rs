@@ -121,8 +121,16 @@ fn policies() -> Vec<Entry> {
         questions: own.into_iter().chain(limits).collect(),
     };
     vec![
-        entry(&["processor.selector = <file>"], group, below("policy.", limits())),
-        entry(&["interceptors.<name>.type = <file>"], interceptor, below("policy.", limits())),
+        entry(
+            &["processor.selector = <file>"],
+            group,
+            below("policy.", limits()),
+        ),
+        entry(
+            &["interceptors.<name>.type = <file>"],
+            interceptor,
+            below("policy.", limits()),
+        ),
         entry(&["policies"], agent, Vec::new()),
     ]
 }

@@ -255,11 +255,7 @@ impl Builder {
                     channels: Kind::default(),
                     sinks: Kind::default(),
                     sinkgroups: Kind::default(),
-                    policies: Context::new(
-                        format!("{agent}.{POLICIES}"),
-                        Some(span),
-                        self.mode,
-                    ),
+                    policies: Context::new(format!("{agent}.{POLICIES}"), Some(span), self.mode),
                     others: Vec::new(),
                 });
                 self.trees.len() - 1
@@ -280,7 +276,10 @@ impl Builder {
         let is_agent = self.agents.iter().any(|known| known == agent);
         let (message, help) = if rest.is_empty() {
             let message = format!("`{key}` is no key of `{agent}.{POLICIES}`");
-            (message, format!("keys are `{agent}.{POLICIES}.directory` and limits"))
+            (
+                message,
+                format!("keys are `{agent}.{POLICIES}.directory` and limits"),
+            )
         } else if !is_agent {
             let agents: Vec<&str> = self.agents.iter().map(String::as_str).collect();
             let help = did_you_mean(agent, &agents)

@@ -37,7 +37,9 @@ fn load_file(path: &str, options: &Options) -> Loaded {
     let roots = [root(), real].map(|root| format!("{}/", root.display()));
     for finding in &mut loaded.diagnostics {
         for text in [&mut finding.message].into_iter().chain(&mut finding.help) {
-            *text = roots.iter().fold(text.clone(), |text, root| text.replace(root, ""));
+            *text = roots
+                .iter()
+                .fold(text.clone(), |text, root| text.replace(root, ""));
         }
     }
     loaded

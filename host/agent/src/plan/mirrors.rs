@@ -173,8 +173,14 @@ impl Draft<'_> {
         let has = |name: &String| channels.iter().any(|(channel, _)| channel == name);
         let source = sources.find(|source| source.dead_letters.iter().any(has))?;
         Some(Obstacle {
-            why: format!("an interceptor of `{}` puts what it cannot handle into one", source.name),
-            help: format!("give dead letters a channel of their own, or {}", one_channel(group)),
+            why: format!(
+                "an interceptor of `{}` puts what it cannot handle into one",
+                source.name
+            ),
+            help: format!(
+                "give dead letters a channel of their own, or {}",
+                one_channel(group)
+            ),
             place: Some((source.span, "this source".to_owned())),
         })
     }

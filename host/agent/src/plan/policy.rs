@@ -83,7 +83,11 @@ impl InterceptorPlan {
 /// Whether a `type` or `selector` names the file of a policy.
 pub(crate) fn is_policy(text: &str) -> bool {
     let extension = Path::new(text).extension();
-    extension.is_some_and(|end| ["wasm", "wat"].iter().any(|known| end.eq_ignore_ascii_case(known)))
+    extension.is_some_and(|end| {
+        ["wasm", "wat"]
+            .iter()
+            .any(|known| end.eq_ignore_ascii_case(known))
+    })
 }
 
 /// The same place gets the same choices at every start of the same file, and no two places of a
@@ -106,7 +110,10 @@ pub(crate) fn fallback(
     let name = context.string("fallback", "round_robin");
     let backoff = sink_selector::Backoff::configure(context, sinks);
     let Some(native) = sink_selector::find(&name) else {
-        let all: Vec<&str> = sink_selector::SELECTORS.iter().map(|kind| kind.name).collect();
+        let all: Vec<&str> = sink_selector::SELECTORS
+            .iter()
+            .map(|kind| kind.name)
+            .collect();
         context.unknown_type("fallback", &name, &all);
         return None;
     };
@@ -293,7 +300,9 @@ impl Draft<'_> {
             sinks: &[],
         };
         let policies = &self.services.policies;
-        let tried = self.tried(&place, limits, |file| policies.try_interceptor(file, &setup));
+        let tried = self.tried(&place, limits, |file| {
+            policies.try_interceptor(file, &setup)
+        });
         let file = note(own, tried)?;
         Some(PolicyInterceptorPlan {
             name: word.text.clone(),
@@ -354,7 +363,6 @@ impl Draft<'_> {
             Err(error) => Err(place.findings(&error)),
         }
     }
-
 }
 
 /// Leaves what was found in the context.
@@ -369,7 +377,9 @@ fn note<T>(context: &mut Context, tried: Result<T, Vec<Diagnostic>>) -> Option<T
 }
 
 fn pairs(context: &Context) -> Vec<(String, Value)> {
-    let pairs = context.iter().map(|(key, value)| (key.to_owned(), value.clone()));
+    let pairs = context
+        .iter()
+        .map(|(key, value)| (key.to_owned(), value.clone()));
     pairs.collect()
 }
 

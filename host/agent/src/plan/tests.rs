@@ -126,7 +126,11 @@ fn a_plan_has_everything_that_runs() {
     assert_eq!(keys, ["ack-every-event", "bind", "port"]);
     let keys: Vec<&str> = source.selector.iter().map(|(key, _)| key).collect();
     assert_eq!(keys, ["optional"]);
-    let kinds: Vec<String> = source.interceptors.iter().map(InterceptorPlan::kind).collect();
+    let kinds: Vec<String> = source
+        .interceptors
+        .iter()
+        .map(InterceptorPlan::kind)
+        .collect();
     assert_eq!(kinds, ["host", "timestamp"]);
     let InterceptorPlan::Native(host) = &source.interceptors[0] else {
         panic!("not a policy")

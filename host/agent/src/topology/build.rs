@@ -54,7 +54,9 @@ impl Builder<'_> {
         let processor = match &plan.policy {
             Some(policy) => self.by_policy(plan, policy, &names)?,
             None => kind
-                .and_then(|kind| (kind.configure)(&mut context, &names, seed(self.agent, &plan.name)))
+                .and_then(|kind| {
+                    (kind.configure)(&mut context, &names, seed(self.agent, &plan.name))
+                })
                 .ok_or_else(|| refused(&plan.name, context))?,
         };
         let mut lanes = Vec::new();

@@ -62,7 +62,11 @@ impl PolicyChoice {
 }
 
 /// The file for a load-balancing group: the narrowest choice that meets it, of several the last.
-pub(crate) fn chosen<'c>(choices: &'c [PolicyChoice], agent: &str, group: &str) -> Option<&'c Path> {
+pub(crate) fn chosen<'c>(
+    choices: &'c [PolicyChoice],
+    agent: &str,
+    group: &str,
+) -> Option<&'c Path> {
     let meets = choices.iter().filter(|choice| choice.meets(agent, group));
     let choice = meets.max_by_key(|choice| choice.rank());
     choice.map(|choice| choice.path.as_path())
@@ -102,7 +106,10 @@ fn no_group(choice: &PolicyChoice, groups: &[(&str, &str)]) -> Diagnostic {
         paths => {
             let there = format!("the `load_balance` groups are `{}`", paths.join("`, `"));
             let names: Vec<&str> = groups.iter().map(|(_, group)| *group).collect();
-            let guess = choice.group.as_ref().and_then(|name| did_you_mean(name, &names));
+            let guess = choice
+                .group
+                .as_ref()
+                .and_then(|name| did_you_mean(name, &names));
             guess.map_or(there.clone(), |guess| format!("{guess} {there}"))
         }
     };

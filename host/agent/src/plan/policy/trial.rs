@@ -82,7 +82,11 @@ impl Place<'_> {
                 real, directory, ..
             } => (
                 format!("the policy `{name}` is outside of the folder of its agent's policies"),
-                format!("it is `{}`; put it into `{}`", real.display(), directory.display()),
+                format!(
+                    "it is `{}`; put it into `{}`",
+                    real.display(),
+                    directory.display()
+                ),
             ),
             FileError::NotPlain(path) => (
                 format!("the policy `{name}` is not a plain file"),
@@ -131,7 +135,10 @@ impl Place<'_> {
         };
         let help = match limit {
             Some(limit) => format!("mend the policy, or raise `{limit}` below `{path}.{limits}.`"),
-            None => format!("mend the policy: `wit/README.md` explains `{}`", violation.kind.id()),
+            None => format!(
+                "mend the policy: `wit/README.md` explains `{}`",
+                violation.kind.id()
+            ),
         };
         self.about_file(Code::PolicyViolation, message).help(help)
     }
@@ -159,10 +166,13 @@ impl Place<'_> {
             Problem::UnknownKey(key) => {
                 let value = self.keys.iter().find(|(known, _)| known == key);
                 let span = value.map_or(self.file.value.span, |(_, value)| value.key_span);
-                let message = format!("`{path}` and its policy do not know the key `{prefix}{key}`");
+                let message =
+                    format!("`{path}` and its policy do not know the key `{prefix}{key}`");
                 Diagnostic::new(Code::UnknownKey, message)
                     .at(&span, "unknown key")
-                    .help(format!("remove it; `{name}` says which keys it knows in its README"))
+                    .help(format!(
+                        "remove it; `{name}` says which keys it knows in its README"
+                    ))
             }
             Problem::Other(words) => self.other(words),
         }
@@ -191,7 +201,10 @@ impl Place<'_> {
         let own = self.keys.iter().find(|(key, _)| says(key));
         let help = match self.sinks {
             [] => format!("change the keys below `{path}.`"),
-            _ => format!("change the keys below `{path}.{}`, or those of its sinks", self.prefix),
+            _ => format!(
+                "change the keys below `{path}.{}`, or those of its sinks",
+                self.prefix
+            ),
         };
         match own {
             Some((_, value)) => found.at(&value.span, "this value").help(help),
