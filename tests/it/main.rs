@@ -24,6 +24,7 @@ mod peers_selfcheck;
 mod policies;
 mod policy_cli;
 mod policy_new;
+mod policy_tools;
 mod policy_wiring;
 mod quickstart;
 mod reload;

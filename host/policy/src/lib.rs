@@ -9,10 +9,12 @@
 //! | bytes to something that can run | [`Artifact`], with [`Cache`] |
 //! | something that runs, in all its places | [`Policy`], [`PolicyEngine`] |
 //! | a place | [`PolicySelector`], [`PolicyInterceptor`] |
+//! | what it costs | [`bench`] |
 //! | another version | [`Policy::prepare`], [`Policy::install`], [`Policy::roll_back`] |
 
 mod artifact;
 mod aside;
+pub mod bench;
 mod bindings;
 mod cache;
 mod columns;
@@ -45,5 +47,5 @@ pub use reload::{Candidate, Policy, PolicyReport, RollBackError, SeatReport};
 pub use seat::SeatState;
 pub use selector::PolicySelector;
 pub use setup::{InterceptorSetup, Properties, SelectorSetup, SinkInfo};
-pub use stats::Stats;
+pub use stats::{Footprint, Latency, Stats};
 pub use trial::Trial;

@@ -95,8 +95,9 @@ impl PolicySelector {
             headers: &headers,
         };
         let news = self.news.tell();
-        let answer = self.pace.run(|| call(instance, at, news, shown));
-        self.seat.policy().stats().calls.increment();
+        let answer = self.pace.run(|| call(&mut *instance, at, news, shown));
+        let took = instance.last_call();
+        self.seat.policy().stats().called(took);
         match answer {
             Ok(answer) => {
                 self.seat.succeeded(now);

@@ -10,6 +10,7 @@ use flume_policy::{Bodies, Needs, PolicyError};
 
 use super::{EXIT_CONFIG, complain};
 
+pub mod bench;
 pub mod check;
 pub mod inspect;
 pub mod new;
@@ -29,6 +30,7 @@ pub struct PolicyArgs {
 enum PolicyCommand {
     Inspect(inspect::InspectArgs),
     Check(check::CheckArgs),
+    Bench(bench::BenchArgs),
     New(new::NewArgs),
 }
 
@@ -37,6 +39,7 @@ pub fn run(args: &PolicyArgs) -> ExitCode {
     match &args.command {
         PolicyCommand::Inspect(args) => inspect::run(args),
         PolicyCommand::Check(args) => check::run(args),
+        PolicyCommand::Bench(args) => bench::run(args),
         PolicyCommand::New(args) => new::run(args),
     }
 }

@@ -6,7 +6,7 @@ use super::new::{Kind, Language};
 
 /// A project to be written.
 #[derive(Debug)]
-pub struct Project {
+pub(super) struct Project {
     /// Paths and texts.
     pub files: Vec<(String, String)>,
     /// What tests, builds and checks it, in its folder.
@@ -156,7 +156,7 @@ fn besides(language: Language) -> Vec<&'static [File]> {
 }
 
 /// A project for a policy of this name.
-pub fn project(language: Language, kind: Kind, name: &str) -> Project {
+pub(super) fn project(language: Language, kind: Kind, name: &str) -> Project {
     let (needs, begin, commands) = words(language);
     let (world, of_kind, property) = match kind {
         Kind::Selector => ("selector-policy", "a sink selector", ""),
