@@ -41,6 +41,7 @@ pub mod skip;
 pub mod swap;
 pub mod tally;
 pub mod target;
+pub mod tenants;
 
 pub use agent::{Agent, Kind};
 pub use agent_file::AgentFile;

@@ -67,6 +67,7 @@ fn policy(report: &PolicyFileReport) -> Sample {
         ("EventCount", Value::Counter(totals.events)),
         ("CpuNanosCount", Value::Counter(nanos)),
         ("FallbackCount", Value::Counter(totals.fallbacks)),
+        ("ThrottledCount", Value::Counter(totals.throttled)),
         ("PoisonCount", Value::Counter(totals.poison)),
         ("ReplacementCount", Value::Counter(totals.replacements)),
         ("SwapCount", Value::Counter(totals.swaps)),

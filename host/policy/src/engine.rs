@@ -6,22 +6,24 @@
 //! for all, and an instance is made once for a file, not once for a batch.
 
 use std::sync::Arc;
+use std::sync::mpsc::{self, SyncSender, TrySendError};
 use std::thread;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use wasmtime::component::{HasSelf, Linker};
+use wasmtime::component::Linker;
 use wasmtime::{Config, Engine, EngineWeak};
 
-use crate::bindings;
 use crate::error::{LoadError, PolicyError};
-use crate::instance::{Host, Instance};
+use crate::instance::{self, Host, Instance};
 
 /// How often the clock ticks: the grain of deadlines.
 pub(crate) const TICK: Duration = Duration::from_millis(1);
 
 /// Bytes of stack for a guest.
 const STACK: usize = 512 << 10;
+
+/// Instances that wait to be taken down.
+const MOST_RETIRED: usize = 16;
 
 /// Compiles and runs policies. Cheap to clone; the clock stops with the last clone.
 #[derive(Clone)]
@@ -30,15 +32,8 @@ pub struct PolicyEngine(Arc<Inner>);
 struct Inner {
     engine: Engine,
     linker: Linker<Host>,
-    retired: Retired,
+    retired: SyncSender<Instance>,
 }
-
-/// Instances that nobody needs any more, until the clock's next tick: unmapping their memory takes
-/// up to milliseconds, for which no batch should wait.
-type Retired = Arc<Mutex<Vec<Instance>>>;
-
-/// Instances that may wait for a tick; beyond that each is dropped where it stands.
-const MOST_RETIRED: usize = 64;
 
 impl PolicyEngine {
     /// An engine with its clock, which is a thread of its own.
@@ -48,19 +43,27 @@ impl PolicyEngine {
     pub fn new() -> Result<Self, PolicyError> {
         let mut config = Config::new();
         config
+            // Nothing that a policy needs, and each a way to differ between machines or to ask for
+            // more than a limit was made for.
+            .wasm_memory64(false)
+            .wasm_component_model_memory64(false)
+            .relaxed_simd_deterministic(true)
+            .cranelift_nan_canonicalization(true)
             .concurrency_support(false)
             .epoch_interruption(true)
             .max_wasm_stack(STACK);
         let engine = Engine::new(&config).map_err(compile_error)?;
         let mut linker = Linker::new(&engine);
-        bindings::log::add_to_linker::<_, HasSelf<Host>>(&mut linker, |host| host)
-            .map_err(compile_error)?;
+        instance::add_to_linker(&mut linker).map_err(compile_error)?;
         let weak = engine.weak();
-        let retired = Retired::default();
-        let to_drop = Arc::clone(&retired);
         thread::Builder::new()
             .name("policy-clock".to_owned())
-            .spawn(move || tick(&weak, &to_drop))
+            .spawn(move || tick(&weak))
+            .map_err(|error| LoadError::Compile(error.to_string()))?;
+        let (retired, graves) = mpsc::sync_channel(MOST_RETIRED);
+        thread::Builder::new()
+            .name("policy-retire".to_owned())
+            .spawn(move || graves.into_iter().for_each(drop::<Instance>))
             .map_err(|error| LoadError::Compile(error.to_string()))?;
         Ok(Self(Arc::new(Inner {
             engine,
@@ -69,16 +72,19 @@ impl PolicyEngine {
         })))
     }
 
-    pub(crate) fn wasmtime(&self) -> &Engine {
-        &self.0.engine
+    /// Takes an instance down where nobody waits: giving 64 MiB back to the system takes
+    /// milliseconds. If too many wait for that already, it is done here.
+    pub(crate) fn retire(&self, instance: Instance) {
+        match self.0.retired.try_send(instance) {
+            Ok(()) => {}
+            Err(TrySendError::Full(instance) | TrySendError::Disconnected(instance)) => {
+                drop(instance);
+            }
+        }
     }
 
-    /// Drops an instance soon, and elsewhere.
-    pub(crate) fn retire(&self, instance: Instance) {
-        let mut retired = self.0.retired.lock();
-        if retired.len() < MOST_RETIRED {
-            retired.push(instance);
-        }
+    pub(crate) fn wasmtime(&self) -> &Engine {
+        &self.0.engine
     }
 
     pub(crate) fn linker(&self) -> &Linker<Host> {
@@ -93,13 +99,10 @@ impl std::fmt::Debug for PolicyEngine {
 }
 
 /// Ticks until the engine is gone.
-fn tick(engine: &EngineWeak, retired: &Retired) {
+fn tick(engine: &EngineWeak) {
     while let Some(engine) = engine.upgrade() {
         engine.increment_epoch();
         drop(engine);
-        // One in each tick, so that the clock stays on time. Dropped without the lock.
-        let instance = retired.lock().pop();
-        drop(instance);
         thread::park_timeout(TICK);
     }
 }

@@ -3,16 +3,17 @@
 //! A store holds one policy in one place and nothing else: a trap poisons all of a store. After a
 //! violation the instance is thrown away, whatever the violation was.
 
+use std::str::Utf8Error;
 use std::time::Duration;
 
-use flume_core::clock;
+use flume_core::clock::{self, Instant};
 use wasmtime::component::Instance as ComponentInstance;
 use wasmtime::{Store, Trap};
 
 use crate::artifact::Artifact;
 use crate::bindings::{batch_router, interceptor, sink_selector, state, types};
-use crate::engine::{PolicyEngine, TICK};
-use crate::error::{LoadError, PolicyError, Problem, Violation, ViolationKind};
+use crate::engine::PolicyEngine;
+use crate::error::{LoadError, PolicyError, Problem, Violation, ViolationKind, cut};
 use crate::limits::Limits;
 use crate::log::GuestLog;
 use crate::setup::Setup;
@@ -20,11 +21,15 @@ use crate::stats::Share;
 
 mod configure;
 mod host;
+mod timer;
 
-pub(crate) use host::Host;
+pub(crate) use host::{Host, add_to_linker};
 
 /// Headers that a selector and an interceptor may ask for.
 const MOST_HEADERS: (usize, usize) = (16, 64);
+
+/// Bytes of the name of a header that is asked for: each event is searched for it.
+const MOST_NAME: usize = 1024;
 
 /// What a policy asked to be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,8 +60,6 @@ pub(crate) struct Instance {
     state: Option<state::Guest>,
     needs: Needs,
     limits: Limits,
-    /// Ticks of a call's deadline: a division of 128 bits that is done once.
-    ticks: u64,
     memory: Share,
     took: Duration,
     last_call: Duration,
@@ -87,12 +90,12 @@ impl Instance {
             let (is, wanted) = (artifact.world().words(), setup.wanted());
             return Err(LoadError::WrongKind { is, wanted }.into());
         }
-        let mut store = Store::new(engine.wasmtime(), Host::new(limits, log));
+        let mut store = Store::new(engine.wasmtime(), Host::new(limits, setup.seed(), log));
         store.limiter(|host| &mut host.limiter);
         store.set_hostcall_fuel(limits.result_bytes);
-        store.set_epoch_deadline(ticks(deadline));
+        timer::install(&mut store);
         let mut memory = Share::new(store.data().log.stats());
-        let began = clock::now();
+        let began = arm(&mut store, deadline);
         let started = (|store: &mut Store<Host>| {
             let instance = artifact.pre().instantiate(&mut *store)?;
             let exports = Exports::of(artifact, &mut *store, &instance)?;
@@ -114,7 +117,6 @@ impl Instance {
             exports,
             state,
             needs,
-            ticks: ticks(limits.deadline),
             limits,
             memory,
             took,
@@ -163,6 +165,11 @@ impl Instance {
         self.limits.deadline
     }
 
+    /// Bytes that an answer may have.
+    pub(crate) fn result_bytes(&self) -> usize {
+        self.limits.result_bytes
+    }
+
     /// How long a start may take.
     pub(crate) fn start_deadline(&self) -> Duration {
         self.limits.start_deadline
@@ -175,7 +182,9 @@ impl Instance {
         feedback: &[sink_selector::Feedback],
         load: sink_selector::Load<'_>,
     ) -> Result<Vec<u32>, Violation> {
-        self.call(self.ticks, |exports, store| match exports {
+        let deadline = self.limits.deadline;
+        self.store.data_mut().given.set(at);
+        self.call(deadline, |exports, store| match exports {
             Exports::Selector { selector, .. } => selector.call_order(store, at, feedback, load),
             Exports::Interceptor(_) => Ok(Vec::new()),
         })
@@ -188,7 +197,9 @@ impl Instance {
         feedback: &[sink_selector::Feedback],
         load: sink_selector::Load<'_>,
     ) -> Result<Option<Vec<u32>>, Violation> {
-        self.call(self.ticks, |exports, store| match exports {
+        let deadline = self.limits.deadline;
+        self.store.data_mut().given.set(at);
+        self.call(deadline, |exports, store| match exports {
             Exports::Selector {
                 router: Some(router),
                 ..
@@ -204,12 +215,15 @@ impl Instance {
         batch: interceptor::Batch<'_>,
         deadline: Duration,
     ) -> Result<interceptor::Edits, Violation> {
-        let ticks = match deadline == self.limits.deadline {
-            true => self.ticks,
-            false => ticks(deadline),
-        };
-        self.call(ticks, |exports, store| match exports {
-            Exports::Interceptor(interceptor) => interceptor.call_intercept(store, at, batch),
+        self.store.data_mut().given.set(at);
+        self.call(deadline, |exports, store| match exports {
+            Exports::Interceptor(interceptor) => {
+                let answer = interceptor.call_intercept(store, at, batch);
+                answer.map_err(|error| match error.downcast_ref::<Utf8Error>() {
+                    Some(_) => error.context(NoText),
+                    None => error,
+                })
+            }
             Exports::Selector { .. } => Ok(interceptor::Edits {
                 verdicts: Vec::new(),
                 headers: Vec::new(),
@@ -223,7 +237,8 @@ impl Instance {
         let Some(guest) = self.state.take() else {
             return Ok(None);
         };
-        let exported = self.call(self.ticks, |_, store| guest.call_export_state(store));
+        let deadline = self.limits.deadline;
+        let exported = self.call(deadline, |_, store| guest.call_export_state(store));
         self.state = Some(guest);
         exported
             .map(Some)
@@ -247,21 +262,21 @@ impl Instance {
             format: snapshot.format,
             bytes: &snapshot.bytes,
         };
-        let imported = self.call(self.ticks, |_, store| {
+        let deadline = self.limits.deadline;
+        let imported = self.call(deadline, |_, store| {
             guest.call_import_state(store, snapshot)
         });
         self.state = Some(guest);
-        imported
+        imported.map(|answer| answer.map_err(|words| cut(&words).to_owned()))
     }
 
     /// A call under its deadline, on the policy's account.
     fn call<R>(
         &mut self,
-        ticks: u64,
+        deadline: Duration,
         call: impl FnOnce(&Exports, &mut Store<Host>) -> wasmtime::Result<R>,
     ) -> Result<R, Violation> {
-        self.store.set_epoch_deadline(ticks);
-        let began = clock::now();
+        let began = arm(&mut self.store, deadline);
         let answer = call(&self.exports, &mut self.store);
         self.last_call = clock::now() - began;
         let host = self.store.data();
@@ -314,21 +329,33 @@ fn checked(needs: Needs, setup: &Setup) -> Result<Needs, Violation> {
         Setup::Selector(_) => MOST_HEADERS.0,
         Setup::Interceptor(_) => MOST_HEADERS.1,
     };
-    if needs.headers.len() <= most {
+    let count = needs.headers.len();
+    let longest = needs.headers.iter().map(String::len).max().unwrap_or(0);
+    let detail = if count > most {
+        format!("asks for {count} headers, at most {most} are shown")
+    } else if longest > MOST_NAME {
+        format!("asks for a header whose name has {longest} bytes, at most {MOST_NAME}")
+    } else {
         return Ok(needs);
-    }
-    let detail = format!(
-        "asks for {} headers, at most {most} are shown",
-        needs.headers.len()
-    );
+    };
     Err(Violation::new(ViolationKind::Needs, detail))
 }
 
-/// How many ticks of the clock a deadline is. The tick that is under way does not count.
-fn ticks(deadline: Duration) -> u64 {
-    let ticks = deadline.as_nanos().div_ceil(TICK.as_nanos());
-    u64::try_from(ticks).unwrap_or(u64::MAX).saturating_add(1)
+/// Gives the next call its deadline; says when it began.
+fn arm(store: &mut Store<Host>, deadline: Duration) -> Instant {
+    let host = store.data_mut();
+    // What was said and refused in earlier calls explains nothing.
+    host.log.begin();
+    host.limiter.denied = None;
+    let began = clock::now();
+    timer::arm(store, deadline, began);
+    began
 }
+
+/// An answer of an interceptor with a string that is none; only names of headers are strings.
+#[derive(Debug, thiserror::Error)]
+#[error("a string is no UTF-8")]
+struct NoText;
 
 /// Which rule a failed call broke.
 fn explain(store: &mut Store<Host>, error: &wasmtime::Error) -> Violation {
@@ -341,6 +368,10 @@ fn explain(store: &mut Store<Host>, error: &wasmtime::Error) -> Violation {
     if let Some(denied) = host.limiter.denied.take() {
         return Violation::new(ViolationKind::Memory, format!("{denied}{said}"));
     }
+    if error.downcast_ref::<NoText>().is_some() {
+        let detail = format!("the name of a header: {}", error.root_cause());
+        return Violation::new(ViolationKind::EditText, detail);
+    }
     let (kind, detail) = match error.downcast_ref::<Trap>() {
         Some(Trap::Interrupt) => (ViolationKind::Deadline, "took too long".to_owned()),
         Some(Trap::StackOverflow) => (ViolationKind::Stack, "recursion too deep".to_owned()),
@@ -352,6 +383,13 @@ fn explain(store: &mut Store<Host>, error: &wasmtime::Error) -> Violation {
             .contains("fuel allocated for hostcalls") =>
         {
             (ViolationKind::ResultSize, "answer too large".to_owned())
+        }
+        None if error
+            .root_cause()
+            .to_string()
+            .contains("resource limit exceeded") =>
+        {
+            (ViolationKind::Memory, error.root_cause().to_string())
         }
         None => (ViolationKind::Trap, error.root_cause().to_string()),
     };

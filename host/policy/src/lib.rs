@@ -13,6 +13,7 @@
 //! | another version | [`Policy::prepare`], [`Policy::install`], [`Policy::roll_back`] |
 
 mod artifact;
+mod aside;
 pub mod bench;
 mod bindings;
 mod cache;
@@ -26,14 +27,16 @@ mod interceptor;
 mod limits;
 mod log;
 mod probe;
+mod rate;
 mod reload;
 mod seat;
 mod selector;
 mod setup;
+mod share;
 mod stats;
 mod trial;
 
-pub use artifact::{Artifact, Completion, Inspection, Memory, World};
+pub use artifact::{Artifact, CONTRACT_VERSION, Completion, Inspection, Memory, World};
 pub use cache::{Cache, CacheError};
 pub use engine::PolicyEngine;
 pub use error::{LoadError, PolicyError, Problem, Violation, ViolationKind};

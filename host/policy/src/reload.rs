@@ -29,6 +29,7 @@ use crate::probe;
 use crate::seat::{Incumbent, Seat, SeatPost, SeatState};
 use crate::selector::PolicySelector;
 use crate::setup::{InterceptorSetup, SelectorSetup, Setup};
+use crate::share::Share;
 use crate::stats::Stats;
 
 mod difference;
@@ -48,6 +49,7 @@ pub struct Policy {
     engine: PolicyEngine,
     limits: Limits,
     stats: Arc<Stats>,
+    share: Share,
     wall: WallClock,
     /// The zero of `moment.now`.
     zero: Instant,
@@ -88,12 +90,15 @@ impl Policy {
             number: 1,
             artifact,
         });
+        let stats = Arc::<Stats>::default();
+        let zero = clock::now();
         Arc::new(Self {
             engine,
+            share: Share::new(limits.cpu_percent, Arc::clone(&stats), zero),
             limits,
-            stats: Arc::default(),
+            stats,
             wall,
-            zero: clock::now(),
+            zero,
             versions: Mutex::new(Versions {
                 current,
                 previous: None,
@@ -237,6 +242,15 @@ impl Policy {
         }
     }
 
+    /// How long no place may ask it, because its share of the processors is used up.
+    pub(crate) fn wait(&self, now: Instant) -> Option<Duration> {
+        self.share.wait(now)
+    }
+
+    pub(crate) fn engine(&self) -> &PolicyEngine {
+        &self.engine
+    }
+
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
     }
@@ -293,11 +307,6 @@ impl Policy {
             Arc::clone(&self.stats),
         );
         Instance::start(&self.engine, artifact, setup, &self.limits, deadline, log)
-    }
-
-    /// Drops an instance elsewhere: see [`PolicyEngine::retire`].
-    pub(crate) fn retire(&self, instance: Instance) {
-        self.engine.retire(instance);
     }
 
     /// An instance whose twin has passed the trial: the trial leaves nothing behind in it.

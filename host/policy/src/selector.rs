@@ -10,6 +10,7 @@ use flume_core::clock::Instant;
 use flume_core::sink_processor::{SinkIndex, SinkState};
 use flume_core::sink_selector::{Load, Step};
 
+use crate::aside::Pace;
 use crate::bindings::sink_selector::{self as guest, Feedback};
 use crate::columns::Columns;
 use crate::contract;
@@ -24,6 +25,7 @@ pub struct PolicySelector {
     fallback: Box<dyn SinkSelector>,
     news: News,
     columns: Columns,
+    pace: Pace,
     /// When the policy last named a sink to try, or was first asked.
     tried_at: Option<Instant>,
 }
@@ -48,6 +50,7 @@ impl PolicySelector {
             fallback,
             news: News::new(sinks),
             columns,
+            pace: Pace::default(),
             tried_at: None,
         }
     }
@@ -70,6 +73,10 @@ impl PolicySelector {
         ) -> Result<R, Violation>,
     ) -> Option<R> {
         let at = self.seat.policy().moment(now);
+        if self.seat.policy().wait(now).is_some() {
+            self.seat.policy().stats().throttled.increment();
+            return None;
+        }
         self.seat.instance(now)?;
         if self.seat.take_fresh() {
             self.news.repeat();
@@ -87,7 +94,8 @@ impl PolicySelector {
             events: self.columns.events(),
             headers: &headers,
         };
-        let answer = call(instance, at, self.news.tell(), shown);
+        let news = self.news.tell();
+        let answer = self.pace.run(|| call(instance, at, news, shown));
         let took = instance.last_call();
         self.seat.policy().stats().called(took);
         match answer {

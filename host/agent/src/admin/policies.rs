@@ -213,6 +213,7 @@ fn shown(report: &PolicyFileReport) -> Value {
         "events": totals.events,
         "cpu-seconds": totals.cpu.as_secs_f64(),
         "fallbacks": totals.fallbacks,
+        "throttled": totals.throttled,
         "poison": totals.poison,
         "replacements": totals.replacements,
         "swaps": totals.swaps,

@@ -13,6 +13,8 @@ use super::{EXIT_CONFIG, complain};
 pub mod bench;
 pub mod check;
 pub mod inspect;
+pub mod new;
+mod templates;
 
 /// What the shell is told if a file is no policy, or breaks the contract: `EX_DATAERR` of sysexits.
 const EXIT_DATA: u8 = 65;
@@ -29,6 +31,7 @@ enum PolicyCommand {
     Inspect(inspect::InspectArgs),
     Check(check::CheckArgs),
     Bench(bench::BenchArgs),
+    New(new::NewArgs),
 }
 
 /// Runs the command.
@@ -37,6 +40,7 @@ pub fn run(args: &PolicyArgs) -> ExitCode {
         PolicyCommand::Inspect(args) => inspect::run(args),
         PolicyCommand::Check(args) => check::run(args),
         PolicyCommand::Bench(args) => bench::run(args),
+        PolicyCommand::New(args) => new::run(args),
     }
 }
 

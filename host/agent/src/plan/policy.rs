@@ -242,6 +242,7 @@ impl Draft<'_> {
         members: &[String],
     ) -> Option<SelectorPlan> {
         let path = group.context.path();
+        processor.accept("selector");
         let mut keys = processor.below("selector");
         keys.accept_all();
         let own = pairs(&keys);

@@ -43,6 +43,8 @@ pub struct Totals {
     pub cpu: Duration,
     /// Batches that the native fallback ordered instead.
     pub fallbacks: u64,
+    /// Batches that found the policy's share of the processors used up.
+    pub throttled: u64,
     /// Events that went where `on-error` says.
     pub poison: u64,
     /// Instances that replaced another of the same version.
@@ -64,6 +66,7 @@ impl Totals {
         self.events += stats.events.get();
         self.cpu += Duration::from_nanos(stats.nanos.get());
         self.fallbacks += stats.fallbacks.get();
+        self.throttled += stats.throttled.get();
         self.poison += stats.poison.get();
         self.replacements += stats.replacements.get();
         self.swaps += stats.swaps.get();

@@ -8,13 +8,25 @@ mod cache;
 #[cfg(test)]
 mod differential;
 #[cfg(test)]
+mod dist;
+#[cfg(test)]
+mod frozen;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod inspection;
+#[cfg(test)]
 mod interceptors;
+#[cfg(test)]
+mod languages;
+#[cfg(test)]
+mod life;
 #[cfg(test)]
 mod loading;
 #[cfg(test)]
 mod reload;
+#[cfg(test)]
+mod shipped;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

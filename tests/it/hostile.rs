@@ -1,0 +1,164 @@
+//! Goal: no guest costs a single event, nor the agent its life; and each has its named error.
+//! Method: one agent whose group and source have policies, numbered events without a pause, and
+//! hostile guests one after the other over the admin port: what is refused is refused by name, what
+//! gets to work is caught by name, and at the end each event has landed once.
+
+use std::time::Duration;
+
+use flume_tests::landing;
+use flume_tests::tenants::{Size, measure};
+use flume_tests::{AgentFile, Feed, Host, Landing, Lines, Scratch, eventually, ports};
+use serde_json::Value;
+
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Guests that are refused, and what the refusal says.
+const REFUSED: &[(&str, &str)] = &[
+    ("spin_in_configure", "deadline: took too long"),
+    ("spin_in_start", "deadline: took too long"),
+    ("many_memories", "memory: "),
+    ("needs_many", "needs: asks for 1000 headers"),
+    ("foreign_env", "imports `env`"),
+    ("wrong_version", "flume:policy/sink-selector@0.2.0"),
+    ("program", "is a program"),
+    ("config_many", "and 9900 problems more"),
+];
+
+/// Selectors that get to work, and the rule that they break.
+const ORDERS: &[(&str, &str)] = &[
+    ("spin_in_order", "deadline"),
+    ("grow_memory", "memory"),
+    ("deep_recursion", "stack"),
+    ("huge_order", "result-size"),
+    ("order_out_of_range", "order-out-of-range"),
+    ("log_endless", "deadline"),
+    ("exit", "trap"),
+];
+
+/// Interceptors that get to work, and the rule that they break.
+const BATCHES: &[(&str, &str)] = &[
+    ("spin_in_intercept", "deadline"),
+    ("trap_in_intercept", "trap"),
+    ("edit_no_text", "edit-text"),
+    ("verdict_length", "verdict-length"),
+];
+
+/// netcat → an interceptor → memory → three folders in a balanced group.
+fn agent(scratch: &Scratch, input: u16) -> (String, Vec<Landing>) {
+    for (name, guest) in [
+        ("order.wasm", "selector-round-robin"),
+        ("edit.wasm", "interceptor-redact"),
+    ] {
+        let guest = flume_artifacts::guest(guest).expect("the guests are built");
+        std::fs::copy(guest, scratch.path(name)).expect("a file");
+    }
+    let names = ["k1", "k2", "k3"];
+    let mut file = AgentFile::new("a1")
+        .memory("c1", 10_000, 100)
+        .netcat("r1", input);
+    for name in names {
+        file = file.file_roll(name, &scratch.folder(name), 20);
+    }
+    let file = file
+        .set("sources.r1.interceptors", "i1")
+        .set("sources.r1.interceptors.i1.type", "edit.wasm")
+        .set("sources.r1.interceptors.i1.patterns", "################")
+        .set("sources.r1.interceptors.i1.on-error", "pass")
+        .set("sinkgroups", "g1")
+        .set("sinkgroups.g1.sinks", names.join(" "))
+        .set("sinkgroups.g1.processor.type", "load_balance")
+        .set("sinkgroups.g1.processor.selector", "order.wasm");
+    let landings = names.map(|name| Landing::Folder(scratch.folder(name)));
+    (file.text(), landings.to_vec())
+}
+
+/// Hands a guest to the admin port: status and text.
+fn put(host: &Host, policy: &str, guest: &str) -> (u16, String) {
+    let text = std::fs::read(flume_artifacts::hostile(guest)).expect("a guest");
+    let config = ureq::Agent::config_builder()
+        .timeout_global(Some(PATIENCE))
+        .http_status_as_error(false)
+        .build();
+    let url = format!(
+        "http://127.0.0.1:{}/policies/a1/{policy}",
+        host.admin_port()
+    );
+    let answer = ureq::Agent::new_with_config(config)
+        .put(&url)
+        .send(&text[..]);
+    let mut answer = answer.expect("an answer");
+    let text = answer.body_mut().read_to_string().expect("a text");
+    (answer.status().as_u16(), text)
+}
+
+/// How often a policy broke a rule.
+fn broken(host: &Host, policy: &str, rule: &str) -> u64 {
+    let (_, text) = host.page("/policies").expect("an answer");
+    let policies: Value = serde_json::from_str(&text).expect("JSON");
+    let count = &policies[format!("a1/{policy}")]["violations"][rule];
+    count.as_u64().unwrap_or(0)
+}
+
+/// Numbered events, some while a guest is handed over, and some for it to handle.
+struct Traffic {
+    input: u16,
+    sent: u64,
+}
+
+impl Traffic {
+    fn during<R>(&mut self, work: impl FnOnce() -> R) -> R {
+        let feed = Feed::start(self.input, self.lines(300).rate(600));
+        let done = work();
+        feed.finish(PATIENCE).assert_all_acknowledged();
+        Feed::send(self.input, self.lines(100), PATIENCE).assert_all_acknowledged();
+        done
+    }
+
+    fn lines(&mut self, count: u64) -> Lines {
+        let first = self.sent;
+        self.sent += count;
+        Lines::new("n", count).from(first)
+    }
+}
+
+#[test]
+fn no_guest_costs_an_event() {
+    let scratch = Scratch::new();
+    let input = ports::free();
+    let (text, landings) = agent(&scratch, input);
+    let host = Host::start(&scratch, "a1", &text);
+    let mut traffic = Traffic { input, sent: 0 };
+    for (guest, expected) in REFUSED {
+        let (status, text) = traffic.during(|| put(&host, "order", guest));
+        assert!((400..500).contains(&status), "{guest}: {status} {text}");
+        assert!(text.contains(expected), "{guest}: {text}");
+    }
+    for (policy, guests) in [("order", ORDERS), ("edit", BATCHES)] {
+        for (guest, rule) in guests {
+            let before = broken(&host, policy, rule);
+            let (status, text) = traffic.during(|| put(&host, policy, guest));
+            assert_eq!(status, 200, "{guest}: {text}");
+            let is_broken = || (broken(&host, policy, rule) > before).then_some(());
+            eventually(&format!("{guest} breaks {rule}"), PATIENCE, is_broken);
+        }
+    }
+    let landings: Vec<&Landing> = landings.iter().collect();
+    let tally = landing::await_count(&landings, "n", traffic.sent, PATIENCE);
+    tally.assert_exact("after all guests");
+}
+
+/// The tool that measures what tenants cost each other runs, and its figures are figures.
+#[test]
+fn tenants_are_measured() {
+    let size = Size {
+        events: 2_000,
+        rounds: 1,
+        neighbour: 200,
+    };
+    let good = flume_artifacts::hostile("import_trap");
+    let figures = measure(&good, &flume_artifacts::hostile("trap_in_order"), &[], size);
+    let [ratio] = figures.ratios()[..] else {
+        panic!("{figures:?}");
+    };
+    assert!(ratio.is_finite() && ratio > 0.0, "{figures:?}");
+}

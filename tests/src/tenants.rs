@@ -1,0 +1,129 @@
+//! What one tenant's guest costs another tenant: two agents in one process, measured in rounds.
+//!
+//! Each round has the quiet tenant alone and beside its neighbour, one right after the other, in
+//! alternating order: what else the machine does meets both alike. The neighbour's own traffic is
+//! the same in both, so the difference is its guest's.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::{AgentFile, Feed, Host, Lines, Scratch, eventually, ports};
+
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Size {
+    /// Events of the quiet tenant in a measurement.
+    pub events: u64,
+    /// Pairs of measurements for each guest.
+    pub rounds: usize,
+    /// Events a second of the neighbour.
+    pub neighbour: u64,
+}
+
+/// The quiet tenant's events a second, beside a guest.
+#[derive(Clone, Debug)]
+pub struct Figures {
+    /// Beside a neighbour with a good guest.
+    pub alone: Vec<f64>,
+    /// Beside the same neighbour with a hostile one.
+    pub beside: Vec<f64>,
+}
+
+impl Figures {
+    /// What is left of the quiet tenant's throughput, a figure for each round, ascending.
+    #[must_use]
+    pub fn ratios(&self) -> Vec<f64> {
+        let pairs = self.alone.iter().zip(&self.beside);
+        let mut ratios: Vec<f64> = pairs.map(|(alone, beside)| beside / alone).collect();
+        ratios.sort_by(f64::total_cmp);
+        ratios
+    }
+}
+
+/// Measures the quiet tenant beside a neighbour with a good guest and with a hostile one. `limits`
+/// are keys below `a2.policies.`.
+///
+/// # Panics
+/// When an event of the quiet tenant is not accepted.
+#[must_use]
+pub fn measure(good: &Path, hostile: &Path, limits: &[(&str, &str)], size: Size) -> Figures {
+    let mut figures = Figures {
+        alone: Vec::new(),
+        beside: Vec::new(),
+    };
+    for round in 0..size.rounds {
+        let alone = || once(good, limits, size);
+        let beside = || once(hostile, limits, size);
+        let (one, other) = if round % 2 == 0 {
+            let one = alone();
+            (one, beside())
+        } else {
+            let other = beside();
+            (alone(), other)
+        };
+        figures.alone.push(one);
+        figures.beside.push(other);
+    }
+    figures
+}
+
+/// A process with both tenants; the quiet one's events a second.
+fn once(guest: &Path, limits: &[(&str, &str)], size: Size) -> f64 {
+    let scratch = Scratch::new();
+    let (quiet, loud) = (ports::free(), ports::free());
+    let text = format!(
+        "{}\n{}",
+        tenant("a1", quiet, "round_robin", &[]),
+        tenant("a2", loud, &guest.display().to_string(), limits)
+    );
+    let host = Host::start(&scratch, "tenants", &text);
+    let neighbour = Feed::start(
+        loud,
+        Lines::new("b", size.neighbour * 600).rate(size.neighbour),
+    );
+    // Warm, and the neighbour's guest has been asked.
+    Feed::send(quiet, Lines::new("w", size.events / 10), PATIENCE).assert_all_acknowledged();
+    let began = Instant::now();
+    Feed::send(quiet, Lines::new("a", size.events), PATIENCE).assert_all_acknowledged();
+    let took = began.elapsed();
+    let delivered = || {
+        let sum: u64 = ["k1", "k2", "k3"]
+            .map(|sink| host.counter(&format!("SINK.a1.{sink}"), "EventDrainSuccessCount"))
+            .iter()
+            .sum();
+        (sum >= size.events + size.events / 10).then_some(())
+    };
+    eventually(
+        "the quiet tenant's events are delivered",
+        PATIENCE,
+        delivered,
+    );
+    drop(neighbour);
+    size.events as f64 / took.as_secs_f64()
+}
+
+/// netcat → memory → three null sinks in a balanced group.
+fn tenant(agent: &str, input: u16, selector: &str, limits: &[(&str, &str)]) -> String {
+    let names = ["k1", "k2", "k3"];
+    let mut file = AgentFile::new(agent)
+        .memory("c1", 10_000, 1_000)
+        .netcat("r1", input)
+        .set("sinks", names.join(" "));
+    for name in names {
+        file = file
+            .set(&format!("sinks.{name}.type"), "null")
+            .set(&format!("sinks.{name}.channel"), "c1")
+            .set(&format!("sinks.{name}.batchSize"), 10);
+    }
+    for (key, value) in limits {
+        file = file.set(&format!("policies.{key}"), value);
+    }
+    file.set("sinkgroups", "g1")
+        .set("sinkgroups.g1.sinks", names.join(" "))
+        .set("sinkgroups.g1.processor.type", "load_balance")
+        .set("sinkgroups.g1.processor.selector", selector)
+        .text()
+        .replace(&format!("{agent}.sinks = \n"), "")
+}
