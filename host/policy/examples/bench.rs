@@ -10,6 +10,7 @@
 use std::error::Error;
 use std::io::Write;
 use std::sync::Arc;
+use std::time::Duration;
 
 use flume_core::clock::WallClock;
 use flume_core::sink_selector::{self, Backoff};
@@ -75,7 +76,13 @@ struct Shop {
 impl Shop {
     fn policy(&self, name: &str, bytes: &[u8]) -> Result<Arc<Policy>> {
         let artifact = Artifact::load(&self.engine, name, bytes, None)?;
-        let (limits, wall) = (Limits::default(), WallClock::system());
+        let wall = WallClock::system();
+        // On a busy machine a call may well be interrupted for longer than the default.
+        let limits = Limits {
+            deadline: Duration::from_secs(10),
+            start_deadline: Duration::from_secs(60),
+            ..Limits::default()
+        };
         Ok(Policy::new(self.engine.clone(), artifact, limits, wall))
     }
 
@@ -137,7 +144,7 @@ fn crossing(shop: &Shop, out: &mut dyn Write) -> Result<()> {
 }
 
 /// Orders without any news.
-fn silent(selector: &mut PolicySelector) -> std::time::Duration {
+fn silent(selector: &mut PolicySelector) -> Duration {
     let began = flume_core::clock::now();
     for _ in 0..ORDERS {
         std::hint::black_box(selector.order(began));
@@ -242,8 +249,8 @@ fn volume(size: usize) -> Result<(u32, u32)> {
 }
 
 /// A failure would be a batch that is not handled: the figure must not look good.
-fn took(interceptor: &dyn Interceptor, events: &[Event], count: u32) -> std::time::Duration {
-    bench::batches(interceptor, events, count).unwrap_or(std::time::Duration::MAX)
+fn took(interceptor: &dyn Interceptor, events: &[Event], count: u32) -> Duration {
+    bench::batches(interceptor, events, count).unwrap_or(Duration::MAX)
 }
 
 fn masked(interceptor: &dyn Interceptor, events: &[Event]) -> Result<Vec<Event>> {

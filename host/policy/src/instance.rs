@@ -237,9 +237,8 @@ impl Instance {
         let Some(guest) = self.state.take() else {
             return Ok(None);
         };
-        let exported = self.call(self.limits.deadline, |_, store| {
-            guest.call_export_state(store)
-        });
+        let deadline = self.limits.deadline;
+        let exported = self.call(deadline, |_, store| guest.call_export_state(store));
         self.state = Some(guest);
         exported
             .map(Some)
@@ -263,7 +262,8 @@ impl Instance {
             format: snapshot.format,
             bytes: &snapshot.bytes,
         };
-        let imported = self.call(self.limits.deadline, |_, store| {
+        let deadline = self.limits.deadline;
+        let imported = self.call(deadline, |_, store| {
             guest.call_import_state(store, snapshot)
         });
         self.state = Some(guest);

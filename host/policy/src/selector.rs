@@ -95,7 +95,7 @@ impl PolicySelector {
             headers: &headers,
         };
         let news = self.news.tell();
-        let answer = self.pace.run(|| call(&mut *instance, at, news, shown));
+        let answer = self.pace.run(|| call(instance, at, news, shown));
         let took = instance.last_call();
         self.seat.policy().stats().called(took);
         match answer {
