@@ -10,6 +10,7 @@
 //! | something that runs, in all its places | [`Policy`], [`PolicyEngine`] |
 //! | a place | [`PolicySelector`], [`PolicyInterceptor`] |
 //! | another version | [`Policy::prepare`], [`Policy::install`], [`Policy::roll_back`] |
+//! | what a selector would do | [`simulate`] |
 
 mod artifact;
 mod bindings;
@@ -28,6 +29,7 @@ mod reload;
 mod seat;
 mod selector;
 mod setup;
+pub mod simulate;
 mod stats;
 
 pub use artifact::{Artifact, World};

@@ -203,6 +203,11 @@ impl Policy {
         Ok(())
     }
 
+    /// When the time that it is told begins.
+    pub fn zero(&self) -> Instant {
+        self.zero
+    }
+
     /// What it did so far.
     pub fn stats(&self) -> &Stats {
         &self.stats
