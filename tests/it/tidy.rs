@@ -14,7 +14,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("host/core", &[]),
     ("host/avro", &[]),
     ("host/policy", &["flume-core"]),
-    ("host/agent", &["flume-core", "flume-avro"]),
+    (
+        "host/agent",
+        &["flume-core", "flume-avro", "flume-policy"],
+    ),
 ];
 
 #[test]

@@ -8,6 +8,7 @@
 //! | 0 | done; of `run`: stopped with empty channels |
 //! | 1 | failed at run time; of `run`: events were left in channels |
 //! | 2 | the command line is wrong |
+//! | 65 | of `policy`: the file is no policy, or breaks the contract |
 //! | 66 | a file cannot be read |
 //! | 78 | the configuration is wrong |
 //! | 130 | ended at once by a second signal |
@@ -21,6 +22,7 @@ pub mod avro_client;
 pub mod check;
 pub mod components;
 pub mod convert;
+pub mod policy;
 pub mod run;
 pub mod send;
 
@@ -43,6 +45,7 @@ enum Command {
     Check(check::CheckArgs),
     Convert(convert::ConvertArgs),
     Components(components::ComponentsArgs),
+    Policy(policy::PolicyArgs),
     Send(send::SendArgs),
 }
 
@@ -56,6 +59,7 @@ impl Cli {
             Some(Command::Check(args)) => check::run(&args),
             Some(Command::Convert(args)) => convert::run(&args),
             Some(Command::Components(args)) => components::run(&args),
+            Some(Command::Policy(args)) => policy::run(&args),
             Some(Command::Send(args)) => send::run(&args),
         }
     }

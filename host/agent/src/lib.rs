@@ -18,6 +18,7 @@ pub mod logging;
 pub mod metrics;
 pub mod net;
 pub mod plan;
+pub mod policies;
 pub mod runner;
 pub mod services;
 pub mod sink;

@@ -1,10 +1,12 @@
-//! What components may use besides their own keys: name resolution and the wall clock.
+//! What components may use besides their own keys: name resolution, the wall clock, and policies.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 
 use flume_core::clock::WallClock;
+
+use crate::policies::{CacheChoice, Policies};
 
 /// Handed to every component when it is configured.
 #[derive(Debug, Clone)]
@@ -15,15 +17,18 @@ pub struct Services {
     pub wall: WallClock,
     /// Bytes of memory that the process may use, for the default of `byteCapacity`.
     pub available_memory: u64,
+    /// Policies in files.
+    pub policies: Policies,
 }
 
 impl Services {
-    /// The machine's own services.
+    /// The machine's own services, and no cache of compiled policies.
     pub fn system(resolver: Resolver) -> Self {
         Self {
             resolver,
             wall: WallClock::system(),
             available_memory: available_memory(),
+            policies: Policies::new(CacheChoice::None),
         }
     }
 }

@@ -33,4 +33,4 @@ pub use sink::{EventDeliveryError, Pipeline, Sink, Status};
 pub use sink_processor::SinkProcessor;
 pub use sink_selector::{Load, SinkSelector, Step};
 pub use source::{ComponentError, Source, SourceContext};
-pub use transaction::{PutTransaction, ReservedPut, TakeTransaction};
+pub use transaction::{PutTransaction, ReservedPut, Share, TakeTransaction};

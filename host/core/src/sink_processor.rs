@@ -80,8 +80,8 @@ fn boxed<P: SinkProcessor + 'static>(processor: Option<P>) -> Option<Box<dyn Sin
 /// A sink's place in its group, in the order of the file, from 0.
 pub type SinkIndex = usize;
 
-/// One run through the sinks of a group.
-#[derive(Debug)]
+/// One run through the sinks of a group. The shares of a split batch have a clone each.
+#[derive(Debug, Clone)]
 pub struct Call {
     /// When the call began.
     now: Instant,
@@ -163,6 +163,12 @@ pub trait SinkProcessor: Send {
     /// The same, for processors to which it matters what is about to be delivered.
     fn begin_load(&mut self, now: Instant, _load: Load<'_>) -> Call {
         self.begin(now)
+    }
+
+    /// Begins a call that has a sink for each event of the load, if this processor splits the
+    /// batch. What a sink then fails to deliver begins a call of its own, with an order.
+    fn route(&mut self, _now: Instant, _load: Load<'_>) -> Option<(Call, Vec<SinkIndex>)> {
+        None
     }
 
     /// Whether [`Load::events`] is worth the runner's while.

@@ -92,6 +92,12 @@ pub trait SinkSelector: Send {
         self.order(now)
     }
 
+    /// A sink for each event of the load, from selectors that split batches. `None` means that the
+    /// batch stays whole: ask for an order.
+    fn route(&mut self, _now: Instant, _load: Load<'_>) -> Option<Vec<SinkIndex>> {
+        None
+    }
+
     /// Whether [`Load::events`] is worth the caller's while.
     fn wants_events(&self) -> bool {
         false

@@ -219,6 +219,52 @@ impl TakeTransaction {
         &self.channel
     }
 
+    /// Splits into shares: each event goes to the share that `owners` names in its place, from 0.
+    /// Shares without an event are left out. An event without an owner stays with share 0.
+    pub fn split(mut self, owners: &[usize]) -> Vec<(usize, Share)> {
+        let mut shares: Vec<(usize, Share)> = Vec::new();
+        let owners = owners.iter().copied().chain(std::iter::repeat(0));
+        for (place, (event, owner)) in mem::take(&mut self.events)
+            .into_iter()
+            .zip(owners)
+            .enumerate()
+        {
+            let at = shares.iter().position(|(known, _)| *known == owner);
+            let share = match at.and_then(|at| shares.get_mut(at)) {
+                Some((_, share)) => share,
+                None => {
+                    let transaction = Self::begin(&self.channel);
+                    let places = Vec::new();
+                    let share = Share {
+                        transaction,
+                        places,
+                    };
+                    &mut shares.push_mut((owner, share)).1
+                }
+            };
+            share.transaction.events.push(event);
+            share.places.push(place);
+        }
+        shares
+    }
+
+    /// Shares of one transaction become one again, in the old order. `None` if there are none.
+    pub fn rejoin(shares: Vec<Share>) -> Option<Self> {
+        let channel = Arc::clone(&shares.first()?.transaction.channel);
+        let mut events: Vec<(usize, Event)> = Vec::new();
+        for mut share in shares {
+            events.extend(
+                share
+                    .places
+                    .into_iter()
+                    .zip(mem::take(&mut share.transaction.events)),
+            );
+        }
+        events.sort_by_key(|(place, _)| *place);
+        let events = events.into_iter().map(|(_, event)| event).collect();
+        Some(Self { channel, events })
+    }
+
     /// The events are delivered: their room is free.
     pub fn commit(mut self) {
         let events = mem::take(&mut self.events);
@@ -230,6 +276,35 @@ impl TakeTransaction {
     /// The events are not delivered: they are back at the head of the channel.
     pub fn rollback(self) {
         drop(self);
+    }
+}
+
+/// A part of a taken batch: a transaction that knows where its events were in the whole.
+#[derive(Debug)]
+pub struct Share {
+    /// The part, to be committed or rolled back by itself, or [rejoined](TakeTransaction::rejoin).
+    pub transaction: TakeTransaction,
+    places: Vec<usize>,
+}
+
+impl Share {
+    /// Hands the transaction to something that ends it or gives it back.
+    ///
+    /// # Errors
+    /// What was given back, as a share in its old place.
+    pub async fn offer<F>(self, to: impl FnOnce(TakeTransaction) -> F) -> Result<(), Self>
+    where
+        F: Future<Output = Result<(), TakeTransaction>>,
+    {
+        let Self {
+            transaction,
+            places,
+        } = self;
+        let answer = to(transaction).await;
+        answer.map_err(|transaction| Self {
+            transaction,
+            places,
+        })
     }
 }
 

@@ -18,7 +18,10 @@ use crate::setup::Setup;
 
 mod complete;
 mod inspect;
+mod inspection;
 mod stub;
+
+pub use inspection::{Completion, Inspection, Memory};
 
 /// The largest file that is read: the components of scripting languages have some 20 MB.
 const MOST_BYTES: usize = 256 << 20;
@@ -87,7 +90,7 @@ impl Artifact {
                 most: MOST_BYTES,
             });
         }
-        let digest = hex(&Sha256::digest(bytes));
+        let digest = Self::digest_of(bytes);
         let cached = cache.and_then(|cache| cache.get(engine, &digest));
         let component = match cached {
             Some(component) => component,
@@ -100,6 +103,11 @@ impl Artifact {
             }
         };
         Self::link(engine, name, digest, bytes.len(), &component)
+    }
+
+    /// The digest that a policy of these bytes has: SHA-256, in hex.
+    pub fn digest_of(bytes: &[u8]) -> String {
+        hex(&Sha256::digest(bytes))
     }
 
     /// The name that it goes by: its file's, usually.

@@ -133,6 +133,11 @@ impl Instance {
         )
     }
 
+    /// Whether a selector is to be shown the events that it routes.
+    pub(crate) fn sees_events(&self) -> bool {
+        self.is_router() || !self.needs.headers.is_empty()
+    }
+
     /// Whether it has a state to hand over.
     pub(crate) fn has_state(&self) -> bool {
         self.state.is_some()

@@ -31,8 +31,9 @@ mod selector;
 mod setup;
 pub mod simulate;
 mod stats;
+mod trial;
 
-pub use artifact::{Artifact, World};
+pub use artifact::{Artifact, Completion, Inspection, Memory, World};
 pub use cache::{Cache, CacheError};
 pub use engine::PolicyEngine;
 pub use error::{LoadError, PolicyError, Problem, Violation, ViolationKind};
@@ -44,3 +45,4 @@ pub use seat::SeatState;
 pub use selector::PolicySelector;
 pub use setup::{InterceptorSetup, Properties, SelectorSetup, SinkInfo};
 pub use stats::Stats;
+pub use trial::Trial;

@@ -39,10 +39,10 @@ fn selector(instance: &mut Instance, setup: &SelectorSetup) -> Result<(), Violat
     let mut columns = Columns::default();
     let began = clock::now();
     for round in 0..ORDERS {
-        let shown = if needs.headers.is_empty() && !instance.is_router() {
-            &[][..]
+        let shown = if instance.sees_events() {
+            &events[..]
         } else {
-            &events
+            &[]
         };
         columns.fill(shown, &needs);
         let now = START + u64::from(round) * STEP;

@@ -300,7 +300,11 @@ impl Policy {
     }
 
     /// An instance whose twin has passed the trial: the trial leaves nothing behind in it.
-    fn tried_out(&self, artifact: &Artifact, setup: &Setup) -> Result<Instance, PolicyError> {
+    pub(crate) fn tried_out(
+        &self,
+        artifact: &Artifact,
+        setup: &Setup,
+    ) -> Result<Instance, PolicyError> {
         let deadline = self.limits.start_deadline;
         probe::run(&mut self.start(artifact, setup, deadline)?, setup)?;
         self.start(artifact, setup, deadline)

@@ -116,11 +116,14 @@ impl Seat {
         std::mem::take(&mut self.fresh)
     }
 
-    /// Whether the policy is to see events before they are routed.
+    /// Whether the policy is to see events before they are routed. Also while that cannot be known:
+    /// the next call may be the first one of another instance.
     pub(crate) fn wants_events(&self) -> bool {
-        let instance = self.current.instance.as_ref();
-        instance
-            .is_some_and(|instance| !instance.needs().headers.is_empty() || instance.is_router())
+        match &self.current.instance {
+            _ if self.post.wanted.load(Ordering::Acquire) != self.current.generation.number => true,
+            Some(instance) => instance.sees_events(),
+            None => !self.quarantined,
+        }
     }
 
     /// Ends a rest.

@@ -57,18 +57,6 @@ impl PolicySelector {
         self.seat.policy()
     }
 
-    /// A sink for each event of the load, if the policy splits batches and has a good answer.
-    pub fn route(&mut self, now: Instant, load: Load<'_>) -> Option<Vec<SinkIndex>> {
-        let sinks = self.news.entries.len();
-        let answer = self.ask(now, load, |instance, at, news, shown| {
-            let answer = instance.route(at, news, shown)?;
-            answer
-                .map(|answer| contract::route(&answer, load.events.len(), sinks))
-                .transpose()
-        });
-        answer.flatten()
-    }
-
     /// One call: tells the news, and judges the answer.
     fn ask<R>(
         &mut self,
@@ -87,7 +75,12 @@ impl PolicySelector {
             self.news.repeat();
         }
         let instance = self.seat.instance(now)?;
-        self.columns.fill(load.events, instance.needs());
+        let events = if instance.sees_events() {
+            load.events
+        } else {
+            &[]
+        };
+        self.columns.fill(events, instance.needs());
         let headers = self.columns.headers();
         let shown = guest::Load {
             depth: u64::try_from(load.depth).unwrap_or(u64::MAX),
@@ -149,6 +142,20 @@ impl SinkSelector for PolicySelector {
         }
         self.seat.policy().stats().fallbacks.increment();
         self.fallback.order_load(now, load)
+    }
+
+    fn route(&mut self, now: Instant, load: Load<'_>) -> Option<Vec<SinkIndex>> {
+        if !self.seat.instance(now)?.is_router() {
+            return None;
+        }
+        let sinks = self.news.entries.len();
+        let answer = self.ask(now, load, |instance, at, news, shown| {
+            let answer = instance.route(at, news, shown)?;
+            answer
+                .map(|answer| contract::route(&answer, load.events.len(), sinks))
+                .transpose()
+        });
+        answer.flatten()
     }
 
     fn wants_events(&self) -> bool {

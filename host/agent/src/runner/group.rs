@@ -18,7 +18,8 @@ use std::time::Duration;
 use flume_core::clock::{self, Instant};
 use flume_core::counters::Counter;
 use flume_core::sink_processor::{Call, Outcome, SinkIndex, SinkState, Verdict};
-use flume_core::{Channel, SinkProcessor, Status};
+use flume_core::sink_selector::{Load, Step};
+use flume_core::{Channel, EventDeliveryError, SinkProcessor, Status};
 use futures_util::FutureExt;
 use futures_util::future::select_all;
 use parking_lot::Mutex;
@@ -26,6 +27,8 @@ use tokio::sync::Mutex as AsyncMutex;
 use tokio_util::sync::CancellationToken;
 
 use super::lane::{Fault, Faults, Lane, chain, words};
+
+mod shown;
 
 /// First and longest pause after a call in which every sink failed.
 const FAILURE_PAUSE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
@@ -44,6 +47,8 @@ pub struct GroupRunner {
     names: Arc<[String]>,
     faults: Arc<[Arc<Faults>]>,
     one_channel: bool,
+    /// The most events that every sink takes in one batch.
+    batch_size: usize,
     /// Whether a lane may go on with its next batch before the last one is answered.
     pipelined: bool,
     workers: usize,
@@ -98,6 +103,7 @@ impl GroupRunner {
         Self {
             name: name.into(),
             processor: Arc::new(Mutex::new(processor)),
+            batch_size: lanes.iter().map(Lane::batch_size).min().unwrap_or(1),
             names: lanes.iter().map(|lane| lane.name().to_owned()).collect(),
             faults: lanes.iter().map(Lane::faults).collect(),
             lanes: lanes.into_iter().map(AsyncMutex::new).collect(),
@@ -209,14 +215,27 @@ impl GroupRunner {
     fn is_idle(&self) -> bool {
         // A lane in use belongs to another worker.
         let busy = |lane: &AsyncMutex<Lane>| lane.try_lock().is_ok_and(|lane| lane.is_busy());
-        self.channels.iter().all(|channel| channel.depth() == 0) && !self.lanes.iter().any(busy)
+        self.depth() == 0 && !self.lanes.iter().any(busy)
+    }
+
+    /// Events that can be taken now.
+    fn depth(&self) -> usize {
+        match self.channels.first() {
+            Some(channel) if self.one_channel => channel.depth(),
+            _ => self.channels.iter().map(|channel| channel.depth()).sum(),
+        }
     }
 
     /// One call of the processor.
     async fn call(&self) -> End {
         self.counts.all.increment();
         let now = clock::now();
-        let mut call = self.processor.lock().begin(now);
+        if self.shows_events() {
+            return self.call_showing(now).await;
+        }
+        let depth = self.depth();
+        let load = Load { depth, events: &[] };
+        let mut call = self.processor.lock().begin_load(now, load);
         let mut busy = Vec::new();
         while let Some(sink) = self.next(&mut call) {
             let Some(lane) = self.lanes.get(sink) else {
@@ -240,6 +259,10 @@ impl GroupRunner {
                 return end;
             }
         }
+        self.exhausted()
+    }
+
+    fn exhausted(&self) -> End {
         self.counts.exhausted.increment();
         let error = self.processor.lock().exhausted();
         tracing::error!(group = self.name, error, "unable to deliver events");
@@ -255,18 +278,49 @@ impl GroupRunner {
         if self.pipelined {
             self.drain_others(call, sink).await;
         }
+        let (began, before) = (self.begin_step(sink), lane.delivered());
         let outcome = match lane.process(self.pipelined).await {
             Ok(status) => Outcome::Returned(status),
-            Err(error) => {
-                let error = chain(&error);
-                tracing::warn!(group = self.name, sink = lane.name(), error, "sink failed");
-                Outcome::Failed
-            }
+            Err(error) => self.sink_failed(lane, &error),
         };
-        match self.report_outcome(call, sink, outcome) {
+        let events = lane.delivered().saturating_sub(before);
+        match self.end_step(call, sink, outcome, began, events) {
             Verdict::Return(status) => Some(End::Returned(status, sink)),
             Verdict::Continue => None,
         }
+    }
+
+    fn sink_failed(&self, lane: &Lane, error: &EventDeliveryError) -> Outcome {
+        let error = chain(error);
+        tracing::warn!(group = self.name, sink = lane.name(), error, "sink failed");
+        Outcome::Failed
+    }
+
+    /// Tells the processor that a sink gets a batch; says when.
+    fn begin_step(&self, sink: SinkIndex) -> Instant {
+        let now = clock::now();
+        self.processor.lock().step(sink, Step::Begun, now);
+        now
+    }
+
+    /// Tells the processor what became of it.
+    fn end_step(
+        &self,
+        call: &mut Call,
+        sink: SinkIndex,
+        outcome: Outcome,
+        began: Instant,
+        events: u64,
+    ) -> Verdict {
+        let now = clock::now();
+        let step = Step::Ended {
+            events: usize::try_from(events).unwrap_or(usize::MAX),
+            latency: now.saturating_duration_since(began),
+        };
+        let mut processor = self.processor.lock();
+        let verdict = processor.report(call, sink, outcome, now);
+        processor.step(sink, step, now);
+        verdict
     }
 
     /// A sink that is left for another one answers for its batches first: they are older.

@@ -33,6 +33,8 @@ pub struct Lane {
     counters: Arc<SinkCounter>,
     under_way: UnderWay,
     started: bool,
+    /// Events delivered so far.
+    delivered: u64,
     faults: Arc<Faults>,
 }
 
@@ -90,6 +92,7 @@ impl Lane {
             counters,
             under_way: UnderWay::default(),
             started: false,
+            delivered: 0,
             faults: Arc::default(),
         })
     }
@@ -144,6 +147,31 @@ impl Lane {
         self.conclude(processed)
     }
 
+    /// Delivers a batch that was taken elsewhere, in one piece.
+    ///
+    /// # Errors
+    /// The batch comes back for another sink, with the reason, which is noted.
+    pub async fn deliver(
+        &mut self,
+        batch: TakeTransaction,
+    ) -> Result<(), (TakeTransaction, EventDeliveryError)> {
+        if !self.started {
+            self.start().await;
+        }
+        let taken = batch.events().len();
+        self.count_take(taken, self.batch_size());
+        let delivered = AssertUnwindSafe(self.sink.deliver(batch.events()))
+            .catch_unwind()
+            .await;
+        match self.conclude(delivered) {
+            Ok(()) => {
+                self.settled(batch);
+                Ok(())
+            }
+            Err(error) => Err((batch, error)),
+        }
+    }
+
     /// Waits for the answers to all that is under way.
     ///
     /// # Errors
@@ -151,6 +179,11 @@ impl Lane {
     pub async fn drain(&mut self) -> Result<(), EventDeliveryError> {
         let drained = AssertUnwindSafe(self.settle_all()).catch_unwind().await;
         self.conclude(drained)
+    }
+
+    /// Events delivered since the lane was made.
+    pub fn delivered(&self) -> u64 {
+        self.delivered
     }
 
     /// Whether batches are under way.
@@ -244,7 +277,7 @@ impl Lane {
     }
 
     /// The most events in one transaction: what the sink wants, and the channel allows.
-    fn batch_size(&self) -> usize {
+    pub fn batch_size(&self) -> usize {
         self.sink
             .batch_size()
             .clamp(1, self.channel.transaction_capacity())
@@ -254,26 +287,34 @@ impl Lane {
         let mut transaction = TakeTransaction::begin(&self.channel);
         let wanted = self.batch_size();
         let taken = transaction.take_batch(wanted);
+        self.count_take(taken, wanted);
+        (taken > 0).then_some(transaction)
+    }
+
+    fn count_take(&self, taken: usize, wanted: usize) {
         match taken {
             0 => self.counters.batch_empty.increment(),
             _ if taken < wanted => self.counters.batch_underflow.increment(),
             _ => self.counters.batch_complete.increment(),
         }
         self.counters.event_drain_attempt.add(taken);
-        (taken > 0).then_some(transaction)
     }
 
     fn commit(&mut self, batches: usize) {
-        for transaction in self
-            .under_way
-            .0
-            .drain(..batches.min(self.under_way.0.len()))
-        {
-            self.counters
-                .event_drain_success
-                .add(transaction.events().len());
-            transaction.commit();
+        for _ in 0..batches {
+            if let Some(transaction) = self.under_way.0.pop_front() {
+                self.settled(transaction);
+            }
         }
+    }
+
+    fn settled(&mut self, transaction: TakeTransaction) {
+        let events = transaction.events().len();
+        self.counters.event_drain_success.add(events);
+        self.delivered = self
+            .delivered
+            .saturating_add(u64::try_from(events).unwrap_or(u64::MAX));
+        transaction.commit();
     }
 
     /// Rolls back after a failure, and replaces a sink that panicked.

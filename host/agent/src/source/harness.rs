@@ -16,6 +16,7 @@ use flume_core::{
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::policies::{CacheChoice, Policies};
 use crate::services::{Resolver, Services};
 
 /// Everything into one channel.
@@ -40,6 +41,7 @@ pub(crate) fn services() -> Services {
         resolver: Resolver::new(BTreeMap::new()),
         wall: WallClock::fixed(0),
         available_memory: 1 << 30,
+        policies: Policies::new(CacheChoice::None),
     }
 }
 

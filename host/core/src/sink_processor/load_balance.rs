@@ -77,6 +77,17 @@ impl SinkProcessor for LoadBalancingProcessor {
         Call::new(now, self.calls, order.into())
     }
 
+    fn route(&mut self, now: Instant, load: Load<'_>) -> Option<(Call, Vec<SinkIndex>)> {
+        let route = self.selector.route(now, load)?;
+        let sinks = self.failed_in.len();
+        // As with orders, the answer is not trusted.
+        if route.len() != load.events.len() || route.iter().any(|sink| *sink >= sinks) {
+            return None;
+        }
+        self.calls += 1;
+        Some((Call::new(now, self.calls, [].into()), route))
+    }
+
     fn wants_events(&self) -> bool {
         self.selector.wants_events()
     }

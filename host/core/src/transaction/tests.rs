@@ -207,3 +207,35 @@ async fn an_empty_transaction_commits() {
     TakeTransaction::begin(&channel).commit();
     assert_eq!(channel.depth(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_split_transaction_ends_share_by_share_and_rejoins_in_order() {
+    let channel = channel(6);
+    let put = PutTransaction::of(&channel, numbered(0..6)).unwrap();
+    put.commit().await.unwrap();
+    let mut transaction = TakeTransaction::begin(&channel);
+    transaction.take_batch(6);
+    // The last event has no owner.
+    let mut shares = transaction.split(&[2, 1, 2, 0, 1]);
+    let owners: Vec<usize> = shares.iter().map(|(owner, _)| *owner).collect();
+    assert_eq!(owners, [2, 1, 0]);
+    let bodies = |share: &Share| -> Vec<Event> { share.transaction.events().to_vec() };
+    let numbers = numbered(0..6);
+    assert_eq!(
+        bodies(&shares[0].1),
+        [numbers[0].clone(), numbers[2].clone()]
+    );
+    assert_eq!(
+        bodies(&shares[2].1),
+        [numbers[3].clone(), numbers[5].clone()]
+    );
+
+    shares.remove(1).1.transaction.commit();
+    let failed = shares.into_iter().rev().map(|(_, share)| share).collect();
+    TakeTransaction::rejoin(failed).unwrap().rollback();
+    let mut transaction = TakeTransaction::begin(&channel);
+    transaction.take_batch(6);
+    let left = [0, 2, 3, 5].map(|at: usize| numbers[at].clone());
+    assert_eq!(transaction.events(), left);
+    assert!(TakeTransaction::rejoin(Vec::new()).is_none());
+}

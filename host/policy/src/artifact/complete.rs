@@ -45,15 +45,6 @@ pub(super) fn component(binary: &[u8]) -> Result<Vec<u8>, LoadError> {
         return Ok(binary.to_vec());
     }
     let core = Core::read(binary)?;
-    let flume = |name: &String| name.starts_with(PACKAGE);
-    // A function is exported as `flume:policy/state@0.1.0#export-state`.
-    let interfaces = core
-        .exports
-        .iter()
-        .map(|export| match export.split_once('#') {
-            Some((interface, _)) if flume(export) => interface,
-            _ => export,
-        });
     let is_program = core.exports.iter().any(|export| export == "_start")
         && !core.exports.iter().any(|export| export == "_initialize");
     if is_program {
@@ -61,8 +52,17 @@ pub(super) fn component(binary: &[u8]) -> Result<Vec<u8>, LoadError> {
     }
     let foreign = core.imports.iter().filter(|module| *module != stub::MODULE);
     inspect::imports(foreign.map(String::as_str))?;
-    let found = inspect::exports(interfaces)?;
+    let found = inspect::exports(interfaces(&core.exports))?;
     encode(binary, &found).map_err(LoadError::Incomplete)
+}
+
+/// The interfaces that a module's exports belong to: a function is exported as
+/// `flume:policy/state@0.1.0#export-state`.
+pub(super) fn interfaces(exports: &[String]) -> impl Iterator<Item = &str> {
+    exports.iter().map(|export| match export.split_once('#') {
+        Some((interface, _)) if export.starts_with(PACKAGE) => interface,
+        _ => export,
+    })
 }
 
 fn encode(binary: &[u8], found: &Found) -> Result<Vec<u8>, String> {
@@ -89,7 +89,7 @@ fn encode(binary: &[u8], found: &Found) -> Result<Vec<u8>, String> {
 }
 
 /// Whether the module says of each of its interfaces that it exports it.
-fn is_described(binary: &[u8], found: &Found) -> bool {
+pub(super) fn is_described(binary: &[u8], found: &Found) -> bool {
     let Ok((Some(_), described)) = metadata::decode(binary) else {
         return false;
     };

@@ -13,7 +13,7 @@ use super::*;
 
 /// What a [`Double`] does with its next batches; when the script is over it delivers.
 #[derive(Debug, Clone, Copy)]
-enum Do {
+pub(super) enum Do {
     Deliver,
     Fail,
     Panic,
@@ -91,9 +91,9 @@ impl Pipeline for Double {
 }
 
 /// A group of doubles over one channel.
-struct Bench {
-    channel: Arc<dyn Channel>,
-    log: Log,
+pub(super) struct Bench {
+    pub(super) channel: Arc<dyn Channel>,
+    pub(super) log: Log,
     lanes: Vec<Lane>,
     counters: Vec<Arc<SinkCounter>>,
     /// The sinks that were started, in order.
@@ -101,7 +101,7 @@ struct Bench {
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let config = MemoryConfig {
             capacity: 1000,
             ..MemoryConfig::defaults(1 << 30)
@@ -115,7 +115,13 @@ impl Bench {
         }
     }
 
-    fn sink(mut self, name: &str, batch_size: usize, window: usize, script: &[Do]) -> Self {
+    pub(super) fn sink(
+        mut self,
+        name: &str,
+        batch_size: usize,
+        window: usize,
+        script: &[Do],
+    ) -> Self {
         let script = Arc::new(Mutex::new(VecDeque::from(script.to_vec())));
         let (owned, log) = (name.to_owned(), Arc::clone(&self.log));
         let started = Arc::clone(&self.started);
@@ -138,7 +144,7 @@ impl Bench {
         self
     }
 
-    async fn put(&self, bodies: std::ops::Range<usize>) {
+    pub(super) async fn put(&self, bodies: std::ops::Range<usize>) {
         for body in bodies {
             let mut put = PutTransaction::begin(&self.channel);
             put.put(Event::new(body.to_string())).unwrap();
@@ -147,7 +153,7 @@ impl Bench {
     }
 
     /// Runs the group until the channel is drained, a minute of paused time at most.
-    async fn drained(
+    pub(super) async fn drained(
         &mut self,
         processor: Box<dyn SinkProcessor>,
         pipelined: bool,
@@ -165,7 +171,11 @@ impl Bench {
         runner
     }
 
-    fn delivered(&self) -> Vec<String> {
+    pub(super) fn counters(&self) -> &[Arc<SinkCounter>] {
+        &self.counters
+    }
+
+    pub(super) fn delivered(&self) -> Vec<String> {
         self.log
             .lock()
             .iter()
@@ -173,7 +183,7 @@ impl Bench {
             .collect()
     }
 
-    fn share(&self, name: &str) -> usize {
+    pub(super) fn share(&self, name: &str) -> usize {
         self.log
             .lock()
             .iter()
@@ -201,7 +211,7 @@ fn load_balance(sinks: usize) -> Box<dyn SinkProcessor> {
     Box::new(LoadBalancingProcessor::configure(&mut Context::default(), &names, 1).unwrap())
 }
 
-fn numbers(range: std::ops::Range<usize>) -> Vec<String> {
+pub(super) fn numbers(range: std::ops::Range<usize>) -> Vec<String> {
     range.map(|n| n.to_string()).collect()
 }
 

@@ -1,0 +1,149 @@
+//! Calls of a processor that looks at events before it routes them, and may split a batch.
+//!
+//! Here the group takes the batch itself, once, so that what the processor was shown is what the
+//! sinks are offered, whatever other workers take. A batch that no sink delivers goes back to the
+//! head of the channel in its old order; of a split one, the part that was not delivered.
+//!
+//! Only for groups over one channel, and not for pipelined lanes, which take for themselves.
+
+use flume_core::clock::{self, Instant};
+use flume_core::sink_processor::{Call, Outcome, SinkIndex};
+use flume_core::sink_selector::Load;
+use flume_core::{Share, Status, TakeTransaction};
+use futures_util::future::join_all;
+
+use super::{End, GroupRunner};
+use crate::runner::lane::Lane;
+
+impl GroupRunner {
+    /// Whether the processor is to see the events of its next call.
+    pub(super) fn shows_events(&self) -> bool {
+        self.one_channel && !self.pipelined && self.processor.lock().wants_events()
+    }
+
+    /// One call, with the batch in hand.
+    pub(super) async fn call_showing(&self, now: Instant) -> End {
+        let Some(channel) = self.channels.first() else {
+            return End::Returned(Status::Backoff, 0);
+        };
+        let mut batch = TakeTransaction::begin(channel);
+        if batch.take_batch(self.batch_size) == 0 {
+            return End::Returned(Status::Backoff, 0);
+        }
+        let routed = self.processor.lock().route(now, self.load(&batch));
+        if let Some((call, route)) = routed {
+            return self.deliver_shares(&call, batch.split(&route)).await;
+        }
+        match self.deliver_whole(now, batch, None).await {
+            Ok(sink) => End::Returned(Status::Ready, sink),
+            Err(batch) => {
+                batch.rollback();
+                self.exhausted()
+            }
+        }
+    }
+
+    /// Delivers the shares of a batch to their sinks, side by side.
+    async fn deliver_shares(&self, call: &Call, shares: Vec<(SinkIndex, Share)>) -> End {
+        let sink = shares.first().map_or(0, |(sink, _)| *sink);
+        let all = shares.len();
+        let deliveries = shares.into_iter().map(|(sink, share)| {
+            let call = call.clone();
+            share.offer(move |batch| self.deliver_share(call, sink, batch))
+        });
+        let delivered = join_all(deliveries).await;
+        let failed: Vec<Share> = delivered.into_iter().filter_map(Result::err).collect();
+        let nothing_went = failed.len() == all;
+        if let Some(batch) = TakeTransaction::rejoin(failed) {
+            batch.rollback();
+        }
+        if nothing_went {
+            return self.exhausted();
+        }
+        End::Returned(Status::Ready, sink)
+    }
+
+    /// Delivers a share to its sink; what that one fails goes to another, as a batch of its own.
+    async fn deliver_share(
+        &self,
+        mut call: Call,
+        sink: SinkIndex,
+        batch: TakeTransaction,
+    ) -> Result<(), TakeTransaction> {
+        let Some(lane) = self.lanes.get(sink) else {
+            return Err(batch);
+        };
+        let offered = self
+            .offer(&mut call, sink, &mut *lane.lock().await, batch)
+            .await;
+        let Err(batch) = offered else {
+            return Ok(());
+        };
+        let delivered = self.deliver_whole(clock::now(), batch, Some(sink)).await;
+        delivered.map(|_| ())
+    }
+
+    /// Asks for an order, and offers the batch to one sink after the other, except to one that has
+    /// just failed it. Says which one delivered.
+    async fn deliver_whole(
+        &self,
+        now: Instant,
+        mut batch: TakeTransaction,
+        except: Option<SinkIndex>,
+    ) -> Result<SinkIndex, TakeTransaction> {
+        let mut call = self.processor.lock().begin_load(now, self.load(&batch));
+        let mut busy = Vec::new();
+        while let Some(sink) = self.next(&mut call) {
+            let Some(lane) = self.lanes.get(sink).filter(|_| except != Some(sink)) else {
+                continue;
+            };
+            let Ok(mut lane) = lane.try_lock() else {
+                busy.push((sink, lane));
+                continue;
+            };
+            match self.offer(&mut call, sink, &mut lane, batch).await {
+                Ok(()) => return Ok(sink),
+                Err(back) => batch = back,
+            }
+        }
+        // All that is left is in use: queue for the first of them.
+        for (sink, lane) in busy {
+            match self
+                .offer(&mut call, sink, &mut *lane.lock().await, batch)
+                .await
+            {
+                Ok(()) => return Ok(sink),
+                Err(back) => batch = back,
+            }
+        }
+        Err(batch)
+    }
+
+    /// Offers the batch to one sink.
+    async fn offer(
+        &self,
+        call: &mut Call,
+        sink: SinkIndex,
+        lane: &mut Lane,
+        batch: TakeTransaction,
+    ) -> Result<(), TakeTransaction> {
+        let (began, before) = (self.begin_step(sink), lane.delivered());
+        let (outcome, answer) = match lane.deliver(batch).await {
+            Ok(()) => (Outcome::Returned(Status::Ready), Ok(())),
+            Err((batch, error)) => (self.sink_failed(lane, &error), Err(batch)),
+        };
+        let events = lane.delivered().saturating_sub(before);
+        self.end_step(call, sink, outcome, began, events);
+        answer
+    }
+
+    fn load<'a>(&self, batch: &'a TakeTransaction) -> Load<'a> {
+        let events = batch.events();
+        // The events are still in the channel as far as anybody but this call is concerned.
+        let depth = self.depth() + events.len();
+        Load { depth, events }
+    }
+}
+
+#[cfg(test)]
+mod tests;
