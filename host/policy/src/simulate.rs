@@ -10,6 +10,8 @@
 //! | a sink serves one worker at a time; a worker passes by a sink in use, and queues for it last | the same |
 //! | a call in which every sink failed: a pause of 0.25 s, 0.5 s, … 5 s | the same |
 //! | a batch that failed goes back to the head of the channel | the same |
+//! | a selector that asks to see events sees the batch, which is its call's to the end | the same |
+//! | a selector may split a batch | it is asked for an order instead, as the contract allows |
 //! | what is full refuses, and the source waits | refused events are counted and gone |
 //!
 //! Law: the same scenario and the same selector give the same outcome. So the only clock is the
@@ -29,7 +31,7 @@ mod channel;
 mod outcome;
 mod world;
 
-pub use outcome::{SimulatedSink, Simulated};
+pub use outcome::{Simulated, SimulatedSink};
 
 /// Combinations that the values of all headers may have together.
 const MOST_COMBINATIONS: usize = 65_536;
@@ -162,7 +164,9 @@ pub enum ScenarioError {
         sinks: usize,
     },
     /// Too many values of headers.
-    #[error("the headers have {0} combinations of values; at most {MOST_COMBINATIONS} are possible")]
+    #[error(
+        "the headers have {0} combinations of values; at most {MOST_COMBINATIONS} are possible"
+    )]
     Combinations(usize),
 }
 
@@ -200,7 +204,8 @@ impl Simulation {
     pub fn run(&self, selector: Box<dyn SinkSelector>, start: Instant) -> Simulated {
         let tick = |elapsed: Duration| {
             let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
-            self.wall.store(BEGAN_UNIX_MS.saturating_add(millis), Ordering::Relaxed);
+            self.wall
+                .store(BEGAN_UNIX_MS.saturating_add(millis), Ordering::Relaxed);
         };
         tick(Duration::ZERO);
         World::new(&self.scenario, selector, start).play(tick)
@@ -219,8 +224,14 @@ impl Scenario {
             ("the number of batches under way", self.parallel == 0),
             ("the latency", self.latency.is_zero()),
             ("the number of slots", self.slots == 0),
-            ("a latency", self.delays.iter().any(|delay| delay.latency.is_zero())),
-            ("the number of values", self.headers.iter().any(|(_, values)| *values == 0)),
+            (
+                "a latency",
+                self.delays.iter().any(|delay| delay.latency.is_zero()),
+            ),
+            (
+                "the number of values",
+                self.headers.iter().any(|(_, values)| *values == 0),
+            ),
         ];
         if let Some((what, _)) = zero.iter().find(|(_, is_zero)| *is_zero) {
             return Err(ScenarioError::Zero(what));

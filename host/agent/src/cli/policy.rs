@@ -10,8 +10,10 @@ use flume_policy::{Bodies, Needs, PolicyError};
 
 use super::{EXIT_CONFIG, complain};
 
+mod candidate;
 pub mod check;
 pub mod inspect;
+pub mod simulate;
 
 /// What the shell is told if a file is no policy, or breaks the contract: `EX_DATAERR` of sysexits.
 const EXIT_DATA: u8 = 65;
@@ -27,6 +29,7 @@ pub struct PolicyArgs {
 enum PolicyCommand {
     Inspect(inspect::InspectArgs),
     Check(check::CheckArgs),
+    Simulate(simulate::SimulateArgs),
 }
 
 /// Runs the command.
@@ -34,6 +37,7 @@ pub fn run(args: &PolicyArgs) -> ExitCode {
     match &args.command {
         PolicyCommand::Inspect(args) => inspect::run(args),
         PolicyCommand::Check(args) => check::run(args),
+        PolicyCommand::Simulate(args) => simulate::run(args),
     }
 }
 

@@ -91,10 +91,10 @@ impl Channel {
         self.high_water
     }
 
-    /// The next events, so many at most, as a selector is shown them.
-    pub(super) fn peek(&self, most: usize) -> Vec<Event> {
-        let numbers = self.waiting.iter().flat_map(Clone::clone);
-        numbers.take(most).map(|number| self.event(number)).collect()
+    /// The events of a batch, as a selector is shown them.
+    pub(super) fn events(&self, batch: &Batch) -> Vec<Event> {
+        let numbers = batch.iter().flat_map(Clone::clone);
+        numbers.map(|number| self.event(number)).collect()
     }
 
     /// Takes events, so many at most.
@@ -102,7 +102,9 @@ impl Channel {
         let mut left = u64::try_from(most).unwrap_or(u64::MAX);
         let mut batch = Batch::new();
         while left > 0 {
-            let Some(first) = self.waiting.front_mut() else { break };
+            let Some(first) = self.waiting.front_mut() else {
+                break;
+            };
             let end = first.end.min(first.start.saturating_add(left));
             batch.push(first.start..end);
             left -= end - first.start;
@@ -149,11 +151,14 @@ pub(super) fn count(batch: &Batch) -> u64 {
 fn templates(scenario: &Scenario) -> Vec<Event> {
     let of = |combination: usize| {
         let mut rest = combination;
-        scenario.headers.iter().fold(Event::default(), |event, (name, values)| {
-            let value = rest % values;
-            rest /= values;
-            event.with_header(name.as_str(), value.to_string())
-        })
+        scenario
+            .headers
+            .iter()
+            .fold(Event::default(), |event, (name, values)| {
+                let value = rest % values;
+                rest /= values;
+                event.with_header(name.as_str(), value.to_string())
+            })
     };
     (0..scenario.combinations()).map(of).collect()
 }

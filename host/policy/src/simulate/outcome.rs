@@ -90,12 +90,20 @@ impl Simulated {
 impl SimulatedSink {
     /// What a delivered batch took on average.
     pub fn mean_latency(&self) -> Option<Duration> {
-        let nanos = self.latency.as_nanos().checked_div(u128::from(self.batches))?;
-        Some(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
+        let nanos = self
+            .latency
+            .as_nanos()
+            .checked_div(u128::from(self.batches))?;
+        Some(Duration::from_nanos(
+            u64::try_from(nanos).unwrap_or(u64::MAX),
+        ))
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a share is looked at, not counted with")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a share is looked at, not counted with"
+)]
 fn ratio(part: u64, all: u64) -> f64 {
     if all == 0 {
         return 0.0;

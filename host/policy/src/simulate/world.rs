@@ -55,17 +55,26 @@ struct Lane {
 enum State {
     Free,
     Delivers(Attempt),
-    /// Has the first of these sinks when its turn comes.
-    Queues(Call, VecDeque<SinkIndex>),
+    /// Has the first of its sinks in use when its turn comes.
+    Queues(Open),
+}
+
+/// A call under way.
+struct Open {
+    call: Call,
+    /// Sinks in use that were passed by.
+    busy: VecDeque<SinkIndex>,
+    /// The batch, if the selector was shown it: then it belongs to this call until it ends.
+    held: Option<Batch>,
 }
 
 /// A batch on its way.
 struct Attempt {
-    call: Call,
-    /// Sinks in use that were passed by.
-    busy: VecDeque<SinkIndex>,
+    open: Open,
     sink: SinkIndex,
     batch: Batch,
+    /// Whether the selector was shown the batch.
+    shown: bool,
     began: Duration,
 }
 
@@ -105,16 +114,23 @@ impl<'a> World<'a> {
             tick(at);
             self.channel.arrive(at);
             self.note_depth();
-            let Some(state) = self.workers.get_mut(worker) else { continue };
+            let Some(state) = self.workers.get_mut(worker) else {
+                continue;
+            };
             match std::mem::replace(state, State::Free) {
                 State::Free => self.begin(worker),
                 State::Delivers(attempt) => self.end(worker, attempt),
-                State::Queues(call, mut busy) => match busy.pop_front() {
-                    Some(sink) => self.attempt(worker, call, busy, sink),
-                    None => self.exhausted(worker),
+                State::Queues(mut open) => match open.busy.pop_front() {
+                    Some(sink) => self.attempt(worker, open, sink),
+                    None => self.exhausted(worker, open),
                 },
             }
         }
+        let last = self
+            .scenario
+            .duration
+            .saturating_sub(Duration::from_nanos(1));
+        self.channel.arrive(last);
         let delivered = self.seen.delivered();
         (self.seen.arrived, self.seen.refused) = (self.channel.arrived(), self.channel.refused());
         self.seen.left = self.seen.arrived - self.seen.refused - delivered;
@@ -130,56 +146,59 @@ impl<'a> World<'a> {
             return;
         }
         self.seen.calls += 1;
-        let events = match self.processor.wants_events() {
-            true => self.channel.peek(self.scenario.batch),
-            false => Vec::new(),
+        let held = match self.processor.wants_events() {
+            true => Some(self.channel.take(self.scenario.batch)),
+            false => None,
         };
-        let load = Load { depth, events: &events };
-        let call = self.processor.begin_load(self.start + self.now, load);
-        self.go_on(worker, call, VecDeque::new());
+        let events = held.as_ref().map(|batch| self.channel.events(batch));
+        let events = events.as_deref().unwrap_or_default();
+        let call = self
+            .processor
+            .begin_load(self.start + self.now, Load { depth, events });
+        let busy = VecDeque::new();
+        self.go_on(worker, Open { call, busy, held });
     }
 
     /// Tries the next sink of a call: one that is not in use, if there is one.
-    fn go_on(&mut self, worker: Worker, mut call: Call, mut busy: VecDeque<SinkIndex>) {
-        while let Some(sink) = self.processor.next(&mut call) {
+    fn go_on(&mut self, worker: Worker, mut open: Open) {
+        while let Some(sink) = self.processor.next(&mut open.call) {
             match self.lanes.get(sink) {
-                Some(lane) if lane.in_use => busy.push_back(sink),
-                Some(_) => return self.attempt(worker, call, busy, sink),
+                Some(lane) if lane.in_use => open.busy.push_back(sink),
+                Some(_) => return self.attempt(worker, open, sink),
                 None => {}
             }
         }
-        let Some(first) = busy.front().copied() else {
-            return self.exhausted(worker);
+        let Some(first) = open.busy.front().copied() else {
+            return self.exhausted(worker, open);
         };
         match self.lanes.get_mut(first) {
             Some(lane) if lane.in_use => {
                 lane.queue.push_back(worker);
-                self.put(worker, State::Queues(call, busy));
+                self.put(worker, State::Queues(open));
             }
             _ => {
-                busy.pop_front();
-                self.attempt(worker, call, busy, first);
+                open.busy.pop_front();
+                self.attempt(worker, open, first);
             }
         }
     }
 
     /// Hands a batch to a sink.
-    fn attempt(
-        &mut self,
-        worker: Worker,
-        mut call: Call,
-        busy: VecDeque<SinkIndex>,
-        sink: SinkIndex,
-    ) {
-        let batch = self.channel.take(self.scenario.batch);
+    fn attempt(&mut self, worker: Worker, mut open: Open, sink: SinkIndex) {
+        let shown = open.held.is_some();
+        let batch = open
+            .held
+            .take()
+            .unwrap_or_else(|| self.channel.take(self.scenario.batch));
         let now = self.start + self.now;
         self.processor.step(sink, Step::Begun, now);
         if count(&batch) == 0 {
             // Another worker was faster: nothing is left to deliver.
             let outcome = Outcome::Returned(Status::Backoff);
-            self.processor.report(&mut call, sink, outcome, now);
+            self.processor.report(&mut open.call, sink, outcome, now);
             let (events, latency) = (0, Duration::ZERO);
-            self.processor.step(sink, Step::Ended { events, latency }, now);
+            self.processor
+                .step(sink, Step::Ended { events, latency }, now);
             self.release(sink);
             self.note(worker, self.now);
             return;
@@ -189,19 +208,37 @@ impl<'a> World<'a> {
         }
         let ends = self.now + self.latency(sink);
         let began = self.now;
-        self.put(worker, State::Delivers(Attempt { call, busy, sink, batch, began }));
+        self.put(
+            worker,
+            State::Delivers(Attempt {
+                open,
+                sink,
+                batch,
+                shown,
+                began,
+            }),
+        );
         self.note(worker, ends);
     }
 
     /// A sink answers.
     fn end(&mut self, worker: Worker, attempt: Attempt) {
-        let Attempt { mut call, busy, sink, batch, began } = attempt;
+        let Attempt {
+            mut open,
+            sink,
+            batch,
+            shown,
+            began,
+        } = attempt;
         let (now, latency) = (self.start + self.now, self.now - began);
         let fails = self.fails(sink);
         let events = if fails { 0 } else { count(&batch) };
         let outcome = match fails {
             true => {
-                self.channel.roll_back(batch);
+                match shown {
+                    true => open.held = Some(batch),
+                    false => self.channel.roll_back(batch),
+                }
                 Outcome::Failed
             }
             false => {
@@ -210,12 +247,13 @@ impl<'a> World<'a> {
             }
         };
         self.count(sink, events, latency);
-        let verdict = self.processor.report(&mut call, sink, outcome, now);
+        let verdict = self.processor.report(&mut open.call, sink, outcome, now);
         let events = usize::try_from(events).unwrap_or(usize::MAX);
-        self.processor.step(sink, Step::Ended { events, latency }, now);
+        self.processor
+            .step(sink, Step::Ended { events, latency }, now);
         self.release(sink);
         match verdict {
-            Verdict::Continue => self.go_on(worker, call, busy),
+            Verdict::Continue => self.go_on(worker, open),
             Verdict::Return(_) => {
                 if let Some(failures) = self.failures.get_mut(worker) {
                     *failures = 0;
@@ -226,9 +264,14 @@ impl<'a> World<'a> {
     }
 
     /// Every sink of a call failed, or none may be tried.
-    fn exhausted(&mut self, worker: Worker) {
+    fn exhausted(&mut self, worker: Worker, open: Open) {
         self.seen.exhausted += 1;
-        let Some(failures) = self.failures.get_mut(worker) else { return };
+        if let Some(batch) = open.held {
+            self.channel.roll_back(batch);
+        }
+        let Some(failures) = self.failures.get_mut(worker) else {
+            return;
+        };
         let (first, longest) = FAILURE_PAUSE;
         let pause = first.saturating_mul(1 << (*failures).min(10)).min(longest);
         *failures = failures.saturating_add(1);
@@ -237,7 +280,9 @@ impl<'a> World<'a> {
 
     /// A sink is free for the first that queues for it.
     fn release(&mut self, sink: SinkIndex) {
-        let Some(lane) = self.lanes.get_mut(sink) else { return };
+        let Some(lane) = self.lanes.get_mut(sink) else {
+            return;
+        };
         let next = lane.queue.pop_front();
         lane.in_use = next.is_some();
         if let Some(worker) = next {
@@ -260,7 +305,9 @@ impl<'a> World<'a> {
     fn latency(&mut self, sink: SinkIndex) -> Duration {
         let now = self.now;
         let delays = self.scenario.delays.iter().rev();
-        let delay = delays.filter(|delay| delay.sink == sink).find(|d| d.during.contains(now));
+        let delay = delays
+            .filter(|delay| delay.sink == sink)
+            .find(|d| d.during.contains(now));
         let latency = delay.map_or(self.scenario.latency, |delay| delay.latency);
         let jitter = self.scenario.jitter;
         let percent = self.random.u32(100 - jitter..=100 + jitter);
@@ -269,15 +316,25 @@ impl<'a> World<'a> {
 
     fn fails(&mut self, sink: SinkIndex) -> bool {
         let now = self.now;
-        let faults = self.scenario.faults.iter().filter(|fault| fault.sink == sink);
-        let percent = faults.filter(|fault| fault.during.contains(now)).map(|fault| fault.percent);
-        percent.max().is_some_and(|percent| self.random.u32(0..100) < percent)
+        let faults = self
+            .scenario
+            .faults
+            .iter()
+            .filter(|fault| fault.sink == sink);
+        let percent = faults
+            .filter(|fault| fault.during.contains(now))
+            .map(|fault| fault.percent);
+        percent
+            .max()
+            .is_some_and(|percent| self.random.u32(0..100) < percent)
     }
 
     /// Notes an answer: of 0 events it is a failure.
     fn count(&mut self, sink: SinkIndex, events: u64, latency: Duration) {
         let slot = self.slot();
-        let Some(sink) = self.seen.sinks.get_mut(sink) else { return };
+        let Some(sink) = self.seen.sinks.get_mut(sink) else {
+            return;
+        };
         if events == 0 {
             sink.failed += 1;
             if let Some(failed) = sink.failed_slots.get_mut(slot) {
@@ -295,7 +352,10 @@ impl<'a> World<'a> {
     }
 
     fn note_depth(&mut self) {
-        let (slot, depth) = (self.slot(), u64::try_from(self.channel.depth()).unwrap_or(u64::MAX));
+        let (slot, depth) = (
+            self.slot(),
+            u64::try_from(self.channel.depth()).unwrap_or(u64::MAX),
+        );
         if let Some(most) = self.seen.depth.get_mut(slot) {
             *most = (*most).max(depth);
         }
