@@ -11,6 +11,7 @@
 //! | a place | [`PolicySelector`], [`PolicyInterceptor`] |
 //! | another version | [`Policy::prepare`], [`Policy::install`], [`Policy::roll_back`] |
 //! | what a selector would do | [`simulate`] |
+//! | what it was told, and what it answered | [`trace`] |
 
 mod artifact;
 mod bindings;
@@ -31,6 +32,7 @@ mod selector;
 mod setup;
 pub mod simulate;
 mod stats;
+pub mod trace;
 mod trial;
 
 pub use artifact::{Artifact, Completion, Inspection, Memory, World};

@@ -10,7 +10,7 @@ use flume_policy::{Bodies, Needs, PolicyError};
 
 use super::{EXIT_CONFIG, complain};
 
-mod candidate;
+pub mod candidate;
 pub mod check;
 pub mod inspect;
 pub mod simulate;

@@ -36,7 +36,7 @@ pub struct SimulateArgs {
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(2..=256))]
     sinks: u16,
     /// Properties that a sink carries for the policy; may be given several times.
-    #[arg(short, long = "sink", value_name = "NAME:KEY=VALUE,...", value_parser = check::sink)]
+    #[arg(short = 's', long = "sink", value_name = "NAME:KEY=VALUE,...", value_parser = check::sink)]
     properties_of: Vec<SinkInfo>,
     /// Events in a second.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
