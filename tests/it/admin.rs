@@ -245,7 +245,12 @@ fn a_dead_sink_shows_its_penalty_and_its_error() {
     eventually("the standby delivers", PATIENCE, delivered);
     let (_, text) = host.page("/groups").expect("an answer");
     let groups: Value = serde_json::from_str(&text).expect("JSON");
-    let sinks = &groups["a1"]["g1"];
+    let group = &groups["a1"]["g1"];
+    assert_eq!(
+        (&group["processor"], &group["selector"]),
+        (&"failover".into(), &Value::Null)
+    );
+    let sinks = &group["sinks"];
     let (alive, dead) = (&sinks[0], &sinks[1]);
     assert_eq!(
         (&alive["name"], &alive["state"]),

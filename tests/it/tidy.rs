@@ -14,10 +14,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("host/core", &[]),
     ("host/avro", &[]),
     ("host/policy", &["flume-core"]),
-    (
-        "host/agent",
-        &["flume-core", "flume-avro", "flume-policy"],
-    ),
+    ("host/agent", &["flume-core", "flume-avro", "flume-policy"]),
 ];
 
 #[test]

@@ -28,7 +28,13 @@ struct Failure {
 impl Backoff {
     /// Reads `backoff` (false) and `maxTimeOut` (ms, 30000; 0 also means that).
     pub fn configure(properties: &mut Properties, sinks: usize) -> Self {
-        let wanted = properties.flag("backoff", false);
+        Self::with_default(properties, sinks, false)
+    }
+
+    /// The same with another default of `backoff`: policies that go by latency or load exclude
+    /// failed sinks unless told otherwise, since failing is quick and leaves a sink unloaded.
+    pub fn with_default(properties: &mut Properties, sinks: usize, wanted: bool) -> Self {
+        let wanted = properties.flag("backoff", wanted);
         let cap = match properties.number("maxTimeOut", 30_000, 0..=31_536_000_000_u64) {
             0 => 30_000,
             cap => cap,

@@ -10,6 +10,11 @@ use crate::{Bodies, Interceptor, InterceptorSetup, Moment, Properties, State};
 
 use types::ConfigError;
 
+mod standings;
+
+/// How long a selector may leave all sinks idle: less than the minute that the contract allows.
+const LONGEST_IDLE: u64 = 50_000_000_000;
+
 /// A selector between two calls.
 #[derive(Debug)]
 pub struct SelectorSeat<T>(RefCell<Option<Seated<T>>>);
@@ -19,6 +24,8 @@ struct Seated<T> {
     policy: T,
     standings: Vec<Standing>,
     events: Batch,
+    /// When a sink was last named, or an order first asked for.
+    tried_at: Option<u64>,
 }
 
 impl<T: SinkSelector> SelectorSeat<T> {
@@ -65,6 +72,7 @@ impl<T: SinkSelector> SelectorSeat<T> {
             policy,
             standings,
             events,
+            tried_at: None,
         });
         Ok(sink_selector::Needs { headers })
     }
@@ -76,7 +84,7 @@ impl<T: SinkSelector> SelectorSeat<T> {
         news: &[sink_selector::Feedback],
         load: sink_selector::Load,
     ) -> Vec<u32> {
-        self.ask(at, news, load, T::order)
+        self.ask(at, news, load, T::order, Seated::not_idle)
     }
 
     fn ask(
@@ -85,6 +93,7 @@ impl<T: SinkSelector> SelectorSeat<T> {
         news: &[sink_selector::Feedback],
         load: sink_selector::Load,
         question: impl FnOnce(&mut T, &Ask<'_>) -> Vec<usize>,
+        finish: impl FnOnce(&mut Seated<T>, Vec<usize>, u64) -> Vec<usize>,
     ) -> Vec<u32> {
         let mut seat = self.0.borrow_mut();
         let Some(seated) = &mut *seat else {
@@ -94,13 +103,13 @@ impl<T: SinkSelector> SelectorSeat<T> {
         seated.events.count = load.events;
         seated.events.show(load.headers);
         let ask = Ask {
-            at: moment(at),
+            at: moment(&at),
             sinks: &seated.standings,
             depth: load.depth,
             events: &seated.events,
         };
         let answer = question(&mut seated.policy, &ask);
-        answer
+        finish(seated, answer, at.now)
             .into_iter()
             .map(|sink| u32::try_from(sink).unwrap_or(u32::MAX))
             .collect()
@@ -112,7 +121,11 @@ impl<T: SinkSelector> SelectorSeat<T> {
         T: State,
     {
         let seat = self.0.borrow();
-        let bytes = seat.as_ref().map(|seated| seated.policy.export());
+        let bytes = seat.as_ref().map(|seated| {
+            let mut bytes = seated.policy.export();
+            bytes.extend(standings::pack(&seated.standings));
+            bytes
+        });
         state::Snapshot {
             format: T::FORMAT,
             bytes: bytes.unwrap_or_default(),
@@ -128,7 +141,13 @@ impl<T: SinkSelector> SelectorSeat<T> {
         T: State,
     {
         match &mut *self.0.borrow_mut() {
-            Some(seated) => seated.policy.import(snapshot.format, &snapshot.bytes),
+            Some(seated) => {
+                let sinks = seated.standings.len();
+                let (bytes, standings) = standings::unpack(&snapshot.bytes, sinks)?;
+                seated.policy.import(snapshot.format, bytes)?;
+                seated.standings = standings;
+                Ok(())
+            }
             None => Err("not configured".to_owned()),
         }
     }
@@ -142,11 +161,28 @@ impl<T: BatchRouter> SelectorSeat<T> {
         news: &[sink_selector::Feedback],
         load: sink_selector::Load,
     ) -> Vec<u32> {
-        self.ask(at, news, load, T::route)
+        self.ask(at, news, load, T::route, |_, route, _| route)
     }
 }
 
 impl<T: SinkSelector> Seated<T> {
+    /// An order that the contract allows: see [`SinkSelector::order`].
+    fn not_idle(&mut self, mut order: Vec<usize>, now: u64) -> Vec<usize> {
+        let since = *self.tried_at.get_or_insert(now);
+        if order.is_empty() {
+            let well = |sink: &usize| self.standings[*sink].failures == 0;
+            order = (0..self.standings.len()).filter(well).collect();
+        }
+        if order.is_empty() && now > since + LONGEST_IDLE {
+            order = (0..self.standings.len()).collect();
+            order.sort_by_key(|sink| self.standings[*sink].failed_at);
+        }
+        if !order.is_empty() {
+            self.tried_at = Some(now);
+        }
+        order
+    }
+
     fn hear(&mut self, entry: &sink_selector::Feedback) {
         let sink = entry.sink as usize;
         let Some(standing) = self.standings.get_mut(sink) else {
@@ -243,7 +279,7 @@ impl<T: Interceptor> InterceptorSeat<T> {
         batch.bodies = Column::from(shown.bodies);
         batch.lengths = shown.lengths;
         batch.show(shown.headers);
-        policy.intercept(moment(at), batch);
+        policy.intercept(moment(&at), batch);
         let edits = batch.finish();
         let header = |(name, rows): (String, Rows)| interceptor::HeaderEdit {
             name,
@@ -314,7 +350,7 @@ fn properties(pairs: Vec<types::Property>) -> Properties {
         .collect()
 }
 
-fn moment(at: types::Moment) -> Moment {
+fn moment(at: &types::Moment) -> Moment {
     Moment {
         now: at.now,
         unix_ms: at.unix_ms,

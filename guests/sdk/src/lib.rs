@@ -11,13 +11,18 @@
 mod backoff;
 mod batch;
 mod column;
+mod ewma;
 mod export;
 mod glue;
+mod hash;
 mod interceptor;
 pub mod log;
 mod properties;
+mod random;
 mod selector;
+mod shares;
 pub mod testing;
+pub mod words;
 
 #[doc(hidden)]
 pub mod bindings;
@@ -27,9 +32,13 @@ pub use glue::{InterceptorSeat, SelectorSeat};
 
 pub use backoff::Backoff;
 pub use batch::{Batch, Event, Events};
+pub use ewma::{Ewma, Latencies};
+pub use hash::hash;
 pub use interceptor::{Bodies, Interceptor, InterceptorSetup, Projection};
 pub use properties::Properties;
+pub use random::Random;
 pub use selector::{Ask, BatchRouter, News, SelectorSetup, Sink, SinkSelector, Standing};
+pub use shares::Shares;
 
 /// When a call is made; a policy has no clock of its own.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -42,7 +51,9 @@ pub struct Moment {
 
 /// Hands what a policy has learnt to its successor in a hot swap.
 pub trait State {
-    /// The layout that [`export`](Self::export) writes; the policy's own counting.
+    /// The layout that [`export`](Self::export) writes; the policy's own counting. The predecessor
+    /// may be another policy, so a number that others do not use is better than 1: see
+    /// [`words::format`].
     const FORMAT: u32;
 
     /// The state now, 16 MiB at most.

@@ -45,6 +45,10 @@ pub trait SinkSelector: Sized {
     fn delivered(&mut self, _sink: usize, _news: &News) {}
 
     /// The sinks to try, best first: each at most once. Empty if none may be tried now.
+    ///
+    /// The contract allows that only while all sinks fail, and for a minute. So an empty order
+    /// becomes one of the sinks whose last outcome was good, if there are any; and after 50 s
+    /// without a try it becomes one of all sinks, the one that failed first before the others.
     fn order(&mut self, ask: &Ask<'_>) -> Vec<usize>;
 }
 
@@ -89,7 +93,16 @@ pub struct News {
     pub at: u64,
 }
 
-/// How a sink stands: everything that was told about it so far.
+impl News {
+    /// What one of these batches took on average, in nanoseconds, if it is known.
+    pub fn mean_latency(&self) -> Option<f64> {
+        let is_known = self.batches > 0 && self.latency > 0;
+        is_known.then(|| self.latency as f64 / f64::from(self.batches))
+    }
+}
+
+/// How a sink stands: everything that was told about it so far. Handed over in a hot swap if the
+/// policy is [`State`](crate::State).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Standing {
     /// Batches under way now.

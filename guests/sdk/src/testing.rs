@@ -2,11 +2,12 @@
 
 use crate::batch::{Batch, Edits};
 use crate::bindings::sink_selector::{self, Feedback};
+use crate::bindings::state;
 use crate::bindings::types::{self, ConfigError, Property};
 use crate::column::{Column, Rows};
 use crate::glue::SelectorSeat;
-use crate::selector::SinkSelector;
-use crate::{Bodies, Interceptor, InterceptorSetup, Moment, Projection, Properties};
+use crate::selector::{BatchRouter, SinkSelector};
+use crate::{Bodies, Interceptor, InterceptorSetup, Moment, Projection, Properties, State};
 
 /// An event of a test.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -129,6 +130,7 @@ fn values(rows: &Rows, count: usize) -> Vec<(usize, Option<Vec<u8>>)> {
 #[derive(Debug)]
 pub struct Group<T> {
     seat: SelectorSeat<T>,
+    headers: Vec<String>,
     news: Vec<Feedback>,
     in_flight: Vec<u32>,
     now: u64,
@@ -170,10 +172,11 @@ impl<T: SinkSelector> Group<T> {
             seed: 7,
         };
         let seat = SelectorSeat::empty();
-        seat.configure(setup)?;
+        let headers = seat.configure(setup)?.headers;
         let in_flight = vec![0; sinks.len()];
         Ok(Self {
             seat,
+            headers,
             news: Vec::new(),
             in_flight,
             now: 1,
@@ -182,17 +185,86 @@ impl<T: SinkSelector> Group<T> {
 
     /// Asks for an order.
     pub fn order(&mut self) -> Vec<u32> {
+        self.order_of(&[])
+    }
+
+    /// Asks for an order of a batch that the policy looks at.
+    pub fn order_of(&mut self, events: &[TestEvent]) -> Vec<u32> {
         let news = std::mem::take(&mut self.news);
-        let at = types::Moment {
+        self.seat.order(self.at(), &news, self.load(events))
+    }
+
+    /// Asks for a sink for each event.
+    pub fn route(&mut self, events: &[TestEvent]) -> Vec<u32>
+    where
+        T: BatchRouter,
+    {
+        let news = std::mem::take(&mut self.news);
+        self.seat.route(self.at(), &news, self.load(events))
+    }
+
+    /// One batch goes to the first sink of an order that is not among these broken ones; the
+    /// others before it fail. Says who delivered it.
+    pub fn play(&mut self, broken: &[usize], latency_ms: u64) -> Option<usize> {
+        for sink in self.order() {
+            let sink = sink as usize;
+            self.begin(sink);
+            if !broken.contains(&sink) {
+                self.deliver(sink, 10, latency_ms);
+                return Some(sink);
+            }
+            self.fail(sink);
+        }
+        None
+    }
+
+    /// What the policy hands over in a swap.
+    pub fn export(&self) -> (u32, Vec<u8>)
+    where
+        T: State,
+    {
+        let snapshot = self.seat.export();
+        (snapshot.format, snapshot.bytes)
+    }
+
+    /// Takes over another group's [`export`](Self::export), and its clock.
+    ///
+    /// # Errors
+    /// What the host would log.
+    pub fn import<P: SinkSelector + State>(&mut self, from: &Group<P>) -> Result<(), String>
+    where
+        T: State,
+    {
+        let (format, bytes) = from.export();
+        self.now = from.now;
+        self.in_flight.clone_from(&from.in_flight);
+        self.seat.import(&state::Snapshot { format, bytes })
+    }
+
+    /// The time now.
+    pub fn now(&self) -> u64 {
+        self.now
+    }
+
+    fn at(&self) -> types::Moment {
+        types::Moment {
             now: self.now,
             unix_ms: self.now / 1_000_000,
-        };
-        let load = sink_selector::Load {
-            depth: 0,
-            events: 0,
-            headers: Vec::new(),
-        };
-        self.seat.order(at, &news, load)
+        }
+    }
+
+    fn load(&self, events: &[TestEvent]) -> sink_selector::Load {
+        let headers = Projection::headers(self.headers.clone());
+        let batch = batch(events, &headers);
+        sink_selector::Load {
+            depth: events.len() as u64,
+            events: batch.count,
+            headers: batch
+                .headers
+                .into_iter()
+                .map(|(_, column)| column.into())
+                .collect(),
+        }
     }
 
     /// Time passes.

@@ -1,78 +1,60 @@
 //! Smooth weighted round robin: sinks get batches in proportion to their weights, well mixed.
 //!
-//! Each order raises every sink's credit by its weight; the sink with the most credit comes first
-//! and pays the sum of the weights. With weights 5, 1, 1 that gives `aabacaa`, not `aaaaabc`.
+//! With weights 5, 1, 1 seven batches go to `aabacaa`, not to `aaaaabc`. See [`Shares`] for how,
+//! and for what becomes of the batches of a sink that fails.
 
-use flume_policy_sdk::{Ask, Backoff, News, SelectorSetup, SinkSelector, State, export_selector};
+use flume_policy_sdk::{
+    Ask, Backoff, News, SelectorSetup, Shares, Sink, SinkSelector, State, export_selector,
+};
 
-/// Orders sinks by their credit.
+/// Orders sinks by their shares.
 #[derive(Debug)]
 pub struct Weighted {
     backoff: Backoff,
     weights: Vec<i64>,
-    credits: Vec<i64>,
+    shares: Shares,
 }
 
 impl SinkSelector for Weighted {
     fn configure(setup: &mut SelectorSetup) -> Self {
-        let weight = |sink: &mut flume_policy_sdk::Sink| {
-            i64::from(sink.properties.number("weight", 1_u32, 0..=1_000_000))
-        };
+        let weight =
+            |sink: &mut Sink| i64::from(sink.properties.number("weight", 1_u32, 0..=1_000_000));
         let weights: Vec<i64> = setup.sinks.iter_mut().map(weight).collect();
         if weights.iter().all(|weight| *weight == 0) {
             setup.properties.problem("no sink has a `weight` above 0");
         }
         Self {
             backoff: Backoff::configure(&mut setup.properties, weights.len()),
-            credits: vec![0; weights.len()],
+            shares: Shares::of(weights.len()),
             weights,
         }
     }
 
     fn failed(&mut self, sink: usize, at: u64) {
         self.backoff.failed(sink, at);
+        self.shares.failed(sink);
     }
 
-    fn delivered(&mut self, sink: usize, _: &News) {
+    fn delivered(&mut self, sink: usize, news: &News) {
         self.backoff.delivered(sink);
+        self.shares.delivered(sink, news);
     }
 
     fn order(&mut self, ask: &Ask<'_>) -> Vec<usize> {
-        let mut order = self.backoff.allowed(ask.at.now);
-        let total: i64 = order.iter().map(|sink| self.weights[*sink]).sum();
-        for sink in &order {
-            self.credits[*sink] += self.weights[*sink];
-        }
-        // A stable sort: of equal credits the sink that is listed first. Sinks of weight 0 are a
-        // last resort.
-        let credit = |sink: &usize| (self.weights[*sink] == 0, -self.credits[*sink]);
-        order.sort_by_key(credit);
-        if let Some(first) = order.first() {
-            self.credits[*first] -= total;
-        }
-        order
+        let allowed = self.backoff.allowed(ask.at.now);
+        self.shares.order(ask, allowed, &self.weights)
     }
 }
 
 impl State for Weighted {
-    const FORMAT: u32 = 1;
+    const FORMAT: u32 = Shares::FORMAT;
 
     fn export(&self) -> Vec<u8> {
-        self.credits
-            .iter()
-            .flat_map(|credit| credit.to_le_bytes())
-            .collect()
+        self.shares.pack()
     }
 
     fn import(&mut self, format: u32, bytes: &[u8]) -> Result<(), String> {
-        let (credits, rest) = bytes.as_chunks::<8>();
-        if format != Self::FORMAT || credits.len() != self.credits.len() || !rest.is_empty() {
-            return Err(format!("no credits of {} sinks", self.credits.len()));
-        }
-        let bound = self.weights.iter().sum::<i64>();
-        let credit = |bytes: &[u8; 8]| i64::from_le_bytes(*bytes).clamp(-bound, bound);
-        self.credits = credits.iter().map(credit).collect();
-        Ok(())
+        self.shares.unpack(format, bytes, &self.weights)
     }
 }
 
@@ -110,6 +92,42 @@ mod tests {
             shares[group.order()[0] as usize] += 1;
         }
         assert_eq!(shares, [0, 30, 10]);
+    }
+
+    /// Deliveries of 40 batches while the first sink is broken, and how often it was tried first.
+    fn deliveries(weights: &[&'static str], broken: &[usize]) -> [u32; 3] {
+        let mut group = group(weights);
+        let mut shares = [0; 3];
+        for _ in 0..40 {
+            group.advance_ms(100);
+            if let Some(sink) = group.play(broken, 1) {
+                shares[sink] += 1;
+            }
+        }
+        shares
+    }
+
+    #[test]
+    fn deliveries_follow_the_weights_whatever_fails() {
+        assert_eq!(deliveries(&["3", "1", "0"], &[]), [30, 10, 0]);
+        assert_eq!(deliveries(&["6", "3", "1"], &[0]), [0, 30, 10]);
+        assert_eq!(deliveries(&["6", "1", "1"], &[0]), [0, 20, 20]);
+        assert_eq!(deliveries(&["6", "1", "0"], &[0, 1])[2], 40);
+    }
+
+    #[test]
+    fn credits_and_failures_survive_a_swap() {
+        let mut alone = group(&["5", "1", "1"]);
+        let expected: Vec<_> = (0..7).map(|_| alone.play(&[], 1)).collect();
+        let mut old = group(&["5", "1", "1"]);
+        let mut found: Vec<_> = (0..3).map(|_| old.play(&[], 1)).collect();
+        // What the host has not told yet, it tells the successor.
+        old.order();
+        let mut new = group(&["5", "1", "1"]);
+        new.import(&old).unwrap();
+        found.push(Some(0));
+        found.extend((4..7).map(|_| new.play(&[], 1)));
+        assert_eq!(found, expected);
     }
 
     #[test]

@@ -6,10 +6,11 @@
 //! | `/livez` | 200 while the process works |
 //! | `/readyz` | 200 when every source is open, else 503 with those that are not |
 //! | `/config` | what runs, secrets masked |
-//! | `/groups` | each sink of each group: state, penalty, delivered, failed, last error |
+//! | `/groups` | each group: its selector, and of each sink state, penalty, delivered, last error |
+//! | `/policies` | each policy: version, places, violations, CPU time, last error |
 //!
-//! Only `GET` and `HEAD`; nothing can be changed here. It listens on loopback unless told
-//! otherwise, since it has no password.
+//! Only `GET` and `HEAD`, but for [`policies`], which can be changed here. It listens on loopback
+//! unless told otherwise, since it has no password.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,30 +21,43 @@ use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use flume_core::clock;
-use flume_core::sink_processor::SinkState;
 use parking_lot::RwLock;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+pub use self::policies::ChangesFrom;
 use crate::metrics::{self, flume_json, prometheus};
-use crate::runner::{SinkReport, SourceState};
-use crate::topology::{AgentView, GroupView, SinkView, SourceView};
+use crate::plan::InterceptorPlan;
+use crate::policies::Policies;
+use crate::runner::SourceState;
+use crate::topology::{AgentView, SourceView};
 
-/// What the admin port shows: the agents that run now.
-#[derive(Clone, Default)]
-pub struct Board(Arc<RwLock<Vec<AgentView>>>);
+mod groups;
+mod policies;
+
+/// What the admin port shows: the agents that run now, and the policies.
+#[derive(Clone)]
+pub struct Board {
+    agents: Arc<RwLock<Vec<AgentView>>>,
+    policies: Policies,
+}
 
 impl Board {
+    /// A board without agents, as yet.
+    pub fn new(policies: Policies) -> Self {
+        let agents = Arc::default();
+        Self { agents, policies }
+    }
+
     /// Shows these agents from now on.
     pub fn show(&self, agents: Vec<AgentView>) {
-        *self.0.write() = agents;
+        *self.agents.write() = agents;
     }
 
     /// The agents that run now.
     pub fn agents(&self) -> Vec<AgentView> {
-        self.0.read().clone()
+        self.agents.read().clone()
     }
 }
 
@@ -54,10 +68,12 @@ impl Board {
 pub async fn serve(
     listener: TcpListener,
     board: Board,
+    changes: ChangesFrom,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
     let stopped = async move { stop.cancelled().await };
-    axum::serve(listener, router(board))
+    let pages = router(board, changes).into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, pages)
         .with_graceful_shutdown(stopped)
         .await
 }
@@ -70,16 +86,18 @@ pub async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     TcpListener::bind(address).await
 }
 
-fn router(board: Board) -> Router {
+fn router(board: Board, changes: ChangesFrom) -> Router {
+    let policies = policies::routes(board.policies.clone(), changes);
     Router::new()
         .route("/", get(index))
         .route("/metrics", get(show_metrics))
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/config", get(config))
-        .route("/groups", get(groups))
-        .layer(middleware::from_fn(refuse_methods))
+        .route("/groups", get(groups::show))
         .with_state(board)
+        .merge(policies)
+        .layer(middleware::from_fn(refuse_methods))
 }
 
 /// Flume answers TRACE and OPTIONS with 403.
@@ -93,12 +111,13 @@ async fn refuse_methods(request: Request, next: Next) -> Response {
 async fn index() -> Html<&'static str> {
     Html(
         "flume-host: <a href=\"metrics\">metrics</a> <a href=\"groups\">groups</a> \
+         <a href=\"policies\">policies</a> \
          <a href=\"config\">config</a> <a href=\"readyz\">readyz</a>\n",
     )
 }
 
 async fn show_metrics(State(board): State<Board>, headers: HeaderMap) -> Response {
-    let samples = metrics::collect(&board.agents());
+    let samples = metrics::collect(&board.agents(), &board.policies.reports());
     let accept = headers
         .get(header::ACCEPT)
         .and_then(|value| value.to_str().ok())
@@ -173,7 +192,7 @@ fn agent_config(view: &AgentView) -> Value {
                 "type": plan.component.kind,
                 "listens": address,
                 "channels": plan.channels,
-                "interceptors": plan.interceptors.iter().map(|i| i.kind).collect::<Vec<_>>(),
+                "interceptors": plan.interceptors.iter().map(InterceptorPlan::kind).collect::<Vec<_>>(),
                 "properties": properties(&plan.component.context),
             })
         });
@@ -222,70 +241,6 @@ fn properties(context: &flume_core::Context) -> Value {
         .iter()
         .map(|(key, value)| (key.to_owned(), shown(key, &value.text)))
         .collect()
-}
-
-async fn groups(State(board): State<Board>) -> Json<Value> {
-    let mut agents = serde_json::Map::new();
-    for view in board.agents() {
-        let mut groups = serde_json::Map::new();
-        for GroupView { runner, sinks } in &view.groups {
-            let sinks: Vec<Value> = runner
-                .report()
-                .into_iter()
-                .zip(sinks)
-                .map(|(report, SinkView { counters, .. })| {
-                    json!({
-                        "name": report.name,
-                        "state": state_name(report.state),
-                        "penalty-ms": penalty_millis(report.state),
-                        "failures-in-sequence": failures(report.state),
-                        "delivered": counters.event_drain_success.get(),
-                        "failed-batches": counters.event_write_fail.get(),
-                        "restarts": report.restarts,
-                        "last-error": last_error(&report),
-                    })
-                })
-                .collect();
-            groups.insert(runner.name().to_owned(), Value::Array(sinks));
-        }
-        agents.insert(view.plan.name.clone(), Value::Object(groups));
-    }
-    Json(Value::Object(agents))
-}
-
-fn state_name(state: SinkState) -> &'static str {
-    match state {
-        SinkState::Active => "active",
-        SinkState::Standby => "standby",
-        SinkState::Live => "live",
-        SinkState::Penalty { .. } => "penalty",
-    }
-}
-
-fn penalty_millis(state: SinkState) -> Option<u128> {
-    match state {
-        SinkState::Penalty { until, .. } => {
-            Some(until.saturating_duration_since(clock::now()).as_millis())
-        }
-        _ => None,
-    }
-}
-
-fn failures(state: SinkState) -> u32 {
-    match state {
-        SinkState::Penalty { failures, .. } => failures,
-        _ => 0,
-    }
-}
-
-fn last_error(report: &SinkReport) -> Value {
-    match &report.fault {
-        None => Value::Null,
-        Some(fault) => json!({
-            "text": fault.text,
-            "seconds-ago": clock::now().saturating_duration_since(fault.at).as_secs(),
-        }),
-    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! loads a file that is half written. Here the text itself is compared, and a changed text counts
 //! only when it has stayed the same for a second.
 
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -46,7 +47,7 @@ impl ConfigWatch {
     ///
     /// # Errors
     /// The file cannot be read.
-    pub fn load(&self, services: &Services) -> std::io::Result<Loaded> {
+    pub fn load(&self, services: &Services) -> io::Result<Loaded> {
         load::load(&self.path, &self.options, services)
     }
 
@@ -65,7 +66,7 @@ impl ConfigWatch {
             }
             sleep(SETTLED_AFTER).await;
             if self.read().await.as_ref() == Some(&text)
-                && let Some(plans) = self.read_again(services)
+                && let Some(plans) = self.read_again(services).await
             {
                 return plans;
             }
@@ -73,10 +74,15 @@ impl ConfigWatch {
     }
 
     /// Loads the file now. A file that is refused is logged, and the agents stay as they are.
-    pub fn read_again(&mut self, services: &Services) -> Option<Vec<AgentPlan>> {
+    ///
+    /// A policy in it may take many seconds to compile, so this is done where no events pass.
+    pub async fn read_again(&mut self, services: &Services) -> Option<Vec<AgentPlan>> {
+        self.text = self.read().await;
+        let (path, options) = (self.path.clone(), self.options.clone());
+        let services = services.clone();
+        let loading = tokio::task::spawn_blocking(move || load::load(&path, &options, &services));
         let file = self.path.display();
-        self.text = std::fs::read(&self.path).ok();
-        match self.load(services) {
+        match loading.await.map_err(io::Error::other).flatten() {
             Err(error) => {
                 tracing::error!(%file, %error, "the file cannot be read, the agents stay");
                 None

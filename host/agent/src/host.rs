@@ -2,7 +2,7 @@
 //!
 //! | signal | effect |
 //! |---|---|
-//! | HUP | the file is read again at once |
+//! | HUP | the file and the policies are read again at once |
 //! | first TERM or INT | sources end, sinks drain the channels until the deadline |
 //! | second | the process ends at once, with status 130 |
 //!
@@ -15,7 +15,7 @@ use flume_core::{ComponentError, clock};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::{self, Board};
+use crate::admin::{self, Board, ChangesFrom};
 use crate::config_watch::ConfigWatch;
 use crate::plan::AgentPlan;
 use crate::services::Services;
@@ -37,6 +37,8 @@ pub enum AdminAddress {
 pub struct HostOptions {
     /// The admin port.
     pub admin: AdminAddress,
+    /// Whose changes the admin port takes.
+    pub changes: ChangesFrom,
     /// How long channels may drain when the process is told to end.
     pub drain_timeout: Duration,
 }
@@ -60,10 +62,11 @@ pub async fn run(
     for plan in plans {
         agents.push(RunningAgent::build(plan, &services)?);
     }
-    let board = Board::default();
+    let board = Board::new(services.policies.clone());
     board.show(agents.iter().map(RunningAgent::view).collect());
+    let stop_watch = CancellationToken::new();
     let stop_admin = CancellationToken::new();
-    let admin = start_admin(options.admin, &board, &stop_admin).await?;
+    let admin = start_admin(&options, &board, &stop_admin).await?;
     for agent in &mut agents {
         agent.bind().await;
     }
@@ -74,12 +77,20 @@ pub async fn run(
         agent.start_sources(&services);
         tracing::info!(agent = agent.plan.name, "agent started");
     }
+    let policies = services.policies.clone();
+    let watching = tokio::spawn(policies.watch(stop_watch.clone()));
 
     let name = loop {
         let change = tokio::select! {
             wish = signals.next() => match wish {
                 Wish::End(name) => break name,
-                Wish::Reload => watch.read_again(&services),
+                Wish::Reload => {
+                    let (change, end) = signals.during(watch.read_again(&services)).await;
+                    if let Some(name) = end {
+                        break name;
+                    }
+                    change
+                }
             },
             change = watch.changed(&services) => Some(change),
         };
@@ -91,7 +102,10 @@ pub async fn run(
                 break name;
             }
         }
+        // After the agents: a file of a policy may have changed together with theirs.
+        services.policies.look_again();
     };
+    stop_watch.cancel();
     let seconds = options.drain_timeout.as_secs();
     tracing::info!(
         signal = name,
@@ -102,6 +116,9 @@ pub async fn run(
         left = stop_all(agents, options.drain_timeout, &services) => left,
         name = signals.end() => end_at_once(name),
     };
+    if let Err(error) = watching.await {
+        tracing::warn!(%error, "the watch over policies ended early");
+    }
     stop_admin.cancel();
     if let Some(admin) = admin
         && let Err(error) = admin.await
@@ -201,11 +218,11 @@ fn feeds(from: &AgentPlan, to: &AgentPlan) -> bool {
 }
 
 async fn start_admin(
-    address: AdminAddress,
+    options: &HostOptions,
     board: &Board,
     stop: &CancellationToken,
 ) -> Result<Option<tokio::task::JoinHandle<()>>, ComponentError> {
-    let (address, required) = match address {
+    let (address, required) = match options.admin {
         AdminAddress::Off => return Ok(None),
         AdminAddress::Perhaps(address) => (address, false),
         AdminAddress::Required(address) => (address, true),
@@ -224,9 +241,9 @@ async fn start_admin(
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, "admin port listens");
     }
-    let (board, stop) = (board.clone(), stop.clone());
+    let (board, changes, stop) = (board.clone(), options.changes, stop.clone());
     Ok(Some(tokio::spawn(async move {
-        if let Err(error) = admin::serve(listener, board, stop).await {
+        if let Err(error) = admin::serve(listener, board, changes, stop).await {
             tracing::error!(%error, "the admin port failed");
         }
     })))

@@ -9,7 +9,7 @@ use flume_core::{Code, Diagnostic, Severity};
 
 use crate::config::{Format, Interpolation, SourceFile, interpolate, read, render, tree};
 use crate::logging::{self, LogFormat};
-use crate::plan::{self, AgentPlan};
+use crate::plan::{self, AgentPlan, PolicyChoice, Setting};
 use crate::services::Services;
 
 /// How a file is to be read.
@@ -21,6 +21,8 @@ pub struct Options {
     pub mode: Mode,
     /// Which variables are filled in.
     pub interpolation: Interpolation,
+    /// Policies for groups, in place of what the file says.
+    pub policies: Vec<PolicyChoice>,
 }
 
 /// What became of a file.
@@ -105,11 +107,19 @@ pub fn compile(
     ));
     let (trees, found) = tree::build(properties, &options.names, options.mode);
     diagnostics.extend(found);
-    let (plans, found) = plan::build(&trees, services, options.mode);
+    let setting = Setting {
+        services,
+        mode: options.mode,
+        folder: Path::new(&file.path).parent().unwrap_or(Path::new("")),
+        choices: &options.policies,
+    };
+    let (plans, found) = plan::build(&trees, setting);
     diagnostics.extend(found);
     sort(&mut diagnostics);
-    // A file that cannot be read as a whole may have been meant to say anything.
-    let unreadable = diagnostics.iter().any(|found| found.code == Code::Syntax);
+    // A file that cannot be read as a whole may have been meant to say anything, and what is given
+    // to a group that is not there was meant for another.
+    let fatal = [Code::Syntax, Code::UnknownGroup];
+    let unreadable = diagnostics.iter().any(|found| fatal.contains(&found.code));
     let mut loaded = Loaded {
         file,
         plans: Vec::new(),

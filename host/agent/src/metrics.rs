@@ -3,10 +3,12 @@
 //! A component is `TYPE.name`, as in Flume. Where one process runs several agents, which Flume
 //! does not, the name is `agent.name`, since two agents may both have a channel `c1`.
 
+use crate::policies::PolicyFileReport;
 use crate::runner::SourceState;
 use crate::topology::{AgentView, GroupView};
 use flume_core::Channel;
 use flume_core::sink_processor::SinkState;
+use flume_policy::SeatState;
 
 pub mod flume_json;
 pub mod prometheus;
@@ -14,7 +16,7 @@ pub mod prometheus;
 /// One component's numbers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
-    /// `SOURCE`, `CHANNEL`, `SINK` or `SINK_PROCESSOR`.
+    /// `SOURCE`, `CHANNEL`, `SINK`, `SINK_PROCESSOR` or `POLICY`.
     pub kind: &'static str,
     /// The agent.
     pub agent: String,
@@ -22,6 +24,17 @@ pub struct Sample {
     pub name: String,
     /// Attributes with Flume's names.
     pub attributes: Vec<(&'static str, Value)>,
+    /// Counters that come in kinds.
+    pub kinds: Vec<Kinds>,
+}
+
+/// A counter that comes in kinds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Kinds {
+    /// The attribute.
+    pub attribute: &'static str,
+    /// Each kind with its number.
+    pub counts: Vec<(&'static str, u64)>,
 }
 
 /// A number that only grows, or one that goes up and down.
@@ -35,9 +48,59 @@ pub enum Value {
     WholeGauge(u64),
 }
 
-/// All numbers, agents and components in the order of the file.
-pub fn collect(agents: &[AgentView]) -> Vec<Sample> {
-    agents.iter().flat_map(collect_agent).collect()
+/// All numbers, agents and components in the order of the file, then policies.
+pub fn collect(agents: &[AgentView], policies: &[PolicyFileReport]) -> Vec<Sample> {
+    let components = agents.iter().flat_map(collect_agent);
+    components.chain(policies.iter().map(policy)).collect()
+}
+
+fn policy(report: &PolicyFileReport) -> Sample {
+    let totals = &report.totals;
+    let in_state = |wanted: fn(&SeatState) -> bool| {
+        let seats = report.seats.iter().filter(|seat| wanted(&seat.state));
+        Value::WholeGauge(seats.count() as u64)
+    };
+    let nanos = u64::try_from(totals.cpu.as_nanos()).unwrap_or(u64::MAX);
+    let name = report.name.split_once('/').map_or("", |(_, name)| name);
+    let attributes = vec![
+        ("CallCount", Value::Counter(totals.calls)),
+        ("EventCount", Value::Counter(totals.events)),
+        ("CpuNanosCount", Value::Counter(nanos)),
+        ("FallbackCount", Value::Counter(totals.fallbacks)),
+        ("PoisonCount", Value::Counter(totals.poison)),
+        ("ReplacementCount", Value::Counter(totals.replacements)),
+        ("SwapCount", Value::Counter(totals.swaps)),
+        ("RollBackCount", Value::Counter(totals.roll_backs)),
+        (
+            "LogLineDroppedCount",
+            Value::Counter(totals.log_lines_dropped),
+        ),
+        ("Generation", Value::WholeGauge(report.generation)),
+        (
+            "RunningSeats",
+            in_state(|s| matches!(s, SeatState::Running)),
+        ),
+        (
+            "RestingSeats",
+            in_state(|s| matches!(s, SeatState::Resting { .. })),
+        ),
+        (
+            "QuarantinedSeats",
+            in_state(|s| matches!(s, SeatState::Quarantined)),
+        ),
+    ];
+    let counts = totals.violations.iter().map(|(kind, n)| (kind.id(), *n));
+    let kinds = vec![Kinds {
+        attribute: "ViolationCount",
+        counts: counts.collect(),
+    }];
+    Sample {
+        kind: "POLICY",
+        agent: report.agent.clone(),
+        name: name.to_owned(),
+        attributes,
+        kinds,
+    }
 }
 
 fn collect_agent(view: &AgentView) -> Vec<Sample> {
@@ -47,6 +110,7 @@ fn collect_agent(view: &AgentView) -> Vec<Sample> {
         agent: view.plan.name.clone(),
         name: name.to_owned(),
         attributes,
+        kinds: Vec::new(),
     };
     for source in &view.sources {
         let mut attributes = typed(source.counters.attributes());

@@ -13,6 +13,8 @@
 //! Both modes take the same way. In strict mode whatever would be dropped is an error, and an agent
 //! with an error has no plan.
 
+use std::path::Path;
+
 use flume_core::channel::memory::MemoryConfig;
 use flume_core::context::Mode;
 use flume_core::{Context, Diagnostic, Severity};
@@ -24,10 +26,13 @@ mod agent;
 mod channels;
 pub(crate) mod groups;
 mod mirrors;
+pub(crate) mod policy;
 mod sinks;
 mod sources;
 mod types;
 mod warnings;
+
+pub use policy::{InterceptorPlan, PolicyChoice, PolicyInterceptorPlan, SelectorPlan};
 
 /// One agent of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +66,17 @@ pub struct SourcePlan {
     /// The keys below `selector.`, `type` included.
     pub selector: Context,
     /// Its interceptors, in their order.
-    pub interceptors: Vec<ComponentPlan>,
+    pub interceptors: Vec<InterceptorPlan>,
+}
+
+impl SourcePlan {
+    /// All channels that it may put events into: its own, and those for what its interceptors
+    /// cannot handle.
+    pub fn targets(&self) -> impl Iterator<Item = &str> {
+        let dead_letters = self.interceptors.iter();
+        let dead_letters = dead_letters.filter_map(InterceptorPlan::dead_letters);
+        self.channels.iter().map(String::as_str).chain(dead_letters)
+    }
 }
 
 /// Sinks that one runner serves.
@@ -75,6 +90,8 @@ pub struct GroupPlan {
     pub sinks: Vec<SinkPlan>,
     /// The keys below `processor.`, `type` included.
     pub processor: Context,
+    /// What orders its sinks in place of a native selector.
+    pub policy: Option<SelectorPlan>,
     /// Batches that a load-balancing group may have under way at once, on different sinks.
     pub parallelism: usize,
 }
@@ -99,17 +116,27 @@ pub struct ComponentPlan {
     pub context: Context,
 }
 
+/// What a plan depends on besides the keys.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting<'a> {
+    /// What components may use.
+    pub services: &'a Services,
+    /// Whether to refuse what Flume skips.
+    pub mode: Mode,
+    /// Where relative paths of policies begin: the folder of the file.
+    pub folder: &'a Path,
+    /// Policies that the command line gives to groups.
+    pub choices: &'a [PolicyChoice],
+}
+
 /// Plans agents. In strict mode an agent with an error is left out; in lenient mode its plan has
 /// what Flume would run, which may be nothing.
-pub fn build(
-    trees: &[AgentTree],
-    services: &Services,
-    mode: Mode,
-) -> (Vec<AgentPlan>, Vec<Diagnostic>) {
+pub fn build(trees: &[AgentTree], setting: Setting<'_>) -> (Vec<AgentPlan>, Vec<Diagnostic>) {
+    let mode = setting.mode;
     let mut plans = Vec::new();
-    let mut diagnostics = Vec::new();
+    let mut diagnostics = policy::choice::unmet(setting.choices, trees);
     for tree in trees {
-        let (plan, found) = agent::plan(tree, services, mode);
+        let (plan, found) = agent::plan(tree, setting);
         let found = judge(mode, found);
         let failed = found
             .iter()

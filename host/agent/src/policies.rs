@@ -10,6 +10,8 @@
 //! |---|---|
 //! | opening a file, and nothing outside of its agent's folder | [`read`] |
 //! | one file: its versions, its places, the swap | [`file`] |
+//! | when a change on disk counts | [`change`] |
+//! | the ways of another version into the process | [`hot`] |
 //! | what operators see | [`report`] |
 //!
 //! Law: compiling and trying out is done by one thread at a time, never by one that moves events;
@@ -17,6 +19,7 @@
 //!
 //! The engine is made at the first use: an agent without policies has none.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -29,14 +32,20 @@ use flume_policy::{
 };
 use parking_lot::Mutex;
 use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::sync::{Notify, Semaphore};
 
 use self::file::PolicyFile;
 pub use self::read::FileError;
+use self::read::Mark;
 pub use self::report::{PolicyFileReport, Totals};
 
+mod change;
 mod file;
+mod hot;
 mod read;
 mod report;
+
+pub use self::hot::{ChangeError, Changed, Turn};
 
 /// A policy's file as one place uses it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +76,30 @@ pub enum PolicyUseError {
     /// The policy broke the contract when it was tried out, or there is no engine.
     #[error(transparent)]
     Policy(PolicyError),
+}
+
+impl CacheChoice {
+    /// What `--policy-cache` says; without it `flume-host/policies` in the user's cache folder,
+    /// if the user has one.
+    pub fn of_flag(flag: Option<&str>) -> Self {
+        let folder = match flag {
+            Some("none") => None,
+            Some(folder) => Some(PathBuf::from(folder)),
+            None => user_cache(&|name| std::env::var_os(name)),
+        };
+        folder.map_or(Self::None, Self::Folder)
+    }
+}
+
+/// As the base directory specification has it: a relative path counts as none.
+fn user_cache(variable: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let absolute = |name| {
+        variable(name)
+            .map(PathBuf::from)
+            .filter(|p| p.is_absolute())
+    };
+    let caches = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
+    Some(caches.join("flume-host").join("policies"))
 }
 
 impl From<PolicyError> for PolicyUseError {
@@ -100,6 +133,10 @@ struct Inner {
     /// Held while something is compiled or tried out.
     workshop: Mutex<()>,
     files: Mutex<Vec<Arc<PolicyFile>>>,
+    /// The one change over the admin port that is at work.
+    turn: Arc<Semaphore>,
+    /// Somebody wants a look at the files.
+    again: Notify,
 }
 
 /// What is made at the first use.
@@ -107,6 +144,35 @@ struct Inner {
 struct Tools {
     engine: PolicyEngine,
     cache: Option<Cache>,
+}
+
+/// Whether a place would accept a policy.
+type Trial<'a> = dyn Fn(&Arc<Policy>) -> Result<(), PolicyError> + 'a;
+
+/// The version for a new place.
+struct Choice {
+    artifact: Artifact,
+    /// What the file looked like, if this is what it says.
+    mark: Option<Mark>,
+    /// Why it is not what the file says.
+    refused: Option<PolicyUseError>,
+}
+
+impl Choice {
+    /// Why there is no version for the place: what is wrong with the file matters most.
+    fn refusal(self, error: PolicyError) -> PolicyUseError {
+        self.refused.unwrap_or_else(|| error.into())
+    }
+}
+
+fn accepts_group(policy: &Arc<Policy>, setup: &SelectorSetup) -> Result<(), PolicyError> {
+    let fallback = round_robin::build(Backoff::none(setup.sinks.len()), 0);
+    policy.selector("trial", setup.clone(), fallback).map(drop)
+}
+
+fn accepts_source(policy: &Arc<Policy>, setup: &InterceptorSetup) -> Result<(), PolicyError> {
+    let remedy = Remedy::Fail;
+    policy.interceptor("trial", setup.clone(), remedy).map(drop)
 }
 
 impl Policies {
@@ -118,6 +184,8 @@ impl Policies {
             tools: Mutex::default(),
             workshop: Mutex::default(),
             files: Mutex::default(),
+            turn: Arc::new(Semaphore::new(1)),
+            again: Notify::new(),
         }))
     }
 
@@ -131,12 +199,7 @@ impl Policies {
         file: &PolicyUse,
         setup: &SelectorSetup,
     ) -> Result<(), PolicyUseError> {
-        let fallback = round_robin::build(Backoff::none(setup.sinks.len()), 0);
-        self.in_workshop(|| {
-            let policy = self.trial(file)?;
-            policy.selector("trial", setup.clone(), fallback)?;
-            Ok(())
-        })
+        self.trial(file, &|policy| accepts_group(policy, setup))
     }
 
     /// Tries out whether a policy would accept to be an interceptor. Nothing of it is kept but its
@@ -149,11 +212,7 @@ impl Policies {
         file: &PolicyUse,
         setup: &InterceptorSetup,
     ) -> Result<(), PolicyUseError> {
-        self.in_workshop(|| {
-            let policy = self.trial(file)?;
-            policy.interceptor("trial", setup.clone(), Remedy::Fail)?;
-            Ok(())
-        })
+        self.trial(file, &|policy| accepts_source(policy, setup))
     }
 
     /// A selector for a group. `place` is the group's name; `fallback` orders the batches that the
@@ -169,7 +228,9 @@ impl Policies {
         setup: SelectorSetup,
         fallback: Box<dyn SinkSelector>,
     ) -> Result<PolicySelector, PolicyUseError> {
-        self.seat(file, |policy| policy.selector(place, setup, fallback))
+        let accepts = |policy: &Arc<Policy>| accepts_group(policy, &setup);
+        let sit = |policy: &Arc<Policy>| policy.selector(place, setup.clone(), fallback);
+        self.seat(file, &accepts, sit)
     }
 
     /// An interceptor for a source. `place` says which, for people.
@@ -184,7 +245,9 @@ impl Policies {
         setup: InterceptorSetup,
         remedy: Remedy,
     ) -> Result<PolicyInterceptor, PolicyUseError> {
-        self.seat(file, |policy| policy.interceptor(place, setup, remedy))
+        let accepts = |policy: &Arc<Policy>| accepts_source(policy, &setup);
+        let sit = |policy: &Arc<Policy>| policy.interceptor(place, setup.clone(), remedy);
+        self.seat(file, &accepts, sit)
     }
 
     /// How the files stand that are in use, in the order of first use.
@@ -192,68 +255,105 @@ impl Policies {
         self.files().iter().map(|file| file.report()).collect()
     }
 
+    fn trial(&self, wanted: &PolicyUse, accepts: &Trial<'_>) -> Result<(), PolicyUseError> {
+        self.in_workshop(|| {
+            let known = self.find(wanted);
+            let choice = self.choose(wanted, known.as_deref(), accepts)?;
+            let policy = self.policy(choice.artifact.clone(), &wanted.limits)?;
+            accepts(&policy).map_err(|error| choice.refusal(error))
+        })
+    }
+
     /// Puts a policy into one more place.
     fn seat<T>(
         &self,
         wanted: &PolicyUse,
+        accepts: &Trial<'_>,
         sit: impl FnOnce(&Arc<Policy>) -> Result<T, PolicyError>,
     ) -> Result<T, PolicyUseError> {
         self.in_workshop(|| {
             let known = self.find(wanted);
-            let (artifact, seen) = self.artifact(wanted, known.as_deref())?;
-            let file = match known {
-                Some(file) => {
-                    file.take_in(&artifact, &seen);
-                    file
-                }
-                None => {
-                    let name = self.name(wanted);
-                    Arc::new(PolicyFile::new(name, wanted, artifact.clone(), seen))
-                }
-            };
+            let choice = self.choose(wanted, known.as_deref(), accepts)?;
+            let artifact = choice.artifact.clone();
+            let file = known.unwrap_or_else(|| {
+                let name = artifact.name().to_owned();
+                Arc::new(PolicyFile::new(name, wanted, artifact.clone(), choice.mark))
+            });
+            if file.running().digest() != artifact.digest() {
+                file.take_in(&artifact);
+            }
             let policy = match file.policy(&wanted.limits, &artifact) {
                 Some(policy) => policy,
                 None => self.policy(artifact.clone(), &wanted.limits)?,
             };
-            let seated = sit(&policy)?;
-            file.adopt(policy, &wanted.limits, artifact);
+            let seated = sit(&policy).map_err(|error| choice.refusal(error))?;
+            file.adopt(policy, wanted, &artifact);
             self.adopt(&file);
             Ok(seated)
         })
     }
 
-    /// A policy for a trial.
-    fn trial(&self, wanted: &PolicyUse) -> Result<Arc<Policy>, PolicyUseError> {
-        let known = self.find(wanted);
-        let (artifact, _) = self.artifact(wanted, known.as_deref())?;
-        self.policy(artifact, &wanted.limits)
+    /// The version for a new place: what the file says, if that is new and the place accepts it,
+    /// else what runs. So a file and a configuration that change together, in either order, do
+    /// not keep each other out.
+    fn choose(
+        &self,
+        wanted: &PolicyUse,
+        known: Option<&PolicyFile>,
+        accepts: &Trial<'_>,
+    ) -> Result<Choice, PolicyUseError> {
+        let content = read::read(&wanted.path, wanted.directory.as_deref());
+        let Some(known) = known else {
+            let content = content?;
+            let artifact = self.load(&self.name(wanted), &content.bytes)?;
+            let mark = content.mark;
+            return Ok(Choice {
+                artifact,
+                mark,
+                refused: None,
+            });
+        };
+        let mut refused = None;
+        match content {
+            // A file that is not there keeps its policy running; the rounds tell of it.
+            Err(FileError::Io { .. }) => {}
+            Err(error) => refused = Some(error.into()),
+            Ok(content) if known.knows(&Artifact::digest_of(&content.bytes)) => {}
+            Ok(content) => match self.accepted(known.name(), &content.bytes, wanted, accepts) {
+                Ok(artifact) => {
+                    let mark = content.mark;
+                    return Ok(Choice {
+                        artifact,
+                        mark,
+                        refused,
+                    });
+                }
+                Err(error) => refused = Some(error),
+            },
+        }
+        Ok(Choice {
+            artifact: known.running(),
+            mark: None,
+            refused,
+        })
+    }
+
+    fn accepted(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        wanted: &PolicyUse,
+        accepts: &Trial<'_>,
+    ) -> Result<Artifact, PolicyUseError> {
+        let artifact = self.load(name, bytes)?;
+        accepts(&self.policy(artifact.clone(), &wanted.limits)?)?;
+        Ok(artifact)
     }
 
     fn policy(&self, artifact: Artifact, limits: &Limits) -> Result<Arc<Policy>, PolicyUseError> {
         let engine = self.tools()?.engine;
         let wall = self.0.wall.clone();
         Ok(Policy::new(engine, artifact, limits.clone(), wall))
-    }
-
-    /// The version that a new place is to have, and the digest of the file. What the file says,
-    /// unless that is known already: then what runs, which may have come another way.
-    fn artifact(
-        &self,
-        wanted: &PolicyUse,
-        known: Option<&PolicyFile>,
-    ) -> Result<(Artifact, String), PolicyUseError> {
-        let bytes = match (read::read(&wanted.path, wanted.directory.as_deref()), known) {
-            (Ok(bytes), _) => bytes,
-            // A file that is gone keeps its policy running.
-            (Err(_), Some(known)) => return Ok((known.running(), known.seen())),
-            (Err(error), None) => return Err(error.into()),
-        };
-        let digest = Artifact::digest_of(&bytes);
-        match known {
-            Some(known) if known.seen() == digest => Ok((known.running(), digest)),
-            Some(known) => Ok((self.load(known.name(), &bytes)?, digest)),
-            None => Ok((self.load(&self.name(wanted), &bytes)?, digest)),
-        }
     }
 
     fn load(&self, name: &str, bytes: &[u8]) -> Result<Artifact, PolicyError> {

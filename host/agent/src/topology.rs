@@ -111,6 +111,7 @@ impl RunningAgent {
         let builder = Builder {
             channels: &channels,
             before: None,
+            agent: &plan.name,
             services,
         };
         let groups: Result<Vec<_>, _> = plan.groups.iter().map(|g| builder.group(g)).collect();

@@ -311,6 +311,11 @@ impl Context {
         &self.questions
     }
 
+    /// The keys and values that nobody has asked for so far.
+    pub fn unasked(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.iter().filter(|(key, _)| !self.is_known(key))
+    }
+
     /// A finding about the value of a key, or about the component if the key is not there.
     pub fn error(&mut self, key: &str, code: Code, message: impl Into<String>, help: &str) {
         let span = self.values.get(key).map(|value| value.span);
@@ -341,10 +346,8 @@ impl Context {
     /// Everything that was found, with the keys that nobody asked for.
     pub fn finish(mut self) -> Vec<Diagnostic> {
         let unknown: Vec<(String, Span)> = self
-            .values
-            .iter()
-            .filter(|(key, _)| !self.is_known(key))
-            .map(|(key, value)| (key.clone(), value.key_span))
+            .unasked()
+            .map(|(key, value)| (key.to_owned(), value.key_span))
             .collect();
         let asked: Vec<&str> = self.questions.iter().map(|q| q.key.as_str()).collect();
         let helps: Vec<Option<String>> = unknown
@@ -492,6 +495,10 @@ mod tests {
         let keys = [("x", "1"), ("y.z", "2")];
         let mut context = Context::of("a.b.c", &keys);
         context.accept("x");
+        assert_eq!(
+            context.unasked().map(|(key, _)| key).collect::<Vec<_>>(),
+            ["y.z"]
+        );
         assert_eq!(context.clone().finish().len(), 1);
         context.accept_all();
         assert_eq!(context.finish(), []);

@@ -168,6 +168,16 @@ codes! {
     SeparateChannels = "separate-channels", Warning;
     /// A component that does not run, as in Flume (lenient mode).
     Dropped = "dropped", Warning;
+    /// The file of a policy cannot be read, or may not be.
+    PolicyFile = "policy-file", Error;
+    /// The file is no policy for its place.
+    PolicyRefused = "policy-refused", Error;
+    /// A policy refuses its properties in words of its own.
+    PolicyConfig = "policy-config", Error;
+    /// A policy broke the contract when it was tried out.
+    PolicyViolation = "policy-violation", Error;
+    /// A policy is given on the command line to a group that is not there.
+    UnknownGroup = "unknown-group", Error;
     /// Nothing of an agent runs, as in Flume (lenient mode).
     NothingRuns = "nothing-runs", Error;
 }

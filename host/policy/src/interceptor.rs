@@ -280,7 +280,7 @@ impl Desk {
     /// A violation is the event's fault as long as other events are handled well. When none was,
     /// so many times in sequence, it is the policy's.
     fn blame(&mut self, violation: &Violation, now: Instant) {
-        self.seat.discard(violation);
+        self.seat.discard(violation, now);
         self.in_vain = self.in_vain.saturating_add(1);
         if self.in_vain > IN_VAIN {
             self.seat.charge(now);

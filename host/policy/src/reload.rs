@@ -227,6 +227,7 @@ impl Policy {
                 place: post.place.clone(),
                 state,
                 generation,
+                fault: post.fault.lock().clone(),
             }
         };
         PolicyReport {
@@ -320,6 +321,7 @@ impl Policy {
             wanted: AtomicU64::new(number),
             ready: Mutex::default(),
             state: Mutex::new((SeatState::Running, number)),
+            fault: Mutex::default(),
         });
         let versions = self.versions.lock();
         // A version may have come in the meantime.

@@ -53,6 +53,8 @@ pub(crate) struct SeatPost {
     pub(crate) ready: Mutex<Option<Incumbent>>,
     /// How the seat stands, for operators.
     pub(crate) state: Mutex<(SeatState, u64)>,
+    /// The last broken rule, and when it was broken.
+    pub(crate) fault: Mutex<Option<(Violation, Instant)>>,
 }
 
 /// A generation at work.
@@ -140,7 +142,7 @@ impl Seat {
 
     /// The policy broke the contract: the instance is given up, and the budget charged.
     pub(crate) fn violated(&mut self, violation: &Violation, now: Instant) {
-        self.discard(violation);
+        self.discard(violation, now);
         let (first, longest) = REST;
         let rest = first.saturating_mul(1 << self.rests.min(16)).min(longest);
         self.rests = self.rests.saturating_add(1);
@@ -151,8 +153,9 @@ impl Seat {
 
     /// The policy broke the contract over one event: the instance is given up and made anew at
     /// once, since the event is to blame.
-    pub(crate) fn discard(&mut self, violation: &Violation) {
+    pub(crate) fn discard(&mut self, violation: &Violation, now: Instant) {
         self.policy.stats().violated(violation.kind);
+        *self.post.fault.lock() = Some((violation.clone(), now));
         self.current.instance = None;
         tracing::warn!(
             policy = %self.current.generation.artifact,

@@ -10,6 +10,8 @@ use flume_core::context::Mode;
 use super::{EXIT_CONFIG, print, unreadable};
 use crate::config::{Interpolation, render};
 use crate::load::{self, Options};
+use crate::plan::PolicyChoice;
+use crate::policies::{CacheChoice, Policies};
 use crate::services::{Resolver, Services};
 
 /// Checks a configuration file. Exits with 0, or with 78 if `run` would refuse the file.
@@ -40,6 +42,14 @@ pub struct ReadingArgs {
     /// Flume's system properties. `propertiesImplementation` turns on `${NAME}` as in Flume.
     #[arg(short = 'D', value_name = "KEY=VALUE")]
     pub defines: Vec<String>,
+    /// A policy as the selector of every load_balance group, or of one (g1=FILE, a1/g1=FILE); may be
+    /// given several times. The path is relative to the working directory.
+    #[arg(long = "policy", value_name = "[[AGENT/]GROUP=]FILE", value_parser = PolicyChoice::parse)]
+    pub policies: Vec<PolicyChoice>,
+    /// Where compiled policies are kept, or `none`. Default: flume-host/policies in the user's
+    /// cache folder.
+    #[arg(long, value_name = "DIR")]
+    pub policy_cache: Option<String>,
 }
 
 /// Where variables come from.
@@ -60,6 +70,11 @@ pub enum Report {
 }
 
 impl ReadingArgs {
+    /// The policies of the process, with the cache that these flags mean.
+    pub fn policies(&self) -> Policies {
+        Policies::new(CacheChoice::of_flag(self.policy_cache.as_deref()))
+    }
+
     /// The options that these flags mean.
     pub fn options(&self) -> Options {
         let class = |define: &String| {
@@ -78,13 +93,17 @@ impl ReadingArgs {
                 Mode::Strict
             },
             interpolation,
+            policies: self.policies.clone(),
         }
     }
 }
 
 /// Runs the command.
 pub fn run(args: &CheckArgs) -> ExitCode {
-    let services = Services::system(Resolver::default());
+    let services = Services {
+        policies: args.reading.policies(),
+        ..Services::system(Resolver::default())
+    };
     let loaded = match load::load(&args.file, &args.reading.options(), &services) {
         Ok(loaded) => loaded,
         Err(error) => return unreadable(&args.file, &error),

@@ -9,10 +9,12 @@ use clap::Args;
 use flume_core::channel::memory::MemoryConfig;
 use flume_core::context::{Context, Question};
 use flume_core::{channel_selector, sink_processor};
+use flume_policy::Limits;
 
 use super::print;
 use crate::component::Component;
 use crate::plan::groups::own_keys;
+use crate::plan::policy;
 use crate::services::{Resolver, Services};
 use crate::{interceptor, sink, source};
 
@@ -46,6 +48,7 @@ pub fn listing(markdown: bool) -> String {
         ("Interceptors", entries(interceptor::COMPONENTS, &services)),
         ("Channel selectors (`selector.…`)", selectors()),
         ("Sink processors (`processor.…`)", processors()),
+        ("Policies (a file in the place of a type)", policies()),
     ];
     let show = if markdown { markdown_table } else { text_table };
     let tables: Vec<String> = tables
@@ -97,6 +100,39 @@ fn processors() -> Vec<Entry> {
         }),
     };
     sink_processor::PROCESSORS.iter().map(entry).collect()
+}
+
+/// What the host itself reads where a policy is used; the policy's own keys are its own matter.
+fn policies() -> Vec<Entry> {
+    let limits = || asked(|context| Limits::configure(context) == Limits::default());
+    let below = |prefix: &str, questions: Vec<Question>| -> Vec<Question> {
+        let questions = questions.into_iter();
+        let key = |question: Question| Question {
+            key: format!("{prefix}{}", question.key),
+            ..question
+        };
+        questions.map(key).collect()
+    };
+    let group = asked(|context| policy::fallback(context, 2, 0).is_some());
+    let interceptor = asked(|context| policy::on_error(context).is_some());
+    let agent = asked(|context| policy::agent_keys(context).is_none());
+    let entry = |names: &'static [&'static str], own: Vec<Question>, limits: Vec<Question>| Entry {
+        names,
+        questions: own.into_iter().chain(limits).collect(),
+    };
+    vec![
+        entry(
+            &["processor.selector = <file>"],
+            group,
+            below("policy.", limits()),
+        ),
+        entry(
+            &["interceptors.<name>.type = <file>"],
+            interceptor,
+            below("policy.", limits()),
+        ),
+        entry(&["policies"], agent, Vec::new()),
+    ]
 }
 
 /// What a component asks an empty context. Whether it can be made from nothing does not matter.

@@ -10,6 +10,7 @@ use clap::Args;
 
 use super::check::ReadingArgs;
 use super::{EXIT_CONFIG, EXIT_USAGE, complain, unreadable};
+use crate::admin::ChangesFrom;
 use crate::config::Interpolation;
 use crate::config_watch::ConfigWatch;
 use crate::host::{self, AdminAddress, HostOptions};
@@ -51,6 +52,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "ADDR:PORT")]
     admin: Option<String>,
 
+    /// Whose changes of policies the admin port takes.
+    #[arg(long, value_enum, value_name = "FROM", default_value_t)]
+    admin_changes: ChangesFrom,
+
     /// How log lines look.
     #[arg(long, value_enum, default_value_t)]
     log_format: LogFormat,
@@ -84,7 +89,10 @@ fn prepare(args: &RunArgs) -> Result<Prepared, ExitCode> {
     }
     let resolver = resolver(&args.resolve).map_err(|message| usage(&message))?;
     let admin = admin_address(args, &java).map_err(|message| usage(&message))?;
-    let services = Services::system(resolver);
+    let services = Services {
+        policies: args.reading.policies(),
+        ..Services::system(resolver)
+    };
     let file = args.file.as_deref().unwrap_or(Path::new(QUICKSTART));
     let watch = ConfigWatch::new(
         file.to_owned(),
@@ -103,6 +111,7 @@ fn prepare(args: &RunArgs) -> Result<Prepared, ExitCode> {
     let drain_timeout = Duration::from_secs(args.drain_timeout);
     let options = HostOptions {
         admin,
+        changes: args.admin_changes,
         drain_timeout,
     };
     Ok(Prepared {

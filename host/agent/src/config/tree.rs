@@ -1,7 +1,8 @@
 //! Keys become agents with components: `agent.kind = names` and `agent.kind.name.key = value`.
+//! What an agent says about all of its policies has no names: `agent.policies.key = value`.
 //!
-//! Law: every property ends up in exactly one component's context or in a diagnostic. Nothing is
-//! checked here that needs to know what a component is.
+//! Law: every property ends up in exactly one component's context, in the agent's policies or in a
+//! diagnostic. Nothing is checked here that needs to know what a component is.
 
 use std::collections::BTreeMap;
 
@@ -12,6 +13,10 @@ use super::{Property, judge};
 
 /// The kinds of components, as keys spell them, in the order of an agent's life.
 pub const KINDS: [&str; 4] = ["sources", "channels", "sinks", "sinkgroups"];
+
+/// What stands in the place of a kind for the keys about all policies of an agent. It makes no
+/// agent: one that has only such keys has nothing to do.
+pub const POLICIES: &str = "policies";
 
 /// The components of one agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +33,8 @@ pub struct AgentTree {
     pub sinks: Kind,
     /// Groups of its sinks.
     pub sinkgroups: Kind,
+    /// What holds for all of its policies.
+    pub policies: Context,
     /// Names of the other agents of the file.
     pub others: Vec<String>,
 }
@@ -53,18 +60,22 @@ pub struct Node {
 }
 
 impl Node {
-    /// How many words the value of a key has.
-    pub fn words(&self, key: &str) -> usize {
+    /// The value of a key.
+    pub fn value(&self, key: &str) -> Option<&Value> {
         let mut keys = self.context.iter();
         let value = keys.find(|(other, _)| *other == key);
-        value.map_or(0, |(_, value)| value.words.len())
+        value.map(|(_, value)| value)
+    }
+
+    /// How many words the value of a key has.
+    pub fn words(&self, key: &str) -> usize {
+        self.value(key).map_or(0, |value| value.words.len())
     }
 
     /// The value of a key; empty if there is none.
     pub fn text(&self, key: &str) -> String {
-        let mut keys = self.context.iter();
-        let value = keys.find(|(other, _)| *other == key);
-        value.map_or_else(String::new, |(_, value)| value.text.clone())
+        let value = self.value(key);
+        value.map_or_else(String::new, |value| value.text.clone())
     }
 }
 
@@ -103,6 +114,7 @@ pub fn build(
         ..Builder::default()
     };
     let all = agents(&properties);
+    builder.agents.clone_from(&all);
     builder.unknown_agents(names, &all);
     let wanted = |name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
     let mut properties = properties;
@@ -144,6 +156,8 @@ fn agents(properties: &[Property]) -> Vec<String> {
 #[derive(Default)]
 struct Builder {
     mode: Mode,
+    /// The names of all agents of the file.
+    agents: Vec<String>,
     trees: Vec<AgentTree>,
     diagnostics: Vec<Diagnostic>,
 }
@@ -223,6 +237,7 @@ impl Builder {
                     }
                 }
             }
+            [agent, POLICIES, ..] if !agent.is_empty() => self.policies(&key, agent, value),
             _ => self.misshapen(&key, &parts, &value),
         }
     }
@@ -240,6 +255,7 @@ impl Builder {
                     channels: Kind::default(),
                     sinks: Kind::default(),
                     sinkgroups: Kind::default(),
+                    policies: Context::new(format!("{agent}.{POLICIES}"), Some(span), self.mode),
                     others: Vec::new(),
                 });
                 self.trees.len() - 1
@@ -253,10 +269,39 @@ impl Builder {
         }
     }
 
+    /// A key about all policies of an agent, which components have to have made.
+    fn policies(&mut self, key: &str, agent: &str, value: Value) {
+        let prefix = agent.len() + POLICIES.len() + 2;
+        let rest = key.get(prefix..).unwrap_or_default();
+        let is_agent = self.agents.iter().any(|known| known == agent);
+        let (message, help) = if rest.is_empty() {
+            let message = format!("`{key}` is no key of `{agent}.{POLICIES}`");
+            (
+                message,
+                format!("keys are `{agent}.{POLICIES}.directory` and limits"),
+            )
+        } else if !is_agent {
+            let agents: Vec<&str> = self.agents.iter().map(String::as_str).collect();
+            let help = did_you_mean(agent, &agents)
+                .unwrap_or_else(|| format!("describe the agent `{agent}`, or remove the line"));
+            (format!("`{agent}` has policies and no components"), help)
+        } else {
+            if self.kind(agent, "sources", value.key_span).is_some()
+                && let Some(tree) = self.trees.iter_mut().find(|tree| tree.name == agent)
+            {
+                tree.policies.insert(rest, value);
+            }
+            return;
+        };
+        let found = Diagnostic::new(Code::InvalidKey, message).at(&value.key_span, "this key");
+        self.diagnostics.push(found.help(help));
+    }
+
     /// A key that is neither a list nor a component's.
     fn misshapen(&mut self, key: &str, parts: &[&str], value: &Value) {
         let shapes = "keys are `agent.kind = names` or `agent.kind.name.key = value`, \
-                      and kinds are `sources`, `channels`, `sinks` and `sinkgroups`";
+                      and kinds are `sources`, `channels`, `sinks` and `sinkgroups`; \
+                      `agent.policies.key = value` holds for all policies";
         let (message, help) = match parts {
             [agent, "configfilters", ..] => {
                 let message = format!("`{agent}.configfilters` is not supported");
@@ -279,7 +324,9 @@ impl Builder {
                 (format!("`{key}` has an empty name or key"), None)
             }
             [agent, kind, ..] => {
-                let guess = did_you_mean(kind, &KINDS);
+                let [sources, channels, sinks, sinkgroups] = KINDS;
+                let kinds = [sources, channels, sinks, sinkgroups, POLICIES];
+                let guess = did_you_mean(kind, &kinds);
                 (
                     format!("`{agent}` has no kind of components called `{kind}`"),
                     guess,

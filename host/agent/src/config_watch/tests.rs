@@ -134,12 +134,16 @@ async fn without_looks_the_file_is_read_when_told_to() {
     let mut bench = Bench::new(false);
     bench.write(&text("200"));
     assert_eq!(bench.change(600).await, None);
-    let plans = bench.watch.read_again(&bench.services).expect("it can run");
+    let plans = bench
+        .watch
+        .read_again(&bench.services)
+        .await
+        .expect("it can run");
     assert_eq!(capacity(&plans), 200);
     bench.write("a1.sources = r1\n");
-    assert_eq!(bench.watch.read_again(&bench.services), None);
+    assert_eq!(bench.watch.read_again(&bench.services).await, None);
     fs::remove_file(&bench.path).unwrap();
-    assert_eq!(bench.watch.read_again(&bench.services), None);
+    assert_eq!(bench.watch.read_again(&bench.services).await, None);
 }
 
 /// What a HUP has read is not read once more at the next look.
@@ -147,6 +151,6 @@ async fn without_looks_the_file_is_read_when_told_to() {
 async fn a_change_that_was_asked_for_is_not_found_again() {
     let mut bench = Bench::new(true);
     bench.write(&text("200"));
-    assert!(bench.watch.read_again(&bench.services).is_some());
+    assert!(bench.watch.read_again(&bench.services).await.is_some());
     assert_eq!(bench.change(600).await, None);
 }

@@ -1,8 +1,9 @@
-//! Flume's JSON: `{"CHANNEL.c1": {"ChannelSize": "0", …}, …}`, every value a string.
+//! Flume's JSON: `{"CHANNEL.c1": {"ChannelSize": "0", …}, …}`, every value a string. What comes in
+//! kinds is `"ViolationCount"` as a whole and `"ViolationCount.trap"` by kind.
 
 use serde_json::{Map, Value as Json};
 
-use super::{Sample, Value};
+use super::{Kinds, Sample, Value};
 
 /// The samples as Flume's `/metrics` answers them.
 pub fn render(samples: &[Sample]) -> Json {
@@ -16,6 +17,17 @@ pub fn render(samples: &[Sample]) -> Json {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), Json::String(text(*value))))
             .collect();
+        for Kinds { attribute, counts } in &sample.kinds {
+            let mut sum = 0;
+            for (kind, count) in counts {
+                sum += count;
+                attributes.insert(
+                    format!("{attribute}.{kind}"),
+                    Json::String(count.to_string()),
+                );
+            }
+            attributes.insert((*attribute).to_owned(), Json::String(sum.to_string()));
+        }
         attributes.insert("Type".to_owned(), Json::String(sample.kind.to_owned()));
         let name = match several {
             true => format!("{}.{}.{}", sample.kind, sample.agent, sample.name),
@@ -45,6 +57,7 @@ mod tests {
             agent: agent.to_owned(),
             name: "c1".to_owned(),
             attributes: vec![("ChannelFillPercentage", value)],
+            kinds: Vec::new(),
         }
     }
 
@@ -65,6 +78,23 @@ mod tests {
             json.to_string().contains("1.7976931348623157E308"),
             "{json}"
         );
+    }
+
+    #[test]
+    fn kinds_are_told_one_by_one_and_as_a_whole() {
+        let mut sample = sample("a1", Value::Counter(0));
+        sample.attributes.clear();
+        sample.kinds.push(Kinds {
+            attribute: "ViolationCount",
+            counts: vec![("trap", 2), ("deadline", 3)],
+        });
+        let expected = serde_json::json!({"CHANNEL.c1": {
+            "ViolationCount": "5",
+            "ViolationCount.trap": "2",
+            "ViolationCount.deadline": "3",
+            "Type": "CHANNEL",
+        }});
+        assert_eq!(render(&[sample]), expected);
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! The same numbers as Prometheus text, one family an attribute:
-//! `flume_channel_channel_size{agent="a1",name="c1"} 0`.
+//! `flume_channel_channel_size{agent="a1",name="c1"} 0`. What comes in kinds has one more label.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,7 +11,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-use super::{Sample, Value};
+use super::{Kinds, Sample, Value};
 
 /// The samples in the OpenMetrics text format.
 ///
@@ -25,8 +25,8 @@ pub fn render(samples: Vec<Sample>) -> Result<String, fmt::Error> {
     Ok(text)
 }
 
-/// An attribute with the components that have it.
-type Family<'a> = (&'a str, Vec<(&'a Sample, Value)>);
+/// An attribute with the components that have it, and their kinds.
+type Family<'a> = (&'a str, Vec<(&'a Sample, Option<&'static str>, Value)>);
 
 #[derive(Debug)]
 struct Samples(Vec<Sample>);
@@ -35,17 +35,22 @@ impl Collector for Samples {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut families: BTreeMap<String, Family<'_>> = BTreeMap::new();
         for sample in &self.0 {
+            let mut add = |attribute, kind, value| {
+                let family = families.entry(family_name(sample.kind, attribute));
+                let (_, members) = family.or_insert((attribute, Vec::new()));
+                members.push((sample, kind, value));
+            };
             for (attribute, value) in &sample.attributes {
-                let family = family_name(sample.kind, attribute);
-                families
-                    .entry(family)
-                    .or_insert((attribute, Vec::new()))
-                    .1
-                    .push((sample, *value));
+                add(attribute, None, *value);
+            }
+            for Kinds { attribute, counts } in &sample.kinds {
+                for (kind, count) in counts {
+                    add(attribute, Some(kind), Value::Counter(*count));
+                }
             }
         }
         for (name, (attribute, samples)) in families {
-            let Some((_, first)) = samples.first() else {
+            let Some((_, _, first)) = samples.first() else {
                 continue;
             };
             let kind = match first {
@@ -54,11 +59,12 @@ impl Collector for Samples {
             };
             let help = format!("{attribute} as Flume counts it");
             let mut family = encoder.encode_descriptor(&name, &help, None, kind)?;
-            for (sample, value) in samples {
-                let labels = [
+            for (sample, kind, value) in samples {
+                let mut labels = vec![
                     ("agent", sample.agent.as_str()),
                     ("name", sample.name.as_str()),
                 ];
+                labels.extend(kind.map(|kind| ("kind", kind)));
                 let metric = family.encode_family(&labels)?;
                 match value {
                     Value::Counter(n) => ConstCounter::new(n).encode(metric)?,
@@ -100,6 +106,10 @@ mod tests {
                 ("EventDrainSuccessCount", Value::Counter(7)),
                 ("StartTime", Value::WholeGauge(3)),
             ],
+            kinds: vec![Kinds {
+                attribute: "ViolationCount",
+                counts: vec![("trap", 2)],
+            }],
         }])
         .unwrap();
         let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
@@ -108,6 +118,7 @@ mod tests {
             [
                 r#"flume_sink_event_drain_success_total{agent="a1",name="k1"} 7"#,
                 r#"flume_sink_start_time{agent="a1",name="k1"} 3"#,
+                r#"flume_sink_violation_total{agent="a1",name="k1",kind="trap"} 2"#,
             ]
         );
     }

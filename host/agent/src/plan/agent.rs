@@ -7,9 +7,10 @@ use flume_core::{Code, Diagnostic, Span};
 
 use super::channels::ChannelDraft;
 use super::groups::GroupDraft;
+use super::policy::AgentPolicies;
 use super::sinks::SinkDraft;
 use super::sources::SourceDraft;
-use super::{AgentPlan, ChannelPlan, GroupPlan, SinkPlan};
+use super::{AgentPlan, ChannelPlan, GroupPlan, Setting, SinkPlan, SourcePlan};
 use super::{channels, groups, mirrors, sinks, sources, warnings};
 use crate::config::AgentTree;
 use crate::services::Services;
@@ -17,8 +18,10 @@ use crate::services::Services;
 /// An agent on its way from a tree to a plan.
 pub(super) struct Draft<'t> {
     pub(super) tree: &'t AgentTree,
+    pub(super) setting: Setting<'t>,
     pub(super) services: &'t Services,
     pub(super) mode: Mode,
+    pub(super) policies: AgentPolicies,
     pub(super) channels: Vec<ChannelDraft>,
     pub(super) sources: Vec<SourceDraft>,
     pub(super) sinks: Vec<SinkDraft>,
@@ -61,20 +64,19 @@ impl Batch {
 }
 
 /// Plans an agent. The plan has what Flume would run of it.
-pub(super) fn plan(
-    tree: &AgentTree,
-    services: &Services,
-    mode: Mode,
-) -> (AgentPlan, Vec<Diagnostic>) {
+pub(super) fn plan(tree: &AgentTree, setting: Setting<'_>) -> (AgentPlan, Vec<Diagnostic>) {
+    let (policies, diagnostics) = AgentPolicies::read(&tree.policies, setting.folder);
     let mut draft = Draft {
         tree,
-        services,
-        mode,
+        setting,
+        services: setting.services,
+        mode: setting.mode,
+        policies,
         channels: Vec::new(),
         sources: Vec::new(),
         sinks: Vec::new(),
         groups: Vec::new(),
-        diagnostics: Vec::new(),
+        diagnostics,
         fatal: Vec::new(),
     };
     channels::read(&mut draft);
@@ -234,6 +236,7 @@ impl Draft<'_> {
             declared: false,
             sinks: vec![sink],
             processor,
+            policy: None,
             parallelism: 1,
         }
     }
@@ -247,11 +250,7 @@ impl Draft<'_> {
             .sources
             .iter()
             .filter_map(|source| source.plan.as_ref());
-        connected.extend(
-            sources
-                .flat_map(|source| &source.channels)
-                .map(String::as_str),
-        );
+        connected.extend(sources.flat_map(SourcePlan::targets));
         let mut plans: Vec<ChannelPlan> = Vec::new();
         for draft in &self.channels {
             let Some(config) = draft.config else { continue };

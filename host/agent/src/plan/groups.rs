@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use flume_core::context::{Context, Mode, Word, did_you_mean};
-use flume_core::{Code, Diagnostic, Severity, Span, sink_processor};
+use flume_core::sink_processor::{self, LoadBalancingProcessor};
+use flume_core::{Code, Diagnostic, Severity, Span};
 
 use super::agent::Draft;
-use super::{GroupPlan, types};
+use super::policy::{self, PolicyFile};
+use super::{GroupPlan, SelectorPlan, types};
 use crate::config::tree::Node;
 
 /// The most batches that a group may have under way: few enough that they fit into memory.
@@ -45,6 +47,7 @@ struct Processor {
     mirrored: bool,
     /// `None` if it cannot be made.
     parallelism: Option<usize>,
+    policy: Option<SelectorPlan>,
 }
 
 impl Draft<'_> {
@@ -56,8 +59,12 @@ impl Draft<'_> {
             self.fatal.push(reason);
         }
         let members = self.members(&mut context, used);
-        let keys = context.below("processor");
-        let processor = self.processor(&mut context, &keys, &members);
+        let mut keys = context.below("processor");
+        let file = self.policy_of(node);
+        if let Some(file) = file.as_ref().filter(|file| file.is_chosen) {
+            keys.insert("selector", file.value.clone());
+        }
+        let processor = self.processor(&mut context, &keys, &members, (node, file));
         self.diagnostics.extend(context.finish());
 
         let runs = |name: &str| {
@@ -85,6 +92,7 @@ impl Draft<'_> {
             declared: true,
             sinks: Vec::new(),
             processor: keys.without(|key| matches!(key, "parallelism" | "mirrored" | "sinks")),
+            policy: processor.policy,
             parallelism,
         });
         GroupDraft {
@@ -139,11 +147,18 @@ impl Draft<'_> {
     }
 
     /// Has the processor read its keys.
-    fn processor(&self, context: &mut Context, keys: &Context, members: &[String]) -> Processor {
+    fn processor(
+        &self,
+        context: &mut Context,
+        keys: &Context,
+        members: &[String],
+        (group, file): (&Node, Option<PolicyFile>),
+    ) -> Processor {
         let mut processor = Processor {
             kind: None,
             mirrored: false,
             parallelism: None,
+            policy: None,
         };
         let mut own = keys.clone();
         own.without_effect("sinks", "a group's sinks are in its own key `sinks`");
@@ -157,8 +172,21 @@ impl Draft<'_> {
             let meant = self.mode == Mode::Strict && !words.is_empty();
             let sinks = if meant { words.as_slice() } else { members };
             let parallelism = parallelism(&mut own, processor.kind, sinks.len());
-            let made = (kind.configure)(&mut own, sinks, 0);
-            processor.parallelism = made.map(|_| parallelism);
+            let made = match &file {
+                Some(file) => {
+                    let native = policy::fallback(&mut own, sinks.len(), 0);
+                    processor.policy = self.selector_plan(group, file, &mut own, members);
+                    let made = native.and_then(|native| {
+                        LoadBalancingProcessor::with_selector(&mut own, sinks, native)
+                    });
+                    made.is_some() && processor.policy.is_some()
+                }
+                None => {
+                    without_policy(&mut own, processor.kind);
+                    (kind.configure)(&mut own, sinks, 0).is_some()
+                }
+            };
+            processor.parallelism = made.then_some(parallelism);
         } else {
             if let Some(name) = name {
                 let all = sink_processor::PROCESSORS.iter();
@@ -170,6 +198,20 @@ impl Draft<'_> {
         context.adopt(own);
         processor
     }
+}
+
+/// What a balanced group says about a policy that it does not have changes nothing.
+fn without_policy(context: &mut Context, kind: Option<&str>) {
+    if kind != Some("load_balance") {
+        return;
+    }
+    let is_limit = |key: &&str| key.starts_with("policy.");
+    let limits = context.iter().map(|(key, _)| key).filter(is_limit);
+    let limits: Vec<String> = limits.map(str::to_owned).collect();
+    for key in limits {
+        context.without_effect(&key, "only a policy as `selector` has limits");
+    }
+    context.without_effect("fallback", "only a policy as `selector` needs one");
 }
 
 /// Whether mirrored channels are wanted. `words` are all sinks of the group: one that was taken

@@ -12,6 +12,7 @@
 //! | no sink outside the group drains one of them | that sink would lose events to the group |
 //! | the same sources fill all of them | the channels hold different events |
 //! | these sources replicate to all, none optional | some events are in some channels only |
+//! | no interceptor has one of them for dead letters | those events are in that channel only |
 
 use std::collections::BTreeSet;
 
@@ -155,11 +156,31 @@ impl Draft<'_> {
             let mut names = channels.iter().map(|(name, _)| name);
             names.any(|name| !source.replicated.contains(name))
         };
-        let source = self.feeding(first).into_iter().find(partial)?;
+        let Some(source) = self.feeding(first).into_iter().find(partial) else {
+            return self.dead_letters(group, channels);
+        };
         let name = &source.name;
         Some(Obstacle {
             why: format!("source `{name}` does not require all of them for every event"),
             help: format!("give `{name}` a replicating selector without `optional`, or {one}"),
+            place: Some((source.span, "this source".to_owned())),
+        })
+    }
+
+    /// A source that puts what it cannot handle into one of the channels.
+    fn dead_letters(&self, group: &GroupDraft, channels: &[Named]) -> Option<Obstacle> {
+        let mut sources = self.sources.iter();
+        let has = |name: &String| channels.iter().any(|(channel, _)| channel == name);
+        let source = sources.find(|source| source.dead_letters.iter().any(has))?;
+        Some(Obstacle {
+            why: format!(
+                "an interceptor of `{}` puts what it cannot handle into one",
+                source.name
+            ),
+            help: format!(
+                "give dead letters a channel of their own, or {}",
+                one_channel(group)
+            ),
             place: Some((source.span, "this source".to_owned())),
         })
     }

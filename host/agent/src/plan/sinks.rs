@@ -1,9 +1,11 @@
 //! The sinks of an agent.
 
 use flume_core::Span;
-use flume_core::context::Word;
+use flume_core::context::{Context, Value, Word};
+use flume_policy::SinkInfo;
 
 use super::agent::{Batch, Draft};
+use super::policy::texts;
 use super::types::{OTHER_SINKS, Type};
 use super::{ComponentPlan, SinkPlan};
 use crate::config::tree::Node;
@@ -18,8 +20,31 @@ pub(super) struct SinkDraft {
     /// Whether Flume's validation lets it pass, so that it may be in a group.
     pub(super) valid: bool,
     pub(super) batch: Option<Batch>,
+    /// What a policy of its group is told about it, if it could be made.
+    pub(super) carried: Option<Carried>,
     /// What runs, alone or in a group.
     pub(super) plan: Option<SinkPlan>,
+}
+
+/// A sink, as the policy of its group sees it.
+pub(super) struct Carried {
+    kind: &'static str,
+    /// The keys that its component does not know.
+    pub(super) properties: Vec<(String, Value)>,
+    /// The keys that its component asked for.
+    pub(super) asked: Vec<String>,
+}
+
+impl SinkDraft {
+    /// The sink for the setup of a policy.
+    pub(super) fn info(&self) -> Option<SinkInfo> {
+        let carried = self.carried.as_ref()?;
+        Some(SinkInfo {
+            name: self.name.clone(),
+            kind: carried.kind.to_owned(),
+            properties: texts(&carried.properties),
+        })
+    }
 }
 
 /// Reads all of them.
@@ -33,8 +58,7 @@ pub(super) fn read(draft: &mut Draft<'_>) {
     }
 }
 
-/// The keys that every sink understands, and that are no part of the component's own. What a
-/// group's policy wants to know about its sinks belongs here.
+/// The keys that every sink understands, and that are no part of the component's own.
 fn is_common(key: &str) -> bool {
     matches!(key, "type" | "channel")
 }
@@ -61,6 +85,12 @@ impl Draft<'_> {
         let batch = made.as_ref().map(|sink| sink.batch_size());
         let batch = batch.map(|size| Batch::new(size, &mut context, node.span));
         if kind.known().is_none() {
+            context.accept_all();
+        }
+        let carried = made.as_ref().zip(kind.known());
+        let carried = carried.and_then(|(_, kind)| carried_by(&context, kind.names));
+        if self.carries_properties(&node.name) {
+            // What its component does not know is for the policy to judge.
             context.accept_all();
         }
         self.diagnostics.extend(context.finish());
@@ -100,7 +130,20 @@ impl Draft<'_> {
             channel,
             valid,
             batch,
+            carried,
             plan: plan.map(|(component, channel)| SinkPlan { component, channel }),
         }
     }
+}
+
+/// What a sink carries for a policy, once its component has asked for all that it knows.
+fn carried_by(context: &Context, names: &'static [&'static str]) -> Option<Carried> {
+    let unasked = context.unasked();
+    let properties = unasked.map(|(key, value)| (key.to_owned(), value.clone()));
+    let asked = context.questions().iter();
+    Some(Carried {
+        kind: names.first()?,
+        properties: properties.collect(),
+        asked: asked.map(|question| question.key.clone()).collect(),
+    })
 }

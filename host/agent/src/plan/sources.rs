@@ -6,8 +6,9 @@ use flume_core::context::{Context, Mode, Word};
 use flume_core::{ChannelSelector, Code, Diagnostic, Event, Span, channel_selector};
 
 use super::agent::{Batch, Draft};
+use super::policy::is_policy;
 use super::types::{self, OTHER_INTERCEPTORS, OTHER_SOURCES, Type};
-use super::{ComponentPlan, SourcePlan};
+use super::{ComponentPlan, InterceptorPlan, SourcePlan};
 use crate::config::tree::Node;
 use crate::{interceptor, source};
 
@@ -24,6 +25,8 @@ pub(super) struct SourceDraft {
     /// Those that have to take some events at least.
     pub(super) required: BTreeSet<String>,
     pub(super) batch: Option<Batch>,
+    /// The channels for what its interceptors cannot handle.
+    pub(super) dead_letters: Vec<String>,
     /// What runs.
     pub(super) plan: Option<SourcePlan>,
 }
@@ -58,7 +61,7 @@ impl Draft<'_> {
         let targets = if strict { &channels } else { &running };
         let keys = context.below("selector");
         let selector = selector(&mut context, &keys, targets);
-        let interceptors = self.interceptors(&mut context);
+        let (interceptors, dead_letters) = self.interceptors(&node.name, &mut context);
         let made = kind
             .known()
             .and_then(|kind| (kind.configure)(&mut context, self.services));
@@ -86,7 +89,8 @@ impl Draft<'_> {
             self.dropped(&path, node.span, why);
         }
         let replicated = replicated(selector.as_deref(), targets);
-        let required = required(&keys, &replicated, &channels);
+        let mut required = required(&keys, &replicated, &channels);
+        required.extend(dead_letters.iter().cloned());
         let component = kind.known().filter(|_| why.is_none());
         let component = component.and_then(|kind| component_plan(node, kind.names));
         let parts = component.zip(interceptors);
@@ -104,6 +108,7 @@ impl Draft<'_> {
             replicated,
             required,
             batch,
+            dead_letters,
             plan,
         }
     }
@@ -125,35 +130,58 @@ impl Draft<'_> {
         (names, valid)
     }
 
-    /// The interceptors of a source; `None` if one of them is refused.
-    fn interceptors(&self, context: &mut Context) -> Option<Vec<ComponentPlan>> {
+    /// The interceptors of a source (`None` if one of them is refused), and the channels that they
+    /// name for what they cannot handle.
+    fn interceptors(
+        &self,
+        source: &str,
+        context: &mut Context,
+    ) -> (Option<Vec<InterceptorPlan>>, Vec<String>) {
         let words = context.words("interceptors");
         let mut all = context.below("interceptors");
         let mut plans = Some(Vec::new());
+        let mut dead_letters = Vec::new();
         for word in &words {
             let mut own = all.below(&word.text);
             own.set_span(word.span);
-            let node = Node {
-                name: word.text.clone(),
-                span: word.span,
-                context: own.clone(),
+            let file = own.value("type").filter(|kind| is_policy(&kind.text));
+            let plan = match file {
+                Some(file) => {
+                    let on_error = own.clone().optional("on-error");
+                    let channel = on_error.as_deref().and_then(|text| text.split_once(':'));
+                    let channel = channel.map(|(_, channel)| channel.to_owned());
+                    dead_letters.extend(channel.filter(|name| self.tree.channels.lists(name)));
+                    let file = self.policy_file(file);
+                    let plan = self.interceptor_plan(source, word, &file, &mut own);
+                    plan.map(|plan| InterceptorPlan::Policy(Box::new(plan)))
+                }
+                None => self.native(word, &mut own).map(InterceptorPlan::Native),
             };
-            let table = interceptor::COMPONENTS;
-            let kind = Type::read(&mut own, table, "interceptor", &OTHER_INTERCEPTORS).known();
-            let made = kind.and_then(|kind| (kind.configure)(&mut own, self.services));
-            let plan = kind.and_then(|kind| component_plan(&node, kind.names));
             match (&mut plans, plan) {
-                (Some(plans), Some(plan)) if made.is_some() => plans.push(plan),
+                (Some(plans), Some(plan)) => plans.push(plan),
                 _ => plans = None,
-            }
-            if kind.is_none() {
-                own.accept_all();
             }
             all.adopt(own);
         }
         unlisted(&mut all, &words);
         context.adopt(all);
-        plans
+        (plans, dead_letters)
+    }
+
+    /// An interceptor of the table; `None` leaves an error.
+    fn native(&self, word: &Word, own: &mut Context) -> Option<ComponentPlan> {
+        let node = Node {
+            name: word.text.clone(),
+            span: word.span,
+            context: own.clone(),
+        };
+        let table = interceptor::COMPONENTS;
+        let Some(kind) = Type::read(own, table, "interceptor", &OTHER_INTERCEPTORS).known() else {
+            own.accept_all();
+            return None;
+        };
+        (kind.configure)(own, self.services)?;
+        component_plan(&node, kind.names)
     }
 }
 

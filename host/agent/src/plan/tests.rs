@@ -126,13 +126,16 @@ fn a_plan_has_everything_that_runs() {
     assert_eq!(keys, ["ack-every-event", "bind", "port"]);
     let keys: Vec<&str> = source.selector.iter().map(|(key, _)| key).collect();
     assert_eq!(keys, ["optional"]);
-    let kinds: Vec<&str> = source.interceptors.iter().map(|plan| plan.kind).collect();
-    assert_eq!(kinds, ["host", "timestamp"]);
-    let keys: Vec<&str> = source.interceptors[0]
-        .context
+    let kinds: Vec<String> = source
+        .interceptors
         .iter()
-        .map(|(key, _)| key)
+        .map(InterceptorPlan::kind)
         .collect();
+    assert_eq!(kinds, ["host", "timestamp"]);
+    let InterceptorPlan::Native(host) = &source.interceptors[0] else {
+        panic!("not a policy")
+    };
+    let keys: Vec<&str> = host.context.iter().map(|(key, _)| key).collect();
     assert_eq!(keys, ["useIP"]);
     assert_eq!(plan.channels[0].config.capacity, 1000);
     assert_eq!(plan.channels[0].config.byte_capacity, 800_000);

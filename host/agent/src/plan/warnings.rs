@@ -40,7 +40,8 @@ fn ends(draft: &Draft<'_>, channel: &ChannelDraft) -> Option<Diagnostic> {
         .sources
         .iter()
         .filter(|source| draft.counts(source.plan.is_some()));
-    let mut filling = sources.filter(|source| source.channels.contains(name));
+    let mut filling = sources
+        .filter(|source| source.channels.contains(name) || source.dead_letters.contains(name));
     let sinks = draft
         .sinks
         .iter()

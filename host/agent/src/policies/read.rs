@@ -48,13 +48,6 @@ pub enum FileError {
     },
 }
 
-impl FileError {
-    /// Whether there is no such file.
-    pub fn is_gone(&self) -> bool {
-        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
-    }
-}
-
 /// What tells one state of a file from another without reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Mark {
@@ -67,15 +60,26 @@ pub(crate) struct Mark {
 }
 
 impl Mark {
-    /// A look at a file, links followed; `None` if there is none.
+    /// A look at a file, links followed.
     ///
     /// # Errors
-    /// It cannot be looked at.
-    pub(crate) fn of(path: &Path) -> io::Result<Option<Self>> {
-        match std::fs::metadata(path) {
-            Ok(metadata) => Ok(Some(Self::from(&metadata))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+    /// It is not there, or cannot be looked at.
+    pub(crate) fn of(path: &Path) -> io::Result<Self> {
+        Ok(Self::from(&std::fs::metadata(path)?))
+    }
+}
+
+#[cfg(test)]
+impl Mark {
+    /// One of several that differ.
+    pub(crate) fn of_version(version: u64) -> Self {
+        let never = (0, 0);
+        Self {
+            device: 0,
+            inode: version,
+            bytes: 0,
+            modified: never,
+            changed: never,
         }
     }
 }
@@ -92,11 +96,20 @@ impl From<&std::fs::Metadata> for Mark {
     }
 }
 
-/// The bytes of a file, which is in `directory` if that is given.
+/// What a file says.
+#[derive(Debug)]
+pub(crate) struct Content {
+    /// Its bytes.
+    pub(crate) bytes: Vec<u8>,
+    /// What it looked like; `None` if it changed while it was read.
+    pub(crate) mark: Option<Mark>,
+}
+
+/// Reads a file, which is in `directory` if that is given.
 ///
 /// # Errors
 /// It cannot be read, or may not be.
-pub(crate) fn read(path: &Path, directory: Option<&Path>) -> Result<Vec<u8>, FileError> {
+pub(crate) fn read(path: &Path, directory: Option<&Path>) -> Result<Content, FileError> {
     let io = |source| FileError::Io {
         path: path.to_owned(),
         source,
@@ -113,22 +126,26 @@ pub(crate) fn read(path: &Path, directory: Option<&Path>) -> Result<Vec<u8>, Fil
         check_inside(path, &file, directory)?;
     }
     if metadata.len() > MOST_BYTES {
-        return Err(too_large(path, metadata.len()));
+        let (path, size) = (path.to_owned(), metadata.len());
+        return Err(FileError::TooLarge { path, size });
     }
     let mut bytes = Vec::new();
     // One more than allowed, to see that there is more: it may grow while it is read.
-    file.take(MOST_BYTES + 1)
+    (&file)
+        .take(MOST_BYTES + 1)
         .read_to_end(&mut bytes)
         .map_err(io)?;
-    match u64::try_from(bytes.len()) {
-        Ok(size) if size <= MOST_BYTES => Ok(bytes),
-        size => Err(too_large(path, size.unwrap_or(u64::MAX))),
+    let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    if size > MOST_BYTES {
+        let (path, size) = (path.to_owned(), size);
+        return Err(FileError::TooLarge { path, size });
     }
-}
-
-fn too_large(path: &Path, size: u64) -> FileError {
-    let path = path.to_owned();
-    FileError::TooLarge { path, size }
+    let (before, after) = (
+        Mark::from(&metadata),
+        Mark::from(&file.metadata().map_err(io)?),
+    );
+    let mark = (before == after).then_some(after);
+    Ok(Content { bytes, mark })
 }
 
 /// Asks the system where an open file is.

@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use flume_core::channel::memory::MemoryChannel;
+use flume_core::sink_processor::{self, LoadBalancingProcessor, SinkProcessor};
 use flume_core::{
-    Channel, ChannelProcessor, ComponentError, Context, InterceptorChain, SinkCounter,
-    SourceContext, SourceCounter, channel_selector, sink_processor,
+    Channel, ChannelProcessor, ComponentError, Context, Interceptor, InterceptorChain, SinkCounter,
+    SourceContext, SourceCounter, channel_selector,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -14,7 +15,11 @@ use super::{
     AgentView, GroupView, RunningChannel, RunningGroup, RunningSource, SinkView, SourceView,
 };
 use crate::component::{self, Component};
-use crate::plan::{ChannelPlan, ComponentPlan, GroupPlan, SinkPlan, SourcePlan};
+use crate::plan::policy::{self, seed};
+use crate::plan::{
+    ChannelPlan, ComponentPlan, GroupPlan, InterceptorPlan, SelectorPlan, SinkPlan, SourcePlan,
+};
+use crate::policies::PolicyUseError;
 use crate::runner::{GroupRunner, Lane, SourceRunner};
 use crate::services::Services;
 use crate::{interceptor, sink, source};
@@ -32,6 +37,8 @@ pub(super) struct Builder<'a> {
     pub(super) channels: &'a [RunningChannel],
     /// The agent before a reload, whose counters go on.
     pub(super) before: Option<&'a AgentView>,
+    /// The name of the agent.
+    pub(super) agent: &'a str,
     pub(super) services: &'a Services,
 }
 
@@ -44,9 +51,14 @@ impl Builder<'_> {
             .collect();
         let mut context = plan.processor.clone();
         let kind = sink_processor::find(&context.string("type", "default"));
-        let processor = kind
-            .and_then(|kind| (kind.configure)(&mut context, &names, seed(&plan.name)))
-            .ok_or_else(|| refused(&plan.name, context))?;
+        let processor = match &plan.policy {
+            Some(policy) => self.by_policy(plan, policy, &names)?,
+            None => kind
+                .and_then(|kind| {
+                    (kind.configure)(&mut context, &names, seed(self.agent, &plan.name))
+                })
+                .ok_or_else(|| refused(&plan.name, context))?,
+        };
         let mut lanes = Vec::new();
         let mut sinks = Vec::new();
         for sink in &plan.sinks {
@@ -69,6 +81,29 @@ impl Builder<'_> {
         })
     }
 
+    /// A group whose sinks a policy orders, with a native selector behind it.
+    fn by_policy(
+        &self,
+        plan: &GroupPlan,
+        policy: &SelectorPlan,
+        names: &[String],
+    ) -> Result<Box<dyn SinkProcessor>, ComponentError> {
+        let mut context = plan.processor.clone();
+        let seed = policy.setup.seed;
+        let Some(fallback) = policy::fallback(&mut context, names.len(), seed) else {
+            return Err(refused(&plan.name, context));
+        };
+        let policies = &self.services.policies;
+        let setup = policy.setup.clone();
+        let selector = policies
+            .selector(&policy.file, &plan.name, setup, fallback)
+            .map_err(|error| cannot(&plan.name, error))?;
+        match LoadBalancingProcessor::with_selector(&mut context, names, Box::new(selector)) {
+            Some(processor) => Ok(Box::new(processor)),
+            None => Err(refused(&plan.name, context)),
+        }
+    }
+
     fn lane(&self, plan: &SinkPlan, counters: Arc<SinkCounter>) -> Result<Lane, ComponentError> {
         let channel = self.channel(&plan.channel)?;
         let (component, services) = (plan.component.clone(), self.services.clone());
@@ -85,7 +120,7 @@ impl Builder<'_> {
         let interceptors: Result<Vec<_>, _> = plan
             .interceptors
             .iter()
-            .map(|plan| make(interceptor::COMPONENTS, plan, self.services))
+            .map(|plan| self.interceptor(&name, plan))
             .collect();
         let chain = InterceptorChain::new(interceptors?);
         let channels: Result<Vec<_>, _> = plan
@@ -114,6 +149,31 @@ impl Builder<'_> {
             runner: Some(runner),
             task: None,
         })
+    }
+
+    fn interceptor(
+        &self,
+        source: &str,
+        plan: &InterceptorPlan,
+    ) -> Result<Box<dyn Interceptor>, ComponentError> {
+        let plan = match plan {
+            InterceptorPlan::Native(plan) => {
+                return make(interceptor::COMPONENTS, plan, self.services);
+            }
+            InterceptorPlan::Policy(plan) => plan,
+        };
+        let channel = |name: &str| self.channel(name).ok();
+        let place = format!("{source}.{}", plan.name);
+        let Some(remedy) = plan.on_error.resolve(channel) else {
+            let message = format!("`{place}`: no channel for dead letters in the plan");
+            return Err(ComponentError::new(message));
+        };
+        let policies = &self.services.policies;
+        let made = policies.interceptor(&plan.file, &place, plan.setup.clone(), remedy);
+        match made {
+            Ok(interceptor) => Ok(Box::new(interceptor)),
+            Err(error) => Err(cannot(&place, error)),
+        }
     }
 
     fn channel(&self, name: &str) -> Result<Arc<dyn Channel>, ComponentError> {
@@ -158,10 +218,7 @@ fn refused(name: &str, context: Context) -> ComponentError {
     ComponentError::new(format!("`{name}` cannot be made: {}", findings.join("; ")))
 }
 
-/// The same group gets the same choices at every start of the same file.
-fn seed(name: &str) -> u64 {
-    use std::hash::{DefaultHasher, Hash, Hasher};
-    let mut hasher = DefaultHasher::new();
-    name.hash(&mut hasher);
-    hasher.finish()
+/// A policy that was good when it was planned, and no longer is: its file has changed since.
+fn cannot(place: &str, error: PolicyUseError) -> ComponentError {
+    ComponentError::caused_by(format!("the policy of `{place}` cannot be used"), error)
 }

@@ -35,12 +35,13 @@ impl RunningAgent {
         let builder = Builder {
             channels: &channels,
             before: Some(&before),
+            agent: &plan.name,
             services,
         };
         let mut sources = Vec::new();
         for wanted in &plan.sources {
             let kept = self.plan.sources.iter().position(|old| old == wanted);
-            let kept = kept.filter(|_| wanted.channels.iter().all(|name| stays(name)));
+            let kept = kept.filter(|_| wanted.targets().all(|name| stays(name)));
             sources.push(kept.map_or_else(|| builder.source(wanted).map(Part::New), old)?);
         }
         let mut groups = Vec::new();

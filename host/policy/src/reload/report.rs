@@ -1,5 +1,8 @@
 //! How a policy stands, for operators.
 
+use flume_core::clock::Instant;
+
+use crate::error::Violation;
 use crate::seat::SeatState;
 
 /// How a policy stands, for operators.
@@ -26,4 +29,6 @@ pub struct SeatReport {
     pub state: SeatState,
     /// The number of the version that runs there; behind the policy's own until its next batch.
     pub generation: u64,
+    /// The last rule that was broken there, in whichever version, and when.
+    pub fault: Option<(Violation, Instant)>,
 }

@@ -1,0 +1,254 @@
+//! `/policies`: how policies stand, and the ways to change them while they run.
+//!
+//! | request | effect |
+//! |---|---|
+//! | `GET /policies`, `GET /policies/<agent>/<name>` | reports |
+//! | `PUT /policies/<agent>/<name>` | the body, a module, runs in all places of the policy |
+//! | `DELETE /policies/<agent>/<name>` | what the file says runs again |
+//! | `POST /policies/<agent>/<name>/rollback` | the version before runs again |
+//!
+//! There is no password. A change is taken from programs of this machine only, unless the operator
+//! says otherwise, and from a browser never: a page from anywhere may send requests to a port of
+//! its reader's machine, and a name that points there makes them look like the page's own.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{ConnectInfo, Path, Request, State};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post, put};
+use axum::{Json, Router};
+use clap::ValueEnum;
+use flume_core::clock::{self, Instant};
+use flume_policy::{SeatReport, SeatState, Violation};
+use serde_json::{Map, Value, json};
+
+use crate::policies::{ChangeError, Changed, Policies, PolicyFileReport};
+
+/// Bytes of a module that is taken from the port; a larger one comes by its file.
+const MOST_BYTES: usize = 64 << 20;
+
+/// How long a module may take to arrive.
+const ARRIVAL: Duration = Duration::from_secs(60);
+
+/// Whose changes are taken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum ChangesFrom {
+    /// Those of programs of this machine.
+    #[default]
+    Loopback,
+    /// Those of anybody who reaches the port.
+    Any,
+    /// Nobody's.
+    Off,
+}
+
+/// The pages, for these policies.
+pub(super) fn routes(policies: Policies, from: ChangesFrom) -> Router {
+    let changes = Router::new()
+        .route("/policies/{agent}/{name}", put(replace).delete(restore))
+        .route("/policies/{agent}/{name}/rollback", post(roll_back))
+        .layer(middleware::from_fn_with_state(from, guard));
+    Router::new()
+        .route("/policies", get(all))
+        .route("/policies/{agent}/{name}", get(one))
+        .merge(changes)
+        .with_state(policies)
+}
+
+/// Lets changes through from whom the operator trusts.
+async fn guard(State(from): State<ChangesFrom>, request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    match objection(from, peer.map(|peer| peer.0.ip()), request.headers()) {
+        None => next.run(request).await,
+        Some(why) => (StatusCode::FORBIDDEN, format!("{why}\n")).into_response(),
+    }
+}
+
+/// Why a change is not taken.
+fn objection(from: ChangesFrom, peer: Option<IpAddr>, headers: &HeaderMap) -> Option<&'static str> {
+    let is_here = peer.is_some_and(|peer| peer.to_canonical().is_loopback());
+    let host = headers.get(header::HOST).and_then(|h| h.to_str().ok());
+    if from == ChangesFrom::Off {
+        Some("changes are turned off (--admin-changes)")
+    } else if from == ChangesFrom::Loopback && !is_here {
+        Some("changes are taken from this machine only (--admin-changes)")
+    } else if headers.contains_key(header::ORIGIN) || headers.contains_key("sec-fetch-site") {
+        Some("changes are not taken from browsers")
+    } else if !host.is_some_and(is_address) {
+        Some("ask by address or as localhost: a name may be anybody's")
+    } else {
+        None
+    }
+}
+
+/// Whether a `Host` needs no name service.
+fn is_address(host: &str) -> bool {
+    let Ok(authority) = host.parse::<Authority>() else {
+        return false;
+    };
+    let name = authority.host();
+    let bare = name.trim_start_matches('[').trim_end_matches(']');
+    name.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok()
+}
+
+async fn all(State(policies): State<Policies>) -> Json<Value> {
+    let reports = policies.reports();
+    let shown: Map<String, Value> = reports.iter().map(|r| (r.name.clone(), shown(r))).collect();
+    Json(Value::Object(shown))
+}
+
+async fn one(State(policies): State<Policies>, Path(path): Path<(String, String)>) -> Response {
+    let name = name(path);
+    match policies.reports().iter().find(|report| report.name == name) {
+        Some(report) => Json(shown(report)).into_response(),
+        None => refusal(&ChangeError::Unknown(name)),
+    }
+}
+
+async fn replace(
+    State(policies): State<Policies>,
+    Path(path): Path<(String, String)>,
+    body: Body,
+) -> Response {
+    // The place in the queue comes first: so the modules in memory are bounded, too.
+    let turn = match policies.turn(&name(path)) {
+        Ok(turn) => turn,
+        Err(error) => return refusal(&error),
+    };
+    let bytes = match tokio::time::timeout(ARRIVAL, to_bytes(body, MOST_BYTES)).await {
+        Ok(Ok(bytes)) => bytes,
+        Ok(Err(_)) => {
+            let text = format!("a module has at most {MOST_BYTES} bytes here\n");
+            return (StatusCode::PAYLOAD_TOO_LARGE, text).into_response();
+        }
+        Err(_) => return StatusCode::REQUEST_TIMEOUT.into_response(),
+    };
+    match turn.replace(bytes.into()).await {
+        Ok(changed) => {
+            let file = changed.path.display();
+            format!(
+                "{}the file {file} is unchanged: a restart runs it, and its next change \
+                 takes over\n",
+                told(&changed)
+            )
+            .into_response()
+        }
+        Err(error) => refusal(&error),
+    }
+}
+
+async fn restore(State(policies): State<Policies>, Path(path): Path<(String, String)>) -> Response {
+    let changed = match policies.turn(&name(path)) {
+        Ok(turn) => turn.restore().await,
+        Err(error) => Err(error),
+    };
+    changed.map_or_else(
+        |error| refusal(&error),
+        |changed| told(&changed).into_response(),
+    )
+}
+
+async fn roll_back(
+    State(policies): State<Policies>,
+    Path(path): Path<(String, String)>,
+) -> Response {
+    let changed = match policies.turn(&name(path)) {
+        Ok(turn) => turn.roll_back().await,
+        Err(error) => Err(error),
+    };
+    changed.map_or_else(
+        |error| refusal(&error),
+        |changed| told(&changed).into_response(),
+    )
+}
+
+fn name((agent, name): (String, String)) -> String {
+    format!("{agent}/{name}")
+}
+
+/// What has changed, for people.
+fn told(changed: &Changed) -> String {
+    let (name, from, to) = (&changed.name, &changed.from, &changed.to);
+    let mut text = match from == to {
+        true => format!("{name}: {to} runs already\n"),
+        false => format!("{name}: {to} runs, {from} did\n"),
+    };
+    for difference in &changed.differences {
+        text.push_str(&format!("  {difference}\n"));
+    }
+    text
+}
+
+fn refusal(error: &ChangeError) -> Response {
+    let status = match error {
+        ChangeError::Unknown(_) => StatusCode::NOT_FOUND,
+        ChangeError::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
+        ChangeError::NothingBefore(_) => StatusCode::CONFLICT,
+        ChangeError::File(_) | ChangeError::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        ChangeError::CutOff => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    (status, format!("{error}\n")).into_response()
+}
+
+fn shown(report: &PolicyFileReport) -> Value {
+    let totals = &report.totals;
+    let broken = totals.violations.iter().filter(|(_, count)| *count > 0);
+    let violations: Map<String, Value> = broken
+        .map(|(kind, count)| (kind.id().to_owned(), json!(count)))
+        .collect();
+    json!({
+        "file": report.path.display().to_string(),
+        "kind": report.world,
+        "digest": report.digest,
+        "generation": report.generation,
+        "previous": report.previous,
+        "uploaded": report.uploaded,
+        "seats": report.seats.iter().map(seat).collect::<Vec<_>>(),
+        "calls": totals.calls,
+        "events": totals.events,
+        "cpu-seconds": totals.cpu.as_secs_f64(),
+        "fallbacks": totals.fallbacks,
+        "poison": totals.poison,
+        "replacements": totals.replacements,
+        "swaps": totals.swaps,
+        "roll-backs": totals.roll_backs,
+        "log-lines-dropped": totals.log_lines_dropped,
+        "violations": violations,
+        "last-error": report.last_error,
+    })
+}
+
+/// How one place of a policy stands, and what it last did wrong.
+pub(super) fn seat(seat: &SeatReport) -> Value {
+    let (state, rest) = match seat.state {
+        SeatState::Running => ("running", None),
+        SeatState::Resting { until } => {
+            let rest = until.saturating_duration_since(clock::now());
+            ("resting", Some(rest.as_millis()))
+        }
+        SeatState::Quarantined => ("quarantined", None),
+    };
+    json!({
+        "place": seat.place,
+        "state": state,
+        "rest-ms": rest,
+        "generation": seat.generation,
+        "last-violation": seat.fault.as_ref().map(last_violation),
+    })
+}
+
+fn last_violation((violation, at): &(Violation, Instant)) -> Value {
+    json!({
+        "rule": violation.kind.id(),
+        "text": violation.detail,
+        "seconds-ago": clock::now().saturating_duration_since(*at).as_secs(),
+    })
+}
+
+#[cfg(test)]
+mod tests;

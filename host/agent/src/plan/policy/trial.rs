@@ -1,0 +1,214 @@
+//! What the trial of a policy finds, as findings about the configuration file.
+//!
+//! | what is wrong | told where |
+//! |---|---|
+//! | the file: not there, not permitted, not a policy, or one that broke the contract | its path |
+//! | a key that the policy misses | its component |
+//! | a key or value that it does not take, also a sink's | that key or value |
+//! | anything else, in the policy's words | the key that they name in backticks, or else its path |
+
+use flume_core::context::{Value, did_you_mean};
+use flume_core::{Code, Diagnostic, Span};
+use flume_policy::{LoadError, PolicyError, Problem, Violation, ViolationKind};
+
+use super::PolicyFile;
+use crate::plan::sinks::SinkDraft;
+use crate::policies::{FileError, PolicyUseError};
+
+/// A place of a policy in the file.
+pub(super) struct Place<'p> {
+    /// The component, `a1.sinkgroups.g1`.
+    pub(super) path: &'p str,
+    /// Where it is named.
+    pub(super) span: Span,
+    /// What the policy's own keys begin with.
+    pub(super) prefix: &'static str,
+    /// What the keys of its limits are below.
+    pub(super) limits: &'static str,
+    /// The policy.
+    pub(super) file: &'p PolicyFile,
+    /// Its own keys, without the prefix.
+    pub(super) keys: &'p [(String, Value)],
+    /// The sinks that it orders.
+    pub(super) sinks: &'p [&'p SinkDraft],
+}
+
+impl Place<'_> {
+    /// All that is wrong, each with its place and a remedy.
+    pub(super) fn findings(&self, error: &PolicyUseError) -> Vec<Diagnostic> {
+        match error {
+            PolicyUseError::Config(problems) => problems.iter().map(|p| self.problem(p)).collect(),
+            PolicyUseError::File(error) => vec![self.unreadable(error)],
+            PolicyUseError::Load(error) => vec![self.refused(error)],
+            PolicyUseError::Policy(PolicyError::Violation(violation)) => {
+                vec![self.violated(violation)]
+            }
+            PolicyUseError::Policy(error) => {
+                let message = format!("the policy `{}` cannot be used: {error}", self.name());
+                let found = self.about_file(Code::PolicyRefused, message);
+                vec![found.help("no policy can be used on this machine: remove it")]
+            }
+        }
+    }
+
+    fn name(&self) -> &str {
+        &self.file.value.text
+    }
+
+    /// A finding about the file as such.
+    fn about_file(&self, code: Code, message: String) -> Diagnostic {
+        let label = match self.file.is_chosen {
+            true => "`--policy` gives it to this group",
+            false => "this policy",
+        };
+        Diagnostic::new(code, message).at(&self.file.value.span, label)
+    }
+
+    fn unreadable(&self, error: &FileError) -> Diagnostic {
+        let name = self.name();
+        let begin = match self.file.is_chosen {
+            true => "relative paths of `--policy` begin at the working directory",
+            false => {
+                "relative paths begin at `policies.directory` of the agent, or else at the folder \
+                 of this file"
+            }
+        };
+        let (message, help) = match error {
+            FileError::Io { path, source } => (
+                format!("the policy `{name}` cannot be read: {source}"),
+                format!("it is looked for at `{}`: {begin}", path.display()),
+            ),
+            FileError::Outside {
+                real, directory, ..
+            } => (
+                format!("the policy `{name}` is outside of the folder of its agent's policies"),
+                format!(
+                    "it is `{}`; put it into `{}`",
+                    real.display(),
+                    directory.display()
+                ),
+            ),
+            FileError::NotPlain(path) => (
+                format!("the policy `{name}` is not a plain file"),
+                format!("name a file in place of `{}`", path.display()),
+            ),
+            FileError::TooLarge { size, .. } => (
+                format!("the policy `{name}` has {size} bytes, which is too large"),
+                "build it without debug information".to_owned(),
+            ),
+        };
+        self.about_file(Code::PolicyFile, message).help(help)
+    }
+
+    fn refused(&self, error: &LoadError) -> Diagnostic {
+        let message = match error {
+            // These begin with a verb.
+            LoadError::NotWasm(_) => format!("`{}` is {error}", self.name()),
+            _ => format!("the policy `{}` cannot be used: {error}", self.name()),
+        };
+        let help = match error {
+            LoadError::NotWasm(_) => {
+                "give a component or a core module, as binary (`.wasm`) or as text (`.wat`)"
+            }
+            LoadError::TooLarge { .. } => "build it without debug information",
+            LoadError::WrongKind { .. } => {
+                "a sink selector belongs to `processor.selector` of a group, an interceptor to \
+                 `interceptors.….type` of a source"
+            }
+            LoadError::ForeignImport(_) => {
+                "build it without them: a policy has no files, sockets, clock or environment"
+            }
+            LoadError::Compile(_) => "build it with a released version of its toolchain",
+            _ => "`wit/README.md` says what a policy is, `guests/README.md` how one is built",
+        };
+        self.about_file(Code::PolicyRefused, message).help(help)
+    }
+
+    fn violated(&self, violation: &Violation) -> Diagnostic {
+        let (name, path, limits) = (self.name(), self.path, self.limits);
+        let message = format!("the policy `{name}` broke the contract in its trial: {violation}");
+        let limit = match violation.kind {
+            ViolationKind::Deadline => Some("deadline-ms` or `start-deadline-ms"),
+            ViolationKind::Memory => Some("memory-kib"),
+            ViolationKind::ResultSize => Some("result-kib"),
+            _ => None,
+        };
+        let help = match limit {
+            Some(limit) => format!("mend the policy, or raise `{limit}` below `{path}.{limits}.`"),
+            None => format!(
+                "mend the policy: `wit/README.md` explains `{}`",
+                violation.kind.id()
+            ),
+        };
+        self.about_file(Code::PolicyViolation, message).help(help)
+    }
+
+    /// One thing that the policy finds wrong with its properties.
+    fn problem(&self, problem: &Problem) -> Diagnostic {
+        let (name, path, prefix) = (self.name(), self.path, self.prefix);
+        match problem {
+            Problem::MissingKey(key) => {
+                let message = format!("`{path}` needs the key `{prefix}{key}` for its policy");
+                Diagnostic::new(Code::MissingKey, message)
+                    .at(&self.span, format!("`{name}` asks for it"))
+                    .help(format!("add `{path}.{prefix}{key} = …`"))
+            }
+            Problem::BadValue { key, expected } => {
+                let value = self.keys.iter().find(|(known, _)| known == key);
+                let message = format!("`{path}.{prefix}{key}` must be {expected}");
+                let found = Diagnostic::new(Code::BadValue, message);
+                let found = match value {
+                    Some((_, value)) => found.at(&value.span, "not taken"),
+                    None => found.at(&self.file.value.span, "this policy"),
+                };
+                found.help(format!("`{name}` reads it: give {expected}"))
+            }
+            Problem::UnknownKey(key) => {
+                let value = self.keys.iter().find(|(known, _)| known == key);
+                let span = value.map_or(self.file.value.span, |(_, value)| value.key_span);
+                let message =
+                    format!("`{path}` and its policy do not know the key `{prefix}{key}`");
+                Diagnostic::new(Code::UnknownKey, message)
+                    .at(&span, "unknown key")
+                    .help(format!(
+                        "remove it; `{name}` says which keys it knows in its README"
+                    ))
+            }
+            Problem::Other(words) => self.other(words),
+        }
+    }
+
+    /// A problem in the policy's own words. If they name a sink and one of its keys, or a key of
+    /// the policy, it is told there.
+    fn other(&self, words: &str) -> Diagnostic {
+        let (name, path) = (self.name(), self.path);
+        let says = |text: &str| words.contains(&format!("`{text}`"));
+        let message = format!("the policy `{name}` of `{path}` does not take its keys: {words}");
+        let found = Diagnostic::new(Code::PolicyConfig, message);
+        let of_sinks = self.sinks.iter().filter(|sink| says(&sink.name));
+        let of_sinks = of_sinks.filter_map(|sink| sink.carried.as_ref());
+        let mut of_sinks = of_sinks.flat_map(|carried| {
+            let keys = carried.properties.iter();
+            keys.map(move |(key, value)| (carried, key, value))
+        });
+        if let Some((carried, key, value)) = of_sinks.find(|(_, key, _)| says(key)) {
+            let asked: Vec<&str> = carried.asked.iter().map(String::as_str).collect();
+            let help = did_you_mean(key, &asked).unwrap_or_else(|| {
+                format!("keys that a sink's type does not know go to the policy: change `{key}`")
+            });
+            return found.at(&value.key_span, "this key").help(help);
+        }
+        let own = self.keys.iter().find(|(key, _)| says(key));
+        let help = match self.sinks {
+            [] => format!("change the keys below `{path}.`"),
+            _ => format!(
+                "change the keys below `{path}.{}`, or those of its sinks",
+                self.prefix
+            ),
+        };
+        match own {
+            Some((_, value)) => found.at(&value.span, "this value").help(help),
+            None => found.at(&self.file.value.span, "this policy").help(help),
+        }
+    }
+}
