@@ -20,6 +20,7 @@ mod interop_flume;
 mod latency;
 mod mirrors;
 mod peers_selfcheck;
+mod policy_traces;
 mod policy_wiring;
 mod quickstart;
 mod reload;

@@ -11,7 +11,7 @@
 //! | a place | [`PolicySelector`], [`PolicyInterceptor`] |
 //! | another version | [`Policy::prepare`], [`Policy::install`], [`Policy::roll_back`] |
 //! | what a selector would do | [`simulate`] |
-//! | what it was told, and what it answered | [`trace`] |
+//! | what it did, and what another would have done | [`trace`], [`replay`], [`shadow`] |
 
 mod artifact;
 mod bindings;
@@ -27,9 +27,11 @@ mod limits;
 mod log;
 mod probe;
 mod reload;
+pub mod replay;
 mod seat;
 mod selector;
 mod setup;
+pub mod shadow;
 pub mod simulate;
 mod stats;
 pub mod trace;

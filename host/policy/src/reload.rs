@@ -208,6 +208,11 @@ impl Policy {
         self.zero
     }
 
+    /// Calls that it could not answer itself: they broke the contract, or it rested.
+    pub fn misses(&self) -> u64 {
+        self.stats.fallbacks.get() + self.stats.all_violations()
+    }
+
     /// What it did so far.
     pub fn stats(&self) -> &Stats {
         &self.stats

@@ -13,6 +13,7 @@ use super::{EXIT_CONFIG, complain};
 pub mod candidate;
 pub mod check;
 pub mod inspect;
+pub mod replay;
 pub mod simulate;
 
 /// What the shell is told if a file is no policy, or breaks the contract: `EX_DATAERR` of sysexits.
@@ -30,6 +31,7 @@ enum PolicyCommand {
     Inspect(inspect::InspectArgs),
     Check(check::CheckArgs),
     Simulate(simulate::SimulateArgs),
+    Replay(replay::ReplayArgs),
 }
 
 /// Runs the command.
@@ -38,6 +40,7 @@ pub fn run(args: &PolicyArgs) -> ExitCode {
         PolicyCommand::Inspect(args) => inspect::run(args),
         PolicyCommand::Check(args) => check::run(args),
         PolicyCommand::Simulate(args) => simulate::run(args),
+        PolicyCommand::Replay(args) => replay::run(args),
     }
 }
 

@@ -18,4 +18,6 @@ mod reload;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod traces;
+#[cfg(test)]
 mod violations;
