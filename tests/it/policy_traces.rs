@@ -8,7 +8,7 @@ use flume_tests::{AgentFile, Feed, Host, Lines, Scratch, eventually, host, ports
 use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(60);
-const EVENTS: usize = 400;
+const EVENTS: u64 = 400;
 
 /// What the shell is told about a wrong configuration.
 const EXIT_CONFIG: i32 = 78;
@@ -50,7 +50,7 @@ fn delivered(host: &Host, input: u16) -> [u64; 2] {
     eventually("all events delivered", PATIENCE, || {
         let shares =
             ["SINK.k1", "SINK.k2"].map(|sink| host.counter(sink, "EventDrainSuccessCount"));
-        (shares.iter().sum::<u64>() == EVENTS as u64).then_some(shares)
+        (shares.iter().sum::<u64>() == EVENTS).then_some(shares)
     })
 }
 
@@ -70,14 +70,14 @@ fn a_recorded_group_is_replayed() {
     delivered(&host, input);
     let record = eventually("the record is written", PATIENCE, || {
         let record = group(&host)["record"].clone();
-        (record["bytes"].as_u64() > Some(4 * EVENTS as u64)).then_some(record)
+        (record["bytes"].as_u64() > Some(4 * EVENTS)).then_some(record)
     });
     assert_eq!(
         (&record["dropped"], &record["failed-writes"]),
         (&0.into(), &0.into()),
         "{record}"
     );
-    assert!(host.counter("SINK_PROCESSOR.g1", "RecordEntryCount") >= 4 * EVENTS as u64);
+    assert!(host.counter("SINK_PROCESSOR.g1", "RecordEntryCount") >= 4 * EVENTS);
     host.term(PATIENCE);
 
     let replay = |policy: &str| host::command(&["policy", "replay", &trace, policy], "");
@@ -128,7 +128,7 @@ fn a_shadow_is_counted_and_changes_nothing() {
     );
     let shadow = eventually("the shadow has seen it all", PATIENCE, || {
         let shadow = group(&host)["shadow"].clone();
-        (shadow["compared"].as_u64() >= Some(EVENTS as u64)).then_some(shadow)
+        (shadow["compared"].as_u64() >= Some(EVENTS)).then_some(shadow)
     });
     assert_eq!(shadow["policy"], "a1/selector_weighted", "{shadow}");
     assert_eq!(
@@ -136,7 +136,7 @@ fn a_shadow_is_counted_and_changes_nothing() {
         (&0.into(), &0.into()),
         "{shadow}"
     );
-    assert!(host.counter("SINK_PROCESSOR.g1", "ShadowComparedCount") >= EVENTS as u64);
+    assert!(host.counter("SINK_PROCESSOR.g1", "ShadowComparedCount") >= EVENTS);
 }
 
 #[test]
@@ -157,10 +157,10 @@ fn a_shadow_that_disagrees_routes_nothing() {
     );
     let differs = eventually("the shadow has seen it all", PATIENCE, || {
         let shadow = group(&host)["shadow"].clone();
-        let all = shadow["compared"].as_u64() >= Some(EVENTS as u64);
+        let all = shadow["compared"].as_u64() >= Some(EVENTS);
         all.then(|| shadow["first-differs"].as_u64().unwrap_or(0))
     });
-    assert!(differs > EVENTS as u64 / 8, "{differs}");
+    assert!(differs > EVENTS / 8, "{differs}");
 }
 
 #[test]

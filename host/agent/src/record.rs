@@ -99,9 +99,9 @@ impl Recording {
             stats: Arc::clone(&stats),
             rest_until: None,
         };
-        thread::Builder::new()
-            .name(format!("record-{group}"))
-            .spawn(move || writer.run())?;
+        let thread = thread::Builder::new().name(format!("record-{group}"));
+        let handle = thread.spawn(move || writer.run())?;
+        stats.queue.serve(handle.thread().clone());
         Ok(Self {
             headers,
             wall,
@@ -137,7 +137,6 @@ struct Writer {
 impl Writer {
     fn run(mut self) {
         let queue = Arc::clone(&self.stats.queue);
-        queue.serve();
         loop {
             // Looked at first: what came before the end is taken below.
             let is_closed = queue.is_closed();

@@ -124,11 +124,11 @@ impl TraceQueue {
         Some(Chunk(frame(&payload)))
     }
 
-    /// The calling thread is the one that writes: it is unparked when there is much to write, and
-    /// when there will be no more.
-    pub fn serve(&self) {
-        // Whoever comes second is woken by its own time-out.
-        self.writer.get_or_init(std::thread::current);
+    /// This thread writes: it is unparked when there is much to write, and when there will be no
+    /// more; and at the end it is waited for. To be said before there is a recorder.
+    pub fn serve(&self, writer: Thread) {
+        // Of two, the first one counts.
+        self.writer.get_or_init(|| writer);
     }
 
     /// Whether no more entries will come.

@@ -332,23 +332,20 @@ fn the_end_waits_for_the_writer_but_not_for_ever() {
 
     let queue = Arc::new(TraceQueue::new(64));
     let writer = Arc::clone(&queue);
-    let (begun, begins) = std::sync::mpsc::channel();
     let thread = std::thread::spawn(move || {
-        writer.serve();
-        begun.send(()).unwrap();
         while !writer.is_closed() {
             std::thread::park_timeout(Duration::from_secs(5));
         }
         writer.finish();
     });
-    begins.recv().unwrap();
+    queue.serve(thread.thread().clone());
     let began = clock::now();
     queue.close(Duration::from_secs(60));
     assert!(clock::now() - began < Duration::from_secs(30));
     thread.join().unwrap();
 
     let queue = TraceQueue::new(64);
-    queue.serve();
+    queue.serve(std::thread::current());
     queue.close(Duration::from_millis(1));
 }
 
