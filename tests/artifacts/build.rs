@@ -13,6 +13,12 @@ fn main() -> io::Result<()> {
             hostile.push(name.replace('-', "_"));
         }
     }
+    for entry in fs::read_dir(guests.join("hostile"))? {
+        let path = entry?.path();
+        if let Some(name) = path.file_stem() {
+            hostile.push(name.to_string_lossy().into_owned());
+        }
+    }
     hostile.sort();
     let text = format!(
         "/// Calls a macro with the names of all hostile guests.\n\

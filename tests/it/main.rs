@@ -20,6 +20,8 @@ mod interop_flume;
 mod latency;
 mod mirrors;
 mod peers_selfcheck;
+mod policies;
+mod policy_new;
 mod policy_traces;
 mod policy_wiring;
 mod quickstart;

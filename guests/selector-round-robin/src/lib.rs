@@ -67,4 +67,20 @@ mod tests {
         group.advance_ms(2001);
         assert_eq!(group.order().len(), 2);
     }
+
+    /// With several batches under way: the contract wants a sink to be tried while one is well.
+    #[test]
+    fn a_sink_that_delivered_since_it_failed_is_tried_when_no_other_may_be() {
+        let mut group = Group::<RoundRobin>::of(&["k1", "k2"], &[("backoff", "true")]);
+        group.begin(1);
+        group.fail(0);
+        group.fail(1);
+        assert!(group.order().is_empty());
+        group.advance_ms(100);
+        group.deliver(1, 10, 100);
+        assert_eq!(group.order(), [1]);
+        group.fail(0);
+        group.advance_ms(2001);
+        assert_eq!(group.order(), [1], "its rest is over");
+    }
 }

@@ -438,3 +438,8 @@ impl std::fmt::Debug for Policies {
         f.debug_tuple("Policies").field(&files).finish()
     }
 }
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;

@@ -86,7 +86,9 @@ impl ChannelProcessor {
     /// An interceptor's error, or that of the first required channel that refuses.
     pub async fn process_batch(&self, events: Vec<Event>) -> Result<(), ProcessError> {
         let mut batch = Batch::new(events);
+        let turn = self.interceptors.turn().await;
         self.interceptors.intercept(&mut batch)?;
+        drop(turn);
         let (required, optional) = self.distribute(batch.into_events());
         let mut reserved = Vec::with_capacity(required.len());
         for (channel, events) in required {
@@ -130,7 +132,10 @@ impl ChannelProcessor {
         }
         loop {
             let mut batch = Batch::new(events.get(..most).unwrap_or_default().to_vec());
-            let front = match self.interceptors.intercept(&mut batch) {
+            let turn = self.interceptors.turn().await;
+            let intercepted = self.interceptors.intercept(&mut batch);
+            drop(turn);
+            let front = match intercepted {
                 Ok(()) => {
                     let origins: Vec<usize> = (0..batch.events().len())
                         .map(|at| batch.origin(at))

@@ -4,6 +4,7 @@
 //! remembers which of the original events are left, so that a source can answer each client line.
 
 use crate::event::Event;
+use crate::gate::{Gate, Turn};
 
 /// The events of one put, on their way through the chain.
 #[derive(Debug, Default)]
@@ -112,6 +113,11 @@ pub trait Interceptor: Send + Sync {
     /// # Errors
     /// No event of the batch goes on; the source tries them one by one to find the culprit.
     fn intercept(&self, batch: &mut Batch) -> Result<(), InterceptorError>;
+
+    /// Where batches wait for their turn, if they have to.
+    fn gate(&self) -> Option<&Gate> {
+        None
+    }
 }
 
 /// An interceptor could not do its work on an event.
@@ -137,6 +143,16 @@ impl InterceptorChain {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Waits until the batch may come: see [`Gate`]. What comes back is held until it has been
+    /// through.
+    pub async fn turn(&self) -> Vec<Turn<'_>> {
+        let mut turns = Vec::new();
+        for gate in self.0.iter().filter_map(|interceptor| interceptor.gate()) {
+            turns.push(gate.pass().await);
+        }
+        turns
     }
 
     /// Runs the batch through all of them.

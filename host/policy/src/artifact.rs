@@ -7,19 +7,21 @@ use std::fmt;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
+use wasmparser::Parser;
 use wasmtime::component::{Component, InstancePre};
 
 use crate::bindings::{batch_router, interceptor, sink_selector, state};
 use crate::cache::Cache;
-use crate::engine::{PolicyEngine, compile_error};
+use crate::engine::PolicyEngine;
 use crate::error::LoadError;
 use crate::instance::Host;
 use crate::setup::Setup;
 
+mod compile;
 mod complete;
 mod inspect;
 mod inspection;
-mod stub;
+pub(crate) mod stub;
 
 pub use inspection::{Completion, Inspection, Memory};
 
@@ -63,6 +65,14 @@ struct Inner {
     pre: InstancePre<Host>,
 }
 
+/// The file that a component was made from.
+struct Input {
+    digest: String,
+    size: usize,
+    /// Whether it was a core module.
+    was_completed: bool,
+}
+
 /// Where a policy's exports are.
 pub(crate) enum Indices {
     Selector {
@@ -91,18 +101,24 @@ impl Artifact {
             });
         }
         let digest = Self::digest_of(bytes);
+        let binary = compile::binary(bytes)?;
         let cached = cache.and_then(|cache| cache.get(engine, &digest));
         let component = match cached {
             Some(component) => component,
             None => {
-                let component = compile(engine, bytes)?;
+                let component = compile::compile(engine.wasmtime(), &binary)?;
                 if let Some(cache) = cache {
                     cache.put(engine, &digest, &component);
                 }
                 component
             }
         };
-        Self::link(engine, name, digest, bytes.len(), &component)
+        let input = Input {
+            digest,
+            size: bytes.len(),
+            was_completed: !Parser::is_component(&binary),
+        };
+        Self::link(engine, name, input, &component)
     }
 
     /// The digest that a policy of these bytes has: SHA-256, in hex.
@@ -177,11 +193,10 @@ impl Artifact {
     fn link(
         engine: &PolicyEngine,
         name: &str,
-        digest: String,
-        size: usize,
+        input: Input,
         component: &Component,
     ) -> Result<Self, LoadError> {
-        let found = inspect::component(engine, component)?;
+        let found = inspect::component(engine, component, input.was_completed)?;
         let incomplete = |error: wasmtime::Error| LoadError::Incomplete(format!("{error:#}"));
         let pre = engine
             .linker()
@@ -201,12 +216,11 @@ impl Artifact {
             true => Some(state::GuestIndices::new(&pre).map_err(incomplete)?),
             false => None,
         };
-        let (name, digest) = (name.into(), digest.into());
         Ok(Self(Arc::new(Inner {
-            name,
-            digest,
+            name: name.into(),
+            digest: input.digest.into(),
             version: found.version,
-            size,
+            size: input.size,
             indices,
             state,
             pre,
@@ -228,12 +242,6 @@ impl fmt::Debug for Artifact {
             .field("world", &self.world())
             .finish_non_exhaustive()
     }
-}
-
-fn compile(engine: &PolicyEngine, bytes: &[u8]) -> Result<Component, LoadError> {
-    let binary = wat::parse_bytes(bytes).map_err(|error| LoadError::NotWasm(error.to_string()))?;
-    let completed = complete::component(&binary)?;
-    Component::new(engine.wasmtime(), completed).map_err(compile_error)
 }
 
 /// Bytes as hexadecimal digits.

@@ -1,15 +1,20 @@
 //! Compiled policies on disk: a second start takes milliseconds, also for the largest guests.
 //!
 //! A compiled policy is native code that is trusted as it is, so nobody else may be able to write
-//! it: the folder belongs to the user of this process, and no other user may write to it. A file
-//! that was cut short or went bad is found by its own digest, and made anew.
+//! it: the folder belongs to the user of this process, and no other user may write to it. Since a
+//! folder can be exchanged after that look, each file is looked at, too, once it is open: a plain
+//! file of ours with one name, that no other user may write to. A file that was cut short, went bad
+//! or belongs under another name is found by its own digest, and made anew.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
 use wasmtime::component::Component;
 
@@ -20,7 +25,7 @@ use crate::engine::PolicyEngine;
 const MOST_FILES: usize = 64;
 
 /// The first bytes of each file; the number is the layout's.
-const MAGIC: &[u8; 8] = b"flumepc1";
+const MAGIC: &[u8; 8] = b"flumepc2";
 
 /// Bytes of a digest.
 const DIGEST: usize = 32;
@@ -91,8 +96,9 @@ impl Cache {
 
     /// The component of the file with this digest, if it was compiled by an engine like this one.
     pub(crate) fn get(&self, engine: &PolicyEngine, digest: &str) -> Option<Component> {
-        let path = self.path(engine, digest);
-        let bytes = match fs::read(&path) {
+        let key = key(engine, digest);
+        let path = self.path(&key);
+        let bytes = match read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
             Err(error) => {
@@ -102,7 +108,7 @@ impl Cache {
         };
         let (magic, rest) = bytes.split_at_checked(MAGIC.len())?;
         let (sum, code) = rest.split_at_checked(DIGEST)?;
-        if magic != MAGIC || sum != Sha256::digest(code).as_slice() {
+        if magic != MAGIC || sum != self::sum(&key, code).as_slice() {
             tracing::warn!(path = %path.display(), "compiled policy is damaged and is made anew");
             return None;
         }
@@ -117,11 +123,12 @@ impl Cache {
 
     /// Keeps a component. A failure costs the next start some time, and nothing else.
     pub(crate) fn put(&self, engine: &PolicyEngine, digest: &str, component: &Component) {
-        let path = self.path(engine, digest);
+        let key = key(engine, digest);
+        let path = self.path(&key);
         let written = component
             .serialize()
             .map_err(io::Error::other)
-            .and_then(|code| self.write(&path, &code))
+            .and_then(|code| self.write(&key, &code))
             .and_then(|()| self.make_room());
         if let Err(error) = written {
             tracing::warn!(path = %path.display(), %error, "compiled policy is not kept");
@@ -129,32 +136,49 @@ impl Cache {
     }
 
     /// Writes a file beside its place and moves it there, so that none is ever half there.
-    fn write(&self, path: &Path, code: &[u8]) -> io::Result<()> {
-        let new = path.with_extension(format!("new-{}", std::process::id()));
+    fn write(&self, key: &str, code: &[u8]) -> io::Result<()> {
+        // Not shared by two threads that compile the same file, nor with a process that crashed.
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let new = self
+            .folder
+            .join(format!("{key}-{}-{number}.new", std::process::id()));
         let mut bytes = Vec::with_capacity(MAGIC.len() + DIGEST + code.len());
         bytes.extend_from_slice(MAGIC);
-        bytes.extend_from_slice(&Sha256::digest(code));
+        bytes.extend_from_slice(&sum(key, code));
         bytes.extend_from_slice(code);
-        let mut file = fs::OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&new)?;
-        io::Write::write_all(&mut file, &bytes)?;
-        fs::rename(&new, path)
+        let open = || {
+            let mut options = fs::OpenOptions::new();
+            // Made anew: what is there by this name (a link, for one) is not written through.
+            options.write(true).create_new(true).mode(0o600).open(&new)
+        };
+        let mut file = match open() {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                fs::remove_file(&new)?;
+                open()?
+            }
+            opened => opened?,
+        };
+        let written =
+            io::Write::write_all(&mut file, &bytes).and_then(|()| fs::rename(&new, self.path(key)));
+        if written.is_err() {
+            // The disk is full, probably; the first error is the one to tell.
+            fs::remove_file(&new).ok();
+        }
+        written
     }
 
     fn make_room(&self) -> io::Result<()> {
         let mut files = Vec::new();
         for entry in fs::read_dir(&self.folder)? {
             let entry = entry?;
-            if entry
-                .path()
-                .extension()
-                .is_some_and(|extension| extension == "cwasm")
-            {
-                files.push((entry.metadata()?.modified()?, entry.path()));
+            // What a crash left half written counts, too, and makes room in its turn.
+            let ours = |extension: &OsStr| extension == "cwasm" || extension == "new";
+            if entry.path().extension().is_some_and(ours) {
+                // Another process may have made room in the meantime.
+                if let Ok(found) = entry.metadata() {
+                    files.push((found.modified()?, entry.path()));
+                }
             }
         }
         files.sort();
@@ -162,20 +186,55 @@ impl Cache {
         files
             .iter()
             .take(spare)
-            .try_for_each(|(_, path)| fs::remove_file(path))
+            .try_for_each(|(_, path)| match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            })
     }
 
-    /// A file's name says all that its code depends on.
-    fn path(&self, engine: &PolicyEngine, digest: &str) -> PathBuf {
-        let mut hasher = DefaultHasher::new();
-        engine
-            .wasmtime()
-            .precompile_compatibility_hash()
-            .hash(&mut hasher);
-        env!("CARGO_PKG_VERSION").hash(&mut hasher);
-        let key = Sha256::digest(format!("{digest} {:x}", hasher.finish()));
-        self.folder.join(hex(&key)).with_extension("cwasm")
+    fn path(&self, key: &str) -> PathBuf {
+        self.folder.join(key).with_extension("cwasm")
     }
+}
+
+/// A file's name says all that its code depends on.
+fn key(engine: &PolicyEngine, digest: &str) -> String {
+    let mut hasher = DefaultHasher::new();
+    engine
+        .wasmtime()
+        .precompile_compatibility_hash()
+        .hash(&mut hasher);
+    env!("CARGO_PKG_VERSION").hash(&mut hasher);
+    hex(&Sha256::digest(format!("{digest} {:x}", hasher.finish())))
+}
+
+/// The digest of a file's code and of the name that it belongs under: files that trade their names
+/// are found out, too.
+fn sum(key: &str, code: &[u8]) -> Vec<u8> {
+    Sha256::new()
+        .chain_update(key)
+        .chain_update(code)
+        .finalize()
+        .to_vec()
+}
+
+/// Reads a file that nobody else can have made.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    // Neither follows a link nor waits for a pipe's other end.
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
+    let mut file = fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(i32::try_from(flags).map_err(io::Error::other)?)
+        .open(path)?;
+    let found = file.metadata()?;
+    let user = rustix::process::geteuid().as_raw();
+    let is_ours = found.is_file() && found.uid() == user && found.nlink() == 1;
+    if !is_ours || found.mode() & 0o022 != 0 {
+        return Err(io::Error::other("others may have written it"));
+    }
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 #[expect(

@@ -9,7 +9,15 @@ use flume_core::Event;
 
 use crate::bindings::{interceptor, types};
 use crate::columns::ABSENT;
-use crate::error::{Violation, ViolationKind};
+use crate::error::{Violation, ViolationKind, cut};
+
+/// What a header costs besides its text. An answer of a few bytes can set a header of each of ten
+/// thousand events, and another one, and so on: it is measured by what it makes of the batch.
+const CELL: usize = 32;
+
+/// Values of a buffer up to this size share it. Of a larger one each has a copy of its own: one
+/// event that stays in a channel would keep the whole answer in memory.
+const SHARED: usize = 64 << 10;
 
 /// What becomes of one event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,8 +54,12 @@ struct Values {
 }
 
 impl Edits {
-    /// Checks an answer about this many events.
-    pub(crate) fn checked(answer: interceptor::Edits, events: usize) -> Result<Self, Violation> {
+    /// Checks an answer about this many events, which may make this many bytes at most.
+    pub(crate) fn checked(
+        answer: interceptor::Edits,
+        events: usize,
+        most: usize,
+    ) -> Result<Self, Violation> {
         let header = |edit: interceptor::HeaderEdit| {
             let rows = Rows::checked(edit.events, edit.values, events, true)?;
             if edit.name.is_empty() {
@@ -69,7 +81,7 @@ impl Edits {
                 false => Ok(rows),
             }
         };
-        Ok(Self {
+        let edits = Self {
             verdicts: verdicts(&answer.verdicts, events)?,
             headers: answer
                 .headers
@@ -77,7 +89,24 @@ impl Edits {
                 .map(header)
                 .collect::<Result<_, _>>()?,
             bodies: answer.bodies.map(body).transpose()?,
-        })
+        };
+        let makes = edits.makes(events);
+        if makes > most {
+            let detail = format!("edits make {makes} bytes of {events} events, at most {most}");
+            return Err(Violation::new(ViolationKind::ResultSize, detail));
+        }
+        Ok(edits)
+    }
+
+    /// Bytes that the edits make, over all events that they concern.
+    fn makes(&self, events: usize) -> usize {
+        let headers = self.headers.iter().map(|(name, rows)| {
+            let each = name.len().saturating_add(CELL);
+            rows.makes(events)
+                .saturating_add(rows.count(events).saturating_mul(each))
+        });
+        let bodies = self.bodies.iter().map(|rows| rows.makes(events));
+        headers.chain(bodies).fold(0, usize::saturating_add)
     }
 
     /// Edits the events, and says what becomes of each.
@@ -139,6 +168,23 @@ impl Rows {
         })
     }
 
+    /// How many events it concerns.
+    fn count(&self, events: usize) -> usize {
+        match self.events.len() {
+            0 => events,
+            some => some,
+        }
+    }
+
+    /// Bytes of values, over all events that they go to.
+    fn makes(&self, events: usize) -> usize {
+        let times = match self.values.ends.len() {
+            1 => self.count(events),
+            _ => 1,
+        };
+        self.values.bytes.len().saturating_mul(times)
+    }
+
     /// Calls for each event of the edit with its value.
     fn for_each(&self, events: &mut [Event], mut edit: impl FnMut(&mut Event, Option<Bytes>)) {
         let single = match self.values.ends.len() {
@@ -180,8 +226,14 @@ impl Values {
             let detail = format!("a value ends at {start} of {} bytes", column.bytes.len());
             return Err(Violation::new(ViolationKind::EditColumn, detail));
         }
+        let mut bytes = column.bytes;
+        if let Some(spare) = usize::try_from(start).ok().filter(|end| *end < bytes.len()) {
+            // Nobody's bytes: not kept with those of the events.
+            bytes.truncate(spare);
+            bytes.shrink_to_fit();
+        }
         Ok(Self {
-            bytes: column.bytes.into(),
+            bytes: bytes.into(),
             ends: column.ends,
         })
     }
@@ -196,17 +248,20 @@ impl Values {
         if text.is_some_and(cuts_between_characters) {
             return Ok(());
         }
-        let detail = format!("a value of header `{name}` is no UTF-8");
+        let detail = format!("a value of header `{}` is no UTF-8", cut(name));
         Err(Violation::new(ViolationKind::EditText, detail))
     }
 
-    /// The values, sharing one buffer.
+    /// The values, sharing one buffer if it is small.
     fn iter(&self) -> impl Iterator<Item = Option<Bytes>> {
         let mut start = 0;
         self.ends.iter().map(move |end| {
             let from = start;
             start = usize::try_from(end & !ABSENT).unwrap_or(usize::MAX);
-            (end & ABSENT == 0).then(|| self.bytes.slice(from..start))
+            (end & ABSENT == 0).then(|| match self.bytes.get(from..start) {
+                Some(value) if self.bytes.len() > SHARED => Bytes::copy_from_slice(value),
+                _ => self.bytes.slice(from..start),
+            })
         })
     }
 }

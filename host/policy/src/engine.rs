@@ -6,21 +6,24 @@
 //! for all, and an instance is made once for a file, not once for a batch.
 
 use std::sync::Arc;
+use std::sync::mpsc::{self, SyncSender, TrySendError};
 use std::thread;
 use std::time::Duration;
 
-use wasmtime::component::{HasSelf, Linker};
+use wasmtime::component::Linker;
 use wasmtime::{Config, Engine, EngineWeak};
 
-use crate::bindings;
 use crate::error::{LoadError, PolicyError};
-use crate::instance::Host;
+use crate::instance::{self, Host, Instance};
 
 /// How often the clock ticks: the grain of deadlines.
 pub(crate) const TICK: Duration = Duration::from_millis(1);
 
 /// Bytes of stack for a guest.
 const STACK: usize = 512 << 10;
+
+/// Instances that wait to be taken down.
+const MOST_RETIRED: usize = 16;
 
 /// Compiles and runs policies. Cheap to clone; the clock stops with the last clone.
 #[derive(Clone)]
@@ -29,6 +32,7 @@ pub struct PolicyEngine(Arc<Inner>);
 struct Inner {
     engine: Engine,
     linker: Linker<Host>,
+    retired: SyncSender<Instance>,
 }
 
 impl PolicyEngine {
@@ -39,19 +43,44 @@ impl PolicyEngine {
     pub fn new() -> Result<Self, PolicyError> {
         let mut config = Config::new();
         config
+            // Nothing that a policy needs, and each a way to differ between machines or to ask for
+            // more than a limit was made for.
+            .wasm_memory64(false)
+            .wasm_component_model_memory64(false)
+            .relaxed_simd_deterministic(true)
+            .cranelift_nan_canonicalization(true)
             .concurrency_support(false)
             .epoch_interruption(true)
             .max_wasm_stack(STACK);
         let engine = Engine::new(&config).map_err(compile_error)?;
         let mut linker = Linker::new(&engine);
-        bindings::log::add_to_linker::<_, HasSelf<Host>>(&mut linker, |host| host)
-            .map_err(compile_error)?;
+        instance::add_to_linker(&mut linker).map_err(compile_error)?;
         let weak = engine.weak();
         thread::Builder::new()
             .name("policy-clock".to_owned())
             .spawn(move || tick(&weak))
             .map_err(|error| LoadError::Compile(error.to_string()))?;
-        Ok(Self(Arc::new(Inner { engine, linker })))
+        let (retired, graves) = mpsc::sync_channel(MOST_RETIRED);
+        thread::Builder::new()
+            .name("policy-retire".to_owned())
+            .spawn(move || graves.into_iter().for_each(drop::<Instance>))
+            .map_err(|error| LoadError::Compile(error.to_string()))?;
+        Ok(Self(Arc::new(Inner {
+            engine,
+            linker,
+            retired,
+        })))
+    }
+
+    /// Takes an instance down where nobody waits: giving 64 MiB back to the system takes
+    /// milliseconds. If too many wait for that already, it is done here.
+    pub(crate) fn retire(&self, instance: Instance) {
+        match self.0.retired.try_send(instance) {
+            Ok(()) => {}
+            Err(TrySendError::Full(instance) | TrySendError::Disconnected(instance)) => {
+                drop(instance);
+            }
+        }
     }
 
     pub(crate) fn wasmtime(&self) -> &Engine {

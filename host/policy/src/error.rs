@@ -26,7 +26,7 @@ pub enum PolicyError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LoadError {
     /// Neither a module nor a component, binary or text.
-    #[error("not a WebAssembly module: {0}")]
+    #[error("not a WebAssembly module: {}", cut(.0))]
     NotWasm(String),
     /// A file that is too large.
     #[error("the file has {size} bytes; at most {most} are read")]
@@ -36,6 +36,17 @@ pub enum LoadError {
         /// The limit.
         most: usize,
     },
+    /// A function that is too large.
+    #[error("a function has {size} bytes; at most {most} are compiled")]
+    LargeFunction {
+        /// Bytes of the function.
+        size: usize,
+        /// The limit.
+        most: usize,
+    },
+    /// A file that takes too long to compile.
+    #[error("is not compiled within {0:?}")]
+    TooSlow(std::time::Duration),
     /// Exports nothing of the contract.
     #[error("exports nothing of `flume:policy` (it exports {})", or_nothing(.exports))]
     WrongWorld {
@@ -66,10 +77,10 @@ pub enum LoadError {
     )]
     Program,
     /// Exports a part of an interface, or with other types.
-    #[error("does not keep to flume:policy: {0}")]
+    #[error("does not keep to flume:policy: {}", cut(.0))]
     Incomplete(String),
     /// The engine refuses the code.
-    #[error("cannot be compiled: {0}")]
+    #[error("cannot be compiled: {}", cut(.0))]
     Compile(String),
 }
 
@@ -186,6 +197,18 @@ violations! {
     StateSize = "state-size";
 }
 
+/// Names of a list that a message shows.
+const MOST_NAMES: usize = 16;
+
+/// Bytes of somebody else's text that a message shows.
+const MOST_TEXT: usize = 1024;
+
+/// The beginning of a text that a guest or its file chose: a name may have megabytes.
+pub(crate) fn cut(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(MOST_TEXT))
+        .unwrap_or_default()
+}
+
 fn list(problems: &[Problem]) -> String {
     let texts: Vec<String> = problems.iter().map(Problem::to_string).collect();
     texts.join("; ")
@@ -195,14 +218,27 @@ fn or_nothing(names: &[String]) -> String {
     if names.is_empty() {
         return "nothing".to_owned();
     }
-    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-    quoted.join(", ")
+    let shown = names.iter().take(MOST_NAMES);
+    let quoted: Vec<String> = shown.map(|name| format!("`{}`", cut(name))).collect();
+    match names.len().saturating_sub(MOST_NAMES) {
+        0 => quoted.join(", "),
+        more => format!("{} and {more} more", quoted.join(", ")),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
+
+    #[test]
+    fn messages_stay_short_whatever_a_file_is_called() {
+        let names: Vec<String> = (0..1000)
+            .map(|n| format!("{n}{}", "é".repeat(5000)))
+            .collect();
+        let message = LoadError::ForeignImport(names).to_string();
+        assert!(message.len() < 20 * MOST_TEXT && message.contains(" and 984 more; "));
+    }
 
     #[test]
     fn every_rule_has_a_name_of_its_own_that_the_manual_explains() {

@@ -3,27 +3,32 @@
 //! A store holds one policy in one place and nothing else: a trap poisons all of a store. After a
 //! violation the instance is thrown away, whatever the violation was.
 
+use std::str::Utf8Error;
 use std::time::Duration;
 
-use flume_core::clock;
+use flume_core::clock::{self, Instant};
 use wasmtime::component::Instance as ComponentInstance;
 use wasmtime::{Store, Trap};
 
 use crate::artifact::Artifact;
 use crate::bindings::{batch_router, interceptor, sink_selector, state, types};
-use crate::engine::{PolicyEngine, TICK};
-use crate::error::{LoadError, PolicyError, Problem, Violation, ViolationKind};
+use crate::engine::PolicyEngine;
+use crate::error::{LoadError, PolicyError, Problem, Violation, ViolationKind, cut};
 use crate::limits::Limits;
 use crate::log::GuestLog;
 use crate::setup::Setup;
 
 mod configure;
 mod host;
+mod timer;
 
-pub(crate) use host::Host;
+pub(crate) use host::{Host, add_to_linker};
 
 /// Headers that a selector and an interceptor may ask for.
 const MOST_HEADERS: (usize, usize) = (16, 64);
+
+/// Bytes of the name of a header that is asked for: each event is searched for it.
+const MOST_NAME: usize = 1024;
 
 /// What a policy asked to be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,11 +87,11 @@ impl Instance {
             let (is, wanted) = (artifact.world().words(), setup.wanted());
             return Err(LoadError::WrongKind { is, wanted }.into());
         }
-        let mut store = Store::new(engine.wasmtime(), Host::new(limits, log));
+        let mut store = Store::new(engine.wasmtime(), Host::new(limits, setup.seed(), log));
         store.limiter(|host| &mut host.limiter);
         store.set_hostcall_fuel(limits.result_bytes);
-        arm(&mut store, deadline);
-        let began = clock::now();
+        timer::install(&mut store);
+        let began = arm(&mut store, deadline);
         let started = (|store: &mut Store<Host>| {
             let instance = artifact.pre().instantiate(&mut *store)?;
             let exports = Exports::of(artifact, &mut *store, &instance)?;
@@ -148,6 +153,11 @@ impl Instance {
         self.limits.deadline
     }
 
+    /// Bytes that an answer may have.
+    pub(crate) fn result_bytes(&self) -> usize {
+        self.limits.result_bytes
+    }
+
     /// How long a start may take.
     pub(crate) fn start_deadline(&self) -> Duration {
         self.limits.start_deadline
@@ -161,6 +171,7 @@ impl Instance {
         load: sink_selector::Load<'_>,
     ) -> Result<Vec<u32>, Violation> {
         let deadline = self.limits.deadline;
+        self.store.data_mut().given.set(at);
         self.call(deadline, |exports, store| match exports {
             Exports::Selector { selector, .. } => selector.call_order(store, at, feedback, load),
             Exports::Interceptor(_) => Ok(Vec::new()),
@@ -175,6 +186,7 @@ impl Instance {
         load: sink_selector::Load<'_>,
     ) -> Result<Option<Vec<u32>>, Violation> {
         let deadline = self.limits.deadline;
+        self.store.data_mut().given.set(at);
         self.call(deadline, |exports, store| match exports {
             Exports::Selector {
                 router: Some(router),
@@ -191,8 +203,15 @@ impl Instance {
         batch: interceptor::Batch<'_>,
         deadline: Duration,
     ) -> Result<interceptor::Edits, Violation> {
+        self.store.data_mut().given.set(at);
         self.call(deadline, |exports, store| match exports {
-            Exports::Interceptor(interceptor) => interceptor.call_intercept(store, at, batch),
+            Exports::Interceptor(interceptor) => {
+                let answer = interceptor.call_intercept(store, at, batch);
+                answer.map_err(|error| match error.downcast_ref::<Utf8Error>() {
+                    Some(_) => error.context(NoText),
+                    None => error,
+                })
+            }
             Exports::Selector { .. } => Ok(interceptor::Edits {
                 verdicts: Vec::new(),
                 headers: Vec::new(),
@@ -236,7 +255,7 @@ impl Instance {
             guest.call_import_state(store, snapshot)
         });
         self.state = Some(guest);
-        imported
+        imported.map(|answer| answer.map_err(|words| cut(&words).to_owned()))
     }
 
     /// A call under its deadline, on the policy's account.
@@ -245,8 +264,7 @@ impl Instance {
         deadline: Duration,
         call: impl FnOnce(&Exports, &mut Store<Host>) -> wasmtime::Result<R>,
     ) -> Result<R, Violation> {
-        arm(&mut self.store, deadline);
-        let began = clock::now();
+        let began = arm(&mut self.store, deadline);
         let answer = call(&self.exports, &mut self.store);
         self.store.data().log.spent(clock::now() - began);
         answer.map_err(|error| explain(&mut self.store, &error))
@@ -296,21 +314,33 @@ fn checked(needs: Needs, setup: &Setup) -> Result<Needs, Violation> {
         Setup::Selector(_) => MOST_HEADERS.0,
         Setup::Interceptor(_) => MOST_HEADERS.1,
     };
-    if needs.headers.len() <= most {
+    let count = needs.headers.len();
+    let longest = needs.headers.iter().map(String::len).max().unwrap_or(0);
+    let detail = if count > most {
+        format!("asks for {count} headers, at most {most} are shown")
+    } else if longest > MOST_NAME {
+        format!("asks for a header whose name has {longest} bytes, at most {MOST_NAME}")
+    } else {
         return Ok(needs);
-    }
-    let detail = format!(
-        "asks for {} headers, at most {most} are shown",
-        needs.headers.len()
-    );
+    };
     Err(Violation::new(ViolationKind::Needs, detail))
 }
 
-/// Gives the next call its deadline. The tick that is under way does not count.
-fn arm(store: &mut Store<Host>, deadline: Duration) {
-    let ticks = deadline.as_nanos().div_ceil(TICK.as_nanos());
-    store.set_epoch_deadline(u64::try_from(ticks).unwrap_or(u64::MAX).saturating_add(1));
+/// Gives the next call its deadline; says when it began.
+fn arm(store: &mut Store<Host>, deadline: Duration) -> Instant {
+    let host = store.data_mut();
+    // What was said and refused in earlier calls explains nothing.
+    host.log.begin();
+    host.limiter.denied = None;
+    let began = clock::now();
+    timer::arm(store, deadline, began);
+    began
 }
+
+/// An answer of an interceptor with a string that is none; only names of headers are strings.
+#[derive(Debug, thiserror::Error)]
+#[error("a string is no UTF-8")]
+struct NoText;
 
 /// Which rule a failed call broke.
 fn explain(store: &mut Store<Host>, error: &wasmtime::Error) -> Violation {
@@ -323,6 +353,10 @@ fn explain(store: &mut Store<Host>, error: &wasmtime::Error) -> Violation {
     if let Some(denied) = host.limiter.denied.take() {
         return Violation::new(ViolationKind::Memory, format!("{denied}{said}"));
     }
+    if error.downcast_ref::<NoText>().is_some() {
+        let detail = format!("the name of a header: {}", error.root_cause());
+        return Violation::new(ViolationKind::EditText, detail);
+    }
     let (kind, detail) = match error.downcast_ref::<Trap>() {
         Some(Trap::Interrupt) => (ViolationKind::Deadline, "took too long".to_owned()),
         Some(Trap::StackOverflow) => (ViolationKind::Stack, "recursion too deep".to_owned()),
@@ -334,6 +368,13 @@ fn explain(store: &mut Store<Host>, error: &wasmtime::Error) -> Violation {
             .contains("fuel allocated for hostcalls") =>
         {
             (ViolationKind::ResultSize, "answer too large".to_owned())
+        }
+        None if error
+            .root_cause()
+            .to_string()
+            .contains("resource limit exceeded") =>
+        {
+            (ViolationKind::Memory, error.root_cause().to_string())
         }
         None => (ViolationKind::Trap, error.root_cause().to_string()),
     };

@@ -2,7 +2,9 @@
 //!
 //! A batch that provokes a violation is handed in again in halves, on fresh instances, until the
 //! event that is to blame is alone: that one goes where `on-error` says, the others go on. Which
-//! event it is costs some `2·log₂ n` starts, a third of a millisecond for 100 events.
+//! event it is costs some `2·log₂ n` starts, a third of a millisecond for 100 events. A guest that
+//! makes the search long ends it: after [`PATIENCE`] deadlines the batch is refused, or goes on as
+//! it is under `pass`, and the policy's budget is charged.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -10,16 +12,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flume_core::clock::{self, Instant};
-use flume_core::{Batch, Channel, Event, Interceptor, InterceptorError};
+use flume_core::{Batch, Channel, Event, Gate, Interceptor, InterceptorError};
 use parking_lot::Mutex;
 
+use crate::aside::Pace;
 use crate::columns::Columns;
 use crate::edits::{Edits, Verdict};
 use crate::error::Violation;
+use crate::rate::Rate;
 use crate::seat::Seat;
 
 /// The least time for a part of a batch, however small: the clock of deadlines is not finer.
 const LEAST: Duration = Duration::from_millis(2);
+
+/// Deadlines that a batch may spend on the search for its poison.
+const PATIENCE: u32 = 10;
+
+/// Lines in a second about events that were not handled.
+const COMPLAINTS: u32 = 10;
 
 /// What the configuration says about events that a policy cannot handle.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -78,16 +88,20 @@ pub enum Remedy {
 }
 
 /// Hands batches to a policy. One instance serves all connections of the source, one after the
-/// other: a policy that remembers, remembers all of them.
+/// other: a policy that remembers, remembers all of them. So a slow guest delays the connections of
+/// its own source, which wait at the gate, and nobody else.
 pub struct PolicyInterceptor {
     name: String,
     remedy: Remedy,
+    gate: Gate,
+    complaints: Mutex<Rate>,
     desk: Mutex<Desk>,
 }
 
 struct Desk {
     seat: Seat,
     columns: Columns,
+    pace: Pace,
     /// Violations since an event was last handled well.
     in_vain: u32,
 }
@@ -103,24 +117,30 @@ impl PolicyInterceptor {
         let desk = Desk {
             seat,
             columns: Columns::default(),
+            pace: Pace::default(),
             in_vain: 0,
         };
         Self {
             name: name.to_owned(),
             remedy,
+            gate: Gate::default(),
+            complaints: Mutex::new(Rate::new(COMPLAINTS)),
             desk: Mutex::new(desk),
         }
     }
 
     /// What becomes of the poison of a batch; says whether it goes on.
     fn dispose(&self, batch: &Batch, poison: &[Poison]) -> Result<bool, InterceptorError> {
-        for Poison { at, why } in poison {
-            let origin = batch.origin(*at);
+        // One line for a batch, and not for each: a policy that rejects all would flood the log.
+        if let Some(Poison { at, why }) = poison.first()
+            && self.complaints.lock().admits()
+        {
             tracing::warn!(
                 interceptor = self.name,
-                event = origin,
+                events = poison.len(),
+                first = batch.origin(*at),
                 why,
-                "event not handled"
+                "events not handled"
             );
         }
         match (&self.remedy, poison.first()) {
@@ -154,18 +174,38 @@ impl Interceptor for PolicyInterceptor {
         &self.name
     }
 
+    fn gate(&self) -> Option<&Gate> {
+        Some(&self.gate)
+    }
+
     fn intercept(&self, batch: &mut Batch) -> Result<(), InterceptorError> {
         let mut becomes = vec![Verdict::Keep; batch.events().len()];
         let mut poison = Vec::new();
         {
-            let mut desk = self.desk.lock();
-            match desk.handle(batch.events_mut(), &mut becomes, &mut poison) {
-                Ok(()) => {}
-                // Without a policy nothing is dropped: a client that sends again loses nothing.
-                Err(_) if matches!(self.remedy, Remedy::Pass) => return Ok(()),
-                Err(Unavailable) => return Err(self.error("its policy is quarantined".to_owned())),
+            let desk = &mut *self.desk.lock();
+            let (seat, columns, in_vain) = (&mut desk.seat, &mut desk.columns, &mut desk.in_vain);
+            let mut search = Search {
+                seat,
+                columns,
+                in_vain,
+                began: clock::now(),
+            };
+            let handled = desk
+                .pace
+                .run(|| search.handle(batch.events_mut(), &mut becomes, &mut poison));
+            let policy = desk.seat.policy();
+            let now = clock::now();
+            if let Some(wait) = policy.wait(now) {
+                policy.stats().throttled.increment();
+                self.gate.close_until(now + wait);
             }
-            desk.seat.policy().stats().poison.add(poison.len());
+            match (handled, &self.remedy) {
+                // What was not handled goes on as it is.
+                (Ok(()), _) | (Err(_), Remedy::Pass) => {}
+                // Without a policy nothing is dropped: a client that sends again loses nothing.
+                (Err(Unavailable(why)), _) => return Err(self.error(why.to_owned())),
+            }
+            policy.stats().poison.add(poison.len());
         }
         let goes_on = self.dispose(batch, &poison)?;
         let verdict = if goes_on {
@@ -186,10 +226,18 @@ impl Interceptor for PolicyInterceptor {
     }
 }
 
-/// There is no instance, and there will be none before another version comes.
-struct Unavailable;
+/// The policy cannot be asked, and why.
+struct Unavailable(&'static str);
 
-impl Desk {
+/// One batch on its way through a policy.
+struct Search<'a> {
+    seat: &'a mut Seat,
+    columns: &'a mut Columns,
+    in_vain: &'a mut u32,
+    began: Instant,
+}
+
+impl Search<'_> {
     /// Hands in the batch, in parts if need be. The poison is found in the order of its places.
     fn handle(
         &mut self,
@@ -210,7 +258,7 @@ impl Desk {
             };
             match self.hand_in(shown, total, now)? {
                 Ok((edits, handled)) => {
-                    self.in_vain = 0;
+                    *self.in_vain = 0;
                     let done = shown.get_mut(..handled).unwrap_or_default();
                     edits.apply(done, |at, verdict| {
                         if let Some(becomes) = becomes.get_mut(part.start + at) {
@@ -222,7 +270,7 @@ impl Desk {
                     }
                 }
                 Err(violation) => {
-                    self.blame(&violation, now);
+                    self.blame(&violation, now)?;
                     match halves(&part) {
                         Some([first, second]) => {
                             parts.push_front(second);
@@ -260,7 +308,7 @@ impl Desk {
         // A rest does not help: the events wait for it.
         self.seat.wake();
         let Some(instance) = self.seat.instance(now) else {
-            return Err(Unavailable);
+            return Err(Unavailable("its policy is quarantined"));
         };
         let handled = self.columns.fill(events, instance.needs());
         let headers = self.columns.headers();
@@ -274,16 +322,28 @@ impl Desk {
         let stats = self.seat.policy().stats();
         stats.calls.increment();
         stats.events.add(handled);
-        Ok(answer.and_then(|answer| Ok((Edits::checked(answer, handled)?, handled))))
+        let most = self.seat.policy().limits().result_bytes;
+        Ok(answer.and_then(|answer| Ok((Edits::checked(answer, handled, most)?, handled))))
     }
 
     /// A violation is the event's fault as long as other events are handled well. When none was,
     /// so many times in sequence, it is the policy's.
-    fn blame(&mut self, violation: &Violation, now: Instant) {
+    fn blame(&mut self, violation: &Violation, now: Instant) -> Result<(), Unavailable> {
         self.seat.discard(violation, now);
-        self.in_vain = self.in_vain.saturating_add(1);
-        if self.in_vain > IN_VAIN {
+        *self.in_vain = self.in_vain.saturating_add(1);
+        let patience = self
+            .seat
+            .policy()
+            .limits()
+            .deadline
+            .saturating_mul(PATIENCE);
+        let is_too_long = clock::now().saturating_duration_since(self.began) > patience;
+        if *self.in_vain > IN_VAIN || is_too_long {
             self.seat.charge(now);
+        }
+        match is_too_long {
+            true => Err(Unavailable("its policy broke the contract for too long")),
+            false => Ok(()),
         }
     }
 }

@@ -14,6 +14,7 @@
 //! | what it did, and what another would have done | [`trace`], [`replay`], [`shadow`] |
 
 mod artifact;
+mod aside;
 mod bindings;
 mod cache;
 mod columns;
@@ -26,12 +27,14 @@ mod interceptor;
 mod limits;
 mod log;
 mod probe;
+mod rate;
 mod reload;
 pub mod replay;
 mod seat;
 mod selector;
 mod setup;
 pub mod shadow;
+mod share;
 pub mod simulate;
 mod stats;
 pub mod trace;

@@ -9,7 +9,7 @@ use flume_core::Context;
 pub struct Limits {
     /// Bytes of linear memory, over all its memories.
     pub memory: usize,
-    /// Elements in each of its tables.
+    /// Elements in its tables, over all of them.
     pub table_elements: usize,
     /// Core instances, tables and memories that it may consist of, each.
     pub instances: usize,
@@ -17,7 +17,11 @@ pub struct Limits {
     pub deadline: Duration,
     /// How long a start (instantiation and `configure`) may take.
     pub start_deadline: Duration,
-    /// Bytes of an answer, snapshots included.
+    /// Processor time that it may use in a second, over all its places, in percent of one
+    /// processor; 0 is no bound. Beyond it the fallback orders batches, and the batches of an
+    /// interceptor's source wait.
+    pub cpu_percent: u32,
+    /// Bytes of an answer, snapshots included; of edits, over all events that they concern.
     pub result_bytes: usize,
     /// Lines that it may log in a second.
     pub log_lines: u32,
@@ -35,9 +39,10 @@ impl Default for Limits {
         Self {
             memory: 64 << 20,
             table_elements: 100_000,
-            instances: 32,
+            instances: 100,
             deadline: Duration::from_millis(20),
             start_deadline: Duration::from_secs(1),
+            cpu_percent: 0,
             result_bytes: 16 << 20,
             log_lines: 100,
             idle: Duration::from_secs(60),
@@ -55,9 +60,10 @@ impl Limits {
     /// |---|---|---|
     /// | `memory-kib` | 65536 | 64 to 4194304 |
     /// | `table-elements` | 100000 | 1 to 10000000 |
-    /// | `instances` | 32 | 1 to 1000 |
+    /// | `instances` | 100 | 1 to 1000 |
     /// | `deadline-ms` | 20 | 1 to 10000 |
     /// | `start-deadline-ms` | 1000 | 1 to 60000 |
+    /// | `cpu-percent` | 0 | 0 to 6400 |
     /// | `result-kib` | 16384 | 64 to 1048576 |
     /// | `log-lines` | 100 | 0 to 100000 |
     /// | `idle-ms` | 60000 | 0 to 86400000 |
@@ -73,6 +79,9 @@ impl Limits {
             table_elements: number("table-elements", default.table_elements, 1..=10_000_000),
             instances: number("instances", default.instances, 1..=1000),
             result_bytes: number("result-kib", default.result_bytes >> 10, 64..=1 << 20) << 10,
+            cpu_percent: context
+                .number("cpu-percent", default.cpu_percent, 0..=6400)
+                .unwrap_or(default.cpu_percent),
             log_lines: context
                 .number("log-lines", default.log_lines, 0..=100_000)
                 .unwrap_or(default.log_lines),

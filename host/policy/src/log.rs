@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use flume_core::clock::{self, Instant};
+use memchr::{memchr, memchr_iter, memrchr};
 
 use crate::bindings::log::{Level, Stream};
+use crate::rate::Rate;
 use crate::stats::Stats;
 
 /// Bytes of a line; the rest is cut off.
@@ -16,15 +17,24 @@ const LINE: usize = 1024;
 pub(crate) struct GuestLog {
     policy: Arc<str>,
     digest: Arc<str>,
-    lines_per_second: u32,
+    rate: Rate,
     stats: Arc<Stats>,
-    second: Option<Instant>,
-    lines: u32,
     /// Pieces of what a runtime prints, until a line is whole.
     output: Vec<u8>,
     errors: Vec<u8>,
-    /// The last line that told of an error: the reason for a trap, probably.
-    last_error: Option<String>,
+    /// A line of the call under way that told of an error: the reason for a trap, probably.
+    error: Option<String>,
+}
+
+/// What is kept of printed bytes.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Printed {
+    /// Whole lines; the first one completes what was there before.
+    lines: Vec<Vec<u8>>,
+    /// Lines that are not worth a look.
+    skipped: usize,
+    /// The beginning of a line.
+    rest: Vec<u8>,
 }
 
 impl GuestLog {
@@ -37,23 +47,40 @@ impl GuestLog {
         Self {
             policy,
             digest,
-            lines_per_second,
+            rate: Rate::new(lines_per_second),
             stats,
-            second: None,
-            lines: 0,
             output: Vec::new(),
             errors: Vec::new(),
-            last_error: None,
+            error: None,
         }
     }
 
-    pub(crate) fn write(&mut self, level: Level, message: &str) {
-        let end = message.floor_char_boundary(LINE);
-        let message = message.get(..end).unwrap_or_default();
-        if level == Level::Error {
-            self.last_error = Some(message.to_owned());
+    /// A call begins: what was said in earlier ones explains nothing.
+    pub(crate) fn begin(&mut self) {
+        self.error = None;
+    }
+
+    /// Whether a message is worth a look. One that is not is counted here.
+    pub(crate) fn wants(&mut self, level: Level) -> bool {
+        let wants = level == Level::Error || self.rate.left() > 0;
+        if !wants {
+            self.stats.log_lines_dropped.increment();
         }
-        if !self.admits() {
+        wants
+    }
+
+    /// The part of a message that is kept.
+    pub(crate) fn cut(message: &str) -> &str {
+        let end = message.floor_char_boundary(LINE);
+        message.get(..end).unwrap_or_default()
+    }
+
+    pub(crate) fn write(&mut self, level: Level, message: &str) {
+        let message = Self::cut(message);
+        if level == Level::Error {
+            self.error = Some(message.to_owned());
+        }
+        if !self.rate.admits() {
             self.stats.log_lines_dropped.increment();
             return;
         }
@@ -66,33 +93,41 @@ impl GuestLog {
         }
     }
 
-    pub(crate) fn print(&mut self, stream: Stream, bytes: &[u8]) {
-        for &byte in bytes {
-            let piece = match stream {
-                Stream::Output => &mut self.output,
-                Stream::Error => &mut self.errors,
+    /// Reads printed bytes as far as they will be kept: a guest can print millions of empty lines
+    /// in one call, and no deadline interrupts the host.
+    pub(crate) fn read(&self, mut bytes: &[u8]) -> Printed {
+        let mut printed = Printed::default();
+        // One line is read in any case, since it may be the reason for a trap.
+        let most = usize::try_from(self.rate.left())
+            .unwrap_or(usize::MAX)
+            .max(1);
+        while printed.lines.len() < most {
+            let Some(end) = memchr(b'\n', bytes) else {
+                break;
             };
-            if byte != b'\n' {
-                if piece.len() < LINE {
-                    piece.push(byte);
-                }
-                continue;
-            }
-            let line = std::mem::take(piece);
-            self.print_line(stream, &line);
+            let (line, rest) = bytes.split_at(end);
+            printed.lines.push(beginning(line));
+            bytes = rest.get(1..).unwrap_or_default();
         }
+        if let Some(last) = memrchr(b'\n', bytes) {
+            printed.skipped = memchr_iter(b'\n', bytes).count();
+            bytes = bytes.get(last + 1..).unwrap_or_default();
+        }
+        printed.rest = beginning(bytes);
+        printed
     }
 
-    fn print_line(&mut self, stream: Stream, line: &[u8]) {
-        let line = String::from_utf8_lossy(line);
-        match stream {
-            Stream::Output => self.write(Level::Info, &line),
-            Stream::Error => {
-                self.write(Level::Warn, &line);
-                // Of a report over many lines the first says what it is about.
-                self.last_error.get_or_insert_with(|| line.into_owned());
-            }
+    pub(crate) fn print(&mut self, stream: Stream, printed: Printed) {
+        for line in printed.lines {
+            self.append(stream, &line);
+            let line = std::mem::take(self.piece(stream));
+            self.print_line(stream, &line);
         }
+        if printed.skipped > 0 {
+            self.stats.log_lines_dropped.add(printed.skipped);
+            self.piece(stream).clear();
+        }
+        self.append(stream, &printed.rest);
     }
 
     pub(crate) fn spent(&self, time: Duration) {
@@ -105,18 +140,37 @@ impl GuestLog {
         if !rest.is_empty() {
             self.print_line(Stream::Error, &rest);
         }
-        self.last_error.take()
+        self.error.take()
     }
 
-    fn admits(&mut self) -> bool {
-        let now = clock::now();
-        match self.second {
-            Some(second) if now.saturating_duration_since(second) < Duration::from_secs(1) => {}
-            _ => (self.second, self.lines) = (Some(now), 0),
+    fn piece(&mut self, stream: Stream) -> &mut Vec<u8> {
+        match stream {
+            Stream::Output => &mut self.output,
+            Stream::Error => &mut self.errors,
         }
-        self.lines = self.lines.saturating_add(1);
-        self.lines <= self.lines_per_second
     }
+
+    fn append(&mut self, stream: Stream, bytes: &[u8]) {
+        let piece = self.piece(stream);
+        let room = LINE.saturating_sub(piece.len()).min(bytes.len());
+        piece.extend_from_slice(bytes.get(..room).unwrap_or_default());
+    }
+
+    fn print_line(&mut self, stream: Stream, line: &[u8]) {
+        let line = String::from_utf8_lossy(line);
+        match stream {
+            Stream::Output => self.write(Level::Info, &line),
+            Stream::Error => {
+                self.write(Level::Warn, &line);
+                // Of a report over many lines the first says what it is about.
+                self.error.get_or_insert_with(|| line.into_owned());
+            }
+        }
+    }
+}
+
+fn beginning(line: &[u8]) -> Vec<u8> {
+    line.get(..LINE).unwrap_or(line).to_vec()
 }
 
 #[cfg(test)]
@@ -141,8 +195,10 @@ mod tests {
     #[test]
     fn pieces_are_joined_and_the_first_error_is_kept() {
         let (mut log, _) = log(100);
-        log.print(Stream::Error, b"panic: no");
-        log.print(Stream::Error, b" way\n\ngoroutine 1\nand so on");
+        for bytes in [&b"panic: no"[..], b" way\n\ngoroutine 1\nand so on"] {
+            let printed = log.read(bytes);
+            log.print(Stream::Error, printed);
+        }
         assert_eq!(log.take_error().as_deref(), Some("panic: no way"));
         assert_eq!(log.take_error(), None);
     }
@@ -152,5 +208,29 @@ mod tests {
         let (mut log, _) = log(1);
         log.write(Level::Error, &"é".repeat(LINE));
         assert_eq!(log.take_error().map(|line| line.len()), Some(LINE));
+    }
+
+    #[test]
+    fn a_flood_of_printed_lines_is_read_no_further_than_it_is_kept() {
+        let (mut log, stats) = log(3);
+        let printed = log.read(b"a\nb\nc\nd\ne\nf");
+        assert_eq!((printed.lines.len(), printed.skipped), (3, 2));
+        assert_eq!(printed.rest, b"f");
+        log.print(Stream::Output, printed);
+        assert_eq!(stats.log_lines_dropped.get(), 2);
+        // The second is used up: one line is still read, for it may be the reason for a trap.
+        let printed = log.read(b"!\n\n");
+        assert_eq!((printed.lines.len(), printed.skipped), (1, 1));
+        log.print(Stream::Error, printed);
+        assert_eq!(stats.log_lines_dropped.get(), 4);
+        assert_eq!(log.take_error().as_deref(), Some("!"));
+    }
+
+    #[test]
+    fn what_an_earlier_call_said_explains_nothing() {
+        let (mut log, _) = log(3);
+        log.write(Level::Error, "once");
+        log.begin();
+        assert_eq!(log.take_error(), None);
     }
 }

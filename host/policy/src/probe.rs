@@ -122,7 +122,7 @@ fn interceptor(instance: &mut Instance) -> Result<(), Violation> {
             unix_ms: START / 1_000_000,
         };
         let answer = instance.intercept(moment, columns.batch(&headers), instance.deadline())?;
-        Edits::checked(answer, batch.len())?;
+        Edits::checked(answer, batch.len(), instance.result_bytes())?;
     }
     Ok(())
 }

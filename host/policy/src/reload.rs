@@ -29,6 +29,7 @@ use crate::probe;
 use crate::seat::{Incumbent, Seat, SeatPost, SeatState};
 use crate::selector::PolicySelector;
 use crate::setup::{InterceptorSetup, SelectorSetup, Setup};
+use crate::share::Share;
 use crate::stats::Stats;
 
 mod difference;
@@ -48,6 +49,7 @@ pub struct Policy {
     engine: PolicyEngine,
     limits: Limits,
     stats: Arc<Stats>,
+    share: Share,
     wall: WallClock,
     /// The zero of `moment.now`.
     zero: Instant,
@@ -88,12 +90,15 @@ impl Policy {
             number: 1,
             artifact,
         });
+        let stats = Arc::<Stats>::default();
+        let zero = clock::now();
         Arc::new(Self {
             engine,
+            share: Share::new(limits.cpu_percent, Arc::clone(&stats), zero),
             limits,
-            stats: Arc::default(),
+            stats,
             wall,
-            zero: clock::now(),
+            zero,
             versions: Mutex::new(Versions {
                 current,
                 previous: None,
@@ -245,6 +250,15 @@ impl Policy {
                 .map(|g| g.artifact.digest().to_owned()),
             seats: self.posts().into_iter().map(seat).collect(),
         }
+    }
+
+    /// How long no place may ask it, because its share of the processors is used up.
+    pub(crate) fn wait(&self, now: Instant) -> Option<Duration> {
+        self.share.wait(now)
+    }
+
+    pub(crate) fn engine(&self) -> &PolicyEngine {
+        &self.engine
     }
 
     pub(crate) fn limits(&self) -> &Limits {

@@ -19,6 +19,7 @@ use parking_lot::Mutex;
 
 use crate::error::{PolicyError, Violation, ViolationKind};
 use crate::instance::Instance;
+use crate::rate::Rate;
 use crate::reload::{Generation, Policy};
 use crate::setup::Setup;
 
@@ -79,7 +80,12 @@ pub(crate) struct Seat {
     /// How long a restart may take. A batch waits for it, so not longer than a call, unless the
     /// trial has shown that the policy needs it.
     restart: Duration,
+    /// Lines about violations: a guest can break the contract a thousand times a second.
+    complaints: Rate,
 }
+
+/// Lines in a second.
+const COMPLAINTS: u32 = 10;
 
 impl Seat {
     pub(crate) fn new(policy: Arc<Policy>, post: Arc<SeatPost>, current: Incumbent) -> Self {
@@ -95,6 +101,7 @@ impl Seat {
             rest_until: None,
             quarantined: false,
             fresh: true,
+            complaints: Rate::new(COMPLAINTS),
         }
     }
 
@@ -162,13 +169,15 @@ impl Seat {
     pub(crate) fn discard(&mut self, violation: &Violation, now: Instant) {
         self.policy.stats().violated(violation.kind);
         *self.post.fault.lock() = Some((violation.clone(), now));
-        self.current.instance = None;
-        tracing::warn!(
-            policy = %self.current.generation.artifact,
-            place = self.post.place,
-            violation = %violation,
-            "policy broke the contract"
-        );
+        self.give_up_instance();
+        if self.complaints.admits() {
+            tracing::warn!(
+                policy = %self.current.generation.artifact,
+                place = self.post.place,
+                violation = %violation,
+                "policy broke the contract"
+            );
+        }
     }
 
     /// Charges the budget; when it is spent, this version has lost its place.
@@ -192,13 +201,20 @@ impl Seat {
             return;
         }
         self.quarantined = true;
-        self.current.instance = None;
+        self.give_up_instance();
         tracing::error!(
             policy = %self.current.generation.artifact,
             place = self.post.place,
             "policy is quarantined: the fallback stands in until another version comes"
         );
         self.note();
+    }
+
+    /// Its memory is given back by a thread that nobody waits for.
+    fn give_up_instance(&mut self) {
+        if let Some(instance) = self.current.instance.take() {
+            self.policy.engine().retire(instance);
+        }
     }
 
     fn is_down(&self, now: Instant) -> bool {
@@ -233,7 +249,10 @@ impl Seat {
             self.restart(now);
         }
         self.hand_over(&mut old);
-        self.previous = Some(old);
+        let oldest = self.previous.replace(old).and_then(|old| old.instance);
+        if let Some(oldest) = oldest {
+            self.policy.engine().retire(oldest);
+        }
         tracing::info!(
             policy = %self.current.generation.artifact,
             place = self.post.place,

@@ -11,6 +11,7 @@ use flume_core::clock::Instant;
 use flume_core::sink_processor::{SinkIndex, SinkState};
 use flume_core::sink_selector::{Load, Step};
 
+use crate::aside::Pace;
 use crate::bindings::sink_selector::{self as guest, Feedback};
 use crate::columns::Columns;
 use crate::contract;
@@ -25,6 +26,7 @@ pub struct PolicySelector {
     fallback: Box<dyn SinkSelector>,
     news: News,
     columns: Columns,
+    pace: Pace,
     /// When the policy last named a sink to try, or was first asked.
     tried_at: Option<Instant>,
 }
@@ -49,6 +51,7 @@ impl PolicySelector {
             fallback,
             news: News::new(sinks),
             columns,
+            pace: Pace::default(),
             tried_at: None,
         }
     }
@@ -76,6 +79,10 @@ impl PolicySelector {
         ) -> Result<R, Violation>,
     ) -> Option<R> {
         let at = self.seat.policy().moment(now);
+        if self.seat.policy().wait(now).is_some() {
+            self.seat.policy().stats().throttled.increment();
+            return None;
+        }
         self.seat.instance(now)?;
         if self.seat.take_fresh() {
             self.news.repeat();
@@ -93,7 +100,8 @@ impl PolicySelector {
             events: self.columns.events(),
             headers: &headers,
         };
-        let answer = call(instance, at, self.news.tell(), shown);
+        let news = self.news.tell();
+        let answer = self.pace.run(|| call(instance, at, news, shown));
         self.seat.policy().stats().calls.increment();
         match answer {
             Ok(answer) => {

@@ -44,6 +44,14 @@ pub(crate) enum Setup {
 }
 
 impl Setup {
+    /// For the policy's random numbers.
+    pub(crate) fn seed(&self) -> u64 {
+        match self {
+            Self::Selector(setup) => setup.seed,
+            Self::Interceptor(setup) => setup.seed,
+        }
+    }
+
     /// What is wanted here, in words.
     pub(crate) fn wanted(&self) -> &'static str {
         match self {

@@ -17,6 +17,8 @@ pub struct Stats {
     pub nanos: Counter,
     /// Batches that the native fallback ordered instead.
     pub fallbacks: Counter,
+    /// Batches that found the policy's share of the processors used up.
+    pub throttled: Counter,
     /// Events that went where `on-error` says.
     pub poison: Counter,
     /// Instances that were made to replace another of the same version.

@@ -4,15 +4,19 @@
 //! workspace needs no WebAssembly toolchain, and a test that does says what is missing. Processes
 //! that build at the same time wait for each other at cargo's own lock.
 //!
-//! `foreach_hostile!(m)` expands to `m! { first second … }`, the names of the hostile guests.
+//! `foreach_hostile!(m)` expands to `m! { first second … }`, the names of the hostile guests: of
+//! those in Rust (`hostile-*`), and of those that are text (`hostile/*.wat`).
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use anyhow::{Context as _, Result};
 
+mod languages;
 mod toolchain;
 
+pub use languages::{Language, Tool};
 pub use toolchain::{Toolchain, toolchain};
 
 include!(concat!(env!("OUT_DIR"), "/guests.rs"));
@@ -38,6 +42,11 @@ pub fn guest(name: &str) -> Result<PathBuf> {
     Ok(module)
 }
 
+/// A hostile guest that is text (`spin_in_order`). The engine's own parser reads it.
+pub fn hostile(name: &str) -> PathBuf {
+    folder().join("hostile").join(name).with_extension("wat")
+}
+
 /// The bytes of a guest's module.
 ///
 /// # Errors
@@ -45,6 +54,31 @@ pub fn guest(name: &str) -> Result<PathBuf> {
 pub fn bytes(name: &str) -> Result<Vec<u8>> {
     let path = guest(name)?;
     std::fs::read(&path).with_context(|| path.display().to_string())
+}
+
+/// Says that the running test is skipped for want of a toolchain, as the end-to-end scenarios do:
+/// past the test runner's capture, and in `target/skipped.txt`.
+///
+/// # Panics
+/// With `FLUME_TESTS_REQUIRE_PEERS=1` in the environment.
+#[expect(clippy::panic, reason = "fails the test that called it")]
+pub fn skip(why: &str) {
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or("a test");
+    let required = std::env::var("FLUME_TESTS_REQUIRE_PEERS").is_ok_and(|value| value == "1");
+    assert!(!required, "{test} needs a toolchain that is missing: {why}");
+    let line = format!("skipped: {test}: {why}\n");
+    let path = root().join("target/skipped.txt");
+    let mut file = std::fs::File::options();
+    let written = file
+        .create(true)
+        .append(true)
+        .open(&path)
+        .and_then(|mut file| file.write_all(line.as_bytes()))
+        .and_then(|()| std::io::stderr().write_all(line.as_bytes()));
+    if let Err(error) = written {
+        panic!("{}: {error}", path.display());
+    }
 }
 
 /// Builds all guests; says where they are.

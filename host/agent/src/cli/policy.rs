@@ -13,8 +13,10 @@ use super::{EXIT_CONFIG, complain};
 pub mod candidate;
 pub mod check;
 pub mod inspect;
+pub mod new;
 pub mod replay;
 pub mod simulate;
+mod templates;
 
 /// What the shell is told if a file is no policy, or breaks the contract: `EX_DATAERR` of sysexits.
 const EXIT_DATA: u8 = 65;
@@ -32,6 +34,7 @@ enum PolicyCommand {
     Check(check::CheckArgs),
     Simulate(simulate::SimulateArgs),
     Replay(replay::ReplayArgs),
+    New(new::NewArgs),
 }
 
 /// Runs the command.
@@ -41,6 +44,7 @@ pub fn run(args: &PolicyArgs) -> ExitCode {
         PolicyCommand::Check(args) => check::run(args),
         PolicyCommand::Simulate(args) => simulate::run(args),
         PolicyCommand::Replay(args) => replay::run(args),
+        PolicyCommand::New(args) => new::run(args),
     }
 }
 

@@ -131,7 +131,7 @@ fn identifiers_of_findings_are_distinct() {
 #[test]
 fn the_examples_plan_without_a_warning() {
     let names = files("conf", &[".properties", ".toml"]);
-    assert_eq!(names.len(), 5);
+    assert_eq!(names.len(), 7);
     for name in names {
         let loaded = load_file(&format!("conf/{name}"), &Options::default());
         let notes = loaded
@@ -153,13 +153,16 @@ fn the_examples_plan_without_a_warning() {
 }
 
 #[test]
-fn the_quickstart_means_the_same_in_both_syntaxes() {
-    let [properties, toml] = ["conf/quickstart.properties", "conf/quickstart.toml"].map(|path| {
-        let plans = load_file(path, &Options::default()).plans;
-        assert_eq!(plans.len(), 3, "{path}");
-        plans
-    });
-    assert_eq!(properties, toml);
+fn examples_mean_the_same_in_both_syntaxes() {
+    for name in ["quickstart", "weighted"] {
+        let [properties, toml] = ["properties", "toml"].map(|syntax| {
+            let path = format!("conf/{name}.{syntax}");
+            let plans = load_file(&path, &Options::default()).plans;
+            assert_eq!(plans.len(), 3, "{path}");
+            plans
+        });
+        assert_eq!(properties, toml);
+    }
 }
 
 #[test]

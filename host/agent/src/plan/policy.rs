@@ -257,6 +257,7 @@ impl Draft<'_> {
         ((word, prefix), limits): ((&str, &'static str), Limits),
     ) -> Option<SelectorPlan> {
         let path = group.context.path();
+        processor.accept(word);
         let mut keys = processor.below(word);
         keys.accept_all();
         let own = pairs(&keys);

@@ -12,6 +12,7 @@ use crate::services::Resolver;
 
 mod matrix;
 mod mirrors;
+mod policies;
 
 /// Services that do not depend on the machine.
 fn services() -> Services {

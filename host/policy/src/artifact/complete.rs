@@ -75,7 +75,7 @@ fn encode(binary: &[u8], found: &Found) -> Result<Vec<u8>, String> {
             .iter()
             .map(|name| format!("export {PACKAGE}{name}@{VERSION};"))
             .collect();
-        let (resolve, world) = world("completed", &exports)?;
+        let (resolve, world) = world("completed", &exports, &[])?;
         embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)
             .map_err(words)?;
     }
@@ -107,9 +107,13 @@ pub(super) fn is_described(binary: &[u8], found: &Found) -> bool {
     })
 }
 
-/// A world that imports the log and has these exports, in a package of its own: when two modules
-/// are linked, worlds of one name would be taken for one world.
-pub(super) fn world(package: &str, exports: &str) -> Result<(Resolve, WorldId), String> {
+/// A world that imports the log and has these items, in a package of its own: when two modules are
+/// linked, worlds of one name would be taken for one world. `more` are packages that the items name.
+pub(super) fn world(
+    package: &str,
+    items: &str,
+    more: &[&str],
+) -> Result<(Resolve, WorldId), String> {
     let mut resolve = Resolve::default();
     let mut contract = SourceMap::default();
     for (name, text) in CONTRACT {
@@ -120,8 +124,13 @@ pub(super) fn world(package: &str, exports: &str) -> Result<(Resolve, WorldId), 
         .push_group(contract)
         .map_err(|error| error.to_string())?;
     let text = format!(
-        "package flume:{package}; world policy {{ import {PACKAGE}log@{VERSION}; {exports} }}"
+        "package flume:{package}; world policy {{ import {PACKAGE}log@{VERSION}; {items} }}"
     );
+    for more in more {
+        resolve
+            .push_source("more.wit", more)
+            .map_err(|e| format!("{e:#}"))?;
+    }
     let package = resolve
         .push_source("completed.wit", &text)
         .map_err(|e| format!("{e:#}"))?;

@@ -5,6 +5,7 @@
 
 use wasmtime::component::Component;
 
+use super::stub;
 use crate::engine::PolicyEngine;
 use crate::error::{LoadError, SPOKEN};
 
@@ -67,10 +68,10 @@ pub(super) fn exports<'a>(exports: impl IntoIterator<Item = &'a str>) -> Result<
     }
 }
 
-/// Refuses what none of the contract's interfaces answers for.
+/// Refuses what is not the log. (`types` has no functions; some encoders import it for its names.)
 pub(super) fn imports<'a>(imports: impl IntoIterator<Item = &'a str>) -> Result<(), LoadError> {
     let ours = |import: &&str| match import.strip_prefix(PACKAGE).and_then(|i| i.split_once('@')) {
-        Some((_, version)) => speaks(version),
+        Some((name, version)) => matches!(name, "log" | "types") && speaks(version),
         None => false,
     };
     let mut foreign: Vec<String> = imports
@@ -87,10 +88,15 @@ pub(super) fn imports<'a>(imports: impl IntoIterator<Item = &'a str>) -> Result<
     }
 }
 
-/// Inspects a component.
-pub(super) fn component(engine: &PolicyEngine, component: &Component) -> Result<Found, LoadError> {
+/// Inspects a component. Only one that was completed here may have the stub's own import.
+pub(super) fn component(
+    engine: &PolicyEngine,
+    component: &Component,
+    was_completed: bool,
+) -> Result<Found, LoadError> {
     let kind = component.component_type();
-    imports(kind.imports(engine.wasmtime()).map(|(name, _)| name))?;
+    let names = kind.imports(engine.wasmtime()).map(|(name, _)| name);
+    imports(names.filter(|name| !(was_completed && *name == stub::GIVEN)))?;
     exports(kind.exports(engine.wasmtime()).map(|(name, _)| name))
 }
 
@@ -153,9 +159,12 @@ mod tests {
             "wasi:io/streams@0.2.0",
             "env",
             "flume:policy/log@0.1.0",
+            "flume:policy/oracle@0.1.0",
+            "flume:host/given@0.1.0",
             "env",
         ]);
-        let expected = "imports `env`, `wasi:io/streams@0.2.0`; \
+        let expected = "imports `env`, `flume:host/given@0.1.0`, `flume:policy/oracle@0.1.0`, \
+                        `wasi:io/streams@0.2.0`; \
                         a policy may import `flume:policy/log` and nothing else";
         assert_eq!(error.unwrap_err().to_string(), expected);
     }

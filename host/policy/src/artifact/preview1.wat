@@ -1,5 +1,6 @@
 ;; WASI preview 1 for guests whose toolchain drags it in: no files, no sockets, no environment, and
-;; a clock and random numbers that are the same in every run.
+;; a clock and random numbers that are functions of what the policy is told: the time of the call and
+;; the seed of its setup.
 ;;
 ;; The encoder links this module into the guest's component and drops the functions that the guest
 ;; does not import. It forbids memory, tables and data of the module's own, so everything is written
@@ -10,15 +11,31 @@
   (import "env" "memory" (memory 0))
   (import "flume:policy/log@0.1.0" "print" (func $print (param i32 i32 i32)))
 
+  (import "flume:host/given@0.1.0" "now" (func $now (result i64)))
+  (import "flume:host/given@0.1.0" "ahead" (func $ahead (result i64)))
+  (import "flume:host/given@0.1.0" "seed" (func $seed (result i64)))
+
   ;; Nanoseconds. Not from 0: Go stops at start when the clock shows 0.
   (global $clock (mut i64) (i64.const 1000000000))
-  (global $random (mut i64) (i64.const 0x5851f42d4c957f2d))
+  (global $random (mut i64) (i64.const 0))
 
-  ;; Each reading is a microsecond later: whoever waits for time to pass by reading it gets on.
+  ;; The clock shows the time of the call, unless it has been read or waited for beyond that. Each
+  ;; reading is a microsecond later: whoever waits for time to pass by reading it gets on.
+  (func $read (result i64)
+    (local $now i64)
+    (local.set $now (call $now))
+    (if (i64.gt_u (local.get $now) (global.get $clock))
+      (then (global.set $clock (local.get $now))))
+    (global.set $clock (i64.add (global.get $clock) (i64.const 1000)))
+    (global.get $clock))
+
+  ;; Clock 0 shows the time of day; the others (monotonic and CPU times) show the clock.
   (func (export "clock_time_get") (param $id i32) (param $precision i64) (param $time i32)
     (result i32)
-    (global.set $clock (i64.add (global.get $clock) (i64.const 1000)))
-    (i64.store (local.get $time) (global.get $clock))
+    (i64.store (local.get $time)
+      (if (result i64) (local.get $id)
+        (then (call $read))
+        (else (i64.add (call $read) (call $ahead)))))
     (i32.const 0))
 
   (func (export "clock_res_get") (param $id i32) (param $resolution i32) (result i32)
@@ -32,6 +49,7 @@
     (result i32)
     (local $time i64) (local $earliest i64) (local $found i32)
     (local.set $earliest (i64.const 0x7fffffffffffffff))
+    (drop (call $read))
     (block $end
       (loop $next
         (br_if $end (i32.eqz (local.get $count)))
@@ -39,10 +57,13 @@
         (if (i32.eqz (i32.load8_u offset=8 (local.get $in)))
           (then
             (local.set $time (i64.load offset=24 (local.get $in)))
-            ;; Without the flag the time counts from now.
+            ;; Without the flag the time counts from now; with it, the time of day has to be turned
+            ;; into a time of the clock.
             (if (i32.eqz (i32.and (i32.load16_u offset=40 (local.get $in)) (i32.const 1)))
-              (then (local.set $time (i64.add (local.get $time) (global.get $clock)))))
-            (if (i64.lt_u (local.get $time) (local.get $earliest))
+              (then (local.set $time (i64.add (local.get $time) (global.get $clock))))
+              (else (if (i32.eqz (i32.load offset=16 (local.get $in)))
+                (then (local.set $time (i64.sub (local.get $time) (call $ahead)))))))
+            (if (i64.lt_s (local.get $time) (local.get $earliest))
               (then
                 (local.set $earliest (local.get $time))
                 (local.set $found (i32.const 1))
@@ -55,14 +76,22 @@
         (local.set $count (i32.sub (local.get $count) (i32.const 1)))
         (br $next)))
     (if (i32.eqz (local.get $found)) (then (return (i32.const 52))))
-    (if (i64.gt_u (local.get $earliest) (global.get $clock))
+    (if (i64.gt_s (local.get $earliest) (global.get $clock))
       (then (global.set $clock (local.get $earliest))))
     (i32.store (local.get $done) (i32.const 1))
     (i32.const 0))
 
-  ;; A fixed generator (xorshift): nosys would be fatal to Go's crypto/rand. A policy that wants
-  ;; other numbers in each place takes the seed of its setup.
+  ;; A generator (xorshift) that begins with the policy's seed: nosys would be fatal to Go's
+  ;; crypto/rand. The seed is mixed, since neighbouring seeds would begin alike, and xorshift never
+  ;; leaves 0.
   (func (export "random_get") (param $at i32) (param $length i32) (result i32)
+    (if (i64.eqz (global.get $random))
+      (then
+        (global.set $random
+          (i64.mul (i64.xor (call $seed) (i64.const 0x5851f42d4c957f2d))
+            (i64.const 0x9e3779b97f4a7c15)))
+        (global.set $random (i64.or (i64.const 1)
+          (i64.xor (global.get $random) (i64.shr_u (global.get $random) (i64.const 29)))))))
     (block $end
       (loop $next
         (br_if $end (i32.eqz (local.get $length)))

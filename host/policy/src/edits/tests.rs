@@ -53,7 +53,7 @@ fn events() -> Vec<Event> {
 
 fn applied(answer: interceptor::Edits) -> (Vec<Event>, Vec<Verdict>) {
     let (mut events, mut verdicts) = (events(), Vec::new());
-    let edits = Edits::checked(answer, events.len()).unwrap();
+    let edits = Edits::checked(answer, events.len(), 1 << 20).unwrap();
     edits.apply(&mut events, |_, verdict| verdicts.push(verdict));
     (events, verdicts)
 }
@@ -158,9 +158,44 @@ fn what_is_wrong_has_a_name() {
         (bodies(&[], column(&[Some("x")])), ViolationKind::EditLength),
     ] {
         let text = format!("{answer:?}");
-        let found = Edits::checked(answer, 3)
+        let found = Edits::checked(answer, 3, 1 << 20)
             .map(|_| ())
             .map_err(|violation| violation.kind);
         assert_eq!(found, Err(expected), "{text}");
     }
+}
+
+/// A few bytes for each of many events are many bytes.
+#[test]
+fn edits_are_measured_by_what_they_make() {
+    let checked = |most| Edits::checked(header("h", &[], column(&[Some("1234")])), 100, most);
+    // Name, value, and what a header costs beside them.
+    let makes = 100 * (1 + 4 + CELL);
+    assert!(checked(makes).is_ok());
+    let violation = checked(makes - 1).unwrap_err();
+    assert_eq!(violation.kind, ViolationKind::ResultSize);
+    let body = || bodies(&[], column(&[Some("12345"); 3]));
+    assert!(Edits::checked(body(), 3, 15).is_ok());
+    assert!(Edits::checked(body(), 3, 14).is_err());
+}
+
+/// One event must not keep the answer of a whole batch in memory.
+#[test]
+fn values_of_a_large_answer_stand_alone() {
+    for (size, shares) in [(SHARED, true), (SHARED + 1, false)] {
+        let values = Values::checked(types::ColumnResult {
+            bytes: vec![b'x'; size],
+            ends: vec![1, u32::try_from(size).unwrap()],
+        })
+        .unwrap();
+        let first = values.iter().next().unwrap().unwrap();
+        assert_eq!(first.as_ptr() == values.bytes.as_ptr(), shares, "{size}");
+    }
+    // Bytes behind the last value are nobody's.
+    let values = Values::checked(types::ColumnResult {
+        bytes: vec![b'x'; 100],
+        ends: vec![1],
+    })
+    .unwrap();
+    assert_eq!(values.bytes.len(), 1);
 }

@@ -4,8 +4,11 @@ use wasmtime::Store;
 
 use super::{Bodies, Host, Needs};
 use crate::bindings::{interceptor, sink_selector, types};
-use crate::error::Problem;
+use crate::error::{Problem, cut};
 use crate::setup::{InterceptorSetup, Properties, SelectorSetup};
+
+/// Problems that are shown.
+const MOST_PROBLEMS: usize = 100;
 
 /// Configures a selector; the inner error is the policy's own word.
 pub(super) fn selector(
@@ -84,5 +87,17 @@ fn problems(errors: Vec<types::ConfigError>) -> Vec<Problem> {
             Problem::BadValue { key, expected }
         }
     };
-    errors.into_iter().map(problem).collect()
+    let short = |problem| match problem {
+        Problem::MissingKey(key) => Problem::MissingKey(cut(&key).to_owned()),
+        Problem::UnknownKey(key) => Problem::UnknownKey(cut(&key).to_owned()),
+        Problem::Other(words) => Problem::Other(cut(&words).to_owned()),
+        Problem::BadValue { key, expected } => Problem::BadValue {
+            key: cut(&key).to_owned(),
+            expected: cut(&expected).to_owned(),
+        },
+    };
+    let more = errors.len().saturating_sub(MOST_PROBLEMS);
+    let shown = errors.into_iter().take(MOST_PROBLEMS).map(problem);
+    let more = (more > 0).then(|| Problem::Other(format!("and {more} problems more")));
+    shown.map(short).chain(more).collect()
 }

@@ -12,9 +12,13 @@ mod hostile;
 #[cfg(test)]
 mod interceptors;
 #[cfg(test)]
+mod languages;
+#[cfg(test)]
 mod loading;
 #[cfg(test)]
 mod reload;
+#[cfg(test)]
+mod shipped;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

@@ -1,13 +1,14 @@
 //! Short ways to make policies and their places.
 
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use flume_core::SinkSelector;
 use flume_core::clock::WallClock;
 use flume_core::sink_selector::{self, Backoff};
 use flume_policy::{
     Artifact, InterceptorSetup, Limits, Policy, PolicyEngine, PolicyError, PolicyInterceptor,
-    PolicySelector, Remedy, SelectorSetup, SinkInfo,
+    PolicySelector, Remedy, SelectorSetup, SinkInfo, ViolationKind,
 };
 
 pub(crate) static ENGINE: LazyLock<PolicyEngine> =
@@ -24,10 +25,6 @@ pub(crate) fn text(name: &str, text: &str) -> Artifact {
     Artifact::load(&ENGINE, name, text.as_bytes(), None).unwrap_or_else(|e| panic!("{e}\n{text}"))
 }
 
-pub(crate) fn policy(artifact: Artifact) -> Arc<Policy> {
-    limited(artifact, Limits::default())
-}
-
 pub(crate) fn limited(artifact: Artifact, limits: Limits) -> Arc<Policy> {
     Policy::new(
         ENGINE.clone(),
@@ -35,6 +32,24 @@ pub(crate) fn limited(artifact: Artifact, limits: Limits) -> Arc<Policy> {
         limits,
         WallClock::fixed(1_700_000_000_000),
     )
+}
+
+/// A policy that no busy machine makes late: most tests are about its answers.
+pub(crate) fn policy(artifact: Artifact) -> Arc<Policy> {
+    let limits = Limits {
+        deadline: Duration::from_secs(5),
+        start_deadline: Duration::from_secs(5),
+        ..Limits::default()
+    };
+    limited(artifact, limits)
+}
+
+/// Nothing broke the contract, and no order came from the fallback.
+pub(crate) fn assert_sound(policy: &Policy) {
+    for kind in ViolationKind::ALL {
+        assert_eq!(policy.stats().violations(*kind), 0, "{policy:?}: {kind:?}");
+    }
+    assert_eq!(policy.stats().fallbacks.get(), 0, "{policy:?}");
 }
 
 /// Properties from pairs.

@@ -1,1 +1,219 @@
+//! The pages without a socket: who may ask for what, and what is answered.
 
+use std::net::SocketAddr;
+
+use axum::http::{Method, Request};
+use flume_core::{SinkSelector as _, clock};
+use flume_policy::PolicySelector;
+use tower::ServiceExt as _;
+
+use super::*;
+use crate::policies::CacheChoice;
+use crate::policies::testing::{Folder, always, in_a1, seat};
+
+const HERE: &str = "127.0.0.1:50000";
+
+/// A group of three sinks with a policy that tries the first of them first.
+struct Scene {
+    folder: Folder,
+    policies: Policies,
+    selector: PolicySelector,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let (folder, policies) = (Folder::new(), Policies::new(CacheChoice::None));
+        let path = folder.file("one.wat", &always(&[0]));
+        let selector = seat(&policies, &in_a1(&path), "g1", 3).unwrap();
+        Self {
+            folder,
+            policies,
+            selector,
+        }
+    }
+
+    fn first(&mut self) -> usize {
+        self.selector.order(clock::now())[0]
+    }
+
+    async fn ask(&self, method: &str, path: &str, body: impl Into<Body>) -> (u16, String) {
+        let headers = [("host", "localhost:41414")];
+        let from = ChangesFrom::Loopback;
+        self.ask_as(from, HERE, &headers, method, path, body).await
+    }
+
+    async fn ask_as(
+        &self,
+        from: ChangesFrom,
+        peer: &str,
+        headers: &[(&str, &str)],
+        method: &str,
+        path: &str,
+        body: impl Into<Body>,
+    ) -> (u16, String) {
+        let peer: SocketAddr = peer.parse().unwrap();
+        let mut request = Request::builder()
+            .method(Method::from_bytes(method.as_bytes()).unwrap())
+            .uri(path)
+            .extension(ConnectInfo(peer));
+        for (key, value) in headers {
+            request = request.header(*key, *value);
+        }
+        let request = request.body(body.into()).unwrap();
+        let pages = routes(self.policies.clone(), from);
+        let answer = pages.oneshot(request).await.unwrap();
+        let status = answer.status().as_u16();
+        let body = to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+}
+
+#[tokio::test]
+async fn a_report_says_what_runs_and_where() {
+    let scene = Scene::new();
+    let (status, text) = scene.ask("GET", "/policies", "").await;
+    assert_eq!(status, 200);
+    let all: Value = serde_json::from_str(&text).unwrap();
+    let one = &all["a1/one"];
+    assert_eq!(
+        one["file"],
+        scene.folder.path("one.wat").display().to_string()
+    );
+    assert_eq!(one["kind"], "a sink selector");
+    assert_eq!(one["generation"], 1);
+    assert_eq!(one["seats"][0]["place"], "g1");
+    assert_eq!(one["seats"][0]["state"], "running");
+    assert_eq!(one["violations"], json!({}));
+    assert!(
+        one["cpu-seconds"].as_f64().unwrap() > 0.0,
+        "the trial counts"
+    );
+    let (status, text) = scene.ask("GET", "/policies/a1/one", "").await;
+    assert_eq!(status, 200);
+    let alone: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(alone["digest"], one["digest"]);
+    assert_eq!(scene.ask("GET", "/policies/a1/two", "").await.0, 404);
+}
+
+#[tokio::test]
+async fn a_module_is_put_taken_back_and_dropped() {
+    let mut scene = Scene::new();
+    let (status, text) = scene.ask("PUT", "/policies/a1/one", always(&[1, 0])).await;
+    assert_eq!(status, 200, "{text}");
+    assert!(
+        text.contains("bytes: "),
+        "it says what is different: {text}"
+    );
+    assert!(text.contains("one.wat is unchanged"), "{text}");
+    assert_eq!(scene.first(), 1);
+    assert_eq!(
+        scene.ask("POST", "/policies/a1/one/rollback", "").await.0,
+        200
+    );
+    assert_eq!(scene.first(), 0);
+    let (status, text) = scene.ask("POST", "/policies/a1/one/rollback", "").await;
+    assert_eq!(status, 409, "{text}");
+    assert_eq!(
+        scene.ask("PUT", "/policies/a1/one", always(&[2])).await.0,
+        200
+    );
+    assert_eq!(scene.first(), 2);
+    assert_eq!(scene.ask("DELETE", "/policies/a1/one", "").await.0, 200);
+    assert_eq!(scene.first(), 0);
+}
+
+#[tokio::test]
+async fn what_cannot_run_is_refused_with_its_reason() {
+    let mut scene = Scene::new();
+    for (body, words) in [
+        ("", "not a WebAssembly module"),
+        ("(module)", "exports nothing"),
+        (&always(&[3]), "order-out-of-range"),
+    ] {
+        let (status, text) = scene.ask("PUT", "/policies/a1/one", body.to_owned()).await;
+        assert_eq!(status, 422, "{text}");
+        assert!(text.contains(words), "{text}");
+    }
+    assert_eq!(scene.first(), 0);
+    let (status, _) = scene.ask("PUT", "/policies/a1/two", always(&[1])).await;
+    assert_eq!(status, 404);
+    let large = vec![0; MOST_BYTES + 1];
+    assert_eq!(scene.ask("PUT", "/policies/a1/one", large).await.0, 413);
+}
+
+#[tokio::test]
+async fn only_so_many_changes_wait() {
+    let scene = Scene::new();
+    let turns = [(), ()].map(|()| scene.policies.turn("a1/one").unwrap());
+    let (status, _) = scene.ask("PUT", "/policies/a1/one", always(&[1])).await;
+    assert_eq!(status, 503);
+    drop(turns);
+    let (status, _) = scene.ask("PUT", "/policies/a1/one", always(&[1])).await;
+    assert_eq!(status, 200);
+}
+
+/// A page from anywhere may make its reader's browser send requests here, in several ways; and a
+/// port that others reach takes changes from this machine only, unless told otherwise.
+#[tokio::test]
+async fn changes_are_not_taken_from_everybody() {
+    use ChangesFrom::{Any, Loopback, Off};
+    let mut scene = Scene::new();
+    let host = ("host", "127.0.0.1:41414");
+    let far = "192.0.2.7:50000";
+    let rollback = "/policies/a1/one/rollback";
+    for (from, peer, headers, allowed) in [
+        (Loopback, HERE, vec![host], true),
+        (Loopback, "[::1]:5", vec![("host", "[::1]:41414")], true),
+        (
+            Loopback,
+            "[::ffff:127.0.0.1]:5",
+            vec![("host", "LocalHost")],
+            true,
+        ),
+        (Loopback, far, vec![host], false),
+        (Any, far, vec![("host", "192.0.2.1:41414")], true),
+        (Off, HERE, vec![host], false),
+        (
+            Loopback,
+            HERE,
+            vec![host, ("origin", "http://evil.example")],
+            false,
+        ),
+        (Loopback, HERE, vec![host, ("origin", "null")], false),
+        (
+            Any,
+            HERE,
+            vec![host, ("origin", "http://127.0.0.1:41414")],
+            false,
+        ),
+        (
+            Loopback,
+            HERE,
+            vec![host, ("sec-fetch-site", "cross-site")],
+            false,
+        ),
+        (Loopback, HERE, vec![("host", "evil.example:41414")], false),
+        (
+            Loopback,
+            HERE,
+            vec![("host", "localhost.evil.example")],
+            false,
+        ),
+        (Any, HERE, vec![("host", "evil.example")], false),
+        (Loopback, HERE, vec![], false),
+    ] {
+        let what = format!("{from:?} {peer} {headers:?}");
+        for (method, path) in [
+            ("PUT", "/policies/a1/one"),
+            ("DELETE", "/policies/a1/one"),
+            ("POST", rollback),
+        ] {
+            let answer = scene.ask_as(from, peer, &headers, method, path, "x");
+            let (status, text) = answer.await;
+            assert_eq!(status != 403, allowed, "{what} {method}: {status} {text}");
+        }
+        let answer = scene.ask_as(from, peer, &headers, "GET", "/policies", "");
+        assert_eq!(answer.await.0, 200, "{what}: reports are for all");
+        assert_eq!(scene.first(), 0, "{what}");
+    }
+}

@@ -102,8 +102,11 @@ impl Place<'_> {
 
     fn refused(&self, error: &LoadError) -> Diagnostic {
         let message = match error {
-            // These begin with a verb.
-            LoadError::NotWasm(_) => format!("`{}` is {error}", self.name()),
+            // The rest of a text's error shows the place in it, which has no room here.
+            LoadError::NotWasm(why) => {
+                let why = why.lines().next().unwrap_or_default();
+                format!("`{}` is not a WebAssembly module: {why}", self.name())
+            }
             _ => format!("the policy `{}` cannot be used: {error}", self.name()),
         };
         let help = match error {

@@ -1,0 +1,22 @@
+//! Prints to both streams, as far as this target has any, and then fails at its first order.
+
+use flume_policy_sdk::{Ask, SelectorSetup, SinkSelector, export_selector, log};
+
+/// Fails.
+#[derive(Debug)]
+pub struct Faulty;
+
+impl SinkSelector for Faulty {
+    fn configure(_: &mut SelectorSetup) -> Self {
+        // This target has no standard output: printing there says nothing to anybody.
+        log::info("said on standard output");
+        log::warn("said on standard error");
+        Self
+    }
+
+    fn order(&mut self, _: &Ask<'_>) -> Vec<usize> {
+        panic!("no order today");
+    }
+}
+
+export_selector!(Faulty);

@@ -1,0 +1,3 @@
+module flumepolicy
+
+go 1.24

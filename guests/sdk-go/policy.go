@@ -1,0 +1,36 @@
+// Package flumepolicy is what policies for flume-host in Go are written with.
+//
+// A policy is a type with two methods, and a line that exports it:
+//
+//   - package selector for a sink selector (Configure, Order),
+//   - package interceptor for an interceptor (Configure, Intercept),
+//   - package state, beside either, for what survives a hot swap,
+//   - package policytest for tests with `go test`, without any WebAssembly.
+//
+// Each of these packages exports the functions of one interface of the contract, so a policy
+// exports what it imports. Build it with
+//
+//	GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -o policy.wasm .
+package flumepolicy
+
+import "flumepolicy/internal/abi"
+
+// Moment says when a call is made. A policy's own clock stands still.
+type Moment struct {
+	// Now is in nanoseconds on a clock that never goes back. Its zero means nothing.
+	Now uint64
+	// UnixMs is in milliseconds since 1970.
+	UnixMs uint64
+}
+
+// Debug logs a line for the author.
+func Debug(line string) { abi.Log(abi.Debug, line) }
+
+// Info logs a line for the operator.
+func Info(line string) { abi.Log(abi.Info, line) }
+
+// Warn logs a line about something that is not as it should be.
+func Warn(line string) { abi.Log(abi.Warn, line) }
+
+// Error logs a line about work that could not be done.
+func Error(line string) { abi.Log(abi.Error, line) }

@@ -1,0 +1,166 @@
+//! `policy new`: a project for a policy that builds as printed.
+//!
+//! All that it needs beyond its language's own toolchain is written beside it: the SDK's sources
+//! and the contract, as this program knows them. So a project and the host that made it always
+//! speak the same version, and no registry has to have heard of us.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+
+use super::templates::{self, Project};
+use crate::cli::{complain, print};
+
+/// Characters of a name: it becomes a file's and a policy's.
+const MOST_NAME: usize = 64;
+
+/// Writes a project for a policy: a working example with its test, and all that it needs beyond
+/// the toolchain of its language. Prints the commands that test, build and check it.
+#[derive(Debug, Args)]
+pub struct NewArgs {
+    /// The project's folder and the policy's name: letters from a to z, digits and hyphens.
+    #[arg(value_parser = name)]
+    name: String,
+    /// The language to write it in.
+    #[arg(long, value_enum)]
+    lang: Language,
+    /// What the policy is.
+    #[arg(long, value_enum, default_value_t = Kind::Selector)]
+    kind: Kind,
+}
+
+/// A language that there is an SDK for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Language {
+    /// Needs cargo and the target wasm32-unknown-unknown.
+    Rust,
+    /// Needs zig (or a clang with a wasi-sdk).
+    C,
+    /// Needs Go 1.24 or later, and nothing else.
+    Go,
+    /// Needs componentize-py.
+    Python,
+    /// Needs Node.js and componentize-js.
+    Js,
+}
+
+/// What a policy is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// Orders the sinks of a group.
+    Selector,
+    /// Edits or drops the events of a source.
+    Interceptor,
+}
+
+/// Runs the command.
+pub fn run(args: &NewArgs) -> ExitCode {
+    let project = templates::project(args.lang, args.kind, &args.name);
+    match write(Path::new(&args.name), &project) {
+        Ok(()) => {
+            print(&words(&args.name, &project));
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            complain(&format!("error: cannot write {}: {error}\n", args.name));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Writes the files into a new folder: what is there already is never touched.
+fn write(folder: &Path, project: &Project) -> io::Result<()> {
+    fs::create_dir(folder)?;
+    for (path, text) in &project.files {
+        let path = folder.join(path);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        fs::write(path, text)?;
+    }
+    Ok(())
+}
+
+/// What is printed: the commands are those of the project's README.
+fn words(name: &str, project: &Project) -> String {
+    let commands: String = project
+        .commands
+        .iter()
+        .map(|command| format!("    {command}\n"))
+        .collect();
+    format!(
+        "{name} is {}. It needs {}.\n\n    cd {name}\n{commands}\nThen look into {}.\n",
+        project.is, project.needs, project.begin
+    )
+}
+
+fn name(text: &str) -> Result<String, String> {
+    let mut letters = text.chars();
+    let begins = letters.next().is_some_and(|c| c.is_ascii_lowercase());
+    let goes_on = letters.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+    if begins && goes_on && text.len() <= MOST_NAME {
+        return Ok(text.to_owned());
+    }
+    Err(format!(
+        "begins with a letter from a to z and has only such letters, digits and hyphens, \
+         {MOST_NAME} at most"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_good_everywhere() {
+        for good in ["a", "least-busy", "x2", &"a".repeat(MOST_NAME)] {
+            assert_eq!(name(good).as_deref(), Ok(good));
+        }
+        for bad in [
+            "",
+            "-a",
+            "2x",
+            "A",
+            "a/b",
+            "..",
+            "a b",
+            "ä",
+            &"a".repeat(MOST_NAME + 1),
+        ] {
+            assert!(name(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_there_is_not_touched() {
+        let folder = tempfile::tempdir().unwrap();
+        let project = templates::project(Language::Go, Kind::Selector, "p");
+        let place = folder.path().join("p");
+        write(&place, &project).unwrap();
+        fs::write(place.join("policy.go"), "mine").unwrap();
+        let error = write(&place, &project).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read_to_string(place.join("policy.go")).unwrap(), "mine");
+    }
+
+    #[test]
+    fn every_project_names_itself_and_has_a_test() {
+        for lang in Language::value_variants() {
+            for kind in [Kind::Selector, Kind::Interceptor] {
+                let project = templates::project(*lang, kind, "my-own");
+                let words = words("my-own", &project);
+                assert!(words.contains("flume-host policy check"), "{words}");
+                let text: String = project.files.iter().map(|(_, text)| &**text).collect();
+                assert!(!text.contains("@NAME@"), "{lang:?}");
+                assert!(!text.contains("../../../../wit"), "{lang:?}");
+                let has_test = |(path, text): &(String, String)| {
+                    path.contains("test") || text.contains("#[test]")
+                };
+                assert!(project.files.iter().any(has_test), "{lang:?} {kind:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Policies as text modules, for tests: small, and of any behaviour.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use flume_core::SinkSelector;
+use flume_core::sink_selector::{Backoff, round_robin};
+use flume_policy::{Limits, PolicySelector, SelectorSetup, SinkInfo};
+
+use super::{Policies, PolicyUse, PolicyUseError};
+
+/// A selector that always answers this order, and another one outside its trial.
+pub(crate) fn module(trial: &[u8], live: &[u8]) -> String {
+    let list = |order: &[u8]| -> String {
+        let entry = |sink: &u8| format!("\\{sink:02x}\\00\\00\\00");
+        order.iter().map(entry).collect()
+    };
+    format!(
+        r#"(module
+            (memory (export "memory") 4)
+            (global $free (mut i32) (i32.const 8192))
+            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+                (if (i32.gt_u (i32.add (global.get $free) (local.get 3)) (i32.const 200000))
+                    (then (global.set $free (i32.const 8192))))
+                (global.get $free)
+                (global.set $free (i32.and (i32.const -8)
+                    (i32.add (i32.const 7) (i32.add (global.get $free) (local.get 3))))))
+            (func (export "flume:policy/sink-selector@0.1.0#configure")
+                (param i32 i32 i32 i32 i64) (result i32) (i32.const 16))
+            (func (export "flume:policy/sink-selector@0.1.0#order")
+                (param i64) (param i64) (param i32 i32) (param i64 i32 i32 i32) (result i32)
+                ;; The trial plays on the day after the first.
+                (if (i64.ge_u (local.get 0) (i64.const 86400000000000))
+                    (then
+                        (i32.store (i32.const 64) (i32.const 128))
+                        (i32.store (i32.const 68) (i32.const {trial_count})))
+                    (else
+                        (i32.store (i32.const 64) (i32.const 256))
+                        (i32.store (i32.const 68) (i32.const {live_count}))))
+                (i32.const 64))
+            (data (i32.const 128) "{trial}")
+            (data (i32.const 256) "{live}"))"#,
+        trial_count = trial.len(),
+        trial = list(trial),
+        live_count = live.len(),
+        live = list(live),
+    )
+}
+
+/// A selector that always answers this order.
+pub(crate) fn always(order: &[u8]) -> String {
+    module(order, order)
+}
+
+/// A file of agent `a1`, with as much time as a busy machine may take.
+pub(crate) fn in_a1(path: &Path) -> PolicyUse {
+    PolicyUse {
+        agent: "a1".to_owned(),
+        path: path.to_owned(),
+        limits: Limits {
+            deadline: Duration::from_secs(5),
+            start_deadline: Duration::from_secs(20),
+            ..Limits::default()
+        },
+        directory: None,
+    }
+}
+
+/// Sinks `s0`, `s1`, ….
+pub(crate) fn sinks(count: usize) -> SelectorSetup {
+    let sink = |at| SinkInfo {
+        name: format!("s{at}"),
+        ..SinkInfo::default()
+    };
+    SelectorSetup {
+        sinks: (0..count).map(sink).collect(),
+        ..SelectorSetup::default()
+    }
+}
+
+/// Puts a policy into a group of so many sinks.
+pub(crate) fn seat(
+    policies: &Policies,
+    wanted: &PolicyUse,
+    place: &str,
+    count: usize,
+) -> Result<PolicySelector, PolicyUseError> {
+    policies.selector(wanted, place, sinks(count), fallback(count))
+}
+
+fn fallback(sinks: usize) -> Box<dyn SinkSelector> {
+    round_robin::build(Backoff::none(sinks), 0)
+}
+
+/// A folder with policies in it.
+pub(crate) struct Folder(tempfile::TempDir);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Writes a file beside its place and moves it there.
+    pub(crate) fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let new = path.with_extension("new");
+        std::fs::write(&new, text).unwrap();
+        std::fs::rename(&new, &path).unwrap();
+        path
+    }
+
+    /// Makes a link beside its place and moves it there.
+    pub(crate) fn link(&self, name: &str, target: &Path) -> PathBuf {
+        let path = self.path(name);
+        let new = path.with_extension("new");
+        std::os::unix::fs::symlink(target, &new).unwrap();
+        std::fs::rename(&new, &path).unwrap();
+        path
+    }
+}

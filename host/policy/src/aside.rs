@@ -1,0 +1,83 @@
+//! Slow calls, out of the way of everybody else's.
+//!
+//! Calls are synchronous, and run on a worker of the runtime that all tenants share. For a call of
+//! a microsecond that is right. A guest that needs milliseconds, time after time, would keep its
+//! worker from other tenants' sources and sinks: its calls are announced to the runtime, which
+//! gives the worker's other tasks to another thread. That costs some microseconds, so it is only
+//! done for places whose last call was slow.
+
+use std::time::Duration;
+
+use flume_core::clock;
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::task::block_in_place;
+
+/// A call that takes longer is slow.
+const SLOW: Duration = Duration::from_micros(500);
+
+/// How the last call of one place went.
+#[derive(Debug, Default)]
+pub(crate) struct Pace {
+    is_slow: bool,
+}
+
+impl Pace {
+    /// Runs a call, and remembers whether it was slow.
+    pub(crate) fn run<R>(&mut self, call: impl FnOnce() -> R) -> R {
+        let began = clock::now();
+        let answer = if self.is_slow && is_worker() {
+            block_in_place(call)
+        } else {
+            call()
+        };
+        self.is_slow = clock::now().saturating_duration_since(began) > SLOW;
+        answer
+    }
+}
+
+/// Whether this thread works for others, too. (A runtime of one thread has no other to give its
+/// tasks to.)
+fn is_worker() -> bool {
+    Handle::try_current()
+        .is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    /// One worker, and a call that waits for another task of that worker: it only ends if the task
+    /// was given to another thread.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn a_slow_place_does_not_hold_up_other_tasks() {
+        let slow = tokio::spawn(async {
+            let mut pace = Pace::default();
+            pace.run(|| std::thread::sleep(SLOW * 2));
+            assert!(pace.is_slow);
+            let done = Arc::new(AtomicBool::new(false));
+            let other = Arc::clone(&done);
+            let task = tokio::spawn(async move { other.store(true, Ordering::Release) });
+            pace.run(|| {
+                for _ in 0..10_000 {
+                    if done.load(Ordering::Acquire) {
+                        return true;
+                    }
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                false
+            });
+            task.await.unwrap();
+            pace.run(|| ());
+            !pace.is_slow
+        });
+        assert!(slow.await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_runtime_of_one_thread_does_without() {
+        let mut pace = Pace { is_slow: true };
+        assert_eq!(pace.run(|| 7), 7);
+    }
+}

@@ -1,0 +1,135 @@
+//! Interceptors that are good in the trial and break the contract in real life: no event of theirs
+//! is touched, and `on-error` says what becomes of it.
+
+use std::time::Duration;
+
+use flume_core::{Batch, Event, Interceptor as _, clock};
+use flume_policy::{Remedy, ViolationKind};
+
+use super::{broken, quick, wat};
+use crate::support::{interceptor, limited};
+
+fn batch() -> Batch {
+    Batch::new((0..4).map(|at| Event::new(format!("event {at}"))).collect())
+}
+
+/// Hands in a batch under each remedy.
+fn intercepted(name: &str, expected: ViolationKind) {
+    for remedy in [Remedy::Pass, Remedy::Drop, Remedy::Fail] {
+        let policy = limited(wat(name), quick());
+        let intercept = interceptor(&policy, &[], remedy.clone()).unwrap();
+        let mut batch = batch();
+        let began = clock::now();
+        let answer = intercept.intercept(&mut batch);
+        let took = clock::now() - began;
+        assert!(took < Duration::from_secs(5), "{name} took {took:?}");
+        assert_eq!(broken(&policy), Some(expected), "{name}");
+        match remedy {
+            Remedy::Pass => {
+                answer.unwrap();
+                assert_eq!(batch.events(), self::batch().events());
+            }
+            Remedy::Drop => {
+                answer.unwrap();
+                assert!(batch.events().is_empty());
+                assert_eq!(policy.stats().poison.get(), 4);
+            }
+            _ => assert!(answer.unwrap_err().message.starts_with(expected.id())),
+        }
+    }
+}
+
+macro_rules! intercepted {
+    ($($name:ident: $kind:ident;)*) => { $(
+        #[test]
+        pub(super) fn $name() {
+            intercepted(stringify!($name), ViolationKind::$kind);
+        }
+    )* };
+}
+
+intercepted! {
+    trap_in_intercept: Trap;
+    verdict_length: VerdictLength;
+    verdict_unknown: VerdictUnknown;
+    edit_out_of_range: EditOutOfRange;
+    edit_unsorted: EditUnsorted;
+    edit_length: EditLength;
+    edit_column: EditColumn;
+    edit_beyond: EditColumn;
+    edit_body_absent: EditColumn;
+    edit_no_text: EditText;
+    edit_name_no_text: EditText;
+    edit_no_name: EditText;
+    edit_beyond_memory: Trap;
+}
+
+/// Each of the events is tried, alone at last, as long as a batch may take: on a loaded machine
+/// the search ends earlier, and then nothing is lost.
+#[test]
+pub(super) fn spin_in_intercept() {
+    for remedy in [Remedy::Pass, Remedy::Drop] {
+        let policy = limited(wat("spin_in_intercept"), quick());
+        let intercept = interceptor(&policy, &[], remedy.clone()).unwrap();
+        let mut batch = batch();
+        let answer = intercept.intercept(&mut batch);
+        assert_eq!(broken(&policy), Some(ViolationKind::Deadline));
+        match answer {
+            Ok(()) if matches!(remedy, Remedy::Drop) => assert!(batch.events().is_empty()),
+            Err(_) if matches!(remedy, Remedy::Pass) => panic!("what passes is not refused"),
+            _ => assert_eq!(batch.events(), self::batch().events()),
+        }
+    }
+}
+
+/// The search for the poison of a batch has an end, though every event is poison, and nothing is
+/// lost with it.
+#[test]
+fn a_search_has_an_end() {
+    let policy = limited(wat("spin_in_intercept"), quick());
+    let drop = interceptor(&policy, &[], Remedy::Drop).unwrap();
+    let began = clock::now();
+    for _ in 0..3 {
+        let mut large = Batch::new(vec![Event::new("x"); 2000]);
+        let message = drop.intercept(&mut large).unwrap_err().message;
+        let why = [
+            "its policy broke the contract for too long",
+            "its policy is quarantined",
+        ];
+        assert!(why.contains(&&*message), "{message}");
+        assert_eq!(large.events().len(), 2000);
+    }
+    let took = clock::now() - began;
+    assert!(took < Duration::from_secs(20), "{took:?}");
+}
+
+/// Good edits, but too much of them: half of the batch is little enough.
+#[test]
+pub(super) fn edit_amplified() {
+    let policy = limited(wat("edit_amplified"), quick());
+    let intercept = interceptor(&policy, &[], Remedy::Fail).unwrap();
+    let mut small = Batch::new(vec![Event::new("x"); 16]);
+    intercept.intercept(&mut small).unwrap();
+    assert_eq!(broken(&policy), None);
+    let mut large = Batch::new(vec![Event::new("x"); 17]);
+    intercept.intercept(&mut large).unwrap();
+    assert_eq!(broken(&policy), Some(ViolationKind::ResultSize));
+    let is_long = |event: &Event| {
+        event
+            .headers
+            .get("name")
+            .is_some_and(|v| v.len() == 1_000_000)
+    };
+    assert!(large.events().iter().all(is_long));
+}
+
+/// Its good right; the events go where the configuration says.
+#[test]
+pub(super) fn reject_all() {
+    let policy = limited(wat("reject_all"), quick());
+    let mut batch = batch();
+    let drop = interceptor(&policy, &[], Remedy::Drop).unwrap();
+    drop.intercept(&mut batch).unwrap();
+    assert!(batch.events().is_empty());
+    assert_eq!((broken(&policy), policy.stats().poison.get()), (None, 4));
+}

@@ -1,0 +1,293 @@
+//! "Any language that compiles to WebAssembly" as a test: the same policies, in five languages,
+//! built from source by their own toolchains, do the same.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::fs;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant as Stopwatch};
+
+use flume_artifacts::Language;
+use flume_core::clock::{self, Instant};
+use flume_core::sink_selector::Step;
+use flume_core::{Batch, Event, Interceptor as _, SinkSelector as _};
+use flume_policy::{
+    Artifact, Cache, Limits, Policy, PolicyError, PolicySelector, Problem, Remedy, SelectorSetup,
+    SinkInfo, ViolationKind,
+};
+
+use crate::support::{ENGINE, fallback, interceptor, limited, pairs, policy, selector};
+
+macro_rules! in_each_language {
+    ($($module:ident = $language:expr;)*) => {
+        $(mod $module {
+            #[test]
+            fn selects() {
+                super::selects($language);
+            }
+            #[test]
+            fn intercepts() {
+                super::intercepts($language);
+            }
+            #[test]
+            fn fails_with_words() {
+                super::fails_with_words($language);
+            }
+        })*
+    };
+}
+
+in_each_language! {
+    rust = flume_artifacts::Language::Rust;
+    c = flume_artifacts::Language::C;
+    go = flume_artifacts::Language::Go;
+    python = flume_artifacts::Language::Python;
+    js = flume_artifacts::Language::Js;
+}
+
+/// A policy in a language, or a word about what is missing. The large ones are compiled once for
+/// each change of their sources.
+fn artifact(language: Language, name: &str) -> Option<Artifact> {
+    let path = match language.policy(name).expect("the policy builds") {
+        Ok(path) => path,
+        Err(why) => {
+            flume_artifacts::skip(&why);
+            return None;
+        }
+    };
+    let bytes = fs::read(&path).expect("the policy can be read");
+    let cache = Cache::open(path.with_file_name("compiled")).expect("a cache");
+    let label = format!("{}-{name}", language.name());
+    Some(Artifact::load(&ENGINE, &label, &bytes, Some(&cache)).expect("a policy"))
+}
+
+/// The group of these tests: the second sink may have two batches, the third one.
+fn group(policy: &Arc<Policy>) -> Result<PolicySelector, PolicyError> {
+    let sink = |(at, own): (usize, &[(&str, &str)])| SinkInfo {
+        name: format!("s{at}"),
+        kind: "null".to_owned(),
+        properties: pairs(own),
+    };
+    let own: [&[(&str, &str)]; 4] = [&[], &[("cap", "2")], &[("cap", "1")], &[]];
+    let setup = SelectorSetup {
+        properties: Vec::new(),
+        sinks: own.into_iter().enumerate().map(sink).collect(),
+        seed: 1,
+    };
+    policy.selector("g1", setup, fallback(4))
+}
+
+fn selects(language: Language) {
+    let Some(artifact) = artifact(language, "least-busy") else {
+        return;
+    };
+    let policy = policy(artifact);
+    let began = Stopwatch::now();
+    let mut guest = group(&policy).unwrap_or_else(|error| panic!("{language:?}: {error}"));
+    let started = began.elapsed();
+    let began = Stopwatch::now();
+    compare(&mut guest, 2_000);
+    eprintln!(
+        "{language:?}: {} bytes, start with trial {started:?}, 2,000 orders {:?}",
+        policy.artifact().size(),
+        began.elapsed(),
+    );
+    assert_eq!(policy.stats().all_violations(), 0);
+    assert_eq!(policy.stats().fallbacks.get(), 0);
+
+    let setup = SelectorSetup {
+        properties: pairs(&[("cpa", "1")]),
+        sinks: vec![SinkInfo {
+            name: "s0".to_owned(),
+            kind: "null".to_owned(),
+            properties: pairs(&[("cap", "many")]),
+        }],
+        seed: 1,
+    };
+    let Err(PolicyError::Config(problems)) = policy.selector("g2", setup, fallback(1)) else {
+        panic!("{language:?} accepts what it does not know");
+    };
+    let bad = "`cap` of sink `s0` must be a number from 0 to 1000000".to_owned();
+    let expected = [Problem::UnknownKey("cpa".to_owned()), Problem::Other(bad)];
+    assert_eq!(problems, expected);
+}
+
+/// A random life, the same for all languages: each order must be that of the model.
+fn compare(guest: &mut PolicySelector, rounds: usize) {
+    let caps = [0, 2, 1, 0];
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut now = clock::now();
+    let (mut in_flight, mut failures) = ([0_u32; 4], [0_u32; 4]);
+    for round in 0..rounds {
+        let mut expected: Vec<usize> = (0..4).collect();
+        expected.sort_by_key(|sink| {
+            let is_full = caps[*sink] > 0 && in_flight[*sink] >= caps[*sink];
+            (is_full, in_flight[*sink], failures[*sink])
+        });
+        let order: VecDeque<usize> = guest.order(now);
+        assert_eq!(order, expected, "round {round}");
+        now += Duration::from_millis(random.u64(1..50));
+        for _ in 0..random.usize(0..4) {
+            let sink = random.usize(0..4);
+            life(
+                guest,
+                &mut random,
+                sink,
+                &mut in_flight[sink],
+                &mut failures[sink],
+                now,
+            );
+        }
+    }
+}
+
+/// A batch begins at a sink, or one ends.
+fn life(
+    guest: &mut PolicySelector,
+    random: &mut fastrand::Rng,
+    sink: usize,
+    in_flight: &mut u32,
+    failures: &mut u32,
+    now: Instant,
+) {
+    if *in_flight == 0 || random.bool() {
+        *in_flight += 1;
+        return guest.step(sink, Step::Begun, now);
+    }
+    *in_flight -= 1;
+    let fails = random.u8(0..3) == 0;
+    if fails {
+        *failures += 1;
+        guest.failed(sink, now);
+    } else {
+        *failures = 0;
+        guest.delivered(sink, now);
+    }
+    let events = if fails { 0 } else { 10 };
+    let latency = Duration::from_millis(3);
+    guest.step(sink, Step::Ended { events, latency }, now);
+}
+
+fn intercepts(language: Language) {
+    let Some(artifact) = artifact(language, "upper-case") else {
+        return;
+    };
+    let policy = policy(artifact);
+    let upper = interceptor(&policy, &[("header", "h")], Remedy::Fail).unwrap();
+    let mut random = fastrand::Rng::with_seed(3);
+    for size in [0, 1, 2, 100, 1000] {
+        let event = |at: usize| match random.u8(0..4) {
+            0 => Event::new(format!("body {at}")),
+            1 => Event::new("")
+                .with_header("h", "")
+                .with_header("other", "small"),
+            _ => Event::new("b").with_header("h", format!("Straße {at} aZ")),
+        };
+        let events: Vec<Event> = (0..size).map(event).collect();
+        let mut batch = Batch::new(events.clone());
+        upper.intercept(&mut batch).unwrap();
+        let expected: Vec<Event> = events.into_iter().map(capitals).collect();
+        assert_eq!(batch.events(), expected, "{language:?}, {size} events");
+    }
+    assert_eq!(policy.stats().all_violations(), 0);
+    let Err(PolicyError::Config(problems)) = interceptor(&policy, &[("k", "v")], Remedy::Fail)
+    else {
+        panic!("{language:?} does without its header");
+    };
+    let missing = Problem::MissingKey("header".to_owned());
+    assert_eq!(problems, [missing, Problem::UnknownKey("k".to_owned())]);
+}
+
+fn capitals(mut event: Event) -> Event {
+    let value = event
+        .headers
+        .get("h")
+        .map(|value| value.to_ascii_uppercase());
+    if let Some(value) = value {
+        event.headers.insert("h", value);
+    }
+    event
+}
+
+/// What a language prints and what it says when it gives up: both reach the log.
+fn fails_with_words(language: Language) {
+    let Some(artifact) = artifact(language, "faulty") else {
+        return;
+    };
+    let lines = Lines::default();
+    let log = Arc::clone(&lines.0);
+    let error = tracing::subscriber::with_default(lines, || selector(&policy(artifact)));
+    let Err(PolicyError::Violation(violation)) = error else {
+        panic!("{language:?} gives orders");
+    };
+    let log = log.lock().unwrap().join("\n");
+    assert_eq!(violation.kind, ViolationKind::Trap);
+    assert!(
+        violation.detail.contains("no order today") || log.contains("no order today"),
+        "{language:?}: {violation}\n{log}"
+    );
+    for (level, line) in [
+        ("INFO", "said on standard output"),
+        ("WARN", "said on standard error"),
+    ] {
+        let found = log.lines().find(|found| found.contains(line));
+        let found = found.unwrap_or_else(|| panic!("{language:?} does not say {line}: {log}"));
+        assert!(found.contains(level), "{language:?}: {found}");
+    }
+}
+
+/// Catches what is logged on a thread: the level and the fields of each event, a line each.
+#[derive(Default)]
+struct Lines(Arc<Mutex<Vec<String>>>);
+
+impl tracing::Subscriber for Lines {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        let mut line = event.metadata().level().to_string();
+        event.record(
+            &mut |field: &tracing::field::Field, value: &dyn fmt::Debug| {
+                line += &format!(" {field}={value:?}");
+            },
+        );
+        self.0.lock().unwrap().push(line);
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+/// Languages that collect garbage do not grow, call after call: with the least that Go is
+/// comfortable with, nothing is ever denied.
+#[test]
+fn go_lives_on_sixteen_mebibytes() {
+    lives_on(Language::Go, 16 << 20, 100_000);
+}
+
+/// The header's memory is used again by each call.
+#[test]
+fn c_lives_on_what_it_began_with() {
+    lives_on(Language::C, 1 << 20, 100_000);
+}
+
+fn lives_on(language: Language, memory: usize, rounds: usize) {
+    let Some(artifact) = artifact(language, "least-busy") else {
+        return;
+    };
+    let limits = Limits {
+        memory,
+        ..Limits::default()
+    };
+    let policy = limited(artifact, limits);
+    let mut guest = group(&policy).unwrap();
+    compare(&mut guest, rounds);
+    assert_eq!(policy.stats().all_violations(), 0);
+}
