@@ -215,7 +215,8 @@ impl Policy {
 
     /// Calls that it could not answer itself: they broke the contract, or it rested.
     pub fn misses(&self) -> u64 {
-        self.stats.fallbacks.get() + self.stats.all_violations()
+        let stats = &self.stats;
+        stats.fallbacks.get() + stats.throttled.get() + stats.all_violations()
     }
 
     /// What it did so far.

@@ -6,8 +6,8 @@
 //!
 //! | of the group runner | here |
 //! |---|---|
-//! | a worker makes a call when there are events, and takes what is there, a batch at most | the same |
-//! | a sink serves one worker at a time; a worker passes by a sink in use, and queues for it last | the same |
+//! | a worker makes a call when there are events, and takes a batch at most | the same |
+//! | a sink serves one worker; others pass by it, and queue for it last | the same |
 //! | a call in which every sink failed: a pause of 0.25 s, 0.5 s, … 5 s | the same |
 //! | a batch that failed goes back to the head of the channel | the same |
 //! | a selector that asks to see events sees the batch, which is its call's to the end | the same |

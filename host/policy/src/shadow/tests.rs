@@ -1,4 +1,4 @@
-//! Goal: a candidate hears what the live selector hears, is counted, and never obeyed or waited for.
+//! Goal: a candidate hears what the live selector hears, is counted, never obeyed or waited for.
 //! Method: scripted candidates, one of them stuck until the test lets it go.
 
 use std::sync::mpsc::{Receiver, Sender, channel};

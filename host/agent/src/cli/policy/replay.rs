@@ -141,8 +141,8 @@ fn heading(recorded: &Recorded, candidate: &str) -> String {
     );
     line(&mut text, &format!("replayed: {candidate}"));
     if header.part > 0 {
-        let words = "the trace begins in the middle of a life: what the recorded selector had learnt \
-                     before, the other one does not know";
+        let words = "the trace begins in the middle of a life: what the recorded selector had \
+                     learnt before, the other one does not know";
         line(&mut text, &format!("note: {words}"));
     }
     if recorded.cut > 0 {
@@ -167,7 +167,8 @@ fn report(header: &TraceHeader, seen: &Replayed) -> String {
     line(
         &mut text,
         &format!(
-            "{} decisions: {} the same, {} with another first choice, {} with another order behind it",
+            "{} decisions: {} the same, {} with another first choice, {} with another order \
+             behind it",
             seen.decisions,
             seen.decisions - seen.differing(),
             seen.first_differs,

@@ -1,6 +1,7 @@
 //! `policy simulate`: what a policy does to a group, in virtual time and without a network.
 //!
-//! The same arguments give the same output: what is random comes from `--seed`, and no time is read.
+//! The same arguments give the same output: what is random comes from `--seed`, and no clock is
+//! read.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -36,16 +37,19 @@ pub struct SimulateArgs {
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(2..=256))]
     sinks: u16,
     /// Properties that a sink carries for the policy; may be given several times.
-    #[arg(short = 's', long = "sink", value_name = "NAME:KEY=VALUE,...", value_parser = check::sink)]
+    #[arg(short = 's', long = "sink", value_name = "NAME:KEY=VALUE,...")]
+    #[arg(value_parser = check::sink)]
     properties_of: Vec<SinkInfo>,
     /// Events in a second.
-    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    #[arg(long, default_value_t = 1000)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     rate: u64,
     /// How long it goes on.
     #[arg(long, default_value = "60s", value_parser = parse::duration)]
     duration: Duration,
     /// Events that a sink takes at once.
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, default_value_t = 100)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     batch: u32,
     /// What a sink takes for a batch.
     #[arg(long, default_value = "2ms", value_parser = parse::duration)]

@@ -16,6 +16,9 @@ const DEPTH: f64 = 60.0;
 const GAP: f64 = 36.0;
 const ROW: f64 = 16.0;
 
+const LINE: &str = r##"fill="none" stroke="#cccccc""##;
+const FONT: &str = r#"font-family="sans-serif" font-size="12""#;
+
 /// Colours that can be told apart, also by the colour-blind; repeated beyond eight sinks.
 const COLOURS: [&str; 8] = [
     "#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#ee8866", "#999999",
@@ -28,7 +31,7 @@ pub(super) fn draw(played: &Played) -> String {
     let height = below + ROW * number(events.len()) + 8.0;
     let mut parts = vec![
         format!(
-            r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" font-size="12">"#
+            r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" {FONT}>"#
         ),
         format!(r##"<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>"##),
         label(LEFT, 22.0, &format!("{}: share of each sink", played.title)),
@@ -143,7 +146,7 @@ fn happenings(played: &Played) -> Vec<(Window, String, &'static str)> {
 fn frame(top: f64, height: f64) -> String {
     let width = plot();
     format!(
-        r##"<rect x="{LEFT}" y="{top}" width="{width}" height="{height}" fill="none" stroke="#cccccc"/>"##
+        r##"<rect x="{LEFT}" y="{top}" width="{width}" height="{height}" {LINE}/>"##
     )
 }
 
