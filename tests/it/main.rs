@@ -25,6 +25,7 @@ mod policies;
 mod policy_cli;
 mod policy_new;
 mod policy_tools;
+mod policy_traces;
 mod policy_wiring;
 mod quickstart;
 mod reload;

@@ -11,6 +11,8 @@
 //! | a place | [`PolicySelector`], [`PolicyInterceptor`] |
 //! | what it costs | [`bench`] |
 //! | another version | [`Policy::prepare`], [`Policy::install`], [`Policy::roll_back`] |
+//! | what a selector would do | [`simulate`] |
+//! | what it did, and what another would have done | [`trace`], [`replay`], [`shadow`] |
 
 mod artifact;
 mod aside;
@@ -29,11 +31,15 @@ mod log;
 mod probe;
 mod rate;
 mod reload;
+pub mod replay;
 mod seat;
 mod selector;
 mod setup;
+pub mod shadow;
 mod share;
+pub mod simulate;
 mod stats;
+pub mod trace;
 mod trial;
 
 pub use artifact::{Artifact, CONTRACT_VERSION, Completion, Inspection, Memory, World};

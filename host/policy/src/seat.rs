@@ -105,8 +105,14 @@ impl Seat {
         }
     }
 
-    pub(crate) fn policy(&self) -> &Policy {
+    pub(crate) fn policy(&self) -> &Arc<Policy> {
         &self.policy
+    }
+
+    /// The headers that the policy asks to be shown; none while it is down.
+    pub(crate) fn headers(&self) -> &[String] {
+        let instance = self.current.instance.as_ref();
+        instance.map_or(&[], |instance| &instance.needs().headers)
     }
 
     /// The instance that is to be asked, if there is one now. Takes in another version first.

@@ -30,4 +30,6 @@ mod shipped;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod traces;
+#[cfg(test)]
 mod violations;
