@@ -10,10 +10,11 @@
  * or, with FLUME_INTERCEPTOR, flume_configure and flume_intercept. With FLUME_STATE besides,
  * flume_export_state and flume_import_state.
  *
- *     zig cc -target wasm32-wasi -mexec-model=reactor -O2 -o policy.wasm policy.c
+ *     zig cc -target wasm32-wasi -mexec-model=reactor -O2 -s -Wl,-z,stack-size=262144 \
+ *         -o policy.wasm policy.c
  *
- * (or a clang with a wasi-sdk). Compiled natively, the same file has a stand-in for the host in
- * place of the exports: see the end, `flume_test_*`.
+ * (or a clang with a wasi-sdk; without a size Zig takes 16 MiB for the stack). Compiled natively,
+ * the same file has a stand-in for the host in place of the exports: see the end, `flume_test_*`.
  *
  * Text is NUL-terminated and lives as long as the policy. What a batch shows, and what is handed to
  * the flume_set_ functions, lives until the call ends; memory of a call is reused by the next. */

@@ -239,13 +239,14 @@ def column(values):
 
 def selector(policy):
     """The class that the contract wants, around one with `__init__(setup)` and `order(ask)`."""
+    if types is not None:
+        # Now and not later: a running policy has no files to import from.
+        from wit_world.exports import sink_selector
 
     class SinkSelector:
         def configure(self, setup):
             self.policy = _made(policy, _setup(setup))
             self.standings = [Standing() for _ in setup.sinks]
-            from wit_world.exports import sink_selector
-
             return sink_selector.Needs(list(getattr(policy, "headers", ())))
 
         def order(self, at, feedback, load):
@@ -266,14 +267,14 @@ def interceptor(policy):
     `intercept(batch, now)`. What it wants to see stands in its attributes `headers` and `body`:
     `NO_BODY` (unless set), `BODY_LENGTH`, `ALL_BODY`, or a number of bytes.
     """
+    if types is not None:
+        from wit_world.exports import interceptor as exported
 
     class Interceptor:
         def configure(self, setup):
             self.policy = _made(policy, _setup(setup))
             self.headers = list(getattr(self.policy, "headers", ()))
             wanted = getattr(self.policy, "body", NO_BODY)
-            from wit_world.exports import interceptor as exported
-
             bodies = {
                 NO_BODY: types.BodyProjection_None_,
                 BODY_LENGTH: types.BodyProjection_Length,
@@ -286,7 +287,7 @@ def interceptor(policy):
             bodies = (batch.bodies.bytes, batch.bodies.ends)
             shown = Batch(batch.events, headers, bodies, batch.lengths)
             _told(self.policy.intercept, shown, at.now)
-            return _edits(shown)
+            return _edits(exported, shown)
 
     _speak()
     return Interceptor
@@ -347,9 +348,7 @@ def _of_sink(name, kind, key, expected=None):
     return f"sink `{name}`: {key}"
 
 
-def _edits(batch):
-    from wit_world.exports import interceptor as exported
-
+def _edits(exported, batch):
     def rows(by_place):
         places = sorted(by_place)
         values = column([by_place[place] for place in places])
@@ -372,7 +371,10 @@ def _told(call, *arguments):
         return call(*arguments)
     except Exception as error:
         _write("ERROR", f"{type(error).__name__}: {error}")
-        traceback.print_exc()
+        # Without the lines of the source: a running policy has no files.
+        for frame, line in traceback.walk_tb(error.__traceback__):
+            code = frame.f_code
+            _write("ERROR", f"  {code.co_filename}:{line} in {code.co_name}")
         raise
 
 

@@ -225,9 +225,9 @@ fn poison_goes_to_the_channel_for_dead_letters() {
     assert_eq!(host.counter("SOURCE.r1", "EventAcceptedCount"), 3);
 }
 
-/// A changed key of the policy makes the group anew; a comment does not.
+/// A comment changes nothing, a sink's key does, and what the policy refuses does not come to run.
 #[test]
-fn a_reload_makes_only_changed_groups_anew() {
+fn a_reload_takes_in_changed_keys_of_a_policy() {
     let scratch = Scratch::new();
     let input = ports::free();
     let policy = guest("selector-weighted").display().to_string();

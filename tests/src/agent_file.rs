@@ -82,6 +82,23 @@ impl AgentFile {
             .set(&format!("sinks.{name}.sink.batchSize"), batch)
     }
 
+    /// A source of equal events, as many as go.
+    #[must_use]
+    pub fn stress(mut self, name: &str, size: u32, batch: u32) -> Self {
+        self.sources.push(name.to_owned());
+        self.set(&format!("sources.{name}.type"), "stress")
+            .set(&format!("sources.{name}.size"), size)
+            .set(&format!("sources.{name}.batchSize"), batch)
+    }
+
+    /// A sink that forgets.
+    #[must_use]
+    pub fn null(self, name: &str, batch: u32) -> Self {
+        self.sink(name, "null")
+            .set(&format!("sinks.{name}.batchSize"), batch)
+            .set(&format!("sinks.{name}.logEveryNEvents"), u64::MAX)
+    }
+
     /// The channel that a sink drains, in place of the first.
     #[must_use]
     pub fn drains(self, sink: &str, channel: &str) -> Self {

@@ -23,6 +23,7 @@ pub fn body(prefix: &str, number: u64) -> String {
 }
 
 /// How often each event of `0..count` has arrived.
+#[derive(Debug)]
 pub struct Tally {
     prefix: String,
     arrivals: Vec<u32>,

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `header` | (needed) | the header whose values are compared |
 //! | `window-ms` | 60000 | how long a value is remembered, 0 to 604800000; 0: until there is no room |
-//! | `capacity` | 100000 | how many values are remembered, 1 to 500000; the oldest is forgotten first |
+//! | `capacity` | 100000 | how many values are remembered, 1 to 250000; the oldest is forgotten first |
 //! | `mark` | (none) | a header that a repeated event gets (`true`) instead of being dropped |
 //!
 //! A value is remembered from the event that was let through: a value that comes again and again
@@ -43,7 +43,7 @@ impl Interceptor for Dedupe {
     fn configure(setup: &mut InterceptorSetup) -> Self {
         let properties = &mut setup.properties;
         let window = properties.number("window-ms", 60_000_u64, 0..=604_800_000);
-        let capacity = properties.number("capacity", 100_000, 1..=500_000);
+        let capacity = properties.number("capacity", 100_000, 1..=250_000);
         let header = properties.required("header");
         let mark = properties.optional("mark");
         if mark.as_ref() == Some(&header) {

@@ -109,7 +109,7 @@ fn what_means_nothing_is_told() {
         (&[][..], 1),
         (&[("header", "id")], 0),
         (&[("header", "id"), ("capacity", "0")], 1),
-        (&[("header", "id"), ("capacity", "500001")], 1),
+        (&[("header", "id"), ("capacity", "250001")], 1),
         (&[("header", "id"), ("window-ms", "604800001")], 1),
         (&[("header", "id"), ("window-ms", "604800000")], 0),
         (&[("header", "id"), ("mark", "id")], 1),

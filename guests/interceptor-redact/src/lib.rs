@@ -14,13 +14,14 @@ use flume_policy_sdk::{
     Batch, Bodies, Interceptor, InterceptorSetup, Moment, Projection, export_interceptor,
 };
 
+mod masker;
+
+use masker::Masker;
+
 /// Masks patterns.
 #[derive(Debug)]
 pub struct Redact {
-    patterns: Vec<Vec<u8>>,
-    /// Whether a pattern may begin with this byte: most bytes are not looked at twice.
-    begins: [bool; 256],
-    mask: u8,
+    masker: Masker,
     header: Option<String>,
 }
 
@@ -32,28 +33,11 @@ impl Interceptor for Redact {
         let header = properties.optional("header");
         let &[mask @ b' '..=b'~'] = mask.as_bytes() else {
             properties.bad("mask", "one ASCII character");
-            return Self {
-                patterns: Vec::new(),
-                begins: [false; 256],
-                mask: b'*',
-                header,
-            };
+            let masker = Masker::new("", b'*');
+            return Self { masker, header };
         };
-        let patterns: Vec<Vec<u8>> = patterns
-            .split_whitespace()
-            .map(|pattern| pattern.as_bytes().to_vec())
-            .collect();
-        let mut begins = [false; 256];
-        for byte in 0..=u8::MAX {
-            let is_first = |pattern: &Vec<u8>| is_match(&pattern[..1], &[byte]);
-            begins[usize::from(byte)] = patterns.iter().any(is_first);
-        }
-        Self {
-            patterns,
-            begins,
-            mask,
-            header,
-        }
+        let masker = Masker::new(&patterns, mask);
+        Self { masker, header }
     }
 
     fn projection(&self) -> Projection {
@@ -62,7 +46,7 @@ impl Interceptor for Redact {
 
     fn intercept(&mut self, _: Moment, batch: &Batch) {
         for event in batch {
-            let Some((masked, matches)) = self.mask(event.body()) else {
+            let Some((masked, matches)) = self.masker.mask(event.body()) else {
                 continue;
             };
             event.set_body(masked);
@@ -71,47 +55,6 @@ impl Interceptor for Redact {
             }
         }
     }
-}
-
-impl Redact {
-    /// Where a match may begin. Goes in strides: each turn of a loop costs a look at the deadline.
-    fn first(&self, text: &[u8]) -> Option<usize> {
-        let begins = |byte: &u8| self.begins[usize::from(*byte)];
-        let (strides, _) = text.as_chunks::<16>();
-        let is_free = |stride: &&[u8; 16]| !stride.iter().fold(false, |any, b| any | begins(b));
-        let free = 16 * strides.iter().take_while(is_free).count();
-        Some(free + text[free..].iter().position(begins)?)
-    }
-
-    /// The body with its matches masked, and how many there are; `None` if there are none.
-    fn mask(&self, body: &[u8]) -> Option<(Vec<u8>, usize)> {
-        let mut masked: Option<Vec<u8>> = None;
-        let (mut at, mut matches) = (0, 0);
-        while let Some(skipped) = self.first(&body[at..]) {
-            at += skipped;
-            let rest = &body[at..];
-            let found = self.patterns.iter().find(|pattern| is_match(pattern, rest));
-            let Some(pattern) = found else {
-                at += 1;
-                continue;
-            };
-            let masked = masked.get_or_insert_with(|| body.to_vec());
-            masked[at..at + pattern.len()].fill(self.mask);
-            matches += 1;
-            at += pattern.len();
-        }
-        masked.map(|masked| (masked, matches))
-    }
-}
-
-/// Whether the text begins with the pattern.
-fn is_match(pattern: &[u8], text: &[u8]) -> bool {
-    let matches = |(wanted, byte): (&u8, &u8)| match wanted {
-        b'#' => byte.is_ascii_digit(),
-        b'@' => byte.is_ascii_alphabetic(),
-        _ => wanted == byte,
-    };
-    pattern.len() <= text.len() && pattern.iter().zip(text).all(matches)
 }
 
 export_interceptor!(Redact);

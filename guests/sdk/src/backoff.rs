@@ -55,9 +55,9 @@ impl Backoff {
 
     /// The sinks that may be tried, by number.
     pub fn allowed(&self, now: u64) -> Vec<usize> {
-        (0..self.failures.len())
-            .filter(|sink| self.allows(*sink, now))
-            .collect()
+        let mut allowed = Vec::with_capacity(self.failures.len());
+        allowed.extend((0..self.failures.len()).filter(|sink| self.allows(*sink, now)));
+        allowed
     }
 
     /// A sink failed.

@@ -8,6 +8,8 @@
 //! The traits are plain Rust: a policy's logic is tested natively, with the stand-ins of
 //! [`testing`]. What crosses the boundary, columns and bindings, stays in here.
 
+#[cfg(any(test, all(target_family = "wasm", feature = "allocator")))]
+mod allocator;
 mod backoff;
 mod batch;
 mod column;
@@ -39,6 +41,10 @@ pub use properties::Properties;
 pub use random::Random;
 pub use selector::{Ask, BatchRouter, News, SelectorSetup, Sink, SinkSelector, Standing};
 pub use shares::Shares;
+
+#[cfg(all(target_family = "wasm", feature = "allocator"))]
+#[global_allocator]
+static ALLOCATOR: allocator::Allocator = allocator::Allocator::new();
 
 /// When a call is made; a policy has no clock of its own.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -67,16 +67,7 @@ pub async fn run(
     let stop_watch = CancellationToken::new();
     let stop_admin = CancellationToken::new();
     let admin = start_admin(&options, &board, &stop_admin).await?;
-    for agent in &mut agents {
-        agent.bind().await;
-    }
-    for agent in &mut agents {
-        agent.start_sinks(&services);
-    }
-    for agent in &mut agents {
-        agent.start_sources(&services);
-        tracing::info!(agent = agent.plan.name, "agent started");
-    }
+    start_all(&mut agents, &services).await;
     let policies = services.policies.clone();
     let watching = tokio::spawn(policies.watch(stop_watch.clone()));
 
@@ -162,6 +153,20 @@ async fn reload(
                 );
             }
         }
+    }
+}
+
+/// Starts the agents step by step, so that each finds those that it feeds.
+async fn start_all(agents: &mut [RunningAgent], services: &Services) {
+    for agent in &mut *agents {
+        agent.bind().await;
+    }
+    for agent in &mut *agents {
+        agent.start_sinks(services);
+    }
+    for agent in agents {
+        agent.start_sources(services);
+        tracing::info!(agent = agent.plan.name, "agent started");
     }
 }
 

@@ -19,6 +19,7 @@ pub mod metrics;
 pub mod net;
 pub mod plan;
 pub mod policies;
+pub mod record;
 pub mod runner;
 pub mod services;
 pub mod sink;

@@ -5,7 +5,7 @@
 
 use crate::policies::PolicyFileReport;
 use crate::runner::SourceState;
-use crate::topology::{AgentView, GroupView};
+use crate::topology::{AgentView, GroupView, Watchers};
 use flume_core::Channel;
 use flume_core::sink_processor::SinkState;
 use flume_policy::SeatState;
@@ -134,7 +134,12 @@ fn collect_agent(view: &AgentView) -> Vec<Sample> {
             samples.push(sample("CHANNEL", name, attributes.clone()));
         }
     }
-    for GroupView { runner, sinks } in &view.groups {
+    for GroupView {
+        runner,
+        sinks,
+        watchers,
+    } in &view.groups
+    {
         let report = runner.report();
         for (sink, report) in sinks.iter().zip(&report) {
             let mut attributes = typed(sink.counters.attributes());
@@ -144,7 +149,7 @@ fn collect_agent(view: &AgentView) -> Vec<Sample> {
         let usable = report
             .iter()
             .filter(|r| !matches!(r.state, SinkState::Penalty { .. }));
-        let attributes = vec![
+        let mut attributes = vec![
             ("SinkCount", Value::WholeGauge(report.len() as u64)),
             ("UsableSinkCount", Value::WholeGauge(usable.count() as u64)),
             ("CallCount", Value::Counter(runner.calls())),
@@ -153,9 +158,34 @@ fn collect_agent(view: &AgentView) -> Vec<Sample> {
                 Value::Counter(runner.exhausted_calls()),
             ),
         ];
+        attributes.extend(watched(watchers));
         samples.push(sample("SINK_PROCESSOR", runner.name(), attributes));
     }
     samples
+}
+
+/// What a shadow and a record have counted.
+fn watched(watchers: &Watchers) -> Vec<(&'static str, Value)> {
+    let mut attributes = Vec::new();
+    if let Some(shadow) = &watchers.shadow {
+        attributes.extend([
+            ("ShadowComparedCount", shadow.compared.get()),
+            ("ShadowFirstDiffersCount", shadow.first_differs.get()),
+            ("ShadowOrderDiffersCount", shadow.order_differs.get()),
+            ("ShadowUnansweredCount", shadow.unanswered.get()),
+            ("ShadowDroppedCount", shadow.dropped.get()),
+        ]);
+    }
+    if let Some(record) = &watchers.record {
+        let (entries, dropped) = record.entries();
+        attributes.extend([
+            ("RecordEntryCount", entries),
+            ("RecordDroppedCount", dropped),
+            ("RecordByteCount", record.written()),
+            ("RecordFailedWriteCount", record.failures()),
+        ]);
+    }
+    typed(attributes)
 }
 
 /// Flume's attributes that go up and down; all others only grow.

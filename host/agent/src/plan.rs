@@ -29,9 +29,11 @@ mod mirrors;
 pub(crate) mod policy;
 mod sinks;
 mod sources;
+pub(crate) mod traces;
 mod types;
 mod warnings;
 
+pub use crate::record::RecordPlan;
 pub use policy::{InterceptorPlan, PolicyChoice, PolicyInterceptorPlan, SelectorPlan};
 
 /// One agent of a file.
@@ -92,6 +94,10 @@ pub struct GroupPlan {
     pub processor: Context,
     /// What orders its sinks in place of a native selector.
     pub policy: Option<SelectorPlan>,
+    /// A policy that is asked beside it, and never obeyed.
+    pub shadow: Option<SelectorPlan>,
+    /// Where what its selector is told and answers is written.
+    pub record: Option<RecordPlan>,
     /// Batches that a load-balancing group may have under way at once, on different sinks.
     pub parallelism: usize,
 }

@@ -11,14 +11,17 @@ use std::time::Duration;
 use flume_core::channel::memory::MemoryChannel;
 use flume_core::clock;
 use flume_core::{Channel, ComponentError, SinkCounter, SourceCounter};
+use flume_policy::shadow::ShadowStats;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use self::build::Builder;
 use crate::plan::AgentPlan;
+use crate::record::RecordStats;
 use crate::runner::{GroupRunner, SourceRunner, SourceStatus};
 use crate::services::Services;
 
+mod balanced;
 mod build;
 mod reload;
 
@@ -54,6 +57,17 @@ pub struct GroupView {
     pub runner: GroupRunner,
     /// Its sinks, in the order of the group.
     pub sinks: Vec<SinkView>,
+    /// What watches its selector.
+    pub watchers: Watchers,
+}
+
+/// What watches the selector of a group.
+#[derive(Debug, Clone, Default)]
+pub struct Watchers {
+    /// The candidate in its shadow.
+    pub shadow: Option<Arc<ShadowStats>>,
+    /// Its record.
+    pub record: Option<Arc<RecordStats>>,
 }
 
 /// A sink's name and numbers.

@@ -31,6 +31,11 @@ impl WallClock {
         Self(Arc::new(move || millis))
     }
 
+    /// A clock that somebody drives.
+    pub fn from_fn(millis: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
+        Self(Arc::new(millis))
+    }
+
     /// Milliseconds since the epoch.
     pub fn millis(&self) -> u64 {
         (self.0)()

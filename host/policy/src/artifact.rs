@@ -23,6 +23,7 @@ mod inspect;
 mod inspection;
 pub(crate) mod stub;
 
+pub use complete::VERSION as CONTRACT_VERSION;
 pub use inspection::{Completion, Inspection, Memory};
 
 /// The largest file that is read: the components of scripting languages have some 20 MB.

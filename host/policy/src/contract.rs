@@ -12,14 +12,14 @@ pub(crate) fn order(answer: &[u32], sinks: usize) -> Result<VecDeque<SinkIndex>,
         let detail = format!("{} entries for {sinks} sinks", answer.len());
         return Err(Violation::new(ViolationKind::OrderTooLong, detail));
     }
-    let mut seen = vec![false; sinks];
+    let mut seen = Seen::none(sinks);
     let mut order = VecDeque::with_capacity(answer.len());
     for &number in answer {
         let sink = usize::try_from(number).unwrap_or(usize::MAX);
-        let Some(seen) = seen.get_mut(sink) else {
+        if sink >= sinks {
             return Err(out_of_range(ViolationKind::OrderOutOfRange, number, sinks));
-        };
-        if std::mem::replace(seen, true) {
+        }
+        if seen.mark(sink) {
             let detail = format!("sink {number} twice");
             return Err(Violation::new(ViolationKind::OrderRepeated, detail));
         }
@@ -45,6 +45,36 @@ pub(crate) fn route(
     answer.iter().map(checked).collect()
 }
 
+/// Which sinks an order has named. A group has seldom more sinks than a word has bits, and then
+/// this is no list.
+enum Seen {
+    Few(u64),
+    Many(Vec<bool>),
+}
+
+impl Seen {
+    fn none(sinks: usize) -> Self {
+        match sinks {
+            0..=64 => Self::Few(0),
+            _ => Self::Many(vec![false; sinks]),
+        }
+    }
+
+    /// Marks a sink that is in range; says whether it was marked before.
+    fn mark(&mut self, sink: usize) -> bool {
+        match self {
+            Self::Few(seen) => {
+                let before = *seen;
+                *seen |= 1 << sink;
+                before == *seen
+            }
+            Self::Many(seen) => seen
+                .get_mut(sink)
+                .is_none_or(|seen| std::mem::replace(seen, true)),
+        }
+    }
+}
+
 fn out_of_range(kind: ViolationKind, number: u32, sinks: usize) -> Violation {
     Violation::new(kind, format!("sink {number} of {sinks}"))
 }
@@ -68,6 +98,22 @@ mod tests {
                 .map(Vec::from)
                 .map_err(|violation| violation.kind);
             assert_eq!(order, expected, "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn large_groups_are_checked_like_small_ones() {
+        for sinks in [64, 65, 1000] {
+            let last = sinks - 1;
+            let all: Vec<u32> = (0..sinks).rev().collect();
+            let count = usize::try_from(sinks).unwrap();
+            assert_eq!(order(&all, count).unwrap().len(), count);
+            for (answer, kind) in [
+                ([last, 0, last], ViolationKind::OrderRepeated),
+                ([0, sinks, 1], ViolationKind::OrderOutOfRange),
+            ] {
+                assert_eq!(order(&answer, count).unwrap_err().kind, kind, "{sinks}");
+            }
         }
     }
 

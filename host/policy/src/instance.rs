@@ -17,6 +17,7 @@ use crate::error::{LoadError, PolicyError, Problem, Violation, ViolationKind, cu
 use crate::limits::Limits;
 use crate::log::GuestLog;
 use crate::setup::Setup;
+use crate::stats::Share;
 
 mod configure;
 mod host;
@@ -59,7 +60,9 @@ pub(crate) struct Instance {
     state: Option<state::Guest>,
     needs: Needs,
     limits: Limits,
+    memory: Share,
     took: Duration,
+    last_call: Duration,
 }
 
 enum Exports {
@@ -91,6 +94,7 @@ impl Instance {
         store.limiter(|host| &mut host.limiter);
         store.set_hostcall_fuel(limits.result_bytes);
         timer::install(&mut store);
+        let mut memory = Share::new(store.data().log.stats());
         let began = arm(&mut store, deadline);
         let started = (|store: &mut Store<Host>| {
             let instance = artifact.pre().instantiate(&mut *store)?;
@@ -107,13 +111,16 @@ impl Instance {
         let (exports, state, answer) = started.map_err(|error| explain(&mut store, &error))?;
         let needs = checked(answer.map_err(PolicyError::Config)?, setup)?;
         let limits = limits.clone();
+        memory.note(store.data().limiter.memory);
         Ok(Self {
             store,
             exports,
             state,
             needs,
             limits,
+            memory,
             took,
+            last_call: Duration::ZERO,
         })
     }
 
@@ -125,6 +132,11 @@ impl Instance {
     /// How long its start took.
     pub(crate) fn took(&self) -> Duration {
         self.took
+    }
+
+    /// How long the last call took.
+    pub(crate) fn last_call(&self) -> Duration {
+        self.last_call
     }
 
     /// Whether it can split batches.
@@ -266,7 +278,10 @@ impl Instance {
     ) -> Result<R, Violation> {
         let began = arm(&mut self.store, deadline);
         let answer = call(&self.exports, &mut self.store);
-        self.store.data().log.spent(clock::now() - began);
+        self.last_call = clock::now() - began;
+        let host = self.store.data();
+        host.log.spent(self.last_call);
+        self.memory.note(host.limiter.memory);
         answer.map_err(|error| explain(&mut self.store, &error))
     }
 }

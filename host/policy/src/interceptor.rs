@@ -315,12 +315,14 @@ impl Search<'_> {
         // A part of a batch gets its part of the time, so that looking for the culprit takes a few
         // deadlines and not one for each step.
         let whole = instance.deadline();
-        let share = u32::try_from(events.len()).unwrap_or(u32::MAX);
-        let of = u32::try_from(total).unwrap_or(u32::MAX).max(1);
-        let deadline = (whole.saturating_mul(share) / of).max(LEAST).min(whole);
+        let deadline = match events.len() == total {
+            true => whole,
+            false => part_of(whole, events.len(), total),
+        };
         let answer = instance.intercept(at, self.columns.batch(&headers), deadline);
+        let took = instance.last_call();
         let stats = self.seat.policy().stats();
-        stats.calls.increment();
+        stats.called(took);
         stats.events.add(handled);
         let most = self.seat.policy().limits().result_bytes;
         Ok(answer.and_then(|answer| Ok((Edits::checked(answer, handled, most)?, handled))))
@@ -350,6 +352,13 @@ impl Search<'_> {
 
 /// Violations in sequence that may be the events' fault. Looking for one event in 10,000 meets 14.
 const IN_VAIN: u32 = 16;
+
+/// The time for so many events of so many.
+fn part_of(whole: Duration, events: usize, total: usize) -> Duration {
+    let share = u32::try_from(events).unwrap_or(u32::MAX);
+    let of = u32::try_from(total).unwrap_or(u32::MAX).max(1);
+    (whole.saturating_mul(share) / of).max(LEAST).min(whole)
+}
 
 fn halves(part: &Range<usize>) -> Option<[Range<usize>; 2]> {
     let middle = part.start + part.len() / 2;

@@ -9,10 +9,14 @@
 //! | bytes to something that can run | [`Artifact`], with [`Cache`] |
 //! | something that runs, in all its places | [`Policy`], [`PolicyEngine`] |
 //! | a place | [`PolicySelector`], [`PolicyInterceptor`] |
+//! | what it costs | [`bench`] |
 //! | another version | [`Policy::prepare`], [`Policy::install`], [`Policy::roll_back`] |
+//! | what a selector would do | [`simulate`] |
+//! | what it did, and what another would have done | [`trace`], [`replay`], [`shadow`] |
 
 mod artifact;
 mod aside;
+pub mod bench;
 mod bindings;
 mod cache;
 mod columns;
@@ -27,14 +31,18 @@ mod log;
 mod probe;
 mod rate;
 mod reload;
+pub mod replay;
 mod seat;
 mod selector;
 mod setup;
+pub mod shadow;
 mod share;
+pub mod simulate;
 mod stats;
+pub mod trace;
 mod trial;
 
-pub use artifact::{Artifact, Completion, Inspection, Memory, World};
+pub use artifact::{Artifact, CONTRACT_VERSION, Completion, Inspection, Memory, World};
 pub use cache::{Cache, CacheError};
 pub use engine::PolicyEngine;
 pub use error::{LoadError, PolicyError, Problem, Violation, ViolationKind};
@@ -45,5 +53,5 @@ pub use reload::{Candidate, Policy, PolicyReport, RollBackError, SeatReport};
 pub use seat::SeatState;
 pub use selector::PolicySelector;
 pub use setup::{InterceptorSetup, Properties, SelectorSetup, SinkInfo};
-pub use stats::Stats;
+pub use stats::{Footprint, Latency, Stats};
 pub use trial::Trial;

@@ -130,6 +130,11 @@ impl GuestLog {
         self.append(stream, &printed.rest);
     }
 
+    /// Where the policy's doings are counted.
+    pub(crate) fn stats(&self) -> Arc<Stats> {
+        Arc::clone(&self.stats)
+    }
+
     pub(crate) fn spent(&self, time: Duration) {
         self.stats.spent(time);
     }

@@ -208,6 +208,17 @@ impl Policy {
         Ok(())
     }
 
+    /// When the time that it is told begins.
+    pub fn zero(&self) -> Instant {
+        self.zero
+    }
+
+    /// Calls that it could not answer itself: they broke the contract, or it rested.
+    pub fn misses(&self) -> u64 {
+        let stats = &self.stats;
+        stats.fallbacks.get() + stats.throttled.get() + stats.all_violations()
+    }
+
     /// What it did so far.
     pub fn stats(&self) -> &Stats {
         &self.stats

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use flume_core::clock::Instant;
+use flume_core::clock::{self, Instant};
 use parking_lot::Mutex;
 
 use crate::error::{PolicyError, Violation, ViolationKind};
@@ -105,8 +105,14 @@ impl Seat {
         }
     }
 
-    pub(crate) fn policy(&self) -> &Policy {
+    pub(crate) fn policy(&self) -> &Arc<Policy> {
         &self.policy
+    }
+
+    /// The headers that the policy asks to be shown; none while it is down.
+    pub(crate) fn headers(&self) -> &[String] {
+        let instance = self.current.instance.as_ref();
+        instance.map_or(&[], |instance| &instance.needs().headers)
     }
 
     /// The instance that is to be asked, if there is one now. Takes in another version first.
@@ -215,8 +221,25 @@ impl Seat {
         self.quarantined || self.rest_until.is_some_and(|until| now < until)
     }
 
-    /// Puts the wanted generation into the seat, and keeps the current one warm.
+    /// Puts the wanted generation into the seat, on the account of swaps.
     fn change(&mut self, now: Instant) {
+        let began = clock::now();
+        if !self.exchange(now) {
+            return;
+        }
+        let took = clock::now() - began;
+        self.policy.stats().swap_latency.record(took);
+        tracing::info!(
+            policy = %self.current.generation.artifact,
+            place = self.post.place,
+            micros = took.as_micros(),
+            "policy swapped"
+        );
+        self.note();
+    }
+
+    /// Takes in the wanted generation, if there is one, and keeps the current one warm.
+    fn exchange(&mut self, now: Instant) -> bool {
         let wanted = self.post.wanted.load(Ordering::Acquire);
         let ready = self
             .post
@@ -232,7 +255,7 @@ impl Seat {
                 instance: None,
             })
         });
-        let Some(next) = next else { return };
+        let Some(next) = next else { return false };
         let mut old = std::mem::replace(&mut self.current, next);
         self.quarantined = false;
         (self.rests, self.rest_until) = (0, None);
@@ -247,12 +270,7 @@ impl Seat {
         if let Some(oldest) = oldest {
             self.policy.engine().retire(oldest);
         }
-        tracing::info!(
-            policy = %self.current.generation.artifact,
-            place = self.post.place,
-            "policy swapped"
-        );
-        self.note();
+        true
     }
 
     /// State from the old instance to the new one. Whatever goes wrong, the new one begins afresh.

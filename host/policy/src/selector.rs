@@ -4,6 +4,7 @@
 //! fallback hears everything at once, whether it is needed or not: its back-off is never behind.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use flume_core::SinkSelector;
 use flume_core::clock::Instant;
@@ -56,8 +57,13 @@ impl PolicySelector {
     }
 
     /// The policy, for operators.
-    pub fn policy(&self) -> &Policy {
+    pub fn policy(&self) -> &Arc<Policy> {
         self.seat.policy()
+    }
+
+    /// The headers that it asks to be shown now.
+    pub fn headers(&self) -> &[String] {
+        self.seat.headers()
     }
 
     /// One call: tells the news, and judges the answer.
@@ -96,7 +102,8 @@ impl PolicySelector {
         };
         let news = self.news.tell();
         let answer = self.pace.run(|| call(instance, at, news, shown));
-        self.seat.policy().stats().calls.increment();
+        let took = instance.last_call();
+        self.seat.policy().stats().called(took);
         match answer {
             Ok(answer) => {
                 self.seat.succeeded(now);

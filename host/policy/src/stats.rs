@@ -6,6 +6,13 @@ use flume_core::counters::Counter;
 
 use crate::error::ViolationKind;
 
+mod footprint;
+mod latency;
+
+pub use footprint::Footprint;
+pub(crate) use footprint::Share;
+pub use latency::Latency;
+
 /// Counters of one policy.
 #[derive(Debug, Default)]
 pub struct Stats {
@@ -29,6 +36,13 @@ pub struct Stats {
     pub roll_backs: Counter,
     /// Lines beyond the rate.
     pub log_lines_dropped: Counter,
+    /// How long those calls took.
+    pub latency: Latency,
+    /// What its instances have of linear memory.
+    pub memory: Footprint,
+    /// How long a place took to put another version in, its state included: the time by which a
+    /// batch was late.
+    pub swap_latency: Latency,
     violations: [Counter; ViolationKind::ALL.len()],
 }
 
@@ -47,6 +61,12 @@ impl Stats {
         if let Some(counter) = self.of(kind) {
             counter.increment();
         }
+    }
+
+    /// A call of `order`, `route` or `intercept` took so long.
+    pub(crate) fn called(&self, took: Duration) {
+        self.calls.increment();
+        self.latency.record(took);
     }
 
     pub(crate) fn spent(&self, time: Duration) {

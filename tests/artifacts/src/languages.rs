@@ -149,7 +149,12 @@ impl Language {
             return Ok(Ok(module));
         }
         let mut command = self.build(&tool, &module);
-        let output = command.current_dir(&sources).output()?;
+        let place = match self {
+            // Its toolchain follows no links out of the folder.
+            Self::Js => copied(&sources, &module.with_extension("sources"))?,
+            _ => sources,
+        };
+        let output = command.current_dir(&place).output()?;
         let said = complaint(&output);
         anyhow::ensure!(output.status.success(), "{name} in {self:?}: {said}");
         fs::write(mark, digest)?;
@@ -162,20 +167,19 @@ impl Language {
         let mut words: Vec<&str> = match self {
             Self::Rust => vec!["cargo", "build", "--release", "--target", crate::TARGET],
             Self::C => {
-                let flags = "zig cc -target wasm32-wasi -mexec-model=reactor -O2 -s -Isdk policy.c";
+                let flags = "zig cc -target wasm32-wasi -mexec-model=reactor -O2 -s \
+                             -Wl,-z,stack-size=262144 -Isdk policy.c";
                 flags
                     .split(' ')
                     .chain(["-Wall", "-Wextra", "-Werror"])
                     .collect()
             }
             Self::Go => "go build -buildmode=c-shared".split(' ').collect(),
-            Self::Python => {
-                "componentize-py -d ../../../../wit -w WORLD componentize --stub-wasi -p . -p sdk \
+            Self::Python => "componentize-py -d WIT -w WORLD componentize --stub-wasi -p . -p sdk \
                  policy"
-                    .split_whitespace()
-                    .collect()
-            }
-            Self::Js => "componentize-js main.js --wit ../../../../wit --world-name WORLD \
+                .split_whitespace()
+                .collect(),
+            Self::Js => "componentize-js main.js --wit WIT --world-name WORLD \
                  --disable stdio random clocks http fetch-event"
                 .split_whitespace()
                 .collect(),
@@ -186,10 +190,14 @@ impl Language {
         } else {
             "selector-policy"
         };
+        let wit = module.with_file_name("../../wit");
+        let wit = wit.to_string_lossy();
         for word in &mut words {
-            if *word == "WORLD" {
-                *word = world;
-            }
+            *word = match *word {
+                "WORLD" => world,
+                "WIT" => &wit,
+                word => word,
+            };
         }
         let program = words.remove(0);
         let mut command = tool.command(program);
@@ -308,6 +316,23 @@ fn lock(path: &Path) -> io::Result<File> {
     let file = File::options().create(true).append(true).open(path)?;
     file.lock()?;
     Ok(file)
+}
+
+/// A folder's files and those of its folders in another folder, without links.
+fn copied(from: &Path, to: &Path) -> Result<PathBuf> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let path = entry?.path();
+        let Some(name) = path.file_name() else {
+            continue;
+        };
+        if path.is_dir() {
+            copied(&path, &to.join(name))?;
+        } else {
+            fs::copy(&path, to.join(name))?;
+        }
+    }
+    Ok(to.to_owned())
 }
 
 /// The last lines of what a command said.

@@ -5,7 +5,8 @@
 //! that build at the same time wait for each other at cargo's own lock.
 //!
 //! `foreach_hostile!(m)` expands to `m! { first second … }`, the names of the hostile guests: of
-//! those in Rust (`hostile-*`), and of those that are text (`hostile/*.wat`).
+//! those in Rust (`hostile-*`), and of those that are text (`hostile/*.wat`). `foreach_shipped!(m)`
+//! expands to those of the others (`selector_weighted`).
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

@@ -8,11 +8,13 @@ use serde_json::{Map, Value, json};
 
 use super::Board;
 use crate::plan::GroupPlan;
+use crate::plan::traces::shadow_place;
 use crate::policies::PolicyFileReport;
 use crate::runner::SinkReport;
 use crate::topology::{AgentView, GroupView, SinkView};
 
-/// By agent and group: `processor`, `selector` (null where nothing is balanced) and `sinks`.
+/// By agent and group: `processor`, `selector` (null where nothing is balanced), `shadow` and
+/// `record` (null where there is none) and `sinks`.
 pub(super) async fn show(State(board): State<Board>) -> Json<Value> {
     let reports = board.policies.reports();
     let agents = board.agents();
@@ -30,6 +32,8 @@ fn agent(view: &AgentView, reports: &[PolicyFileReport]) -> Value {
         let shown = json!({
             "processor": processor,
             "selector": selector(plan, &view.plan.name, reports),
+            "shadow": shadow(group, plan, &view.plan.name, reports),
+            "record": record(group),
             "sinks": sinks(group),
         });
         (plan.name.clone(), shown)
@@ -46,12 +50,7 @@ fn selector(plan: &GroupPlan, agent: &str, reports: &[PolicyFileReport]) -> Valu
     if plan.policy.is_none() {
         return json!({ "native": processor.string("selector", "round_robin") });
     }
-    let mut reports = reports.iter().filter(|report| report.agent == agent);
-    let found = reports.find_map(|report| {
-        let mut seats = report.seats.iter();
-        let seat = seats.find(|seat| seat.place == plan.name)?;
-        Some((report, seat))
-    });
+    let found = seat(reports, agent, &plan.name);
     let fallback = processor.string("fallback", "round_robin");
     match found {
         Some((report, seat)) => json!({
@@ -65,6 +64,55 @@ fn selector(plan: &GroupPlan, agent: &str, reports: &[PolicyFileReport]) -> Valu
         // Between two versions of the file, while the group is made anew.
         None => json!({ "policy": processor.string("selector", ""), "fallback": fallback }),
     }
+}
+
+/// A policy of an agent that has this place, with how it stands there.
+fn seat<'r>(
+    reports: &'r [PolicyFileReport],
+    agent: &str,
+    place: &str,
+) -> Option<(&'r PolicyFileReport, &'r flume_policy::SeatReport)> {
+    let mut reports = reports.iter().filter(|report| report.agent == agent);
+    reports.find_map(|report| {
+        let seat = report.seats.iter().find(|seat| seat.place == place)?;
+        Some((report, seat))
+    })
+}
+
+/// The candidate in the shadow of a group's selector, and how often it would decide otherwise.
+fn shadow(group: &GroupView, plan: &GroupPlan, agent: &str, reports: &[PolicyFileReport]) -> Value {
+    let Some(stats) = &group.watchers.shadow else {
+        return Value::Null;
+    };
+    let mut shown = json!({
+        "compared": stats.compared.get(),
+        "first-differs": stats.first_differs.get(),
+        "order-differs": stats.order_differs.get(),
+        "unanswered": stats.unanswered.get(),
+        "dropped": stats.dropped.get(),
+    });
+    let found = seat(reports, agent, &shadow_place(&plan.name));
+    if let (Some((report, seat)), Some(shown)) = (found, shown.as_object_mut()) {
+        shown.insert("policy".to_owned(), json!(report.name));
+        shown.insert("digest".to_owned(), json!(report.digest));
+        shown.insert("seat".to_owned(), super::policies::seat(seat));
+    }
+    shown
+}
+
+/// The record of a group's selector.
+fn record(group: &GroupView) -> Value {
+    let Some(stats) = &group.watchers.record else {
+        return Value::Null;
+    };
+    let (entries, dropped) = stats.entries();
+    json!({
+        "file": stats.path.display().to_string(),
+        "entries": entries,
+        "dropped": dropped,
+        "bytes": stats.written(),
+        "failed-writes": stats.failures(),
+    })
 }
 
 fn sinks(group: &GroupView) -> Vec<Value> {

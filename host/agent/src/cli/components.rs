@@ -15,6 +15,7 @@ use super::print;
 use crate::component::Component;
 use crate::plan::groups::own_keys;
 use crate::plan::policy;
+use crate::plan::traces;
 use crate::services::{Resolver, Services};
 use crate::{interceptor, sink, source};
 
@@ -95,7 +96,12 @@ fn processors() -> Vec<Entry> {
     let entry = |kind: &sink_processor::ProcessorType| Entry {
         names: kind.names,
         questions: asked(|context| {
-            own_keys(context, kind.names.first().copied());
+            let name = kind.names.first().copied();
+            own_keys(context, name);
+            if name == Some("load_balance") {
+                context.accept("shadow");
+                traces::record_keys(context);
+            }
             (kind.configure)(context, &sinks, 0).is_some()
         }),
     };

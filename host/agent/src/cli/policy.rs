@@ -10,9 +10,13 @@ use flume_policy::{Bodies, Needs, PolicyError};
 
 use super::{EXIT_CONFIG, complain};
 
+pub mod bench;
+pub mod candidate;
 pub mod check;
 pub mod inspect;
 pub mod new;
+pub mod replay;
+pub mod simulate;
 mod templates;
 
 /// What the shell is told if a file is no policy, or breaks the contract: `EX_DATAERR` of sysexits.
@@ -29,6 +33,9 @@ pub struct PolicyArgs {
 enum PolicyCommand {
     Inspect(inspect::InspectArgs),
     Check(check::CheckArgs),
+    Bench(bench::BenchArgs),
+    Simulate(simulate::SimulateArgs),
+    Replay(replay::ReplayArgs),
     New(new::NewArgs),
 }
 
@@ -37,6 +44,9 @@ pub fn run(args: &PolicyArgs) -> ExitCode {
     match &args.command {
         PolicyCommand::Inspect(args) => inspect::run(args),
         PolicyCommand::Check(args) => check::run(args),
+        PolicyCommand::Bench(args) => bench::run(args),
+        PolicyCommand::Simulate(args) => simulate::run(args),
+        PolicyCommand::Replay(args) => replay::run(args),
         PolicyCommand::New(args) => new::run(args),
     }
 }

@@ -237,6 +237,8 @@ impl Draft<'_> {
             sinks: vec![sink],
             processor,
             policy: None,
+            shadow: None,
+            record: None,
             parallelism: 1,
         }
     }

@@ -8,7 +8,7 @@ use flume_core::{Code, Diagnostic, Severity, Span};
 
 use super::agent::Draft;
 use super::policy::{self, PolicyFile};
-use super::{GroupPlan, SelectorPlan, types};
+use super::{GroupPlan, RecordPlan, SelectorPlan, types};
 use crate::config::tree::Node;
 
 /// The most batches that a group may have under way: few enough that they fit into memory.
@@ -48,6 +48,8 @@ struct Processor {
     /// `None` if it cannot be made.
     parallelism: Option<usize>,
     policy: Option<SelectorPlan>,
+    shadow: Option<SelectorPlan>,
+    record: Option<RecordPlan>,
 }
 
 impl Draft<'_> {
@@ -93,6 +95,8 @@ impl Draft<'_> {
             sinks: Vec::new(),
             processor: keys.without(|key| matches!(key, "parallelism" | "mirrored" | "sinks")),
             policy: processor.policy,
+            shadow: processor.shadow,
+            record: processor.record,
             parallelism,
         });
         GroupDraft {
@@ -159,6 +163,8 @@ impl Draft<'_> {
             mirrored: false,
             parallelism: None,
             policy: None,
+            shadow: None,
+            record: None,
         };
         let mut own = keys.clone();
         own.without_effect("sinks", "a group's sinks are in its own key `sinks`");
@@ -172,6 +178,8 @@ impl Draft<'_> {
             let meant = self.mode == Mode::Strict && !words.is_empty();
             let sinks = if meant { words.as_slice() } else { members };
             let parallelism = parallelism(&mut own, processor.kind, sinks.len());
+            let shadow = self.shadow(group, &mut own, processor.kind, members);
+            let record = self.record(&mut own, processor.kind);
             let made = match &file {
                 Some(file) => {
                     let native = policy::fallback(&mut own, sinks.len(), 0);
@@ -186,6 +194,9 @@ impl Draft<'_> {
                     (kind.configure)(&mut own, sinks, 0).is_some()
                 }
             };
+            let made = made && shadow.is_ok() && record.is_ok();
+            processor.shadow = shadow.unwrap_or_default();
+            processor.record = record.unwrap_or_default();
             processor.parallelism = made.then_some(parallelism);
         } else {
             if let Some(name) = name {

@@ -229,7 +229,8 @@ impl Draft<'_> {
         };
         // Of several groups that list it, the first one has it.
         let group = groups.find(lists);
-        group.is_some_and(|group| self.policy_of(group).is_some())
+        let has_shadow = |group: &Node| group.value("processor.shadow").is_some();
+        group.is_some_and(|group| self.policy_of(group).is_some() || has_shadow(group))
     }
 
     /// Reads the keys of a group's policy from those below `processor.`, and tries it out over the
@@ -241,13 +242,26 @@ impl Draft<'_> {
         processor: &mut Context,
         members: &[String],
     ) -> Option<SelectorPlan> {
+        let limits = self.limits(processor);
+        let keys = ("selector", "processor.selector.");
+        self.orders(group, file, processor, members, (keys, limits))
+    }
+
+    /// The same for a policy whose own keys are below another word.
+    pub(super) fn orders(
+        &self,
+        group: &Node,
+        file: &PolicyFile,
+        processor: &mut Context,
+        members: &[String],
+        ((word, prefix), limits): ((&str, &'static str), Limits),
+    ) -> Option<SelectorPlan> {
         let path = group.context.path();
-        processor.accept("selector");
-        let mut keys = processor.below("selector");
+        processor.accept(word);
+        let mut keys = processor.below(word);
         keys.accept_all();
         let own = pairs(&keys);
         processor.adopt(keys);
-        let limits = self.limits(processor);
         let sink = |name: &String| self.sinks.iter().find(|sink| sink.name == *name);
         // What is wrong with a sink is said already, and a trial without it would say nothing new.
         let sinks: Option<Vec<&SinkDraft>> = members.iter().map(sink).collect();
@@ -261,7 +275,7 @@ impl Draft<'_> {
         let place = Place {
             path,
             span: group.span,
-            prefix: "processor.selector.",
+            prefix,
             limits: "processor.policy",
             file,
             keys: &own,
@@ -330,7 +344,7 @@ impl Draft<'_> {
     }
 
     /// The limits of one place: its own keys `policy.…`, then the agent's, then the defaults.
-    fn limits(&self, keys: &mut Context) -> Limits {
+    pub(super) fn limits(&self, keys: &mut Context) -> Limits {
         let mut own = keys.below("policy");
         let mut all = self.policies.limits.clone();
         for (key, value) in own.iter() {

@@ -87,7 +87,7 @@ async fn a_slow_copy_runs_when_it_is_whole() {
     let mut selector = seat(&policies, &in_a1(&path), "g1", 3).unwrap();
     let text = always(&[1]);
     for part in [200, 400, 600, text.len()] {
-        std::fs::write(&path, &text[..part]).unwrap();
+        std::fs::write(&path, &text.as_bytes()[..part]).unwrap();
         rounds(&policies, 3).await;
         assert_eq!(report(&policies).last_error, None, "after {part} bytes");
         assert_eq!(first(&mut selector), usize::from(part == text.len()));
@@ -152,6 +152,22 @@ async fn who_asks_gets_an_answer_at_once() {
     policies.look(true);
     assert_eq!(report(&policies).last_error, None);
     assert_eq!(first(&mut selector), 2);
+}
+
+/// What refused a version may go away before that is told.
+#[tokio::test(start_paused = true)]
+async fn a_refused_version_gets_a_second_trial() {
+    let (policies, folder) = (policies(), Folder::new());
+    let path = folder.file("one.wat", &always(&[0]));
+    let mut selector = seat(&policies, &in_a1(&path), "g1", 3).unwrap();
+    let narrow = seat(&policies, &in_a1(&path), "g2", 2).unwrap();
+    folder.file("one.wat", &always(&[2]));
+    rounds(&policies, 3).await;
+    assert_eq!(first(&mut selector), 0, "g2 has two sinks");
+    drop(narrow);
+    rounds(&policies, 6).await;
+    assert_eq!(first(&mut selector), 2);
+    assert_eq!(report(&policies).last_error, None);
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use flume_core::channel::memory::MemoryChannel;
-use flume_core::sink_processor::{self, LoadBalancingProcessor, SinkProcessor};
+use flume_core::sink_processor;
 use flume_core::{
     Channel, ChannelProcessor, ComponentError, Context, Interceptor, InterceptorChain, SinkCounter,
     SourceContext, SourceCounter, channel_selector,
@@ -13,12 +13,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     AgentView, GroupView, RunningChannel, RunningGroup, RunningSource, SinkView, SourceView,
+    Watchers,
 };
 use crate::component::{self, Component};
-use crate::plan::policy::{self, seed};
-use crate::plan::{
-    ChannelPlan, ComponentPlan, GroupPlan, InterceptorPlan, SelectorPlan, SinkPlan, SourcePlan,
-};
+use crate::plan::policy::seed;
+use crate::plan::{ChannelPlan, ComponentPlan, GroupPlan, InterceptorPlan, SinkPlan, SourcePlan};
 use crate::policies::PolicyUseError;
 use crate::runner::{GroupRunner, Lane, SourceRunner};
 use crate::services::Services;
@@ -51,12 +50,14 @@ impl Builder<'_> {
             .collect();
         let mut context = plan.processor.clone();
         let kind = sink_processor::find(&context.string("type", "default"));
-        let processor = match &plan.policy {
-            Some(policy) => self.by_policy(plan, policy, &names)?,
-            None => kind
+        let is_special = plan.policy.is_some() || plan.shadow.is_some() || plan.record.is_some();
+        let (processor, watchers) = match is_special {
+            true => self.balanced(plan, &names)?,
+            false => kind
                 .and_then(|kind| {
                     (kind.configure)(&mut context, &names, seed(self.agent, &plan.name))
                 })
+                .map(|processor| (processor, Watchers::default()))
                 .ok_or_else(|| refused(&plan.name, context))?,
         };
         let mut lanes = Vec::new();
@@ -74,34 +75,15 @@ impl Builder<'_> {
         let pipelined = !kind.is_some_and(|kind| kind.names.contains(&"load_balance"));
         let runner = GroupRunner::new(&plan.name, processor, lanes, pipelined, plan.parallelism);
         Ok(RunningGroup {
-            view: GroupView { runner, sinks },
+            view: GroupView {
+                runner,
+                sinks,
+                watchers,
+            },
             drain: CancellationToken::new(),
             stop: CancellationToken::new(),
             task: None,
         })
-    }
-
-    /// A group whose sinks a policy orders, with a native selector behind it.
-    fn by_policy(
-        &self,
-        plan: &GroupPlan,
-        policy: &SelectorPlan,
-        names: &[String],
-    ) -> Result<Box<dyn SinkProcessor>, ComponentError> {
-        let mut context = plan.processor.clone();
-        let seed = policy.setup.seed;
-        let Some(fallback) = policy::fallback(&mut context, names.len(), seed) else {
-            return Err(refused(&plan.name, context));
-        };
-        let policies = &self.services.policies;
-        let setup = policy.setup.clone();
-        let selector = policies
-            .selector(&policy.file, &plan.name, setup, fallback)
-            .map_err(|error| cannot(&plan.name, error))?;
-        match LoadBalancingProcessor::with_selector(&mut context, names, Box::new(selector)) {
-            Some(processor) => Ok(Box::new(processor)),
-            None => Err(refused(&plan.name, context)),
-        }
     }
 
     fn lane(&self, plan: &SinkPlan, counters: Arc<SinkCounter>) -> Result<Lane, ComponentError> {
@@ -213,12 +195,12 @@ fn make<T>(
 }
 
 /// A component that its own plan cannot make: what its context says.
-fn refused(name: &str, context: Context) -> ComponentError {
+pub(super) fn refused(name: &str, context: Context) -> ComponentError {
     let findings: Vec<String> = context.finish().into_iter().map(|d| d.message).collect();
     ComponentError::new(format!("`{name}` cannot be made: {}", findings.join("; ")))
 }
 
 /// A policy that was good when it was planned, and no longer is: its file has changed since.
-fn cannot(place: &str, error: PolicyUseError) -> ComponentError {
+pub(super) fn cannot(place: &str, error: PolicyUseError) -> ComponentError {
     ComponentError::caused_by(format!("the policy of `{place}` cannot be used"), error)
 }

@@ -41,7 +41,7 @@ impl RunningAgent {
         let mut sources = Vec::new();
         for wanted in &plan.sources {
             let kept = self.plan.sources.iter().position(|old| old == wanted);
-            let kept = kept.filter(|_| wanted.targets().all(|name| stays(name)));
+            let kept = kept.filter(|_| wanted.targets().all(&stays));
             sources.push(kept.map_or_else(|| builder.source(wanted).map(Part::New), old)?);
         }
         let mut groups = Vec::new();

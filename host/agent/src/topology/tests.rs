@@ -283,3 +283,72 @@ async fn mirrors_that_are_set_apart_lose_nothing() {
     assert!(!Arc::ptr_eq(&mirrored, &other));
     assert_eq!(other.counters().start_time.get(), 2);
 }
+
+/// A group of two sinks that a policy orders; `more` is a line about it.
+fn with_policy(more: &str) -> String {
+    let folder = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../tests/diagnostics/policies"
+    );
+    format!(
+        "{AGENT}a1.sinks = k1 k2\na1.sinks.k2.type = null\na1.sinks.k2.channel = c1\n\
+         a1.sinkgroups = g1\na1.sinkgroups.g1.sinks = k1 k2\n\
+         a1.sinkgroups.g1.processor.type = load_balance\n\
+         a1.sinkgroups.g1.processor.selector = {folder}/first.wat\n{more}\n"
+    )
+    .replace("a1.sinks = k1\n", "")
+}
+
+/// The account of CPU time tells: a seat that is made anew is tried out. So time is not paused.
+#[tokio::test]
+async fn a_group_keeps_its_seat_unless_its_keys_change() {
+    let services = services(1);
+    let deadline = clock::now() + Duration::from_secs(30);
+    let mut agent = RunningAgent::build(plan(&with_policy("")), &services).unwrap();
+    let seats = || {
+        let report = services.policies.reports().remove(0);
+        let places: Vec<String> = report.seats.into_iter().map(|seat| seat.place).collect();
+        assert_eq!(places, ["g1"]);
+        report.totals.cpu
+    };
+    let made = seats();
+    let same = plan(&with_policy("# A comment."));
+    agent.reload(same, deadline, &services).await.unwrap();
+    assert_eq!(seats(), made);
+    for more in [
+        "a1.sinks.k2.weight = 3",
+        "a1.sinkgroups.g1.processor.selector.size = 3",
+        "a1.sinkgroups.g1.processor.policy.deadline-ms = 30",
+    ] {
+        let before = seats();
+        let changed = plan(&with_policy(more));
+        agent.reload(changed, deadline, &services).await.unwrap();
+        assert_ne!(seats(), before, "{more}");
+    }
+}
+
+/// What is kept puts its dead letters into the channel that the plan names now.
+#[tokio::test(start_paused = true)]
+async fn a_source_follows_its_channel_for_dead_letters() {
+    let folder = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../tests/diagnostics/policies"
+    );
+    let text = |dead: &str| {
+        format!(
+            "{AGENT}a1.channels = c1 {dead}\na1.channels.{dead}.type = memory\n\
+             a1.sinks = k1 k9\na1.sinks.k9.type = null\na1.sinks.k9.channel = {dead}\n\
+             a1.sources.r1.interceptors = i1\na1.sources.r1.interceptors.i1.type = {folder}/keep.wat\n\
+             a1.sources.r1.interceptors.i1.on-error = dead-letter:{dead}\n"
+        )
+        .replace("a1.sinks = k1\n", "")
+        .replace("a1.channels = c1\n", "")
+    };
+    let mut agent = filled(&text("c8")).await;
+    assert_eq!(channel(&agent, "c1").depth(), 10);
+    reload(&mut agent, &text("c9")).await;
+    let holders = |name: &str| Arc::strong_count(&channel(&agent, name));
+    // The agent, and the new interceptor, sink and the sink's lane.
+    assert!(holders("c9") > 2, "{}", holders("c9"));
+    assert!(agent.channels.iter().all(|known| known.names != ["c8"]));
+}

@@ -36,8 +36,8 @@ const CONTRACT: &[(&str, &str)] = &[
     ("worlds.wit", include_str!("../../../../wit/worlds.wit")),
 ];
 
-/// The version of [`CONTRACT`].
-const VERSION: &str = "0.1.0";
+/// The version of the contract that this host is built with; what core modules are completed to.
+pub const VERSION: &str = "0.1.0";
 
 /// The component that these bytes are, or are the core of.
 pub(super) fn component(binary: &[u8]) -> Result<Vec<u8>, LoadError> {

@@ -115,7 +115,8 @@ pub(super) struct Limiter {
     most_memory: usize,
     most_elements: usize,
     most_instances: usize,
-    memory: usize,
+    /// Bytes, over all its memories.
+    pub(super) memory: usize,
     elements: usize,
     /// What the growth under way adds: taken back if it fails for another reason.
     asked: usize,

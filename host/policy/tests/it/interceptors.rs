@@ -1,12 +1,13 @@
 //! Interceptors: what they are shown, what they change, and what happens when they cannot.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use flume_core::channel::memory::{MemoryChannel, MemoryConfig};
 use flume_core::{Batch, Channel, Context, Event, Interceptor};
-use flume_policy::Remedy;
+use flume_policy::{Limits, PolicyInterceptor, Remedy};
 
-use crate::support::{guest, interceptor, policy};
+use crate::support::{guest, interceptor, limited, policy};
 
 fn poisoned() -> Batch {
     Batch::new(["a", "poison", "b"].map(Event::new).to_vec())
@@ -33,6 +34,92 @@ fn redact_masks_bodies_and_leaves_the_rest() {
     );
     redact.intercept(&mut Batch::default()).unwrap();
     assert_eq!(policy.stats().all_violations(), 0);
+}
+
+/// What is left of a batch of these events.
+fn left(interceptor: &PolicyInterceptor, events: Vec<Event>) -> Vec<Event> {
+    let mut batch = Batch::new(events);
+    interceptor.intercept(&mut batch).unwrap();
+    batch.into_events()
+}
+
+#[test]
+fn sample_keeps_its_share_and_counts_on_after_a_swap() {
+    let policy = policy(guest("interceptor-sample"));
+    let third = interceptor(&policy, &[("every", "3")], Remedy::Fail).unwrap();
+    let numbered = |from: usize| {
+        (from..from + 100)
+            .map(|at| Event::new(at.to_string()))
+            .collect()
+    };
+    let mut kept = left(&third, numbered(0));
+    let candidate = policy.prepare(guest("interceptor-sample")).unwrap();
+    policy.install(candidate);
+    kept.extend(left(&third, numbered(100)));
+    // The seed is 1, and counts as one event.
+    let expected: Vec<Event> = (0..200)
+        .filter(|at| at % 3 == 1)
+        .map(|at: i32| Event::new(at.to_string()))
+        .collect();
+    assert_eq!(kept, expected);
+    assert_eq!(policy.stats().all_violations(), 0);
+}
+
+#[test]
+fn route_by_field_sets_a_header_and_leaves_bodies_alone() {
+    let policy = policy(guest("interceptor-route-by-field"));
+    let properties = [
+        ("field", "/a/level"),
+        ("header", "level"),
+        ("default", "none"),
+        ("prefix", "40"),
+    ];
+    let route = interceptor(&policy, &properties, Remedy::Fail).unwrap();
+    let far = format!("{{\"x\": \"{}\", \"a\": {{\"level\": 1}}}}", "x".repeat(40));
+    let bodies = [r#"{"a": {"level": "warn"}}"#, "no json", "", &far];
+    let events = bodies.map(|body| Event::new(body.to_owned()));
+    let expected = ["warn", "none", "none", "none"];
+    let expected = expected.iter().zip(&events);
+    let expected: Vec<Event> = expected
+        .map(|(level, event)| event.clone().with_header("level", *level))
+        .collect();
+    assert_eq!(left(&route, events.to_vec()), expected);
+    assert_eq!(policy.stats().all_violations(), 0);
+}
+
+/// At its largest, in the memory of the default limits: what was seen gets across a swap, and no
+/// more than that is remembered. The deadline is for machines that do a lot else.
+#[test]
+fn dedupe_remembers_what_it_may_and_hands_it_over() {
+    const MOST: usize = 250_000;
+    let patient = Limits {
+        deadline: Duration::from_secs(5),
+        ..Limits::default()
+    };
+    let policy = limited(guest("interceptor-dedupe"), patient);
+    let capacity = MOST.to_string();
+    let properties = [
+        ("header", "id"),
+        ("window-ms", "0"),
+        ("capacity", capacity.as_str()),
+    ];
+    let dedupe = interceptor(&policy, &properties, Remedy::Fail).unwrap();
+    let of = |ids: std::ops::Range<usize>| -> Vec<Event> {
+        ids.map(|id| Event::new("").with_header("id", id.to_string()))
+            .collect()
+    };
+    for start in (0..=MOST).step_by(10_000) {
+        let end = (start + 10_000).min(MOST + 1);
+        assert_eq!(left(&dedupe, of(start..end)).len(), end - start);
+    }
+    let candidate = policy.prepare(guest("interceptor-dedupe")).unwrap();
+    policy.install(candidate);
+    assert_eq!(left(&dedupe, of(1..1_001)).len(), 0);
+    assert_eq!(left(&dedupe, of(MOST - 1_000..MOST + 1)).len(), 0);
+    // One more than there is room for: the oldest is new again.
+    assert_eq!(left(&dedupe, of(0..1)).len(), 1);
+    let stats = policy.stats();
+    assert_eq!((stats.all_violations(), stats.swaps.get()), (0, 1));
 }
 
 #[test]

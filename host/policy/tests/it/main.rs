@@ -8,11 +8,19 @@ mod cache;
 #[cfg(test)]
 mod differential;
 #[cfg(test)]
+mod dist;
+#[cfg(test)]
+mod frozen;
+#[cfg(test)]
 mod hostile;
+#[cfg(test)]
+mod inspection;
 #[cfg(test)]
 mod interceptors;
 #[cfg(test)]
 mod languages;
+#[cfg(test)]
+mod life;
 #[cfg(test)]
 mod loading;
 #[cfg(test)]
@@ -23,5 +31,7 @@ mod shipped;
 mod stub;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod traces;
 #[cfg(test)]
 mod violations;

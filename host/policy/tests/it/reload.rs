@@ -193,3 +193,30 @@ fn interceptors_are_swapped_too() {
     seat.intercept(&mut batch).unwrap();
     assert_eq!(policy.report().seats[0].generation, 2);
 }
+
+#[test]
+fn swaps_are_timed_and_give_back_the_memory_of_the_version_before_the_last() {
+    let policy = policy(guest("selector-weighted"));
+    let mut selector = selector(&policy).unwrap();
+    let stats = policy.stats();
+    let one = stats.memory.now();
+    assert!(one > 0);
+    for name in [
+        "selector-round-robin",
+        "selector-weighted",
+        "selector-round-robin",
+    ] {
+        policy.install(policy.prepare(guest(name)).unwrap());
+        assert_eq!(selector.order(clock::now()).len(), 3);
+    }
+    assert_eq!((stats.swap_latency.count(), stats.latency.count()), (3, 3));
+    // Two instances are left soon, that of the version that runs and that of the one before. They
+    // need not be equally large.
+    let two_and_a_half = one * 5 / 2;
+    let patience = clock::now() + Duration::from_secs(10);
+    while stats.memory.now() > two_and_a_half && clock::now() < patience {
+        std::thread::yield_now();
+    }
+    assert!((one..two_and_a_half).contains(&stats.memory.now()));
+    assert!(stats.memory.most() > two_and_a_half);
+}

@@ -8,8 +8,9 @@ use flume_policy::PolicySelector;
 use tower::ServiceExt as _;
 
 use super::*;
+use crate::metrics::{self, flume_json, prometheus};
 use crate::policies::CacheChoice;
-use crate::policies::testing::{Folder, always, in_a1, seat};
+use crate::policies::testing::{Folder, always, in_a1, module, seat};
 
 const HERE: &str = "127.0.0.1:50000";
 
@@ -120,6 +121,39 @@ async fn a_module_is_put_taken_back_and_dropped() {
     assert_eq!(scene.first(), 2);
     assert_eq!(scene.ask("DELETE", "/policies/a1/one", "").await.0, 200);
     assert_eq!(scene.first(), 0);
+}
+
+/// The numbers are in both formats, violations by kind.
+#[tokio::test]
+async fn metrics_count_for_each_policy() {
+    let mut scene = Scene::new();
+    let (status, _) = scene
+        .ask("PUT", "/policies/a1/one", module(&[0], &[7]))
+        .await;
+    assert_eq!(status, 200);
+    assert_eq!(scene.first(), 0, "the fallback answers");
+    let samples = metrics::collect(&[], &scene.policies.reports());
+    let json = flume_json::render(&samples);
+    let one = &json["POLICY.one"];
+    for (attribute, count) in [
+        ("SwapCount", "1"),
+        ("ViolationCount", "1"),
+        ("ViolationCount.order-out-of-range", "1"),
+        ("ViolationCount.trap", "0"),
+        ("RunningSeats", "0"),
+        ("RestingSeats", "1"),
+        ("Generation", "2"),
+    ] {
+        assert_eq!(one[attribute], count, "{attribute} in {json}");
+    }
+    let text = prometheus::render(samples).unwrap();
+    for line in [
+        r#"flume_policy_swap_total{agent="a1",name="one"} 1"#,
+        r#"flume_policy_resting_seats{agent="a1",name="one"} 1"#,
+        r#"flume_policy_violation_total{agent="a1",name="one",kind="order-out-of-range"} 1"#,
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} in {text}");
+    }
 }
 
 #[tokio::test]

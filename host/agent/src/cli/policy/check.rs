@@ -104,7 +104,7 @@ fn check(
 }
 
 /// Reads limits; an error is a line for each problem.
-fn limits(pairs: &[(String, String)]) -> Result<Limits, String> {
+pub(super) fn limits(pairs: &[(String, String)]) -> Result<Limits, String> {
     let pairs: Vec<(&str, &str)> = pairs
         .iter()
         .map(|(key, value)| (&**key, &**value))
@@ -120,7 +120,7 @@ fn limits(pairs: &[(String, String)]) -> Result<Limits, String> {
 }
 
 /// Reads `KEY=VALUE`.
-fn pair(text: &str) -> Result<(String, String), String> {
+pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.trim().is_empty() => {
             Ok((key.trim().to_owned(), value.trim().to_owned()))
@@ -130,7 +130,7 @@ fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 /// Reads `NAME` or `NAME:KEY=VALUE,KEY=VALUE`.
-fn sink(text: &str) -> Result<SinkInfo, String> {
+pub(super) fn sink(text: &str) -> Result<SinkInfo, String> {
     let (name, rest) = text.split_once(':').unwrap_or((text, ""));
     if name.is_empty() {
         return Err(format!("`{text}` has no name"));
@@ -142,7 +142,7 @@ fn sink(text: &str) -> Result<SinkInfo, String> {
     })
 }
 
-fn plain(name: &str) -> SinkInfo {
+pub(super) fn plain(name: &str) -> SinkInfo {
     SinkInfo {
         name: name.to_owned(),
         kind: "null".to_owned(),

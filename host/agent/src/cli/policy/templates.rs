@@ -6,7 +6,7 @@ use super::new::{Kind, Language};
 
 /// A project to be written.
 #[derive(Debug)]
-pub struct Project {
+pub(super) struct Project {
     /// Paths and texts.
     pub files: Vec<(String, String)>,
     /// What tests, builds and checks it, in its folder.
@@ -156,7 +156,7 @@ fn besides(language: Language) -> Vec<&'static [File]> {
 }
 
 /// A project for a policy of this name.
-pub fn project(language: Language, kind: Kind, name: &str) -> Project {
+pub(super) fn project(language: Language, kind: Kind, name: &str) -> Project {
     let (needs, begin, commands) = words(language);
     let (world, of_kind, property) = match kind {
         Kind::Selector => ("selector-policy", "a sink selector", ""),
@@ -218,8 +218,8 @@ fn words(language: Language) -> (&'static str, &'static str, &'static [&'static 
             "policy.c",
             &[
                 "cc -Isdk -o policy_test policy_test.c && ./policy_test",
-                "zig cc -target wasm32-wasi -mexec-model=reactor -O2 -s -Isdk -o @NAME@.wasm \
-                 policy.c",
+                "zig cc -target wasm32-wasi -mexec-model=reactor -O2 -s \
+                 -Wl,-z,stack-size=262144 -Isdk -o @NAME@.wasm policy.c",
             ],
         ),
         Language::Go => (

@@ -1,0 +1,129 @@
+//! A selector of the command line, for commands that play with one: a policy's file, or the name of
+//! a native selector to compare it with.
+//!
+//! A call may take a second here: what is played is virtual time, and an outcome must not depend on
+//! how busy the machine is.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+use flume_core::clock::{self, Instant, WallClock};
+use flume_core::sink_selector::{self, Backoff};
+use flume_core::{Context, SinkSelector};
+use flume_policy::{
+    Artifact, Policy, PolicyEngine, PolicyError, Properties, SelectorSetup, ViolationKind,
+};
+
+use super::{check, refuse};
+use crate::cli::{EXIT_CONFIG, complain, unreadable};
+
+/// What a call may take, unless `--limit` says otherwise.
+const DEADLINE_MS: &str = "1000";
+
+/// A selector and what it is made from.
+#[derive(Debug, Args)]
+pub struct CandidateArgs {
+    /// A policy's file (`.wasm`, `.wat`), or a native selector: `round_robin`, `random`.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// A property of the selector, as below `processor.selector.`; may be given several times.
+    #[arg(short, long = "property", value_name = "KEY=VALUE", value_parser = check::pair)]
+    pub properties: Vec<(String, String)>,
+    /// A limit, as below `processor.policy.`: `deadline-ms=5`; may be given several times.
+    #[arg(short, long = "limit", value_name = "KEY=VALUE", value_parser = check::pair)]
+    pub limits: Vec<(String, String)>,
+}
+
+/// A selector that can be played with.
+pub(super) struct Candidate {
+    pub(super) selector: Box<dyn SinkSelector>,
+    /// The policy behind it, if it is none of the native ones.
+    pub(super) policy: Option<Arc<Policy>>,
+    /// When the time that it is told begins.
+    pub(super) zero: Instant,
+}
+
+impl CandidateArgs {
+    /// The selector's name, for people.
+    pub(super) fn name(&self) -> String {
+        let name = self.file.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    }
+
+    /// Makes the selector; an error has been told, and is what the shell is to be told.
+    pub(super) fn load(
+        &self,
+        setup: SelectorSetup,
+        wall: WallClock,
+    ) -> Result<Candidate, ExitCode> {
+        let native = self.file.to_str().and_then(sink_selector::find);
+        if let Some(native) = native {
+            let backoff = self.backoff(setup.sinks.len())?;
+            return Ok(Candidate {
+                selector: (native.build)(backoff, setup.seed),
+                policy: None,
+                zero: clock::now(),
+            });
+        }
+        let bytes = std::fs::read(&self.file).map_err(|error| unreadable(&self.file, &error))?;
+        let policy = self.policy(&bytes, wall)?;
+        let fallback = sink_selector::round_robin::build(Backoff::none(setup.sinks.len()), 0);
+        let selector = policy.selector("g1", setup, fallback);
+        Ok(Candidate {
+            selector: Box::new(selector.map_err(|error| refuse(&self.file, &error))?),
+            zero: policy.zero(),
+            policy: Some(policy),
+        })
+    }
+
+    fn policy(&self, bytes: &[u8], wall: WallClock) -> Result<Arc<Policy>, ExitCode> {
+        let mut limits = vec![("deadline-ms".to_owned(), DEADLINE_MS.to_owned())];
+        limits.extend(self.limits.iter().cloned());
+        let limits = check::limits(&limits).map_err(|problems| {
+            complain(&problems);
+            ExitCode::from(EXIT_CONFIG)
+        })?;
+        let loaded = || -> Result<Arc<Policy>, PolicyError> {
+            let engine = PolicyEngine::new()?;
+            let artifact = Artifact::load(&engine, stem(&self.file), bytes, None)?;
+            Ok(Policy::new(engine, artifact, limits, wall))
+        };
+        loaded().map_err(|error| refuse(&self.file, &error))
+    }
+
+    /// The back-off of a native selector, from the keys that its policy twins know.
+    fn backoff(&self, sinks: usize) -> Result<Backoff, ExitCode> {
+        let keys = |(key, value): &(String, String)| match key.as_str() {
+            "maxTimeOut" => ("selector.maxTimeOut".to_owned(), value.clone()),
+            _ => (key.clone(), value.clone()),
+        };
+        let pairs: Properties = self.properties.iter().map(keys).collect();
+        let pairs: Vec<(&str, &str)> = pairs.iter().map(|(k, v)| (&**k, &**v)).collect();
+        let mut context = Context::of("property", &pairs);
+        let backoff = Backoff::configure(&mut context, sinks);
+        let problems = context.finish();
+        for problem in &problems {
+            complain(&format!("error: {}\n", problem.message));
+        }
+        match backoff {
+            Some(backoff) if problems.is_empty() => Ok(backoff),
+            _ => Err(ExitCode::from(EXIT_CONFIG)),
+        }
+    }
+}
+
+/// The rules that a policy broke, and how often.
+pub(super) fn violations(policy: &Policy) -> Vec<(&'static str, u64)> {
+    let counts = ViolationKind::ALL
+        .iter()
+        .map(|kind| (kind.id(), policy.stats().violations(*kind)));
+    counts.filter(|(_, count)| *count > 0).collect()
+}
+
+fn stem(file: &Path) -> &str {
+    file.file_stem()
+        .and_then(std::ffi::OsStr::to_str)
+        .unwrap_or("policy")
+}

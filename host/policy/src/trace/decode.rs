@@ -1,0 +1,247 @@
+//! Bytes to traces. Nothing in a file is trusted, and what is cut is read up to the cut.
+
+use bytestring::ByteString;
+use flume_core::Event;
+
+use super::encode::{BEGUN, DELIVERED, ENDED, FAILED, ORDER, ROUTE, checksum};
+use super::{Entry, MAGIC, MOST_EVENTS, MOST_FRAME, Shown, TraceHeader, VERSION, What};
+use crate::setup::{Properties, SinkInfo};
+
+/// A trace that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trace {
+    /// What is known before the first entry.
+    pub header: TraceHeader,
+    /// The entries that are whole.
+    pub entries: Vec<Entry>,
+    /// Bytes at the end that are not: a frame that was cut, or is damaged.
+    pub cut: usize,
+}
+
+/// A file that is no trace.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TraceError {
+    /// It begins with something else.
+    #[error("is not a trace of a selector")]
+    NotATrace,
+    /// It is of another version of this program.
+    #[error("has version {0} of the format; this program reads version {VERSION}")]
+    Version(u8),
+    /// It was cut before its header ends, or that is damaged.
+    #[error("has no whole header")]
+    NoHeader,
+}
+
+impl Trace {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// It is no trace, or not even its header is whole.
+    pub fn read(file: &[u8]) -> Result<Self, TraceError> {
+        let rest = file.strip_prefix(MAGIC).ok_or(TraceError::NotATrace)?;
+        let (version, mut rest) = rest.split_first().ok_or(TraceError::NoHeader)?;
+        if *version != VERSION {
+            return Err(TraceError::Version(*version));
+        }
+        let header = frame(&mut rest).and_then(|payload| Bytes(payload).header());
+        let header = header.ok_or(TraceError::NoHeader)?;
+        let mut entries = Vec::new();
+        let mut cut = rest.len();
+        while let Some(payload) = frame(&mut rest) {
+            let whole = entries.len();
+            if Bytes(payload).entries(&header, &mut entries).is_none() {
+                entries.truncate(whole);
+                break;
+            }
+            cut = rest.len();
+        }
+        Ok(Self {
+            header,
+            entries,
+            cut,
+        })
+    }
+
+    /// Whether another file goes on where this one ends.
+    pub fn goes_on_in(&self, next: &Self) -> bool {
+        self.cut == 0
+            && self.header.run == next.header.run
+            && self.header.part + 1 == next.header.part
+    }
+}
+
+/// The payload of the next frame; `None` if it is not whole.
+fn frame<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let (length, after) = rest.split_first_chunk()?;
+    let (expected, after) = after.split_first_chunk::<4>()?;
+    let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+    if length > MOST_FRAME {
+        return None;
+    }
+    let (payload, after) = after.split_at_checked(length)?;
+    if checksum(payload) != *expected {
+        return None;
+    }
+    *rest = after;
+    Some(payload)
+}
+
+/// A payload, read from its beginning.
+struct Bytes<'a>(&'a [u8]);
+
+impl Bytes<'_> {
+    fn header(&mut self) -> Option<TraceHeader> {
+        Some(TraceHeader {
+            run: self.number()?,
+            part: self.number()?,
+            began_unix_ms: self.number()?,
+            selector: self.text()?,
+            digest: self.text()?,
+            seed: self.number()?,
+            properties: self.properties()?,
+            sinks: self.list(|bytes| {
+                Some(SinkInfo {
+                    name: bytes.text()?,
+                    kind: bytes.text()?,
+                    properties: bytes.properties()?,
+                })
+            })?,
+            headers: self.list(Self::text)?,
+        })
+    }
+
+    fn entries(&mut self, header: &TraceHeader, entries: &mut Vec<Entry>) -> Option<()> {
+        let (began, began_unix_ms, lost) = (self.number()?, self.number()?, self.number()?);
+        let mut at = began;
+        if lost > 0 {
+            entries.push(Entry {
+                at,
+                what: What::Lost(lost),
+            });
+        }
+        while let Some((kind, rest)) = self.0.split_first() {
+            self.0 = rest;
+            at = at.saturating_add(self.number()?);
+            let expected = began_unix_ms.saturating_add((at - began) / 1_000_000);
+            let what = match *kind {
+                ORDER => What::Order {
+                    load: self.load(expected, header)?,
+                    answer: self.list(Self::length)?,
+                },
+                ROUTE => What::Route {
+                    load: self.load(expected, header)?,
+                    answer: match self.length()?.checked_sub(1) {
+                        None => None,
+                        Some(count) => Some(self.many(count, Self::length)?),
+                    },
+                },
+                BEGUN => What::Begun {
+                    sink: self.length()?,
+                },
+                ENDED => What::Ended {
+                    sink: self.length()?,
+                    events: self.length()?,
+                    latency: self.number()?,
+                },
+                FAILED => What::Failed {
+                    sink: self.length()?,
+                },
+                DELIVERED => What::Delivered {
+                    sink: self.length()?,
+                },
+                _ => return None,
+            };
+            entries.push(Entry { at, what });
+        }
+        Some(())
+    }
+
+    fn load(&mut self, expected_unix_ms: u64, header: &TraceHeader) -> Option<Shown> {
+        let unix_ms = expected_unix_ms.saturating_add_signed(self.signed()?);
+        let depth = self.length()?;
+        let count = self.length()?;
+        // An event without recorded headers takes no bytes: the frame's size is no bound for it.
+        if count > MOST_EVENTS {
+            return None;
+        }
+        let mut events = vec![Event::default(); count];
+        for name in &header.headers {
+            let name = ByteString::from(name.as_str());
+            for event in &mut events {
+                if let Some(length) = self.length()?.checked_sub(1) {
+                    event.headers.insert(name.clone(), self.text_of(length)?);
+                }
+            }
+        }
+        Some(Shown {
+            unix_ms,
+            depth,
+            events,
+        })
+    }
+
+    fn properties(&mut self) -> Option<Properties> {
+        self.list(|bytes| Some((bytes.text()?, bytes.text()?)))
+    }
+
+    fn list<T>(&mut self, read: impl FnMut(&mut Self) -> Option<T>) -> Option<Vec<T>> {
+        let count = self.length()?;
+        self.many(count, read)
+    }
+
+    /// So many of something that takes a byte at least.
+    fn many<T>(
+        &mut self,
+        count: usize,
+        mut read: impl FnMut(&mut Self) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        if count > self.0.len() {
+            return None;
+        }
+        (0..count).map(|_| read(self)).collect()
+    }
+
+    fn text(&mut self) -> Option<String> {
+        let length = self.length()?;
+        self.text_of(length)
+    }
+
+    fn text_of(&mut self, length: usize) -> Option<String> {
+        let (text, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        String::from_utf8(text.to_vec()).ok()
+    }
+
+    fn length(&mut self) -> Option<usize> {
+        usize::try_from(self.number()?).ok()
+    }
+
+    fn signed(&mut self) -> Option<i64> {
+        let value = self.number()?;
+        Some((value >> 1).cast_signed() ^ -(value & 1).cast_signed())
+    }
+
+    fn number(&mut self) -> Option<u64> {
+        let mut value = 0;
+        for shift in (0..64).step_by(7) {
+            let (byte, rest) = self.0.split_first()?;
+            self.0 = rest;
+            let bits = u64::from(byte & 0x7f);
+            if bits << shift >> shift != bits {
+                return None;
+            }
+            value |= bits << shift;
+            if byte & 0x80 == 0 {
+                return Some(value);
+            }
+        }
+        None
+    }
+}
+
+/// A number and a signed one, for tests.
+#[cfg(test)]
+pub(super) fn numbers(bytes: &[u8]) -> Option<(u64, i64)> {
+    let mut bytes = Bytes(bytes);
+    Some((bytes.number()?, bytes.signed()?))
+}

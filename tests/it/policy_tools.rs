@@ -1,0 +1,64 @@
+//! Goal: the tools that measure policies run, and what they say of an agent is so.
+//! Method: each for a moment, with a small load: events are counted and swaps seen, times are not
+//! judged.
+
+use std::time::Duration;
+
+use flume_tests::host;
+use flume_tests::pipeline::{self, Runs};
+use flume_tests::swap::{self, Load};
+
+#[test]
+fn a_policy_swapped_under_load_loses_and_doubles_nothing() {
+    let load = Load {
+        rate: 2_000,
+        seconds: 3,
+        between: Duration::from_millis(800),
+        policies: ["selector-weighted", "selector-round-robin"]
+            .map(|name| flume_artifacts::guest(name).unwrap()),
+    };
+    let outcome = swap::run(&load);
+    outcome.tally.assert_exact("with swaps");
+    let swaps = outcome.stood_still.len();
+    assert!(swaps > 0, "no swap was seen");
+    assert_eq!(outcome.quiet.len() + outcome.swapped.len(), 12_000);
+}
+
+#[test]
+fn a_policy_and_its_twin_are_measured_in_pairs() {
+    let runs = Runs {
+        pairs: 1,
+        each: Duration::from_millis(500),
+        batch: 100,
+    };
+    let policy = flume_artifacts::guest("selector-round-robin").unwrap();
+    let pairs = pipeline::pairs(&runs, &policy.canonicalize().unwrap());
+    let [(native, wasm)] = pairs.as_slice() else {
+        panic!("{pairs:?}")
+    };
+    assert!(native.rate > 0.0 && wasm.rate > 0.0, "{pairs:?}");
+}
+
+#[test]
+fn a_policy_is_measured_beside_its_twin() {
+    for (guest, properties, twin) in [
+        ("selector-round-robin", &[][..], "native round_robin"),
+        (
+            "interceptor-redact",
+            &["--property", "patterns=secret"],
+            "native, does nothing",
+        ),
+    ] {
+        let file = flume_artifacts::guest(guest).unwrap();
+        let file = file.display().to_string();
+        let words = ["policy", "bench", &file, "--rounds", "1", "--batch", "10"];
+        let words: Vec<&str> = words.iter().chain(properties).copied().collect();
+        let finished = host::command(&words, "");
+        assert!(finished.status.success(), "{}", finished.stderr);
+        for part in [twin, "one call: half within", "memory"] {
+            assert!(finished.stdout.contains(part), "{}", finished.stdout);
+        }
+    }
+    let refused = host::command(&["policy", "bench", "Cargo.toml"], "");
+    assert_eq!(refused.status.code(), Some(65), "{}", refused.stderr);
+}

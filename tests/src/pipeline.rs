@@ -1,0 +1,103 @@
+//! What a policy costs a whole agent: the same pipeline with a native selector and with a policy.
+//!
+//! `stress` → memory → a group of two null sinks, as fast as it goes. The two kinds run one after
+//! the other, never at the same time, and change places from pair to pair; a ratio is formed within
+//! a pair. Two figures: events a second, which other work on the machine disturbs, and CPU time for
+//! an event, which it hardly does.
+
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::host::Host;
+use crate::{AgentFile, Scratch};
+
+/// How long an agent runs before it is measured.
+const WARM: Duration = Duration::from_millis(500);
+
+/// What is measured.
+#[derive(Clone, Debug)]
+pub struct Runs {
+    /// Pairs of runs.
+    pub pairs: usize,
+    /// How long each run is measured.
+    pub each: Duration,
+    /// Events in a batch.
+    pub batch: u32,
+}
+
+/// One run.
+#[derive(Clone, Copy, Debug)]
+pub struct Run {
+    /// Events delivered in a second.
+    pub rate: f64,
+    /// Nanoseconds of CPU time for an event, of the whole process.
+    pub cpu: f64,
+}
+
+/// Runs pairs: with `round_robin`, and with the policy in its place.
+#[must_use]
+pub fn pairs(runs: &Runs, policy: &Path) -> Vec<(Run, Run)> {
+    let pair = |at: usize| {
+        let (native, wasm) = (|| run(runs, None), || run(runs, Some(policy)));
+        if at % 2 == 0 {
+            let native = native();
+            (native, wasm())
+        } else {
+            let wasm = wasm();
+            (native(), wasm)
+        }
+    };
+    (0..runs.pairs).map(pair).collect()
+}
+
+/// One agent, measured.
+fn run(runs: &Runs, policy: Option<&Path>) -> Run {
+    let scratch = Scratch::new();
+    let selector = policy.map_or("round_robin".to_owned(), |path| path.display().to_string());
+    let mut file = AgentFile::new("a1")
+        .memory("c1", 100_000, 10_000)
+        .stress("r1", 100, runs.batch);
+    for sink in ["k1", "k2"] {
+        file = file.null(sink, runs.batch);
+    }
+    let file = file
+        .set("sinkgroups", "g1")
+        .set("sinkgroups.g1.sinks", "k1 k2")
+        .set("sinkgroups.g1.processor.type", "load_balance")
+        .set("sinkgroups.g1.processor.selector", selector);
+    let mut host = Host::start(&scratch, "agent", &file.text());
+    thread::sleep(WARM);
+    let (before, cpu, began) = (taken(&host), cpu(&mut host), Instant::now());
+    thread::sleep(runs.each);
+    let (after, spent, took) = (taken(&host), cpu_since(&mut host, cpu), began.elapsed());
+    let events = (after - before) as f64;
+    Run {
+        rate: events / took.as_secs_f64(),
+        cpu: spent.as_secs_f64() * 1e9 / events,
+    }
+}
+
+fn taken(host: &Host) -> u64 {
+    host.counter("CHANNEL.c1", "EventTakeSuccessCount")
+}
+
+/// CPU time that a process has spent, in hundredths of a second: user and system.
+fn cpu(host: &mut Host) -> u64 {
+    let path = format!("/proc/{}/stat", host.process().id());
+    let stat = std::fs::read_to_string(path).expect("a running process");
+    // The name of the program may have blanks in it; it ends with the last bracket.
+    let (_, fields) = stat.rsplit_once(')').expect("a line of /proc");
+    let fields: Vec<u64> = fields
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .map(|field| field.parse().expect("a number of ticks"))
+        .collect();
+    fields.iter().sum()
+}
+
+fn cpu_since(host: &mut Host, before: u64) -> Duration {
+    // A tick is a hundredth of a second on every Linux that anybody runs.
+    Duration::from_millis((cpu(host) - before) * 10)
+}
