@@ -56,7 +56,7 @@ pub fn measure(good: &Path, hostile: &Path, limits: &[(&str, &str)], size: Size)
     for round in 0..size.rounds {
         let alone = || once(good, limits, size);
         let beside = || once(hostile, limits, size);
-        let (one, other) = if round % 2 == 0 {
+        let (one, other) = if round.is_multiple_of(2) {
             let one = alone();
             (one, beside())
         } else {

@@ -8,8 +8,11 @@ use std::process::ExitCode;
 
 use flume_tests::tenants::{Size, measure};
 
+/// Keys below `policies.`, with their values.
+type Limits = &'static [(&'static str, &'static str)];
+
 /// The neighbour's guest, what it does, and limits of its agent.
-const GUESTS: &[(&str, &str, &[(&str, &str)])] = &[
+const GUESTS: &[(&str, &str, Limits)] = &[
     ("spin_in_order", "spins, until it is quarantined", &[]),
     ("grow_memory", "takes all memory that it gets", &[]),
     ("trap_in_order", "stops at each order", &[]),

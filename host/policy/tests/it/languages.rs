@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::fs;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant as Stopwatch};
+use std::time::Duration;
 
 use flume_artifacts::Language;
 use flume_core::clock::{self, Instant};
@@ -91,10 +91,10 @@ fn selects(language: Language) {
         return;
     };
     let policy = limited(artifact, patient());
-    let began = Stopwatch::now();
+    let began = clock::now();
     let mut guest = group(&policy).unwrap_or_else(|error| panic!("{language:?}: {error}"));
     let started = began.elapsed();
-    let began = Stopwatch::now();
+    let began = clock::now();
     compare(&mut guest, 2_000);
     eprintln!(
         "{language:?}: {} bytes, start with trial {started:?}, 2,000 orders {:?}",

@@ -28,6 +28,8 @@ mod reload;
 #[cfg(test)]
 mod shipped;
 #[cfg(test)]
+mod stub;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod traces;
