@@ -67,16 +67,7 @@ pub async fn run(
     let stop_watch = CancellationToken::new();
     let stop_admin = CancellationToken::new();
     let admin = start_admin(&options, &board, &stop_admin).await?;
-    for agent in &mut agents {
-        agent.bind().await;
-    }
-    for agent in &mut agents {
-        agent.start_sinks(&services);
-    }
-    for agent in &mut agents {
-        agent.start_sources(&services);
-        tracing::info!(agent = agent.plan.name, "agent started");
-    }
+    start_all(&mut agents, &services).await;
     let policies = services.policies.clone();
     let watching = tokio::spawn(policies.watch(stop_watch.clone()));
 
@@ -127,6 +118,20 @@ pub async fn run(
     }
     tracing::info!(events_left = left, "stopped");
     Ok(left)
+}
+
+/// Starts the agents step by step, so that one that feeds another finds it there.
+async fn start_all(agents: &mut [RunningAgent], services: &Services) {
+    for agent in &mut *agents {
+        agent.bind().await;
+    }
+    for agent in &mut *agents {
+        agent.start_sinks(services);
+    }
+    for agent in agents {
+        agent.start_sources(services);
+        tracing::info!(agent = agent.plan.name, "agent started");
+    }
 }
 
 /// Makes the running agents those of the new plans. What cannot be made stays as it was.
