@@ -120,6 +120,20 @@ pub async fn run(
     Ok(left)
 }
 
+/// Starts the agents step by step, so that one that feeds another finds it there.
+async fn start_all(agents: &mut [RunningAgent], services: &Services) {
+    for agent in &mut *agents {
+        agent.bind().await;
+    }
+    for agent in &mut *agents {
+        agent.start_sinks(services);
+    }
+    for agent in agents {
+        agent.start_sources(services);
+        tracing::info!(agent = agent.plan.name, "agent started");
+    }
+}
+
 /// Makes the running agents those of the new plans. What cannot be made stays as it was.
 async fn reload(
     agents: &mut Vec<RunningAgent>,
