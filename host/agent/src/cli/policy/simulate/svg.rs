@@ -145,9 +145,7 @@ fn happenings(played: &Played) -> Vec<(Window, String, &'static str)> {
 
 fn frame(top: f64, height: f64) -> String {
     let width = plot();
-    format!(
-        r##"<rect x="{LEFT}" y="{top}" width="{width}" height="{height}" {LINE}/>"##
-    )
+    format!(r##"<rect x="{LEFT}" y="{top}" width="{width}" height="{height}" {LINE}/>"##)
 }
 
 fn label(x: f64, y: f64, text: &str) -> String {
