@@ -170,20 +170,6 @@ async fn reload(
     }
 }
 
-/// Starts the agents step by step, so that each finds those that it feeds.
-async fn start_all(agents: &mut [RunningAgent], services: &Services) {
-    for agent in &mut *agents {
-        agent.bind().await;
-    }
-    for agent in &mut *agents {
-        agent.start_sinks(services);
-    }
-    for agent in agents {
-        agent.start_sources(services);
-        tracing::info!(agent = agent.plan.name, "agent started");
-    }
-}
-
 async fn start_agent(plan: AgentPlan, services: &Services) -> Result<RunningAgent, ComponentError> {
     let mut agent = RunningAgent::build(plan, services)?;
     agent.bind().await;
