@@ -40,7 +40,7 @@ pub struct Run {
 pub fn pairs(runs: &Runs, policy: &Path) -> Vec<(Run, Run)> {
     let pair = |at: usize| {
         let (native, wasm) = (|| run(runs, None), || run(runs, Some(policy)));
-        if at % 2 == 0 {
+        if at.is_multiple_of(2) {
             let native = native();
             (native, wasm())
         } else {
