@@ -13,7 +13,7 @@ fn a_policy_swapped_under_load_loses_and_doubles_nothing() {
     let load = Load {
         rate: 2_000,
         seconds: 3,
-        between: Duration::from_millis(800),
+        between: Duration::from_millis(1200),
         policies: ["selector-weighted", "selector-round-robin"]
             .map(|name| flume_artifacts::guest(name).unwrap()),
     };
