@@ -89,7 +89,7 @@ pub fn run(load: &Load) -> Outcome {
             put(&load.policies[turn % 2], &policy);
             sleep_until((Instant::now() + load.between).min(end));
             // A version that is not in yet would be overtaken by the next one.
-            while swaps(&host) < turn && Instant::now() < end {
+            while swaps(&mut host) < turn && Instant::now() < end {
                 thread::sleep(Duration::from_millis(50));
             }
             if Instant::now() >= end {
@@ -209,7 +209,7 @@ fn waits(
     Waits::new(numbers.filter_map(wait).collect())
 }
 
-fn swaps(host: &Host) -> usize {
+fn swaps(host: &mut Host) -> usize {
     let log = host.process().log();
     log.lines().filter_map(stood_still).count()
 }
