@@ -3,12 +3,15 @@
 //! A component is `TYPE.name`, as in Flume. Where one process runs several agents, which Flume
 //! does not, the name is `agent.name`, since two agents may both have a channel `c1`.
 
-use crate::policies::PolicyFileReport;
-use crate::runner::SourceState;
-use crate::topology::{AgentView, GroupView, Watchers};
+use std::time::Duration;
+
 use flume_core::Channel;
 use flume_core::sink_processor::SinkState;
 use flume_policy::SeatState;
+
+use crate::policies::PolicyFileReport;
+use crate::runner::SourceState;
+use crate::topology::{AgentView, GroupView, Watchers};
 
 pub mod flume_json;
 pub mod prometheus;
@@ -60,12 +63,12 @@ fn policy(report: &PolicyFileReport) -> Sample {
         let seats = report.seats.iter().filter(|seat| wanted(&seat.state));
         Value::WholeGauge(seats.count() as u64)
     };
-    let nanos = u64::try_from(totals.cpu.as_nanos()).unwrap_or(u64::MAX);
+    let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
     let name = report.name.split_once('/').map_or("", |(_, name)| name);
     let attributes = vec![
         ("CallCount", Value::Counter(totals.calls)),
         ("EventCount", Value::Counter(totals.events)),
-        ("CpuNanosCount", Value::Counter(nanos)),
+        ("CpuNanosCount", Value::Counter(nanos(totals.cpu))),
         ("FallbackCount", Value::Counter(totals.fallbacks)),
         ("ThrottledCount", Value::Counter(totals.throttled)),
         ("PoisonCount", Value::Counter(totals.poison)),
@@ -77,6 +80,17 @@ fn policy(report: &PolicyFileReport) -> Sample {
             Value::Counter(totals.log_lines_dropped),
         ),
         ("Generation", Value::WholeGauge(report.generation)),
+        ("MemoryBytes", Value::WholeGauge(totals.memory)),
+        ("MostMemoryBytes", Value::WholeGauge(totals.most_memory)),
+        ("CallP99Nanos", Value::WholeGauge(nanos(totals.usual_call))),
+        (
+            "LongestCallNanos",
+            Value::WholeGauge(nanos(totals.longest_call)),
+        ),
+        (
+            "LongestSwapNanos",
+            Value::WholeGauge(nanos(totals.longest_swap)),
+        ),
         (
             "RunningSeats",
             in_state(|s| matches!(s, SeatState::Running)),

@@ -219,9 +219,16 @@ fn shown(report: &PolicyFileReport) -> Value {
         "swaps": totals.swaps,
         "roll-backs": totals.roll_backs,
         "log-lines-dropped": totals.log_lines_dropped,
+        "call-micros": { "p99": micros(totals.usual_call), "max": micros(totals.longest_call) },
+        "swap-micros": { "max": micros(totals.longest_swap) },
+        "memory-bytes": { "now": totals.memory, "max": totals.most_memory },
         "violations": violations,
         "last-error": report.last_error,
     })
+}
+
+fn micros(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e6
 }
 
 /// How one place of a policy stands, and what it last did wrong.

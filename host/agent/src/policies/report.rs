@@ -55,6 +55,16 @@ pub struct Totals {
     pub roll_backs: u64,
     /// Log lines beyond the rate.
     pub log_lines_dropped: u64,
+    /// What 99 of 100 calls do not exceed, a quarter too high at most.
+    pub usual_call: Duration,
+    /// The longest call.
+    pub longest_call: Duration,
+    /// The longest time that a batch waited for a swap.
+    pub longest_swap: Duration,
+    /// Bytes of linear memory now, of warm versions, too.
+    pub memory: u64,
+    /// The most bytes of linear memory so far.
+    pub most_memory: u64,
     /// Broken rules, in the order of [`ViolationKind::ALL`].
     pub violations: Vec<(ViolationKind, u64)>,
 }
@@ -72,6 +82,11 @@ impl Totals {
         self.swaps += stats.swaps.get();
         self.roll_backs += stats.roll_backs.get();
         self.log_lines_dropped += stats.log_lines_dropped.get();
+        self.usual_call = self.usual_call.max(stats.latency.quantile(990));
+        self.longest_call = self.longest_call.max(stats.latency.longest());
+        self.longest_swap = self.longest_swap.max(stats.swap_latency.longest());
+        self.memory += stats.memory.now();
+        self.most_memory += stats.memory.most();
         if self.violations.is_empty() {
             self.violations = ViolationKind::ALL.iter().map(|kind| (*kind, 0)).collect();
         }
