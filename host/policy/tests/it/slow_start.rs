@@ -39,7 +39,7 @@ fn until(mut is_there: impl FnMut() -> bool) {
     let began = clock::now();
     while !is_there() {
         assert!(began.elapsed() < Duration::from_secs(60), "still not there");
-        thread::sleep(Duration::from_millis(5));
+        thread::park_timeout(Duration::from_millis(5));
     }
 }
 
