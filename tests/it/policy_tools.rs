@@ -11,9 +11,10 @@ use flume_tests::swap::{self, Load};
 #[test]
 fn a_policy_swapped_under_load_loses_and_doubles_nothing() {
     let load = Load {
-        rate: 2_000,
-        seconds: 3,
-        between: Duration::from_millis(800),
+        rate: 1_000,
+        // Long enough for one swap on a machine that does ten things at once.
+        seconds: 8,
+        between: Duration::from_millis(1200),
         policies: ["selector-weighted", "selector-round-robin"]
             .map(|name| flume_artifacts::guest(name).unwrap()),
     };
@@ -21,7 +22,7 @@ fn a_policy_swapped_under_load_loses_and_doubles_nothing() {
     outcome.tally.assert_exact("with swaps");
     let swaps = outcome.stood_still.len();
     assert!(swaps > 0, "no swap was seen");
-    assert_eq!(outcome.quiet.len() + outcome.swapped.len(), 12_000);
+    assert_eq!(outcome.quiet.len() + outcome.swapped.len(), 16_000);
 }
 
 #[test]

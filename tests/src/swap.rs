@@ -38,7 +38,7 @@ pub struct Load {
     pub rate: u64,
     /// Seconds without swaps, and with.
     pub seconds: u64,
-    /// Time between two writes of the file; the agent looks twice a second.
+    /// Time between two writes of the file, at least: the agent looks twice a second.
     pub between: Duration,
     /// The policies that take turns; the first one begins.
     pub policies: [PathBuf; 2],
@@ -88,6 +88,10 @@ pub fn run(load: &Load) -> Outcome {
         for turn in 1.. {
             put(&load.policies[turn % 2], &policy);
             sleep_until((Instant::now() + load.between).min(end));
+            // A version that is not in yet would be overtaken by the next one.
+            while swaps(&mut host) < turn && Instant::now() < end {
+                thread::sleep(Duration::from_millis(50));
+            }
             if Instant::now() >= end {
                 break;
             }
@@ -203,6 +207,11 @@ fn waits(
         Some(arrival.saturating_duration_since(due(number, rate, begun)))
     };
     Waits::new(numbers.filter_map(wait).collect())
+}
+
+fn swaps(host: &mut Host) -> usize {
+    let log = host.process().log();
+    log.lines().filter_map(stood_still).count()
 }
 
 /// From a line of the log, how long the group stood still.

@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 use wasmtime::component::Component;
 
 use crate::artifact::hex;
+use crate::artifact::stub;
 use crate::engine::PolicyEngine;
 
 /// Policies that are kept; the ones that were written first make room.
@@ -197,7 +198,7 @@ impl Cache {
     }
 }
 
-/// A file's name says all that its code depends on.
+/// A file's name says all that its code depends on: the engine, and what this host adds to modules.
 fn key(engine: &PolicyEngine, digest: &str) -> String {
     let mut hasher = DefaultHasher::new();
     engine
@@ -205,6 +206,7 @@ fn key(engine: &PolicyEngine, digest: &str) -> String {
         .precompile_compatibility_hash()
         .hash(&mut hasher);
     env!("CARGO_PKG_VERSION").hash(&mut hasher);
+    stub::TEXT.hash(&mut hasher);
     hex(&Sha256::digest(format!("{digest} {:x}", hasher.finish())))
 }
 

@@ -185,7 +185,6 @@ impl Instance {
         load: sink_selector::Load<'_>,
     ) -> Result<Vec<u32>, Violation> {
         let deadline = self.limits.deadline;
-        self.store.data_mut().given.set(at);
         self.call(deadline, |exports, store| match exports {
             Exports::Selector { selector, .. } => selector.call_order(store, at, feedback, load),
             Exports::Interceptor(_) => Ok(Vec::new()),
@@ -200,7 +199,6 @@ impl Instance {
         load: sink_selector::Load<'_>,
     ) -> Result<Option<Vec<u32>>, Violation> {
         let deadline = self.limits.deadline;
-        self.store.data_mut().given.set(at);
         self.call(deadline, |exports, store| match exports {
             Exports::Selector {
                 router: Some(router),
@@ -217,7 +215,6 @@ impl Instance {
         batch: interceptor::Batch<'_>,
         deadline: Duration,
     ) -> Result<interceptor::Edits, Violation> {
-        self.store.data_mut().given.set(at);
         self.call(deadline, |exports, store| match exports {
             Exports::Interceptor(interceptor) => {
                 let answer = interceptor.call_intercept(store, at, batch);

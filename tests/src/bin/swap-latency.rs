@@ -1,7 +1,7 @@
 //! Overwrites a policy under load and prints who waited how long.
 //!
 //! `cargo run --release -p flume-tests --bin swap-latency [RATE [SECONDS [FIRST.wasm SECOND.wasm]]]`:
-//! 50000 events a second, 10 seconds without swaps and 10 with one every 700 ms, between weighted
+//! 50000 events a second, 10 seconds without swaps and 10 with one every 1.5 s, between weighted
 //! and round robin. Fails if an event was lost or doubled, or if a group stood still for more than a
 //! millisecond.
 
@@ -31,7 +31,7 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     let load = Load {
         rate: number(0, 50_000)?,
         seconds: number(1, 10)?,
-        between: Duration::from_millis(700),
+        between: Duration::from_millis(1500),
         policies,
     };
     let outcome = swap::run(&load);

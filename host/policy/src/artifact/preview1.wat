@@ -1,6 +1,5 @@
 ;; WASI preview 1 for guests whose toolchain drags it in: no files, no sockets, no environment, and
-;; a clock and random numbers that are functions of what the policy is told: the time of the call and
-;; the seed of its setup.
+;; a clock that is nobody's. Random numbers follow the seed of the policy's setup.
 ;;
 ;; The encoder links this module into the guest's component and drops the functions that the guest
 ;; does not import. It forbids memory, tables and data of the module's own, so everything is written
@@ -11,31 +10,23 @@
   (import "env" "memory" (memory 0))
   (import "flume:policy/log@0.1.0" "print" (func $print (param i32 i32 i32)))
 
-  (import "flume:host/given@0.1.0" "now" (func $now (result i64)))
-  (import "flume:host/given@0.1.0" "ahead" (func $ahead (result i64)))
   (import "flume:host/given@0.1.0" "seed" (func $seed (result i64)))
 
   ;; Nanoseconds. Not from 0: Go stops at start when the clock shows 0.
   (global $clock (mut i64) (i64.const 1000000000))
   (global $random (mut i64) (i64.const 0))
 
-  ;; The clock shows the time of the call, unless it has been read or waited for beyond that. Each
-  ;; reading is a microsecond later: whoever waits for time to pass by reading it gets on.
+  ;; The clock passes by being read, a microsecond each time: whoever waits for time to pass by reading
+  ;; it gets on. It does not ask the host for the time of the call: a runtime reads its clock also
+  ;; while memory is made for what the host hands in, when nothing may be imported.
   (func $read (result i64)
-    (local $now i64)
-    (local.set $now (call $now))
-    (if (i64.gt_u (local.get $now) (global.get $clock))
-      (then (global.set $clock (local.get $now))))
     (global.set $clock (i64.add (global.get $clock) (i64.const 1000)))
     (global.get $clock))
 
-  ;; Clock 0 shows the time of day; the others (monotonic and CPU times) show the clock.
+  ;; All clocks are one.
   (func (export "clock_time_get") (param $id i32) (param $precision i64) (param $time i32)
     (result i32)
-    (i64.store (local.get $time)
-      (if (result i64) (local.get $id)
-        (then (call $read))
-        (else (i64.add (call $read) (call $ahead)))))
+    (i64.store (local.get $time) (call $read))
     (i32.const 0))
 
   (func (export "clock_res_get") (param $id i32) (param $resolution i32) (result i32)
@@ -57,12 +48,9 @@
         (if (i32.eqz (i32.load8_u offset=8 (local.get $in)))
           (then
             (local.set $time (i64.load offset=24 (local.get $in)))
-            ;; Without the flag the time counts from now; with it, the time of day has to be turned
-            ;; into a time of the clock.
+            ;; Without the flag the time counts from now.
             (if (i32.eqz (i32.and (i32.load16_u offset=40 (local.get $in)) (i32.const 1)))
-              (then (local.set $time (i64.add (local.get $time) (global.get $clock))))
-              (else (if (i32.eqz (i32.load offset=16 (local.get $in)))
-                (then (local.set $time (i64.sub (local.get $time) (call $ahead)))))))
+              (then (local.set $time (i64.add (local.get $time) (global.get $clock)))))
             (if (i64.lt_s (local.get $time) (local.get $earliest))
               (then
                 (local.set $earliest (local.get $time))

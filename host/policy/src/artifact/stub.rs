@@ -1,8 +1,7 @@
 //! The stub of WASI preview 1 that is linked into guests whose toolchain drags it in.
 //!
 //! It belongs to the component and not to the host. Beside the log it imports [`GIVEN`], which tells
-//! it what the policy is told anyway: the time of the call, and the seed. So two runs of a policy
-//! are the same run. What each function answers, and why, stands in `preview1.wat`.
+//! it what the policy is told anyway: the seed. So two runs of a policy are the same run. What each function answers, and why, stands in `preview1.wat`.
 
 use wit_component::{StringEncoding, embed_component_metadata};
 
@@ -15,10 +14,10 @@ pub(super) const MODULE: &str = "wasi_snapshot_preview1";
 pub(crate) const GIVEN: &str = "flume:host/given@0.1.0";
 
 /// [`GIVEN`], for the encoder.
-const INTERFACE: &str = "package flume:host@0.1.0; interface given {
-    now: func() -> u64; ahead: func() -> u64; seed: func() -> u64; }";
+const INTERFACE: &str = "package flume:host@0.1.0; interface given { seed: func() -> u64; }";
 
-const TEXT: &str = include_str!("preview1.wat");
+/// The stub as text: a component that was completed with another one is another component.
+pub(crate) const TEXT: &str = include_str!("preview1.wat");
 
 /// The stub, ready to be linked.
 pub(super) fn module() -> Result<Vec<u8>, String> {

@@ -10,7 +10,6 @@ use wasmtime::{ResourceLimiter, StoreContextMut};
 use super::timer::Timer;
 use crate::artifact::stub::GIVEN;
 use crate::bindings::log::{Level, Stream};
-use crate::bindings::types::Moment;
 use crate::limits::Limits;
 use crate::log::GuestLog;
 
@@ -24,7 +23,8 @@ const MOST_MEMORIES: usize = 16;
 pub(crate) struct Host {
     pub(super) limiter: Limiter,
     pub(super) log: GuestLog,
-    pub(super) given: Given,
+    /// What the stub of WASI is told: nothing that the policy is not told, too.
+    seed: u64,
     pub(super) timer: Timer,
 }
 
@@ -39,34 +39,12 @@ impl Host {
             asked: 0,
             denied: None,
         };
-        let given = Given {
-            now: 0,
-            ahead: 0,
-            seed,
-        };
         Self {
             limiter,
             log,
-            given,
+            seed,
             timer: Timer::new(),
         }
-    }
-}
-
-/// What the stub of WASI is told: nothing that the policy is not told, too.
-pub(super) struct Given {
-    /// `moment.now` of the call.
-    now: u64,
-    /// How far the time of day is ahead of it.
-    ahead: u64,
-    seed: u64,
-}
-
-impl Given {
-    /// The time of the next call.
-    pub(super) fn set(&mut self, at: Moment) {
-        self.now = at.now;
-        self.ahead = at.unix_ms.saturating_mul(1_000_000).wrapping_sub(at.now);
     }
 }
 
@@ -76,14 +54,8 @@ pub(crate) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     log.func_wrap("write", write)?;
     log.func_wrap("print", print)?;
     let mut given = linker.instance(GIVEN)?;
-    given.func_wrap("now", |store: StoreContextMut<'_, Host>, (): ()| {
-        Ok((store.data().given.now,))
-    })?;
-    given.func_wrap("ahead", |store: StoreContextMut<'_, Host>, (): ()| {
-        Ok((store.data().given.ahead,))
-    })?;
     given.func_wrap("seed", |store: StoreContextMut<'_, Host>, (): ()| {
-        Ok((store.data().given.seed,))
+        Ok((store.data().seed,))
     })
 }
 

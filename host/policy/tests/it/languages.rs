@@ -134,7 +134,8 @@ fn compare(guest: &mut PolicySelector, rounds: usize) {
             (is_full, in_flight[*sink], failures[*sink])
         });
         let order: VecDeque<usize> = guest.order(now);
-        assert_eq!(order, expected, "round {round}");
+        let why = || guest.policy().report().seats;
+        assert_eq!(order, expected, "round {round}: {:?}", why());
         now += Duration::from_millis(random.u64(1..50));
         // One outcome of a sink at most: of several in one gap only the sum is told.
         for sink in 0..4 {
