@@ -147,6 +147,37 @@ fn no_guest_costs_an_event() {
     tally.assert_exact("after all guests");
 }
 
+/// An interceptor that uses up its share of the processors is waited for: its source's clients wait
+/// with it, and no event gets lost or gets past it.
+#[test]
+fn a_busy_interceptor_costs_time_and_no_event() {
+    let scratch = Scratch::new();
+    let input = ports::free();
+    let guest = flume_artifacts::hostile("busy_in_intercept");
+    std::fs::copy(guest, scratch.path("busy.wat")).expect("a file");
+    let file = AgentFile::new("a1")
+        .memory("c1", 10_000, 100)
+        .netcat("r1", input)
+        .file_roll("k1", &scratch.folder("k1"), 20)
+        .set("sources.r1.interceptors", "i1")
+        .set("sources.r1.interceptors.i1.type", "busy.wat")
+        // The machine may be busy with other tests.
+        .set("policies.deadline-ms", 2_000)
+        .set("policies.cpu-percent", 1);
+    let host = Host::start(&scratch, "a1", &file.text());
+    let mut traffic = Traffic { input, sent: 0 };
+    let count = |attribute| host.counter("POLICY.busy", attribute);
+    eventually("its share is used up", PATIENCE, || {
+        Feed::send(input, traffic.lines(10), PATIENCE).assert_all_acknowledged();
+        (count("ThrottledCount") >= 3).then_some(())
+    });
+    let landing = Landing::Folder(scratch.folder("k1"));
+    let tally = landing::await_count(&[&landing], "n", traffic.sent, PATIENCE);
+    tally.assert_exact("a busy interceptor");
+    assert_eq!(count("EventCount"), traffic.sent, "none got past it");
+    assert_eq!(count("PoisonCount"), 0);
+}
+
 /// The tool that measures what tenants cost each other runs, and its figures are figures.
 #[test]
 fn tenants_are_measured() {

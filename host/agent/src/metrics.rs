@@ -97,7 +97,7 @@ fn policy(report: &PolicyFileReport) -> Sample {
         ),
         (
             "RestingSeats",
-            in_state(|s| matches!(s, SeatState::Resting { .. })),
+            in_state(|s| matches!(s, SeatState::Resting { .. } | SeatState::Starting)),
         ),
         (
             "QuarantinedSeats",

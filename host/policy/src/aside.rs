@@ -1,4 +1,4 @@
-//! Slow calls, out of the way of everybody else's.
+//! Slow calls, and work that nobody waits for, out of the way of everybody else's calls.
 //!
 //! Calls are synchronous, and run on a worker of the runtime that all tenants share. For a call of
 //! a microsecond that is right. A guest that needs milliseconds, time after time, would keep its
@@ -14,6 +14,16 @@ use tokio::task::block_in_place;
 
 /// A call that takes longer is slow.
 const SLOW: Duration = Duration::from_micros(500);
+
+/// How far work that nobody waits for stands back behind deliveries.
+const NICE: i32 = 10;
+
+/// Lowers the priority of this thread (and not of its process).
+pub(crate) fn stand_back(work: &'static str) {
+    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+        tracing::debug!(%error, work, "work keeps the priority of deliveries");
+    }
+}
 
 /// How the last call of one place went.
 #[derive(Debug, Default)]

@@ -6,6 +6,7 @@
 use std::str::Utf8Error;
 use std::time::Duration;
 
+use cpu_time::ThreadTime;
 use flume_core::clock::{self, Instant};
 use wasmtime::component::Instance as ComponentInstance;
 use wasmtime::{Store, Trap};
@@ -96,6 +97,7 @@ impl Instance {
         timer::install(&mut store);
         let mut memory = Share::new(store.data().log.stats());
         let began = arm(&mut store, deadline);
+        let working = ThreadTime::now();
         let started = (|store: &mut Store<Host>| {
             let instance = artifact.pre().instantiate(&mut *store)?;
             let exports = Exports::of(artifact, &mut *store, &instance)?;
@@ -106,8 +108,8 @@ impl Instance {
             let answer = exports.configure(&mut *store, setup)?;
             Ok::<_, wasmtime::Error>((exports, state, answer))
         })(&mut store);
-        let took = clock::now() - began;
-        store.data().log.spent(took);
+        let took = working.elapsed();
+        store.data().log.spent(clock::now() - began);
         let (exports, state, answer) = started.map_err(|error| explain(&mut store, &error))?;
         let needs = checked(answer.map_err(PolicyError::Config)?, setup)?;
         let limits = limits.clone();
@@ -129,7 +131,7 @@ impl Instance {
         &self.needs
     }
 
-    /// How long its start took.
+    /// The time that its start needed; what the thread waited for a processor is not part of it.
     pub(crate) fn took(&self) -> Duration {
         self.took
     }

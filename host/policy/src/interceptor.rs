@@ -4,7 +4,8 @@
 //! event that is to blame is alone: that one goes where `on-error` says, the others go on. Which
 //! event it is costs some `2·log₂ n` starts, a third of a millisecond for 100 events. A guest that
 //! makes the search long ends it: after [`PATIENCE`] deadlines the batch is refused, or goes on as
-//! it is under `pass`, and the policy's budget is charged.
+//! it is under `pass`, and the policy's budget is charged. So it is at once with a guest whose start
+//! takes longer than a call may: its next instance is made beside the data path.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -188,6 +189,7 @@ impl Interceptor for PolicyInterceptor {
                 seat,
                 columns,
                 in_vain,
+                is_searching: false,
                 began: clock::now(),
             };
             let handled = desk
@@ -234,6 +236,8 @@ struct Search<'a> {
     seat: &'a mut Seat,
     columns: &'a mut Columns,
     in_vain: &'a mut u32,
+    /// Whether a part of the batch has provoked a violation.
+    is_searching: bool,
     began: Instant,
 }
 
@@ -308,7 +312,11 @@ impl Search<'_> {
         // A rest does not help: the events wait for it.
         self.seat.wake();
         let Some(instance) = self.seat.instance(now) else {
-            return Err(Unavailable("its policy is quarantined"));
+            let why = self.seat.absence();
+            if self.is_searching && self.seat.is_starting() {
+                self.seat.charge(now);
+            }
+            return Err(Unavailable(why));
         };
         let handled = self.columns.fill(events, instance.needs());
         let headers = self.columns.headers();
@@ -332,6 +340,7 @@ impl Search<'_> {
     /// so many times in sequence, it is the policy's.
     fn blame(&mut self, violation: &Violation, now: Instant) -> Result<(), Unavailable> {
         self.seat.discard(violation, now);
+        self.is_searching = true;
         *self.in_vain = self.in_vain.saturating_add(1);
         let patience = self
             .seat

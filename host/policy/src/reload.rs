@@ -177,10 +177,7 @@ impl Policy {
         for (post, instance) in candidate.ready {
             if let Some(post) = post.upgrade() {
                 let generation = Arc::clone(&generation);
-                *post.ready.lock() = Some(Incumbent {
-                    generation,
-                    instance: Some(instance),
-                });
+                *post.ready.lock() = Some(Incumbent::new(generation, Some(instance)));
             }
         }
         versions.next += 1;
@@ -348,10 +345,7 @@ impl Policy {
         post.wanted
             .store(versions.current.number, Ordering::Release);
         self.posts.lock().push(Arc::downgrade(&post));
-        let incumbent = Incumbent {
-            generation,
-            instance: Some(instance),
-        };
+        let incumbent = Incumbent::new(generation, Some(instance));
         drop(versions);
         Ok(Seat::new(Arc::clone(self), post, incumbent))
     }

@@ -6,7 +6,8 @@
 //! | state | leaves it by |
 //! |---|---|
 //! | running | a violation: resting; the last one: the version before, or quarantine |
-//! | resting | its time is over: a new instance, running |
+//! | resting | its time is over: a new instance, running; or starting, if a start takes long |
+//! | starting | the instance is there: running |
 //! | quarantined | another version |
 
 use std::collections::VecDeque;
@@ -22,6 +23,10 @@ use crate::instance::Instance;
 use crate::rate::Rate;
 use crate::reload::{Generation, Policy};
 use crate::setup::Setup;
+
+mod replacement;
+
+use replacement::Replacement;
 
 /// First and longest rest before an instance is replaced.
 const REST: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(30));
@@ -39,6 +44,8 @@ pub enum SeatState {
         /// When.
         until: Instant,
     },
+    /// An instance is being made beside the data path; the fallback stands in.
+    Starting,
     /// Its policy broke the contract too often; the fallback stands in until another version comes.
     Quarantined,
 }
@@ -62,6 +69,19 @@ pub(crate) struct SeatPost {
 pub(crate) struct Incumbent {
     pub(crate) generation: Arc<Generation>,
     pub(crate) instance: Option<Instance>,
+    /// How long the last start took; `MAX` if that is not known, or longer than a batch may wait.
+    took: Duration,
+}
+
+impl Incumbent {
+    pub(crate) fn new(generation: Arc<Generation>, instance: Option<Instance>) -> Self {
+        let took = instance.as_ref().map_or(Duration::MAX, Instance::took);
+        Self {
+            generation,
+            instance,
+            took,
+        }
+    }
 }
 
 /// A place of a policy; held by whoever calls it.
@@ -77,9 +97,8 @@ pub(crate) struct Seat {
     quarantined: bool,
     /// Whether the instance knows nothing of what was before it.
     fresh: bool,
-    /// How long a restart may take. A batch waits for it, so not longer than a call, unless the
-    /// trial has shown that the policy needs it.
-    restart: Duration,
+    /// The next instance of the current generation, if it is being made beside the data path.
+    replacement: Option<Replacement>,
     /// Lines about violations: a guest can break the contract a thousand times a second.
     complaints: Rate,
 }
@@ -89,9 +108,7 @@ const COMPLAINTS: u32 = 10;
 
 impl Seat {
     pub(crate) fn new(policy: Arc<Policy>, post: Arc<SeatPost>, current: Incumbent) -> Self {
-        let restart = restart_deadline(&policy, &current);
         Self {
-            restart,
             policy,
             post,
             current,
@@ -101,6 +118,7 @@ impl Seat {
             rest_until: None,
             quarantined: false,
             fresh: true,
+            replacement: None,
             complaints: Rate::new(COMPLAINTS),
         }
     }
@@ -124,6 +142,20 @@ impl Seat {
             self.restart(now);
         }
         self.current.instance.as_mut()
+    }
+
+    /// Whether an instance is being made beside the data path.
+    pub(crate) fn is_starting(&self) -> bool {
+        self.replacement.is_some()
+    }
+
+    /// Why there is no instance to be asked.
+    pub(crate) fn absence(&self) -> &'static str {
+        match (self.quarantined, &self.replacement) {
+            (true, _) => "its policy is quarantined",
+            (false, Some(_)) => "its policy is being started",
+            (false, None) => "its policy could not be started",
+        }
     }
 
     /// Whether the instance was made since this was last asked, and took over no state.
@@ -202,6 +234,7 @@ impl Seat {
         }
         self.quarantined = true;
         self.give_up_instance();
+        self.give_up_replacement();
         tracing::error!(
             policy = %self.current.generation.artifact,
             place = self.post.place,
@@ -214,6 +247,14 @@ impl Seat {
     fn give_up_instance(&mut self) {
         if let Some(instance) = self.current.instance.take() {
             self.policy.engine().retire(instance);
+        }
+    }
+
+    /// A thread that is still at it ends by itself.
+    fn give_up_replacement(&mut self) {
+        let over = self.replacement.take().filter(Replacement::is_over);
+        if let Some(Ok(unwanted)) = over.map(Replacement::finish) {
+            self.policy.engine().retire(unwanted);
         }
     }
 
@@ -250,10 +291,7 @@ impl Seat {
         let warm = self.previous.take_if(|i| i.generation.number == wanted);
         let next = ready.or(warm).or_else(|| {
             let generation = self.policy.generation(wanted)?;
-            Some(Incumbent {
-                generation,
-                instance: None,
-            })
+            Some(Incumbent::new(generation, None))
         });
         let Some(next) = next else { return false };
         let mut old = std::mem::replace(&mut self.current, next);
@@ -261,7 +299,7 @@ impl Seat {
         (self.rests, self.rest_until) = (0, None);
         self.violations.clear();
         self.fresh = true;
-        self.restart = restart_deadline(&self.policy, &self.current);
+        self.give_up_replacement();
         if self.current.instance.is_none() {
             self.restart(now);
         }
@@ -315,20 +353,50 @@ impl Seat {
         tracing::warn!(policy = %generation.artifact, place = self.post.place, why, "{outcome}");
     }
 
-    /// Makes a new instance of the current generation.
+    /// Makes a new instance of the current generation: here if that is quickly done, and beside the
+    /// data path if not. In that case this is to be called again until the instance is there.
     fn restart(&mut self, now: Instant) {
+        if let Some(begun) = self.replacement.take() {
+            if begun.is_over() {
+                self.take_in(begun.finish(), now);
+            } else {
+                self.replacement = Some(begun);
+            }
+            return;
+        }
         let generation = Arc::clone(&self.current.generation);
-        match self
-            .policy
-            .start(&generation.artifact, &self.post.setup, self.restart)
-        {
+        if self.current.took < self.patience() {
+            let deadline = self.policy.limits().deadline;
+            let started = self
+                .policy
+                .start(&generation.artifact, &self.post.setup, deadline);
+            self.take_in(started, now);
+            return;
+        }
+        match Replacement::begin(&self.policy, &generation, &self.post) {
+            Ok(begun) => self.replacement = Some(begun),
+            Err(error) => {
+                // Not the policy's fault: nothing is charged.
+                self.rest_until = Some(now + REST.0);
+                self.complain(&generation, "policy is not started", &error.to_string());
+            }
+        }
+        self.note();
+    }
+
+    /// What came of a start.
+    fn take_in(&mut self, started: Result<Instance, PolicyError>, now: Instant) {
+        match started {
             Ok(instance) => {
+                self.current.took = instance.took();
                 self.current.instance = Some(instance);
                 self.policy.stats().replacements.increment();
                 self.fresh = true;
                 self.note();
             }
             Err(error) => {
+                // The next one is made where it may take longer.
+                self.current.took = Duration::MAX;
                 let violation = match error {
                     PolicyError::Violation(violation) => violation,
                     // It was accepted before: what it says now depends on more than its setup.
@@ -339,22 +407,24 @@ impl Seat {
         }
     }
 
+    /// How long a start may have taken for the next one to be made while a batch waits. An
+    /// interceptor's batch waits for several, if one of its events is to be found; a group has its
+    /// fallback.
+    fn patience(&self) -> Duration {
+        let deadline = self.policy.limits().deadline;
+        match &self.post.setup {
+            Setup::Selector(_) => deadline / 4,
+            Setup::Interceptor(_) => deadline,
+        }
+    }
+
     fn note(&self) {
         let state = match (self.quarantined, self.rest_until) {
             (true, _) => SeatState::Quarantined,
+            (false, _) if self.replacement.is_some() => SeatState::Starting,
             (false, Some(until)) if self.current.instance.is_none() => SeatState::Resting { until },
             _ => SeatState::Running,
         };
         *self.post.state.lock() = (state, self.current.generation.number);
     }
-}
-
-/// Twice the time that the start took, and at least that of a call.
-fn restart_deadline(policy: &Policy, incumbent: &Incumbent) -> Duration {
-    let limits = policy.limits();
-    let took = incumbent.instance.as_ref().map(Instance::took);
-    let needed = took.unwrap_or_default().saturating_mul(2);
-    needed
-        .max(limits.deadline)
-        .min(limits.start_deadline.max(limits.deadline))
 }

@@ -239,6 +239,7 @@ pub(super) fn seat(seat: &SeatReport) -> Value {
             let rest = until.saturating_duration_since(clock::now());
             ("resting", Some(rest.as_millis()))
         }
+        SeatState::Starting => ("starting", None),
         SeatState::Quarantined => ("quarantined", None),
     };
     json!({

@@ -17,6 +17,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use super::complete;
+use crate::aside;
 use crate::engine::compile_error;
 use crate::error::LoadError;
 
@@ -41,9 +42,6 @@ const MOST_AT_ONCE: usize = 4;
 
 /// Bytes of stack for a compiler.
 const STACK: usize = 16 << 20;
-
-/// How far compiling stands back behind deliveries.
-const NICE: i32 = 10;
 
 /// The binary form of a file.
 pub(super) fn binary(bytes: &[u8]) -> Result<Cow<'_, [u8]>, LoadError> {
@@ -164,7 +162,7 @@ fn within<R: Send + 'static>(
         let Some(_place) = Place::take(patience) else {
             return;
         };
-        stand_back();
+        aside::stand_back("compiling");
         // Whoever waited may be gone: then the result is nobody's.
         done.send(pooled(work)).ok();
     };
@@ -188,17 +186,10 @@ fn pooled<R: Send>(work: impl FnOnce() -> Result<R, LoadError> + Send) -> Result
     let pool = rayon::ThreadPoolBuilder::new()
         .thread_name(|at| format!("policy-compile-{at}"))
         .stack_size(STACK)
-        .start_handler(|_| stand_back())
+        .start_handler(|_| aside::stand_back("compiling"))
         .build()
         .map_err(|error| LoadError::Compile(error.to_string()))?;
     pool.install(work)
-}
-
-/// Lowers the priority of this thread (and not of its process).
-fn stand_back() {
-    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
-        tracing::debug!(%error, "compiling keeps its priority");
-    }
 }
 
 fn said(panic: &(dyn std::any::Any + Send)) -> &str {

@@ -1,11 +1,14 @@
 //! The cache: what is compiled once is not compiled again, and nobody else may put code into it.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
 
-use flume_policy::{Artifact, Cache};
+use flume_core::{SinkSelector as _, clock};
+use flume_policy::{Artifact, Cache, Limits};
 
-use crate::support::ENGINE;
+use crate::support::{ENGINE, limited, selector, selector_text};
 
 #[test]
 fn a_compiled_policy_is_found_again() {
@@ -57,4 +60,141 @@ fn a_folder_that_others_can_write_to_is_refused() {
             .to_string()
             .contains("is not a folder")
     );
+}
+
+/// A selector that names one sink.
+fn policy(sink: u8) -> String {
+    let order =
+        format!("(i32.store (i32.const 128) (i32.const {sink})) (call $answer (i32.const 1))");
+    selector_text(&order, "")
+}
+
+/// A cache with the compiled form of [`policy`].
+struct Kept {
+    folder: tempfile::TempDir,
+    file: PathBuf,
+}
+
+impl Kept {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = load(folder.path(), 0);
+        Self { folder, file }
+    }
+
+    /// Loads the policy again, which has to be compiled for that: then the file is another one, and
+    /// nobody but this user can have made it.
+    fn assert_made_anew(&self, what: &str) {
+        let before = fs::symlink_metadata(&self.file).unwrap();
+        load(self.folder.path(), 0);
+        let after = fs::symlink_metadata(&self.file).unwrap();
+        assert_ne!(after.ino(), before.ino(), "{what} was loaded");
+        assert!(after.is_file(), "{what}");
+        assert_eq!((after.nlink(), after.mode() & 0o777), (1, 0o600), "{what}");
+        self.assert_loaded();
+    }
+
+    /// Loads the policy again, for which its file is good enough.
+    fn assert_loaded(&self) {
+        let before = fs::symlink_metadata(&self.file).unwrap();
+        load(self.folder.path(), 0);
+        let after = fs::symlink_metadata(&self.file).unwrap();
+        assert_eq!(after.ino(), before.ino());
+    }
+}
+
+/// Loads [`policy`], which does what its text says wherever it came from. The one file that is new
+/// in the cache, or any.
+fn load(folder: &Path, sink: u8) -> PathBuf {
+    let files = || -> BTreeSet<PathBuf> {
+        let entries = fs::read_dir(folder).unwrap();
+        entries.map(|entry| entry.unwrap().path()).collect()
+    };
+    let before = files();
+    let cache = Cache::open(folder).unwrap();
+    let artifact = Artifact::load(&ENGINE, "p", policy(sink).as_bytes(), Some(&cache)).unwrap();
+    let policy = limited(artifact, Limits::default());
+    assert_eq!(
+        selector(&policy).unwrap().order(clock::now()),
+        [usize::from(sink)]
+    );
+    let after = files();
+    let new = after.difference(&before).next().or(after.first());
+    new.unwrap().clone()
+}
+
+#[test]
+fn a_file_that_nobody_touched_is_loaded() {
+    Kept::new().assert_loaded();
+}
+
+#[test]
+fn a_link_is_not_followed() {
+    let kept = Kept::new();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let code = elsewhere.path().join("code");
+    fs::rename(&kept.file, &code).unwrap();
+    std::os::unix::fs::symlink(&code, &kept.file).unwrap();
+    let before = fs::read(&code).unwrap();
+    kept.assert_made_anew("a link");
+    assert_eq!(fs::read(&code).unwrap(), before, "not written through");
+}
+
+#[test]
+fn a_file_with_a_second_name_is_not_loaded() {
+    let kept = Kept::new();
+    let elsewhere = kept.folder.path().join("second");
+    fs::hard_link(&kept.file, &elsewhere).unwrap();
+    let before = fs::read(&elsewhere).unwrap();
+    kept.assert_made_anew("a file with two names");
+    assert_eq!(fs::read(&elsewhere).unwrap(), before, "not written through");
+}
+
+#[test]
+fn a_file_that_others_can_write_is_not_loaded() {
+    for mode in [0o620, 0o602, 0o666] {
+        let kept = Kept::new();
+        fs::set_permissions(&kept.file, fs::Permissions::from_mode(mode)).unwrap();
+        kept.assert_made_anew(&format!("a file of mode {mode:o}"));
+    }
+    // To be read by others is no harm.
+    let kept = Kept::new();
+    fs::set_permissions(&kept.file, fs::Permissions::from_mode(0o644)).unwrap();
+    kept.assert_loaded();
+}
+
+#[test]
+fn files_that_trade_their_names_are_not_loaded() {
+    let kept = Kept::new();
+    let other = load(kept.folder.path(), 2);
+    assert_ne!(other, kept.file);
+    let aside = kept.folder.path().join("aside");
+    fs::rename(&kept.file, &aside).unwrap();
+    fs::rename(&other, &kept.file).unwrap();
+    fs::rename(&aside, &other).unwrap();
+    kept.assert_made_anew("another policy's code");
+    let before = fs::metadata(&other).unwrap().ino();
+    load(kept.folder.path(), 2);
+    assert_ne!(fs::metadata(&other).unwrap().ino(), before);
+}
+
+/// Cut within its magic, its digest and its code, and one byte too long.
+#[test]
+fn a_file_that_is_cut_short_is_not_loaded() {
+    let kept = Kept::new();
+    let whole = fs::read(&kept.file).unwrap();
+    let mut longer = whole.clone();
+    longer.push(0);
+    let last = whole.len() - 1;
+    for part in [
+        &[],
+        &whole[..7],
+        &whole[..8],
+        &whole[..40],
+        &whole[..last],
+        &longer,
+    ] {
+        fs::write(&kept.file, part).unwrap();
+        kept.assert_made_anew(&format!("a file of {} bytes", part.len()));
+    }
 }

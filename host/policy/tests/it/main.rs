@@ -28,6 +28,8 @@ mod reload;
 #[cfg(test)]
 mod shipped;
 #[cfg(test)]
+mod slow_start;
+#[cfg(test)]
 mod stub;
 #[cfg(test)]
 mod support;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use flume_core::{Batch, Event, Interceptor as _, clock};
-use flume_policy::{Remedy, ViolationKind};
+use flume_policy::{Limits, Remedy, ViolationKind};
 
 use super::{broken, quick, wat};
 use crate::support::{interceptor, limited};
@@ -132,4 +132,44 @@ pub(super) fn reject_all() {
     drop.intercept(&mut batch).unwrap();
     assert!(batch.events().is_empty());
     assert_eq!((broken(&policy), policy.stats().poison.get()), (None, 4));
+}
+
+/// A guest that stays below its deadline uses up its share, and no more: then its source waits at
+/// the gate, and no event is lost, dropped or passed by.
+#[tokio::test]
+pub(super) async fn busy_in_intercept() {
+    const PERCENT: u32 = 1;
+    let began = clock::now();
+    let limits = Limits {
+        deadline: Duration::from_secs(1),
+        cpu_percent: PERCENT,
+        ..quick()
+    };
+    let policy = limited(wat("busy_in_intercept"), limits);
+    let intercept = interceptor(&policy, &[], Remedy::Drop).unwrap();
+    let stats = policy.stats();
+    let gate = intercept.gate().unwrap();
+    let mut batches = 0;
+    while stats.throttled.get() < 3 {
+        let turn = gate.pass().await;
+        if stats.throttled.get() > 0 {
+            // What a second brings, and what has come since; a microsecond for rounding.
+            let share = began.elapsed() / (100 / PERCENT) + Duration::from_millis(10);
+            let used = Duration::from_nanos(stats.nanos.get());
+            assert!(
+                used <= share + Duration::from_micros(1),
+                "{used:?} of {share:?}"
+            );
+        }
+        let mut batch = batch();
+        intercept.intercept(&mut batch).unwrap();
+        assert_eq!(batch.events(), self::batch().events());
+        drop(turn);
+        batches += 1;
+    }
+    assert_eq!(
+        (stats.calls.get(), stats.events.get()),
+        (batches, batches * 4)
+    );
+    assert_eq!((broken(&policy), stats.poison.get()), (None, 0));
 }

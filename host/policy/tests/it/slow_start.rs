@@ -1,0 +1,150 @@
+//! A policy whose start takes longer than a batch may wait: its next instance is made beside the
+//! data path.
+
+use std::thread;
+use std::time::Duration;
+
+use flume_core::{Batch, Event, Interceptor as _, SinkSelector as _, clock};
+use flume_policy::{Artifact, Limits, Policy, Remedy, SeatState, ViolationKind};
+
+use crate::support::{ENGINE, interceptor, limited, selector, selector_text, text};
+
+/// Tens of milliseconds on any machine.
+const SLOW: &str = r#"(start $slow) (func $slow (local $turns i32)
+    (loop $next (br_if $next (i32.lt_u
+        (local.tee $turns (i32.add (local.get $turns) (i32.const 1))) (i32.const 200000000)))))"#;
+
+/// Calls stop in the first minute of their policy, and are answered afterwards.
+const STOPS: &str = "(if (i32.and (local.get $live)
+        (i64.lt_u (local.get $now) (i64.const 60000000000))) (then unreachable))
+    (call $answer (i32.const 3))";
+
+/// After the first minute.
+const LATER: Duration = Duration::from_secs(120);
+
+fn limits() -> Limits {
+    Limits {
+        deadline: Duration::from_millis(5),
+        start_deadline: Duration::from_secs(30),
+        ..Limits::default()
+    }
+}
+
+fn state(policy: &Policy) -> SeatState {
+    policy.report().seats[0].state
+}
+
+/// Until the instance is there; longer than any start.
+fn until(mut is_there: impl FnMut() -> bool) {
+    let began = clock::now();
+    while !is_there() {
+        assert!(began.elapsed() < Duration::from_secs(60), "still not there");
+        thread::park_timeout(Duration::from_millis(5));
+    }
+}
+
+/// The state that a call leaves is that of a start which has only begun, however long it takes: so
+/// no call has waited for it.
+#[test]
+fn a_group_does_not_wait_for_it() {
+    let policy = limited(text("slow", &selector_text(STOPS, SLOW)), limits());
+    let mut selector = selector(&policy).unwrap();
+    let stats = policy.stats();
+    let now = clock::now();
+    assert_eq!(selector.order(now).len(), 3);
+    assert_eq!(stats.violations(ViolationKind::Trap), 1);
+    assert!(matches!(state(&policy), SeatState::Resting { .. }));
+
+    assert_eq!(selector.order(now + LATER).len(), 3);
+    assert_eq!(state(&policy), SeatState::Starting);
+    assert_eq!((stats.fallbacks.get(), stats.replacements.get()), (2, 0));
+
+    until(|| {
+        selector.order(now + LATER);
+        state(&policy) == SeatState::Running
+    });
+    assert_eq!(selector.order(now + LATER), [0, 1, 2]);
+    assert_eq!((stats.all_violations(), stats.replacements.get()), (1, 1));
+}
+
+/// The same policy with a fast start is back with the next call.
+#[test]
+fn a_fast_start_is_waited_for() {
+    let patient = Limits {
+        deadline: Duration::from_secs(5),
+        ..limits()
+    };
+    let policy = limited(text("fast", &selector_text(STOPS, "")), patient);
+    let mut selector = selector(&policy).unwrap();
+    let now = clock::now();
+    selector.order(now);
+    assert_eq!(selector.order(now + LATER), [0, 1, 2]);
+    let stats = policy.stats();
+    assert_eq!((stats.fallbacks.get(), stats.replacements.get()), (1, 1));
+}
+
+/// Another version does not wait for the start of the one before it.
+#[test]
+fn another_version_comes_in_between() {
+    let policy = limited(text("slow", &selector_text(STOPS, SLOW)), limits());
+    let mut selector = selector(&policy).unwrap();
+    let now = clock::now();
+    selector.order(now);
+    selector.order(now + LATER);
+    assert_eq!(state(&policy), SeatState::Starting);
+    let good = selector_text("(call $answer (i32.const 2))", "");
+    policy.install(policy.prepare(text("good", &good)).unwrap());
+    assert_eq!(selector.order(now + LATER), [0, 1]);
+    assert_eq!(state(&policy), SeatState::Running);
+    assert_eq!(policy.stats().replacements.get(), 0);
+}
+
+/// An interceptor that stops over each event of real life.
+fn stopping() -> Artifact {
+    let source = std::fs::read_to_string(flume_artifacts::hostile("trap_in_intercept")).unwrap();
+    let source = source.replacen("(module", &format!("(module {SLOW}"), 1);
+    Artifact::load(&ENGINE, "slow", source.as_bytes(), None).unwrap()
+}
+
+/// The batch is refused as a whole, since looking for its poison would take many starts; so are
+/// those that come before the instance is there. The last violation of the budget ends it.
+#[test]
+fn a_source_does_not_wait_for_it() {
+    let limits = Limits {
+        violations: 2,
+        ..limits()
+    };
+    let policy = limited(stopping(), limits);
+    let intercept = interceptor(&policy, &[], Remedy::Drop).unwrap();
+    let stats = policy.stats();
+    let refused = || {
+        let mut batch = Batch::new(vec![Event::new("x"); 4]);
+        let error = intercept.intercept(&mut batch).unwrap_err();
+        assert_eq!(batch.events().len(), 4);
+        error.message
+    };
+    assert_eq!(refused(), "its policy is being started");
+    assert_eq!(state(&policy), SeatState::Starting);
+    assert_eq!(stats.violations(ViolationKind::Trap), 1);
+    until(|| {
+        let message = refused();
+        assert_eq!(message, "its policy is being started");
+        stats.violations(ViolationKind::Trap) == 2
+    });
+    assert_eq!(state(&policy), SeatState::Quarantined);
+    assert_eq!(refused(), "its policy is quarantined");
+    assert_eq!(stats.replacements.get(), 1);
+}
+
+/// Under `pass` the events go on meanwhile.
+#[test]
+fn nor_do_events_that_may_pass() {
+    let policy = limited(stopping(), limits());
+    let intercept = interceptor(&policy, &[], Remedy::Pass).unwrap();
+    for _ in 0..3 {
+        let mut batch = Batch::new(vec![Event::new("x"); 4]);
+        intercept.intercept(&mut batch).unwrap();
+        assert_eq!(batch.events(), vec![Event::new("x"); 4]);
+        assert_eq!(state(&policy), SeatState::Starting);
+    }
+}
