@@ -23,7 +23,6 @@ fn a_selector_in_go_builds_as_printed() {
 }
 
 #[test]
-#[ignore = "Python's component stops in its first calls"]
 fn a_selector_in_python_builds_as_printed() {
     builds_as_printed(Language::Python, "selector");
 }

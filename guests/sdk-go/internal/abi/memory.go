@@ -31,8 +31,17 @@ func realloc(old unsafe.Pointer, oldSize, align, size uint32) unsafe.Pointer {
 	return at
 }
 
+// The host asks for memory between calls, and then nothing may be called. But to make memory may be
+// to collect garbage, and that reads the clock: between calls it must not ask the host for the time.
+//
+//go:wasmimport wasi_snapshot_preview1 adapter_monotonic_clock_set_paused
+func pauseClock(pause bool)
+
+func init() { pauseClock(true) }
+
 // Begin begins a call: the answer to the one before has been read.
 func Begin() {
+	pauseClock(false)
 	clear(answer)
 	answer = answer[:0]
 }
@@ -41,6 +50,7 @@ func Begin() {
 func End() {
 	clear(given)
 	given = given[:0]
+	pauseClock(true)
 }
 
 // Keep keeps what an answer points to until the next call, and says where it is.
