@@ -244,19 +244,22 @@ def selector(policy):
         from wit_world.exports import sink_selector
 
     class SinkSelector:
-        def configure(self, setup):
-            self.policy = _made(policy, _setup(setup))
-            self.standings = [Standing() for _ in setup.sinks]
+        # Of the class: each call comes to an object of its own.
+        @classmethod
+        def configure(cls, setup):
+            cls.policy = _made(policy, _setup(setup))
+            cls.standings = [Standing() for _ in setup.sinks]
             return sink_selector.Needs(list(getattr(policy, "headers", ())))
 
-        def order(self, at, feedback, load):
+        @classmethod
+        def order(cls, at, feedback, load):
             for news in feedback:
-                self.standings[news.sink].hear(news)
+                cls.standings[news.sink].hear(news)
             names = getattr(policy, "headers", ())
             headers = {n: (c.bytes, c.ends) for n, c in zip(names, load.headers)}
             events = Batch(load.events, headers)
-            ask = Ask(at.now, at.unix_ms, self.standings, load.depth, events)
-            return _told(self.policy.order, ask)
+            ask = Ask(at.now, at.unix_ms, cls.standings, load.depth, events)
+            return cls.policy.order(ask)
 
     _speak()
     return SinkSelector
@@ -271,22 +274,25 @@ def interceptor(policy):
         from wit_world.exports import interceptor as exported
 
     class Interceptor:
-        def configure(self, setup):
-            self.policy = _made(policy, _setup(setup))
-            self.headers = list(getattr(self.policy, "headers", ()))
-            wanted = getattr(self.policy, "body", NO_BODY)
+        # Of the class: each call comes to an object of its own.
+        @classmethod
+        def configure(cls, setup):
+            cls.policy = _made(policy, _setup(setup))
+            cls.headers = list(getattr(cls.policy, "headers", ()))
+            wanted = getattr(cls.policy, "body", NO_BODY)
             bodies = {
                 NO_BODY: types.BodyProjection_None_,
                 BODY_LENGTH: types.BodyProjection_Length,
                 ALL_BODY: types.BodyProjection_Whole,
             }.get(wanted, lambda: types.BodyProjection_Prefix(wanted))
-            return exported.Projection(self.headers, bodies())
+            return exported.Projection(cls.headers, bodies())
 
-        def intercept(self, at, batch):
-            headers = {n: (c.bytes, c.ends) for n, c in zip(self.headers, batch.headers)}
+        @classmethod
+        def intercept(cls, at, batch):
+            headers = {n: (c.bytes, c.ends) for n, c in zip(cls.headers, batch.headers)}
             bodies = (batch.bodies.bytes, batch.bodies.ends)
             shown = Batch(batch.events, headers, bodies, batch.lengths)
-            _told(self.policy.intercept, shown, at.now)
+            cls.policy.intercept(shown, at.now)
             return _edits(exported, shown)
 
     _speak()
@@ -323,7 +329,7 @@ def _setup(setup):
 
 def _made(policy, setup):
     """The policy, or what is wrong with its properties."""
-    made = _told(policy, setup)
+    made = policy(setup)
     problems = setup.properties.finish()
     for sink in setup.sinks:
         problems += [("other", _of_sink(sink.name, *p)) for p in sink.properties.problems]
@@ -365,17 +371,14 @@ def _edits(exported, batch):
     return exported.Edits(verdicts, headers, bodies)
 
 
-def _told(call, *arguments):
-    """Calls; what goes wrong is told to the log before it stops the policy."""
-    try:
-        return call(*arguments)
-    except Exception as error:
-        _write("ERROR", f"{type(error).__name__}: {error}")
-        # Without the lines of the source: a running policy has no files.
-        for frame, line in traceback.walk_tb(error.__traceback__):
-            code = frame.f_code
-            _write("ERROR", f"  {code.co_filename}:{line} in {code.co_name}")
-        raise
+def _fail(kind, error, trace):
+    """Tells the log what stops the policy. Python's own words for it would look for the lines of
+    the source, and a running policy has no files.
+    """
+    _write("ERROR", f"{kind.__name__}: {error}")
+    for frame, line in traceback.walk_tb(trace):
+        code = frame.f_code
+        _write("ERROR", f"  {code.co_filename}:{line} in {code.co_name}")
 
 
 class _Printer:
@@ -396,3 +399,4 @@ def _speak():
     if log is not None:
         sys.stdout = _Printer(log.Stream.OUTPUT)
         sys.stderr = _Printer(log.Stream.ERROR)
+        sys.excepthook = _fail

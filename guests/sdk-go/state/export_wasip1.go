@@ -17,6 +17,7 @@ func Export(policy Policy) { exported = policy }
 //go:wasmexport flume:policy/state@0.1.0#export-state
 func exportState() uint32 {
 	abi.Begin()
+	defer abi.End()
 	format, bytes := exported.ExportState()
 	snapshot := &struct{ format, at, length uint32 }{format: format}
 	snapshot.at, snapshot.length = abi.Lower(bytes)

@@ -163,4 +163,54 @@ mod tests {
             }
         }
     }
+
+    /// A file that is added to an SDK must be added to the list of what is written.
+    #[test]
+    fn sdks_are_complete() {
+        let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../guests");
+        for (lang, sdk, into) in [
+            (Language::Rust, "sdk/src", "sdk/src"),
+            (Language::C, "sdk-c", "sdk"),
+            (Language::Go, "sdk-go", "sdk"),
+            (Language::Python, "sdk-python", "sdk"),
+            (Language::Js, "sdk-js", "sdk"),
+        ] {
+            let project = templates::project(lang, Kind::Selector, "p");
+            let mut found = 0;
+            let mut folders = vec![guests.join(sdk)];
+            while let Some(folder) = folders.pop() {
+                for entry in fs::read_dir(&folder).unwrap() {
+                    let path = entry.unwrap().path();
+                    let within = path.strip_prefix(guests.join(sdk)).unwrap();
+                    let name = within.to_str().unwrap().to_owned();
+                    if path.is_dir() {
+                        folders.push(path);
+                    } else if !is_besides(&name) {
+                        let place = format!("{into}/{name}");
+                        let is_written = project.files.iter().any(|(path, _)| *path == place);
+                        assert!(is_written, "{lang:?} lacks {place}");
+                        found += 1;
+                    }
+                }
+            }
+            assert!(found > 0, "{sdk} is empty");
+        }
+    }
+
+    /// What no project needs: an SDK's own tests and manual, and what tools leave behind.
+    fn is_besides(name: &str) -> bool {
+        name.ends_with("README.md") || name.ends_with("_test.go") || name.contains("__pycache__")
+    }
+
+    #[test]
+    fn the_sdk_for_rust_has_the_dependencies_of_the_original() {
+        let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../guests");
+        let original = fs::read_to_string(guests.join("sdk/Cargo.toml")).unwrap();
+        let (_, rest) = original.split_once("[features]").unwrap();
+        let (expected, _) = rest.split_once("[lints]").unwrap();
+        let project = templates::project(Language::Rust, Kind::Selector, "p");
+        let written = project.files.iter().find(|file| file.0 == "sdk/Cargo.toml");
+        let (_, written) = written.unwrap().1.split_once("[features]").unwrap();
+        assert_eq!(written.trim(), expected.trim());
+    }
 }

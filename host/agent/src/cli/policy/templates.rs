@@ -65,18 +65,25 @@ const WIT: &[File] = &[
 ];
 
 const RUST_SDK: &[File] = guests!("sdk/src":
+    "allocator.rs" => "sdk/src/allocator.rs",
     "backoff.rs" => "sdk/src/backoff.rs",
     "batch.rs" => "sdk/src/batch.rs",
     "bindings.rs" => "sdk/src/bindings.rs",
     "column.rs" => "sdk/src/column.rs",
+    "ewma.rs" => "sdk/src/ewma.rs",
     "export.rs" => "sdk/src/export.rs",
     "glue.rs" => "sdk/src/glue.rs",
+    "glue/standings.rs" => "sdk/src/glue/standings.rs",
+    "hash.rs" => "sdk/src/hash.rs",
     "interceptor.rs" => "sdk/src/interceptor.rs",
     "lib.rs" => "sdk/src/lib.rs",
     "log.rs" => "sdk/src/log.rs",
     "properties.rs" => "sdk/src/properties.rs",
+    "random.rs" => "sdk/src/random.rs",
     "selector.rs" => "sdk/src/selector.rs",
+    "shares.rs" => "sdk/src/shares.rs",
     "testing.rs" => "sdk/src/testing.rs",
+    "words.rs" => "sdk/src/words.rs",
 );
 
 const GO_SDK: &[File] = guests!("sdk-go":
