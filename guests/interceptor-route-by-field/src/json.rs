@@ -47,8 +47,8 @@ pub(crate) fn find<'a>(
     };
     for step in path {
         match cursor.next()? {
-            b'{' => cursor.to_member(&step.name, scratch)?,
-            b'[' => cursor.to_element(step.index?)?,
+            b'{' => cursor.seek_member(&step.name, scratch)?,
+            b'[' => cursor.seek_element(step.index?)?,
             _ => return None,
         }
     }
@@ -104,7 +104,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Behind `{`: goes to the value of a member.
-    fn to_member(&mut self, name: &[u8], scratch: &mut Vec<u8>) -> Option<()> {
+    fn seek_member(&mut self, name: &[u8], scratch: &mut Vec<u8>) -> Option<()> {
         loop {
             if self.next()? != b'"' {
                 return None;
@@ -125,7 +125,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Behind `[`: goes to an element.
-    fn to_element(&mut self, index: usize) -> Option<()> {
+    fn seek_element(&mut self, index: usize) -> Option<()> {
         (0..index).try_for_each(|_| self.step_over())
     }
 

@@ -101,7 +101,7 @@ impl Sample {
         let hash = hasher.finish();
         match self.share {
             Share::Below(below) => hash >> (64 - BITS) < below,
-            Share::Every(one_of) => hash % one_of == 0,
+            Share::Every(one_of) => hash.is_multiple_of(one_of),
         }
     }
 

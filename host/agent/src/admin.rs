@@ -9,7 +9,7 @@
 //! | `/groups` | each group: its selector, and of each sink state, penalty, delivered, last error |
 //! | `/policies` | each policy: version, places, violations, CPU time, last error |
 //!
-//! Only `GET` and `HEAD`, but for [`policies`], which can be changed here. It listens on loopback
+//! Only `GET` and `HEAD`, but for `policies`, which can be changed here. It listens on loopback
 //! unless told otherwise, since it has no password.
 
 use std::net::SocketAddr;

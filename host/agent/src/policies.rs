@@ -8,11 +8,11 @@
 //!
 //! | what | where |
 //! |---|---|
-//! | opening a file, and nothing outside of its agent's folder | [`read`] |
+//! | opening a file, and nothing outside of its agent's folder | `read` |
 //! | one file: its versions, its places, the swap | [`file`] |
-//! | when a change on disk counts | [`change`] |
-//! | the ways of another version into the process | [`hot`] |
-//! | what operators see | [`report`] |
+//! | when a change on disk counts | `change` |
+//! | the ways of another version into the process | `hot` |
+//! | what operators see | `report` |
 //!
 //! Law: compiling and trying out is done by one thread at a time, never by one that moves events;
 //! and whatever fails before the swap leaves what runs as it is.

@@ -9,7 +9,7 @@
 //! | bytes to something that can run | [`Artifact`], with [`Cache`] |
 //! | something that runs, in all its places | [`Policy`], [`PolicyEngine`] |
 //! | a place | [`PolicySelector`], [`PolicyInterceptor`] |
-//! | what it costs | [`bench`] |
+//! | what it costs | [`mod@bench`] |
 //! | another version | [`Policy::prepare`], [`Policy::install`], [`Policy::roll_back`] |
 //! | what a selector would do | [`simulate`] |
 //! | what it did, and what another would have done | [`trace`], [`replay`], [`shadow`] |

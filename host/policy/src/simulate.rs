@@ -1,6 +1,6 @@
 //! A group of sinks in virtual time: what a selector would do, without a network and without waits.
 //!
-//! The selector is driven through the core's own [`LoadBalancingProcessor`], call by call as the
+//! The selector is driven through the core's own [`LoadBalancingProcessor`](flume_core::sink_processor::LoadBalancingProcessor), call by call as the
 //! group runner drives it, so that what is seen here is what would happen there. What is invented
 //! is the world: events come at an even rate, and each sink answers after its latency.
 //!
