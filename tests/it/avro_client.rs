@@ -1,7 +1,6 @@
 //! Goal: the RPC client tells the truth about an agent that dies under it.
 //! Method: `flume-host avro-client` with lines typed one after the other, and a killed agent.
 
-use std::process::Command;
 use std::time::Duration;
 
 use flume_tests::{AgentFile, Host, Process, Scratch, eventually, host, ports};
@@ -22,7 +21,7 @@ fn an_agent_that_dies_fails_the_next_append() {
         .avro_source("r1", port)
         .file_roll("k1", &scratch.folder("landed"), 100);
     let mut agent = Host::start(&scratch, "a1", &file.text());
-    let mut command = Command::new(host::binary());
+    let mut command = host::program();
     command.args(["avro-client", "-H", "127.0.0.1", "-p", &port.to_string()]);
     let mut client = Process::start("client", &mut command, scratch.path("client.log"));
     for append in 1..=4 {

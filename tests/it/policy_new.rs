@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use flume_artifacts::Language;
-use flume_tests::{Scratch, host};
+use flume_tests::{Scratch, host, target};
 
 #[test]
 fn a_selector_in_rust_builds_as_printed() {
@@ -67,7 +67,7 @@ fn a_name_must_be_new_and_good() {
     let scratch = Scratch::new();
     let new = |name: &str| {
         let words = ["policy", "new", "--lang", "go", name];
-        let mut command = Command::new(host::binary());
+        let mut command = host::program();
         let output = command
             .args(words)
             .current_dir(scratch.path(""))
@@ -127,7 +127,7 @@ fn generate(scratch: &Scratch, language: Language, kind: &str) -> Vec<String> {
         "--kind",
         kind,
     ];
-    let mut command = Command::new(host::binary());
+    let mut command = host::program();
     let output = command
         .args(words)
         .current_dir(scratch.path(""))
@@ -153,6 +153,7 @@ fn run(mut shell: Command, scratch: &Scratch, commands: &[String]) -> String {
         commands.join("\n")
     );
     let output = shell
+        .env("XDG_CACHE_HOME", target::root().join("cache"))
         .arg("-c")
         .arg(&script)
         .current_dir(scratch.path(""))

@@ -37,6 +37,17 @@ pub fn binary() -> &'static Path {
     })
 }
 
+/// The agent, to be given its arguments. What it keeps for later starts, it keeps below `target/`.
+///
+/// # Panics
+/// When it does not build.
+#[must_use]
+pub fn program() -> Command {
+    let mut program = Command::new(binary());
+    program.env("XDG_CACHE_HOME", target::root().join("cache"));
+    program
+}
+
 fn build() -> PathBuf {
     let folder = target::profile();
     let profile = folder
@@ -70,7 +81,7 @@ fn build() -> PathBuf {
 /// When it has no end.
 #[must_use]
 pub fn command(words: &[&str], input: &str) -> Finished {
-    let finished = process::run(Command::new(binary()).args(words), input, COMMAND);
+    let finished = process::run(program().args(words), input, COMMAND);
     finished.unwrap_or_else(|err| panic!("flume-host {words:?}: {err}"))
 }
 
@@ -246,5 +257,5 @@ impl Host {
 
 fn spawn(name: &str, words: &[String], logs: &Path, start: u32) -> Process {
     let log = logs.join(format!("{name}.{start}.log"));
-    Process::start(name, Command::new(binary()).args(words), log)
+    Process::start(name, program().args(words), log)
 }
