@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use flume_tests::host;
-use flume_tests::pipeline::{self, Runs};
+use flume_tests::pipeline::{self, Ends, Runs};
 use flume_tests::swap::{self, Load};
 
 #[test]
@@ -31,6 +31,7 @@ fn a_policy_and_its_twin_are_measured_in_pairs() {
         pairs: 1,
         each: Duration::from_millis(500),
         batch: 100,
+        ends: Ends::Avro,
     };
     let policy = flume_artifacts::guest("selector-round-robin").unwrap();
     let pairs = pipeline::pairs(&runs, &policy.canonicalize().unwrap());

@@ -1,6 +1,7 @@
 //! What a policy costs a whole agent: the same pipeline with a native selector and with a policy.
 //!
-//! `stress` → memory → a group of two null sinks, as fast as it goes. The two kinds run one after
+//! `stress` → memory → a group of two sinks, as fast as it goes: sinks that forget, where the choice
+//! is most of the work, or avro sinks to a collector, as agents have them. The two kinds run one after
 //! the other, never at the same time, and change places from pair to pair; a ratio is formed within
 //! a pair. Two figures: events a second, which other work on the machine disturbs, and CPU time for
 //! an event, which it hardly does.
@@ -10,10 +11,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::host::Host;
-use crate::{AgentFile, Scratch};
+use crate::{AgentFile, Scratch, ports};
 
 /// How long an agent runs before it is measured.
 const WARM: Duration = Duration::from_millis(500);
+
+/// Bytes of a body.
+const BODY: u32 = 500;
 
 /// What is measured.
 #[derive(Clone, Debug)]
@@ -24,6 +28,17 @@ pub struct Runs {
     pub each: Duration,
     /// Events in a batch.
     pub batch: u32,
+    /// What the sinks are.
+    pub ends: Ends,
+}
+
+/// Where a pipeline ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ends {
+    /// In sinks that forget: what is left is the channel and the group.
+    Null,
+    /// In another agent, over two connections.
+    Avro,
 }
 
 /// One run.
@@ -57,9 +72,22 @@ fn run(runs: &Runs, policy: Option<&Path>) -> Run {
     let selector = policy.map_or("round_robin".to_owned(), |path| path.display().to_string());
     let mut file = AgentFile::new("a1")
         .memory("c1", 100_000, 10_000)
-        .stress("r1", 100, runs.batch);
-    for sink in ["k1", "k2"] {
-        file = file.null(sink, runs.batch);
+        .stress("r1", BODY, runs.batch);
+    let ports = [ports::free(), ports::free()];
+    // Ends with this function.
+    let _collector = (runs.ends == Ends::Avro).then(|| {
+        let file = AgentFile::new("collector")
+            .memory("c1", 100_000, 10_000)
+            .avro_source("r1", ports[0])
+            .avro_source("r2", ports[1])
+            .null("k1", 1_000);
+        Host::start(&scratch, "collector", &file.text())
+    });
+    for (sink, port) in ["k1", "k2"].into_iter().zip(ports) {
+        file = match runs.ends {
+            Ends::Null => file.null(sink, runs.batch),
+            Ends::Avro => file.avro_sink(sink, port, runs.batch),
+        };
     }
     let file = file
         .set("sinkgroups", "g1")
