@@ -20,28 +20,14 @@ fn guest(name: &str) -> String {
 
 /// netcat → memory → two null sinks in a balanced group that the weighted policy orders 3:1.
 fn weighted(input: u16, more: &[(&str, &str)]) -> String {
-    let file = AgentFile::new("a1").memory("c1", 10_000, 1_000);
-    let mut file = file.netcat("r1", input).set("sinks", "k1 k2");
-    for (name, weight) in [("k1", 3), ("k2", 1)] {
-        file = file
-            .set(&format!("sinks.{name}.type"), "null")
-            .set(&format!("sinks.{name}.channel"), "c1")
-            .set(&format!("sinks.{name}.batchSize"), 1)
-            .set(&format!("sinks.{name}.weight"), weight);
-    }
-    file = file
-        .set("sinkgroups", "g1")
-        .set("sinkgroups.g1.sinks", "k1 k2")
-        .set("sinkgroups.g1.processor.type", "load_balance")
-        .set(
-            "sinkgroups.g1.processor.selector",
-            guest("selector-weighted"),
-        );
+    let mut file = AgentFile::new("a1")
+        .memory("c1", 10_000, 1_000)
+        .netcat("r1", input)
+        .weighted_group(&guest("selector-weighted"));
     for (key, value) in more {
         file = file.set(&format!("sinkgroups.g1.processor.{key}"), value);
     }
-    // The list of sinks is among the keys above.
-    file.text().replace("a1.sinks = \n", "")
+    file.text()
 }
 
 /// Sends the events and waits until the sinks have them; what each has.

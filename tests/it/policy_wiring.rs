@@ -21,22 +21,11 @@ fn guest(name: &str) -> PathBuf {
 
 /// netcat → memory → two null sinks with weights 3 and 1 in a balanced group.
 fn balanced(input: u16, selector: &str) -> String {
-    let file = AgentFile::new("a1").memory("c1", 10_000, 1_000);
-    let mut file = file.netcat("r1", input).set("sinks", "k1 k2");
-    for (name, weight) in [("k1", 3), ("k2", 1)] {
-        file = file
-            .set(&format!("sinks.{name}.type"), "null")
-            .set(&format!("sinks.{name}.channel"), "c1")
-            .set(&format!("sinks.{name}.batchSize"), 1)
-            .set(&format!("sinks.{name}.weight"), weight);
-    }
-    let file = file
-        .set("sinkgroups", "g1")
-        .set("sinkgroups.g1.sinks", "k1 k2")
-        .set("sinkgroups.g1.processor.type", "load_balance")
-        .set("sinkgroups.g1.processor.selector", selector);
-    // The list of sinks is among the keys above.
-    file.text().replace("a1.sinks = \n", "")
+    AgentFile::new("a1")
+        .memory("c1", 10_000, 1_000)
+        .netcat("r1", input)
+        .weighted_group(selector)
+        .text()
 }
 
 /// Sends 400 lines and waits for what the two sinks have of them.

@@ -99,6 +99,22 @@ impl AgentFile {
             .set(&format!("sinks.{name}.logEveryNEvents"), u64::MAX)
     }
 
+    /// A balanced group `g1` of two null sinks, `k1` and `k2`, with weights 3 and 1 for its policy.
+    #[must_use]
+    pub fn weighted_group(self, selector: &str) -> Self {
+        let mut file = self;
+        for (name, weight) in [("k1", 3), ("k2", 1)] {
+            file = file
+                .sink(name, "null")
+                .set(&format!("sinks.{name}.batchSize"), 1)
+                .set(&format!("sinks.{name}.weight"), weight);
+        }
+        file.set("sinkgroups", "g1")
+            .set("sinkgroups.g1.sinks", "k1 k2")
+            .set("sinkgroups.g1.processor.type", "load_balance")
+            .set("sinkgroups.g1.processor.selector", selector)
+    }
+
     /// The channel that a sink drains, in place of the first.
     #[must_use]
     pub fn drains(self, sink: &str, channel: &str) -> Self {

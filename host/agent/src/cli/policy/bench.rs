@@ -20,9 +20,9 @@ use flume_policy::{
     SelectorSetup, SinkInfo, World,
 };
 
-use super::check::{limits, pair, plain, sink};
+use super::check::{opened, pair, plain, sink};
 use super::refuse;
-use crate::cli::{EXIT_CONFIG, complain, print, unreadable};
+use crate::cli::print;
 use crate::logging::{self, LogFormat};
 use crate::services::{Resolver, Services};
 use crate::{component, interceptor};
@@ -62,16 +62,9 @@ pub struct BenchArgs {
 /// Runs the command.
 pub fn run(args: &BenchArgs) -> ExitCode {
     logging::start(LogFormat::Text, "warn");
-    let bytes = match std::fs::read(&args.file) {
-        Ok(bytes) => bytes,
-        Err(error) => return unreadable(&args.file, &error),
-    };
-    let limits = match limits(&args.limits) {
-        Ok(limits) => limits,
-        Err(problems) => {
-            complain(&problems);
-            return ExitCode::from(EXIT_CONFIG);
-        }
+    let (bytes, limits) = match opened(&args.file, &args.limits) {
+        Ok(opened) => opened,
+        Err(status) => return status,
     };
     let name = args.file.file_stem().unwrap_or_default().to_string_lossy();
     match measured(args, &name, &bytes, limits) {

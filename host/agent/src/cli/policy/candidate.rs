@@ -17,7 +17,7 @@ use flume_policy::{
 };
 
 use super::{check, refuse};
-use crate::cli::{EXIT_CONFIG, complain, unreadable};
+use crate::cli::{EXIT_CONFIG, complain};
 
 /// What a call may take, unless `--limit` says otherwise.
 const DEADLINE_MS: &str = "1000";
@@ -67,8 +67,7 @@ impl CandidateArgs {
                 zero: clock::now(),
             });
         }
-        let bytes = std::fs::read(&self.file).map_err(|error| unreadable(&self.file, &error))?;
-        let policy = self.policy(&bytes, wall)?;
+        let policy = self.policy(wall)?;
         let fallback = sink_selector::round_robin::build(Backoff::none(setup.sinks.len()), 0);
         let selector = policy.selector("g1", setup, fallback);
         Ok(Candidate {
@@ -78,16 +77,13 @@ impl CandidateArgs {
         })
     }
 
-    fn policy(&self, bytes: &[u8], wall: WallClock) -> Result<Arc<Policy>, ExitCode> {
+    fn policy(&self, wall: WallClock) -> Result<Arc<Policy>, ExitCode> {
         let mut limits = vec![("deadline-ms".to_owned(), DEADLINE_MS.to_owned())];
         limits.extend(self.limits.iter().cloned());
-        let limits = check::limits(&limits).map_err(|problems| {
-            complain(&problems);
-            ExitCode::from(EXIT_CONFIG)
-        })?;
+        let (bytes, limits) = check::opened(&self.file, &limits)?;
         let loaded = || -> Result<Arc<Policy>, PolicyError> {
             let engine = PolicyEngine::new()?;
-            let artifact = Artifact::load(&engine, stem(&self.file), bytes, None)?;
+            let artifact = Artifact::load(&engine, stem(&self.file), &bytes, None)?;
             Ok(Policy::new(engine, artifact, limits, wall))
         };
         loaded().map_err(|error| refuse(&self.file, &error))

@@ -4,7 +4,7 @@
 //! and sinks of the command line, and tried out under the limits. Its log lines go to standard
 //! error.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -43,16 +43,9 @@ pub struct CheckArgs {
 /// Runs the command.
 pub fn run(args: &CheckArgs) -> ExitCode {
     logging::start(LogFormat::Text, "info");
-    let bytes = match std::fs::read(&args.file) {
-        Ok(bytes) => bytes,
-        Err(error) => return unreadable(&args.file, &error),
-    };
-    let limits = match limits(&args.limits) {
-        Ok(limits) => limits,
-        Err(problems) => {
-            complain(&problems);
-            return ExitCode::from(EXIT_CONFIG);
-        }
+    let (bytes, limits) = match opened(&args.file, &args.limits) {
+        Ok(opened) => opened,
+        Err(status) => return status,
     };
     let name = args.file.file_stem().unwrap_or_default().to_string_lossy();
     match check(args, &name, &bytes, &limits) {
@@ -103,8 +96,21 @@ fn check(
     ))
 }
 
+/// Reads a file, and limits; an error has been told, and is what the shell is to be told.
+pub(super) fn opened(
+    file: &Path,
+    pairs: &[(String, String)],
+) -> Result<(Vec<u8>, Limits), ExitCode> {
+    let bytes = std::fs::read(file).map_err(|error| unreadable(file, &error))?;
+    let limits = limits(pairs).map_err(|problems| {
+        complain(&problems);
+        ExitCode::from(EXIT_CONFIG)
+    })?;
+    Ok((bytes, limits))
+}
+
 /// Reads limits; an error is a line for each problem.
-pub(super) fn limits(pairs: &[(String, String)]) -> Result<Limits, String> {
+fn limits(pairs: &[(String, String)]) -> Result<Limits, String> {
     let pairs: Vec<(&str, &str)> = pairs
         .iter()
         .map(|(key, value)| (&**key, &**value))
