@@ -230,12 +230,15 @@ impl GroupRunner {
     async fn call(&self) -> End {
         self.counts.all.increment();
         let now = clock::now();
-        if self.shows_events() {
-            return self.call_showing(now).await;
-        }
         let depth = self.depth();
-        let load = Load { depth, events: &[] };
-        let mut call = self.processor.lock().begin_load(now, load);
+        let begun = {
+            let mut processor = self.processor.lock();
+            let shows = self.can_show_events() && processor.wants_events();
+            (!shows).then(|| processor.begin_load(now, Load { depth, events: &[] }))
+        };
+        let Some(mut call) = begun else {
+            return self.call_showing(now).await;
+        };
         let mut busy = Vec::new();
         while let Some(sink) = self.next(&mut call) {
             let Some(lane) = self.lanes.get(sink) else {

@@ -16,9 +16,9 @@ use super::{End, GroupRunner};
 use crate::runner::lane::Lane;
 
 impl GroupRunner {
-    /// Whether the processor is to see the events of its next call.
-    pub(super) fn shows_events(&self) -> bool {
-        self.one_channel && !self.pipelined && self.processor.lock().wants_events()
+    /// Whether a processor that wants to see events can be shown them.
+    pub(super) fn can_show_events(&self) -> bool {
+        self.one_channel && !self.pipelined
     }
 
     /// One call, with the batch in hand.
