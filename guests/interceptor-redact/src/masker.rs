@@ -3,14 +3,24 @@
 //! Nothing here knows that it runs in a guest, so the same file compiled for the host is what the
 //! guest is compared with (`host/policy/examples/bench.rs`).
 
+use wide::u8x16;
+
+/// Bytes that are compared at once: one vector.
+const STRIDE: usize = 16;
+
+/// First bytes of patterns are compared as this many ranges.
+const RANGES: usize = 4;
+
 /// Patterns, and what covers them.
 #[derive(Debug)]
 pub(crate) struct Masker {
     patterns: Vec<Vec<u8>>,
-    /// Whether a pattern may begin with this byte: most bytes are not looked at twice.
-    begins: [bool; 256],
-    /// The same as ranges: the first byte, and how many more.
-    ranges: Vec<(u8, u8)>,
+    /// Bytes with which a pattern may begin, as a first byte and how many more. There may be more
+    /// in them than that: what begins so is compared with the patterns.
+    begins: [(u8x16, u8x16); RANGES],
+    /// Whether a pattern has this as its second byte, or ends before it: most of what begins like a
+    /// pattern is none, and is known by this.
+    second: [bool; 256],
     mask: u8,
 }
 
@@ -21,62 +31,134 @@ impl Masker {
             .split_whitespace()
             .map(|pattern| pattern.as_bytes().to_vec())
             .collect();
-        let mut begins = [false; 256];
+        let mut second = [false; 256];
         for byte in 0..=u8::MAX {
-            let is_first = |pattern: &Vec<u8>| is_match(&pattern[..1], &[byte]);
-            begins[usize::from(byte)] = patterns.iter().any(is_first);
-        }
-        let mut ranges: Vec<(u8, u8)> = Vec::new();
-        for byte in (0..=u8::MAX).filter(|byte| begins[usize::from(*byte)]) {
-            match ranges.last_mut() {
-                Some((first, more)) if byte - *first == *more + 1 => *more += 1,
-                _ => ranges.push((byte, 0)),
-            }
+            let fits = |pattern: &Vec<u8>| {
+                let wanted = pattern.get(1..2);
+                wanted.is_none_or(|wanted| is_match(wanted, &[byte]))
+            };
+            second[usize::from(byte)] = patterns.iter().any(fits);
         }
         Self {
+            begins: begins(&patterns),
+            second,
             patterns,
-            begins,
-            ranges,
             mask,
         }
     }
 
     /// The text with its matches masked, and how many there are; `None` if there are none.
+    ///
+    /// Goes in strides: in a guest each turn of a loop costs a look at the deadline, and a stride
+    /// is compared with the ranges in a few instructions.
     pub(crate) fn mask(&self, text: &[u8]) -> Option<(Vec<u8>, usize)> {
-        let mut masked: Option<Vec<u8>> = None;
-        let (mut at, mut matches) = (0, 0);
-        while let Some(skipped) = self.first(&text[at..]) {
-            at += skipped;
-            let rest = &text[at..];
-            let found = self.patterns.iter().find(|pattern| is_match(pattern, rest));
-            let Some(pattern) = found else {
-                at += 1;
-                continue;
-            };
-            let masked = masked.get_or_insert_with(|| text.to_vec());
-            masked[at..at + pattern.len()].fill(self.mask);
-            matches += 1;
-            at += pattern.len();
+        let mut found = Found {
+            text,
+            masked: None,
+            matches: 0,
+            end: 0,
+        };
+        let (strides, rest) = text.as_chunks::<STRIDE>();
+        for (at, stride) in strides.iter().enumerate() {
+            self.look(stride, at * STRIDE, &mut found);
         }
-        masked.map(|masked| (masked, matches))
+        match text.last_chunk::<STRIDE>() {
+            _ if rest.is_empty() => {}
+            // Once more what the strides have seen: cheaper than byte by byte.
+            Some(last) => self.look(last, text.len() - STRIDE, &mut found),
+            None => {
+                let mut padded = [0; STRIDE];
+                padded[..rest.len()].copy_from_slice(rest);
+                self.look(&padded, 0, &mut found);
+            }
+        }
+        Some((found.masked?, found.matches))
     }
 
-    /// Where a match may begin. Goes in strides: in a guest each turn of a loop costs a look at the
-    /// deadline, and a stride is compared with a range in a few instructions.
-    fn first(&self, text: &[u8]) -> Option<usize> {
-        let (strides, _) = text.as_chunks::<16>();
-        let is_free = |stride: &&[u8; 16]| !self.ranges.iter().any(|range| touches(stride, *range));
-        let free = 16 * strides.iter().take_while(is_free).count();
-        let begins = |byte: &u8| self.begins[usize::from(*byte)];
-        Some(free + text[free..].iter().position(begins)?)
+    /// Looks at each place of a stride where a match may begin.
+    #[inline]
+    fn look(&self, stride: &[u8; STRIDE], from: usize, found: &mut Found<'_>) {
+        let mut places = self.places(stride);
+        while places != 0 {
+            self.mask_at(from + places.trailing_zeros() as usize, found);
+            places &= places - 1;
+        }
+    }
+
+    /// Where in the stride a match may begin, a bit for each byte.
+    #[inline]
+    fn places(&self, stride: &[u8; STRIDE]) -> u32 {
+        let bytes = u8x16::new(*stride);
+        let is_in = |(first, more): (u8x16, u8x16)| {
+            let behind = bytes - first;
+            behind.min(more).simd_eq(behind)
+        };
+        let [a, b, c, d] = self.begins.map(is_in);
+        (a | b | c | d).to_bitmask()
+    }
+
+    /// Masks the pattern that begins here, if one does and nothing that reaches to here is masked.
+    fn mask_at(&self, at: usize, found: &mut Found<'_>) {
+        let rest = found.text.get(at..).unwrap_or_default();
+        if rest
+            .get(1)
+            .is_some_and(|byte| !self.second[usize::from(*byte)])
+        {
+            return;
+        }
+        let is_here = |pattern: &&Vec<u8>| is_match(pattern, rest);
+        let Some(pattern) = self.patterns.iter().find(is_here) else {
+            return;
+        };
+        if at < found.end {
+            return;
+        }
+        found.end = at + pattern.len();
+        found.matches += 1;
+        let masked = found.masked.get_or_insert_with(|| found.text.to_vec());
+        masked[at..found.end].fill(self.mask);
     }
 }
 
-/// Whether a byte of the stride is in the range: without an early end, so that it becomes vector
-/// instructions.
-fn touches(stride: &[u8; 16], (first, more): (u8, u8)) -> bool {
-    let is_in = |byte: &u8| byte.wrapping_sub(first) <= more;
-    stride.iter().fold(false, |any, byte| any | is_in(byte))
+/// What is found in a text so far.
+struct Found<'a> {
+    text: &'a [u8],
+    masked: Option<Vec<u8>>,
+    matches: usize,
+    /// Where the last match ended.
+    end: usize,
+}
+
+/// The bytes with which a pattern may begin, as ranges. If there are too many, those with the
+/// fewest bytes between them become one.
+fn begins(patterns: &[Vec<u8>]) -> [(u8x16, u8x16); RANGES] {
+    let mut ranges: Vec<(u8, u8)> = Vec::new();
+    for byte in 0..=u8::MAX {
+        if !patterns
+            .iter()
+            .any(|pattern| is_match(&pattern[..1], &[byte]))
+        {
+            continue;
+        }
+        match ranges.last_mut() {
+            Some((_, last)) if byte - *last == 1 => *last = byte,
+            _ => ranges.push((byte, byte)),
+        }
+    }
+    while ranges.len() > RANGES {
+        let gap = |at: &usize| ranges[at + 1].0 - ranges[*at].1;
+        let at = (0..ranges.len() - 1).min_by_key(gap).unwrap_or_default();
+        let (_, last) = ranges.remove(at + 1);
+        ranges[at].1 = last;
+    }
+    // One range once more, or, without patterns, one that costs a look and finds nothing.
+    let one = ranges.first().copied().unwrap_or((0, 0));
+    ranges.resize(RANGES, one);
+    let mut begins = [(u8x16::splat(0), u8x16::splat(0)); RANGES];
+    for (begin, (first, last)) in begins.iter_mut().zip(ranges) {
+        *begin = (u8x16::splat(first), u8x16::splat(last - first));
+    }
+    begins
 }
 
 /// Whether the text begins with the pattern.
@@ -93,19 +175,52 @@ fn is_match(pattern: &[u8], text: &[u8]) -> bool {
 mod tests {
     use super::*;
 
+    fn masked(masker: &Masker, text: &str) -> Option<(String, usize)> {
+        let (masked, matches) = masker.mask(text.as_bytes())?;
+        Some((String::from_utf8(masked).unwrap(), matches))
+    }
+
     /// What the strides skip is compared with a search that looks at every byte.
     #[test]
     fn a_match_is_found_wherever_it_is() {
         let masker = Masker::new("s# @z é", b'*');
-        assert_eq!(masker.ranges.len(), 3);
-        for at in 0..70 {
-            for (found, masked) in [("s7", "**"), ("Qz", "**"), ("é", "**")] {
-                let text = |middle: &str| "-".repeat(at) + middle + &"+".repeat(70 - at);
-                let expected = (text(masked).into_bytes(), 1);
-                assert_eq!(masker.mask(text(found).as_bytes()), Some(expected), "{at}");
+        for length in 2..70 {
+            for at in 0..=length - 2 {
+                for (found, stars) in [("s7", "**"), ("Qz", "**"), ("é", "**")] {
+                    let text =
+                        |middle: &str| "-".repeat(at) + middle + &"+".repeat(length - 2 - at);
+                    let expected = Some((text(stars), 1));
+                    assert_eq!(masked(&masker, &text(found)), expected, "{at} of {length}");
+                }
             }
-            let near = "-".repeat(at) + "sx";
-            assert_eq!(masker.mask(near.as_bytes()), None, "{at}");
         }
+        assert_eq!(
+            masked(&masker, &("-".repeat(15) + "sx" + &"-".repeat(20))),
+            None
+        );
+        assert_eq!(masked(&masker, ""), None);
+    }
+
+    #[test]
+    fn the_search_goes_on_behind_a_match() {
+        let masker = Masker::new("## 1a", b'x');
+        assert_eq!(masked(&masker, "321a"), Some(("xxxx".to_owned(), 2)));
+        let long = "-".repeat(14) + "12345" + &"-".repeat(9);
+        let expected = "-".repeat(14) + "xxxx5" + &"-".repeat(9);
+        assert_eq!(masked(&masker, &long), Some((expected, 2)));
+    }
+
+    #[test]
+    fn any_number_of_first_bytes_is_known() {
+        let masker = Masker::new("b1 d2 f3 h4 j5 z6", b'x');
+        let text = "b1 c2 d2 f3 h4 j5 z6 a1";
+        assert_eq!(
+            masked(&masker, text),
+            Some(("xx c2 xx xx xx xx xx a1".to_owned(), 6))
+        );
+        assert_eq!(
+            masked(&Masker::new("", b'x'), "\0 anything at all, and more\0"),
+            None
+        );
     }
 }
