@@ -8,6 +8,7 @@
 pub mod component;
 
 pub mod admin;
+pub mod allocator;
 pub mod cli;
 pub mod config;
 pub mod config_watch;

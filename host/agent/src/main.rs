@@ -3,8 +3,10 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use flume_agent::allocator;
 use flume_agent::cli::Cli;
 
 fn main() -> ExitCode {
+    allocator::share_one_arena();
     Cli::parse().execute()
 }
