@@ -3,8 +3,10 @@
 //! The subjects take turns, so what else the machine does hits all of them alike; see
 //! [`flume_policy::bench`]. A selector stands beside the native one of its name or, having none,
 //! beside `round_robin`, which is the least that any order costs. An interceptor stands beside the
-//! native one of its name with the same properties or, having none, beside one that does nothing.
-//! The events are lines of 100 bytes with the headers `host` and `port`.
+//! native one that `--twin` names, or else beside that of its own name with the same properties or,
+//! having none, beside one that does nothing. With `--twin` the events that come out of both are
+//! compared first: figures of two that do different things would say nothing. The events are lines
+//! of 100 bytes with the headers `host` and `port`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -13,16 +15,16 @@ use std::sync::Arc;
 use clap::Args;
 use flume_core::clock::WallClock;
 use flume_core::sink_selector::{self, Backoff};
-use flume_core::{Batch, Context, Interceptor, InterceptorError, SinkSelector};
+use flume_core::{Batch, Context, Event, Interceptor, InterceptorError, SinkSelector};
 use flume_policy::bench::{self, Bench};
 use flume_policy::{
     Artifact, InterceptorSetup, Limits, Policy, PolicyEngine, PolicyError, Properties, Remedy,
     SelectorSetup, SinkInfo, World,
 };
 
-use super::check::{opened, pair, plain, sink};
+use super::check::{opened, pair, plain, problem_lines, sink};
 use super::refuse;
-use crate::cli::print;
+use crate::cli::{EXIT_CONFIG, complain, print};
 use crate::logging::{self, LogFormat};
 use crate::services::{Resolver, Services};
 use crate::{component, interceptor};
@@ -48,6 +50,12 @@ pub struct BenchArgs {
     /// A limit, as below `processor.policy.`: `deadline-ms=5`; may be given several times.
     #[arg(short, long = "limit", value_name = "KEY=VALUE", value_parser = pair)]
     limits: Vec<(String, String)>,
+    /// For an interceptor: the native type that does the same work (`search_replace`).
+    #[arg(long, value_name = "TYPE")]
+    twin: Option<String>,
+    /// A property of the twin; may be given several times.
+    #[arg(long = "twin-property", value_name = "KEY=VALUE", value_parser = pair, requires = "twin")]
+    twin_properties: Vec<(String, String)>,
     /// Events in a batch.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     batch: u32,
@@ -67,7 +75,14 @@ pub fn run(args: &BenchArgs) -> ExitCode {
         Err(status) => return status,
     };
     let name = args.file.file_stem().unwrap_or_default().to_string_lossy();
-    match measured(args, &name, &bytes, limits) {
+    let twin = match named_twin(args) {
+        Ok(twin) => twin,
+        Err(problems) => {
+            complain(&problems);
+            return ExitCode::from(EXIT_CONFIG);
+        }
+    };
+    match measured(args, &name, &bytes, limits, twin) {
         Ok(table) => {
             print(&table);
             ExitCode::SUCCESS
@@ -81,6 +96,7 @@ fn measured(
     name: &str,
     bytes: &[u8],
     limits: Limits,
+    twin: Option<Twin>,
 ) -> Result<String, PolicyError> {
     let engine = PolicyEngine::new()?;
     let artifact = Artifact::load(&engine, name, bytes, None)?;
@@ -88,7 +104,7 @@ fn measured(
     let policy = Policy::new(engine, artifact, limits, WallClock::system());
     let rows = match world {
         World::Selector { .. } => orders(args, name, &policy)?,
-        World::Interceptor => events(args, name, &policy)?,
+        World::Interceptor => events(args, name, &policy, twin)?,
     };
     let stats = policy.stats();
     // A call that was refused costs less than one that was heeded: the figure would be no figure.
@@ -131,14 +147,23 @@ fn orders(args: &BenchArgs, name: &str, policy: &Arc<Policy>) -> Result<String, 
     Ok(title + &rows(bench, args))
 }
 
-fn events(args: &BenchArgs, name: &str, policy: &Arc<Policy>) -> Result<String, PolicyError> {
+fn events(
+    args: &BenchArgs,
+    name: &str,
+    policy: &Arc<Policy>,
+    named: Option<Twin>,
+) -> Result<String, PolicyError> {
     let setup = InterceptorSetup {
         properties: args.properties.clone(),
         seed: args.seed,
     };
     let ours = policy.interceptor("bench", setup, Remedy::Fail)?;
-    let (twin, native) = native_interceptor(name, &args.properties);
     let lines = bench::lines(usize::try_from(args.batch).unwrap_or(usize::MAX));
+    let alike = match &named {
+        Some((twin, native)) => likeness(twin, &**native, &ours, &lines),
+        None => String::new(),
+    };
+    let (twin, native) = named.unwrap_or_else(|| native_interceptor(name, &args.properties));
     let batches = (EVENTS / args.batch).max(1);
     let mut bench = Bench::default();
     for (name, interceptor) in [(&*twin, &*native), (name, &ours as &dyn Interceptor)] {
@@ -149,10 +174,34 @@ fn events(args: &BenchArgs, name: &str, policy: &Arc<Policy>) -> Result<String, 
         });
     }
     Ok(format!(
-        "an event, in batches of {}\n{}",
+        "an event, in batches of {}\n{}{alike}",
         args.batch,
         rows(bench, args)
     ))
+}
+
+/// Whether a batch comes out of both alike, in a line.
+fn likeness(
+    twin: &str,
+    native: &dyn Interceptor,
+    ours: &dyn Interceptor,
+    lines: &[Event],
+) -> String {
+    let out_of = |interceptor: &dyn Interceptor| {
+        let mut batch = Batch::new(lines.to_vec());
+        let handled = interceptor.intercept(&mut batch);
+        handled.map(|()| batch.into_events())
+    };
+    match (out_of(native), out_of(ours)) {
+        (Ok(theirs), Ok(ours)) if theirs != ours => {
+            format!("{twin} does something else to these events: the ratio means little\n")
+        }
+        (Ok(events), Ok(_)) if events == lines => {
+            "neither changes any of these events\n".to_owned()
+        }
+        (Ok(_), Ok(_)) => format!("{twin} does the same to these events\n"),
+        (Err(error), _) | (_, Err(error)) => format!("not handled: {error}\n"),
+    }
 }
 
 fn rows(bench: Bench<'_>, args: &BenchArgs) -> String {
@@ -178,21 +227,37 @@ fn native_selector(name: &str, sinks: usize) -> (String, Box<dyn SinkSelector>) 
     (format!("native {what}"), build(Backoff::none(sinks), 1))
 }
 
+/// A native interceptor, and what it is called in the table.
+type Twin = (String, Box<dyn Interceptor>);
+
+/// The native interceptor that the command line names; an error is a line for each problem.
+fn named_twin(args: &BenchArgs) -> Result<Option<Twin>, String> {
+    let twin = args.twin.as_deref();
+    twin.map(|name| built(name, &args.twin_properties))
+        .transpose()
+}
+
 /// The native interceptor of this name, if it takes these properties, or else one that does
 /// nothing.
-fn native_interceptor(name: &str, properties: &Properties) -> (String, Box<dyn Interceptor>) {
+fn native_interceptor(name: &str, properties: &Properties) -> Twin {
+    built(&native_name(name), properties)
+        .unwrap_or_else(|_| ("native, does nothing".to_owned(), Box::new(Nothing)))
+}
+
+/// A native interceptor; an error is a line for each problem.
+fn built(name: &str, properties: &Properties) -> Result<Twin, String> {
+    let twin = component::find(interceptor::COMPONENTS, name)
+        .ok_or_else(|| format!("error: there is no native interceptor `{name}`\n"))?;
     let pairs: Vec<(&str, &str)> = properties
         .iter()
         .map(|(key, value)| (&**key, &**value))
         .collect();
-    let twin = component::find(interceptor::COMPONENTS, &native_name(name)).and_then(|twin| {
-        let mut context = Context::of("bench", &pairs);
-        let built = (twin.configure)(&mut context, &Services::system(Resolver::default()));
-        built.filter(|_| context.finish().is_empty())
-    });
-    match twin {
-        Some(twin) => (format!("native {}", native_name(name)), twin),
-        None => ("native, does nothing".to_owned(), Box::new(Nothing)),
+    let mut context = Context::of("twin", &pairs);
+    let built = (twin.configure)(&mut context, &Services::system(Resolver::default()));
+    let problems = context.finish();
+    match built.filter(|_| problems.is_empty()) {
+        Some(built) => Ok((format!("native {name}"), built)),
+        None => Err(problem_lines(&problems)),
     }
 }
 
@@ -229,5 +294,30 @@ mod tests {
             "native, does nothing"
         );
         assert_eq!(interceptor("redact", &[]), "native, does nothing");
+    }
+
+    #[test]
+    fn a_twin_must_do_the_same() {
+        let built = |pairs: &[(&str, &str)]| {
+            let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+            built("static", &pairs.iter().map(owned).collect())
+        };
+        let (name, first) = built(&[("key", "a"), ("value", "1")]).unwrap();
+        let (_, second) = built(&[("key", "a"), ("value", "2")]).unwrap();
+        let lines = bench::lines(3);
+        let said = |ours| likeness(&name, &*first, ours, &lines);
+        assert_eq!(
+            said(&*first),
+            "native static does the same to these events\n"
+        );
+        assert!(
+            said(&*second).contains("something else"),
+            "{}",
+            said(&*second)
+        );
+        let nothing = likeness(&name, &Nothing, &Nothing, &lines);
+        assert_eq!(nothing, "neither changes any of these events\n");
+        let refused = built(&[("kez", "a")]).err().unwrap();
+        assert!(refused.contains("`kez`"), "{refused}");
     }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use flume_core::Context;
+use flume_core::{Context, Diagnostic};
 use flume_policy::{
     Artifact, InterceptorSetup, Limits, PolicyEngine, PolicyError, Properties, SelectorSetup,
     SinkInfo, Trial, World,
@@ -121,8 +121,13 @@ fn limits(pairs: &[(String, String)]) -> Result<Limits, String> {
     if problems.is_empty() {
         return Ok(limits);
     }
-    let line = |problem: &flume_core::Diagnostic| format!("error: {}\n", problem.message);
-    Err(problems.iter().map(line).collect())
+    Err(problem_lines(&problems))
+}
+
+/// Problems with words of the command line, a line each.
+pub(super) fn problem_lines(problems: &[Diagnostic]) -> String {
+    let line = |problem: &Diagnostic| format!("error: {}\n", problem.message);
+    problems.iter().map(line).collect()
 }
 
 /// Reads `KEY=VALUE`.
