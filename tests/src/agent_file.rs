@@ -52,6 +52,13 @@ impl AgentFile {
             .set(&format!("channels.{name}.keep-alive"), 1)
     }
 
+    /// A memory channel with Flume's defaults: places for 100 events, 100 in a transaction.
+    #[must_use]
+    pub fn plain_memory(mut self, name: &str) -> Self {
+        self.channels.push(name.to_owned());
+        self.set(&format!("channels.{name}.type"), "memory")
+    }
+
     /// A netcat source on the loopback interface.
     #[must_use]
     pub fn netcat(self, name: &str, port: u16) -> Self {
@@ -96,7 +103,8 @@ impl AgentFile {
     pub fn null(self, name: &str, batch: u32) -> Self {
         self.sink(name, "null")
             .set(&format!("sinks.{name}.batchSize"), batch)
-            .set(&format!("sinks.{name}.logEveryNEvents"), u64::MAX)
+            // Flume reads an int, and leaves out a sink whose number does not fit.
+            .set(&format!("sinks.{name}.logEveryNEvents"), i32::MAX)
     }
 
     /// A balanced group `g1` of two null sinks, `k1` and `k2`, with weights 3 and 1 for its policy.

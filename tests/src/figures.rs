@@ -66,6 +66,49 @@ pub fn spread(mut values: Vec<f64>) -> Option<(f64, f64, f64)> {
     Some((median, *values.first()?, *values.last()?))
 }
 
+/// The median of some values, and how sure it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Estimate {
+    /// The median.
+    pub median: f64,
+    /// Half of the values are not farther from the median than this.
+    pub deviation: f64,
+    /// With 95 % confidence the true median is between these: two of the values, chosen by rank.
+    pub limits: (f64, f64),
+    /// How many values there are.
+    pub count: usize,
+}
+
+impl Estimate {
+    /// Of these values; zero of none.
+    #[must_use]
+    pub fn of(values: &[f64]) -> Self {
+        let sorted = sorted(values.iter().copied());
+        let count = sorted.len();
+        let Some(&median) = sorted.get(count / 2) else {
+            return Self::default();
+        };
+        let distances = self::sorted(sorted.iter().map(|value| (value - median).abs()));
+        // The number of values below the true median is binomial, with a standard deviation of
+        // half the root of their count.
+        let reach = (0.98 * (count as f64).sqrt()).ceil() as usize;
+        let low = (count / 2).saturating_sub(reach);
+        let high = (count.div_ceil(2) + reach).min(count) - 1;
+        Self {
+            median,
+            deviation: distances[count / 2],
+            limits: (sorted[low], sorted[high]),
+            count,
+        }
+    }
+}
+
+fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_unstable_by(f64::total_cmp);
+    values
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,5 +120,16 @@ mod tests {
         assert_eq!((at(5_000), at(9_990), at(10_000)), (500, 999, 1000));
         assert_eq!(Waits::default().quantile(5_000), Duration::ZERO);
         assert_eq!(spread(vec![3.0, 1.0, 2.0]), Some((2.0, 1.0, 3.0)));
+    }
+
+    #[test]
+    fn an_estimate_leaves_out_what_may_be_chance() {
+        let values: Vec<f64> = (1..=11).rev().map(f64::from).collect();
+        let all = Estimate::of(&values);
+        assert_eq!((all.median, all.deviation, all.limits), (6.0, 3.0, (2.0, 10.0)));
+        let few = Estimate::of(&[5.0, 1.0, 3.0]);
+        assert_eq!((few.median, few.deviation, few.limits), (3.0, 2.0, (1.0, 5.0)));
+        assert_eq!(Estimate::of(&[7.0]).limits, (7.0, 7.0));
+        assert_eq!(Estimate::of(&[]), Estimate::default());
     }
 }

@@ -61,9 +61,14 @@ fn build() -> PathBuf {
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .arg("build")
         .args(["--profile", profile]);
-    // The whole workspace with a test: the same features of all dependencies as in the build of the
-    // tests, which would otherwise be compiled once more, a WebAssembly engine among them.
-    command.args(["--workspace", "--bin", "flume-host", "--test", "it"]);
+    if profile == "release" {
+        // To be measured: the very program that operators build.
+        command.args(["--package", "flume-agent"]);
+    } else {
+        // The whole workspace with a test: the same features of all dependencies as in the build of
+        // the tests, which would otherwise be compiled once more, a WebAssembly engine among them.
+        command.args(["--workspace", "--bin", "flume-host", "--test", "it"]);
+    }
     command.arg("--target-dir");
     command.arg(target::root());
     let built = process::run(&mut command, "", BUILD).expect("cargo runs");

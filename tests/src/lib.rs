@@ -50,7 +50,7 @@ pub use host::Host;
 pub use landing::Landing;
 pub use netcat::{Feed, Lines, Replies};
 pub use peers::avsc::{Avsc, AvscServer};
-pub use peers::flume::{Flume, Release, Stage};
+pub use peers::flume::{Flume, Jvm, Release, Stage};
 pub use process::Process;
 pub use scratch::Scratch;
 pub use skip::Availability;

@@ -1,4 +1,4 @@
-//! Peers that we did not write: real Flume, and npm's avsc.
+//! Peers that we did not write: real Flume, npm's avsc, and rsyslog.
 //!
 //! Each is fetched once by its own package client into `target/peers/` and then found there. A
 //! lock file keeps tests that run at the same time, in one process or in several, from fetching
@@ -6,6 +6,7 @@
 
 pub mod avsc;
 pub mod flume;
+pub mod rsyslog;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

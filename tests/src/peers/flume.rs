@@ -123,10 +123,30 @@ const LOG4J2: &str = r#"<Configuration status="WARN">
 </Configuration>
 "#;
 
+/// How the JVMs of a stage are started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Jvm {
+    /// Small and quickly up: scenarios count events, and the machine has other things to do.
+    Small,
+    /// As for a busy agent: a heap of 512 MiB, and Java's own choice of collector and compilers.
+    /// Whatever is measured beside us must not be held back.
+    Measured,
+}
+
+impl Jvm {
+    fn options(self) -> &'static [&'static str] {
+        match self {
+            Self::Small => &["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"],
+            Self::Measured => &["-Xmx512m"],
+        }
+    }
+}
+
 /// A release that is ready to run, and places for its JVMs until this is dropped.
 pub struct Stage {
     release: Release,
     folder: PathBuf,
+    jvm: Jvm,
     _places: Vec<File>,
 }
 
@@ -142,8 +162,15 @@ impl Stage {
         release.resolve().map(|folder| Self {
             release,
             folder,
+            jvm: Jvm::Small,
             _places: places(jvms),
         })
+    }
+
+    /// The same with JVMs that are started in another way.
+    #[must_use]
+    pub fn jvm(self, jvm: Jvm) -> Self {
+        Self { jvm, ..self }
     }
 
     /// The same places with the jars of another release, for a chain of both. The stage that it is
@@ -153,6 +180,7 @@ impl Stage {
         release.resolve().map(|folder| Self {
             release,
             folder,
+            jvm: self.jvm,
             _places: Vec::new(),
         })
     }
@@ -199,7 +227,7 @@ impl Stage {
 
     fn java(&self) -> Command {
         let mut command = Command::new("java");
-        command.args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
+        command.args(self.jvm.options());
         // Flume decodes its files, and 1.8 some bodies, in the platform's encoding.
         command
             .arg("-Dfile.encoding=UTF-8")

@@ -1,0 +1,80 @@
+//! Sends lines to a netcat source (or to any taker of lines), as fast as they are taken.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::{Ipv4Addr, Shutdown, TcpStream};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use memchr::memchr_iter;
+
+use super::lines::{Block, Shape};
+
+/// How long a taker may take nothing, or answer nothing, before the run is given up.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a sender has sent.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sent {
+    /// Events.
+    pub events: u64,
+    /// Events that were not answered with success, if answers were asked for.
+    pub refused: u64,
+}
+
+/// Writes numbered lines from `first` for this long, at most `most`, in whole batches; returns when
+/// the last answer has come, if there are answers.
+///
+/// # Errors
+/// Nobody listens, or the taker stalls or hangs up.
+pub fn send(port: u16, shape: Shape, first: u64, most: u64, time: Duration) -> io::Result<Sent> {
+    let mut stream = connect(port)?;
+    let answers = shape.ack.then(|| count_answers(&stream)).transpose()?;
+    let mut block = Block::new(shape.size);
+    let (began, mut sent) = (Instant::now(), 0);
+    let batch = u64::from(shape.batch);
+    let most = most / batch * batch;
+    let mut over = false;
+    while sent < most {
+        over |= began.elapsed() >= time;
+        let left = if over { sent.next_multiple_of(batch) } else { most } - sent;
+        if left == 0 {
+            break;
+        }
+        let bytes = block.numbered(first + sent, left);
+        stream.write_all(bytes)?;
+        sent += (bytes.len() / (shape.size + 1)) as u64;
+    }
+    stream.shutdown(Shutdown::Write)?;
+    let refused = match answers {
+        Some(answers) => sent - answers.join().expect("the reader of answers")?,
+        None => 0,
+    };
+    Ok(Sent {
+        events: sent,
+        refused,
+    })
+}
+
+/// A connection that gives up in time.
+pub(super) fn connect(port: u16) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    Ok(stream)
+}
+
+/// Counts the lines that say `OK` until the taker hangs up, which it does when it has answered all.
+fn count_answers(stream: &TcpStream) -> io::Result<JoinHandle<io::Result<u64>>> {
+    let mut stream = stream.try_clone()?;
+    Ok(thread::spawn(move || {
+        let mut buffer = vec![0; 256 * 1024];
+        let mut accepted = 0;
+        loop {
+            match stream.read(&mut buffer)? {
+                0 => return Ok(accepted),
+                // No refusal has a `K` in it.
+                read => accepted += memchr_iter(b'K', &buffer[..read]).count() as u64,
+            }
+        }
+    }))
+}

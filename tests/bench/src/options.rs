@@ -1,0 +1,114 @@
+//! What the command line asks for.
+
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+
+/// Measures flume-host beside real peers and prints a table.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "flume-bench", version, about)]
+pub struct Options {
+    /// The rows; all of them unless some are named.
+    #[arg(value_enum)]
+    pub rows: Vec<Row>,
+    /// Rounds of the rows with a claim; fewer than 11 are marked as such.
+    #[arg(long, default_value_t = 11)]
+    pub pairs: usize,
+    /// Seconds of load in each run.
+    #[arg(long, default_value_t = 1.5)]
+    pub seconds: f64,
+    /// A look in a few minutes: 3 rounds of half a second, cold peers. No claim comes of it.
+    #[arg(long)]
+    pub quick: bool,
+    /// All sizes, batches and answers.
+    #[arg(long)]
+    pub full: bool,
+    /// Only flume-host.
+    #[arg(long)]
+    pub no_peers: bool,
+}
+
+/// A row of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Row {
+    /// Generator to receiver, with nothing between them.
+    Ceiling,
+    /// netcat → memory → null.
+    B1,
+    /// netcat → memory → avro.
+    B2,
+}
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Scale {
+    /// Rounds of rows with a claim.
+    pub pairs: usize,
+    /// Rounds of rows that tell how the first ones vary.
+    pub variants: usize,
+    /// Load in each run.
+    pub time: Duration,
+    /// Events that a JVM gets before it counts.
+    pub warm: u64,
+    /// All sizes, batches and answers.
+    pub full: bool,
+}
+
+impl Options {
+    /// The rows to measure, each once.
+    #[must_use]
+    pub fn rows(&self) -> Vec<Row> {
+        let mut rows = match self.rows.as_slice() {
+            [] => Row::value_variants().to_vec(),
+            some => some.to_vec(),
+        };
+        rows.sort_unstable();
+        rows.dedup();
+        rows
+    }
+
+    /// How much is measured.
+    #[must_use]
+    pub fn scale(&self) -> Scale {
+        if self.quick {
+            return Scale {
+                pairs: self.pairs.min(3),
+                variants: 2,
+                time: Duration::from_millis(500),
+                warm: 200_000,
+                full: self.full,
+            };
+        }
+        Scale {
+            pairs: self.pairs.max(1),
+            variants: self.pairs.clamp(1, 5),
+            time: Duration::from_secs_f64(self.seconds.clamp(0.05, 60.0)),
+            warm: 2_000_000,
+            full: self.full,
+        }
+    }
+}
+
+impl Scale {
+    /// As little as can be measured: whether it works, not how fast.
+    #[must_use]
+    pub fn moment() -> Self {
+        Self {
+            pairs: 1,
+            variants: 1,
+            time: Duration::from_millis(20),
+            warm: 1000,
+            full: false,
+        }
+    }
+
+    /// What a JVM of this scale is called.
+    #[must_use]
+    pub fn warmth(&self) -> &'static str {
+        if self.warm >= 2_000_000 {
+            "warm"
+        } else {
+            "hardly warm"
+        }
+    }
+}

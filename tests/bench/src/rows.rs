@@ -1,0 +1,121 @@
+//! The rows of the table: what each measures, and what is wanted of it.
+
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use flume_tests::{AgentFile, Release, Scratch, Stage, ports};
+
+use crate::cost;
+use crate::load::arrivals::Slot;
+use crate::options::{Row, Scale};
+use crate::rounds::{Series, Turn, run};
+use crate::run::{Count, Feed, Lane};
+use crate::setup::Setup;
+use crate::subject::{Peers, Subject};
+use crate::table::Table;
+
+mod ceiling;
+mod into_avro;
+mod into_null;
+
+/// The releases of Flume, and how the table calls them.
+const RELEASES: [(Release, &str); 2] =
+    [(Release::V1_8, "flume 1.8.0"), (Release::V1_11, "flume 1.11.0")];
+
+/// How the table calls ours.
+const OURS: &str = "flume-host";
+
+/// What all rows share.
+pub struct Bench<'a> {
+    /// Where it is written.
+    pub table: Table<'a>,
+    /// How much is measured.
+    pub scale: Scale,
+    /// Whom it is measured beside.
+    pub peers: Peers,
+}
+
+impl Bench<'_> {
+    /// Measures a row.
+    ///
+    /// # Errors
+    /// The table cannot be written.
+    pub fn row(&mut self, row: Row) -> io::Result<()> {
+        match row {
+            Row::Ceiling => ceiling::measure(self),
+            Row::B1 => into_null::measure(self),
+            Row::B2 => into_avro::measure(self),
+        }
+    }
+
+    /// A round's worth of load.
+    fn time(&self) -> Duration {
+        self.scale.time
+    }
+}
+
+/// A subject with its way for events, ready to be run in turns.
+struct Candidate<'a> {
+    subject: Rc<Subject>,
+    lane: Lane<'a>,
+}
+
+impl<'a> Candidate<'a> {
+    /// A subject that takes lines and whose events arrive at `slot`.
+    fn new(subject: Subject, feed: Feed, input: u16, setup: Setup, slot: &'a Slot) -> Self {
+        let lane = Lane {
+            feed,
+            input,
+            shape: setup.shape,
+            process: Some(subject.id()),
+            count: Count::At(slot),
+            next: 0,
+        };
+        Self {
+            subject: Rc::new(subject),
+            lane,
+        }
+    }
+
+    /// Events before any that count.
+    fn warm(&mut self, events: u64) {
+        self.lane.run(Duration::from_secs(120), events);
+    }
+}
+
+/// Lets candidates take turns, and looks at their memory afterwards.
+fn compare(rounds: usize, time: Duration, candidates: Vec<Candidate<'_>>) -> Vec<Series> {
+    let subjects: Vec<_> = candidates.iter().map(|one| Rc::clone(&one.subject)).collect();
+    let turns = candidates
+        .into_iter()
+        .map(|one| turn(one.subject.name(), one.lane, time));
+    let mut all = run(rounds, turns.collect());
+    for (series, subject) in all.iter_mut().zip(subjects) {
+        series.memory = Some((subject.idle(), cost::memory(subject.id())));
+    }
+    all
+}
+
+/// A lane that takes its turns.
+fn turn<'a>(name: &str, mut lane: Lane<'a>, time: Duration) -> Turn<'a> {
+    Turn::new(name, move || lane.run(time, u64::MAX))
+}
+
+/// Starts our agent from lines to whatever the file says.
+fn ours(scratch: &Scratch, name: &str, file: impl FnOnce(u16) -> AgentFile) -> (Subject, u16) {
+    let input = ports::free();
+    (Subject::ours(scratch, name, &file(input)), input)
+}
+
+/// Starts real Flume in the same way.
+fn flume(
+    scratch: &Scratch,
+    name: &str,
+    stage: &Stage,
+    file: impl FnOnce(u16) -> AgentFile,
+) -> (Subject, u16) {
+    let input = ports::free();
+    let subject = Subject::flume(scratch, name, stage, &file(input), input);
+    (subject, input)
+}

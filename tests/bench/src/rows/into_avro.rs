@@ -1,0 +1,172 @@
+//! B2: netcat → memory → avro, one sink. The way that agents are used most.
+
+use std::io;
+use std::time::Duration;
+
+use flume_tests::{Scratch, ports};
+
+use super::{Bench, Candidate, OURS, RELEASES, compare, flume, ours};
+use crate::load::arrivals::Slot;
+use crate::load::{AvroReceiver, LineReceiver, Shape};
+use crate::rounds::{Series, ratio};
+use crate::run::{Feed, Run};
+use crate::setup::{Channel, Setup};
+use crate::subject::Subject;
+use crate::table::{Target, mega};
+
+/// What is wanted in batches of 100 without answers.
+const RATE: Target = Target::Least(1e6);
+const CPU: Target = Target::Most(0.6);
+/// What is wanted of memory under that load, in MB.
+const MEMORY: Target = Target::Most(96.0);
+/// What is wanted beside Flume, in CPU time: tuned and warm, and with its defaults.
+const TUNED: f64 = 6.0;
+const DEFAULTS: f64 = 15.0;
+
+/// The file of the comparison with Flume, tuned for throughput.
+const THROUGHPUT: Setup = Setup {
+    shape: Shape {
+        size: 500,
+        batch: 1000,
+        ack: false,
+    },
+    channel: Channel::Tuned,
+};
+
+/// Flume's defaults.
+const AS_IS: Setup = Setup {
+    shape: Shape {
+        size: 500,
+        batch: 100,
+        ack: true,
+    },
+    channel: Channel::Default,
+};
+
+/// Measures it.
+pub(super) fn measure(bench: &mut Bench<'_>) -> io::Result<()> {
+    usual(bench)?;
+    for (setup, what, least) in [(THROUGHPUT, "tuned", TUNED), (AS_IS, "defaults", DEFAULTS)] {
+        beside_flume(bench, setup, what, least)?;
+    }
+    variants(bench)
+}
+
+/// The line with the targets, and rsyslog beside it.
+fn usual(bench: &mut Bench<'_>) -> io::Result<()> {
+    let setup = Setup {
+        shape: Shape::USUAL,
+        channel: Channel::Tuned,
+    };
+    bench.table.throughput(&title(setup, ""))?;
+    let (scratch, slot) = (Scratch::new(), Slot::new());
+    let receiver = AvroReceiver::start(ports::free(), &slot, Duration::ZERO);
+    let lines = LineReceiver::start(ports::free(), &slot);
+    let (own, input) = ours(&scratch, OURS, |input| setup.to_avro(input, receiver.port()));
+    let mut candidates = vec![Candidate::new(own, Feed::Netcat, input, setup, &slot)];
+    match bench.peers.rsyslog() {
+        Ok(rsyslog) => {
+            let input = ports::free();
+            let subject = Subject::rsyslog(&scratch, rsyslog, input, lines.port());
+            candidates.push(Candidate::new(subject, Feed::Netcat, input, setup, &slot));
+        }
+        Err(why) => bench.table.skipped("rsyslog", &why)?,
+    }
+    let all = compare(bench.scale.pairs, bench.time(), candidates);
+    for series in &all {
+        bench.table.series(series)?;
+    }
+    let Some(own) = all.first() else {
+        return Ok(());
+    };
+    bench.table.target("B2 events/s, batch 100, no acks", &own.rate(), 0, RATE)?;
+    bench.table.target("B2 CPU-s per million, batch 100, no acks", &own.cpu(), 3, CPU)?;
+    let high = own.memory.map_or(0, |(_, after)| after.high);
+    let high = flume_tests::figures::Estimate::of(&[mega(high) as f64]);
+    bench.table.target("B2 memory under load, MB", &high, 0, MEMORY)
+}
+
+/// Ours and both releases of Flume with the same file.
+fn beside_flume(bench: &mut Bench<'_>, setup: Setup, what: &str, least: f64) -> io::Result<()> {
+    bench.table.throughput(&title(setup, &format!(" ({what}, the same file)")))?;
+    let (scratch, slot) = (Scratch::new(), Slot::new());
+    let receiver = AvroReceiver::start(ports::free(), &slot, Duration::ZERO);
+    let (own, input) = ours(&scratch, OURS, |input| setup.to_avro(input, receiver.port()));
+    let mut candidates = vec![Candidate::new(own, Feed::Netcat, input, setup, &slot)];
+    for (release, name) in RELEASES {
+        let stage = match bench.peers.flume(release) {
+            Ok(stage) => stage,
+            Err(why) => {
+                bench.table.skipped(name, &why)?;
+                continue;
+            }
+        };
+        let warm_name = format!("{name}, {}", bench.scale.warmth());
+        let file = |input| setup.to_avro(input, receiver.port());
+        let (subject, input) = flume(&scratch, &warm_name, stage, file);
+        let mut candidate = Candidate::new(subject, Feed::Netcat, input, setup, &slot);
+        let cold = Series {
+            name: format!("{name}, cold"),
+            runs: vec![candidate.lane.run(bench.scale.time, u64::MAX)],
+            memory: None,
+        };
+        bench.table.series(&cold)?;
+        candidate.warm(bench.scale.warm);
+        candidates.push(candidate);
+    }
+    let all = compare(bench.scale.pairs, bench.time(), candidates);
+    for series in &all {
+        bench.table.series(series)?;
+    }
+    let Some((own, peers)) = all.split_first() else {
+        return Ok(());
+    };
+    for peer in peers {
+        let times = ratio(peer, own, Run::cpu_per_million);
+        let name = format!("B2 {what}: CPU of {} / {}", peer.name, own.name);
+        bench.table.target(&name, &times, 1, Target::Least(least))?;
+        let times = ratio(own, peer, Run::rate);
+        let name = format!("events/s of {} / {}", own.name, peer.name);
+        bench.table.figure(&name, &times, 1)?;
+    }
+    Ok(())
+}
+
+/// How size, batch and answers change it.
+fn variants(bench: &mut Bench<'_>) -> io::Result<()> {
+    let usual = Shape::USUAL;
+    let few = [
+        Shape { ack: true, ..usual },
+        Shape { batch: 1, ..usual },
+        Shape { batch: 1000, ..usual },
+        Shape { size: 100, ..usual },
+        Shape { size: 2000, ..usual },
+    ];
+    let all = || {
+        let sizes = [100, 500, 2000].into_iter();
+        let batches = sizes.flat_map(|size| [1, 100, 1000].map(|batch| (size, batch)));
+        batches.flat_map(|(size, batch)| [false, true].map(|ack| Shape { size, batch, ack }))
+    };
+    let shapes: Vec<Shape> = if bench.scale.full { all().collect() } else { few.to_vec() };
+    bench.table.throughput("B2 variants, flume-host, channel 100000/10000")?;
+    for shape in shapes {
+        let setup = Setup {
+            shape,
+            channel: Channel::Tuned,
+        };
+        let (scratch, slot) = (Scratch::new(), Slot::new());
+        let receiver = AvroReceiver::start(ports::free(), &slot, Duration::ZERO);
+        let ack = if shape.ack { "acks" } else { "no acks" };
+        let name = format!("{} B, batch {}, {ack}", shape.size, shape.batch);
+        let (own, input) = ours(&scratch, &name, |input| setup.to_avro(input, receiver.port()));
+        let candidate = Candidate::new(own, Feed::Netcat, input, setup, &slot);
+        for series in compare(bench.scale.variants, bench.time(), vec![candidate]) {
+            bench.table.series(&series)?;
+        }
+    }
+    Ok(())
+}
+
+fn title(setup: Setup, more: &str) -> String {
+    format!("B2 netcat → memory → avro: {}{more}", setup.told())
+}

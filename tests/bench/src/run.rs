@@ -1,0 +1,163 @@
+//! One measurement: so much time of load, until the last of its events has arrived.
+//!
+//! Flume's runners sleep for up to five seconds when there is nothing to do, and its sinks wait for
+//! batches that are not full. Neither is throughput, so a run begins when a batch before it has
+//! arrived, and has whole batches.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use crate::cost;
+use crate::load::arrivals::{Arrivals, Slot, Verdict};
+use crate::load::lines::Shape;
+use crate::load::netcat::Sent;
+use crate::load::{avro_sender, netcat};
+
+/// How long the last events of a run may take to arrive.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The longest sleep of a Flume runner without work, and a little more.
+const LONGEST_SLEEP: Duration = Duration::from_millis(5_500);
+
+/// No subject, and no generator, comes near so many events a second.
+const MOST_A_SECOND: f64 = 12e6;
+
+/// What one run came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Run {
+    /// Events sent.
+    pub events: u64,
+    /// From the first byte sent to the last event received.
+    pub wall: Duration,
+    /// CPU time of the subject.
+    pub cpu: Duration,
+    /// What became of the events.
+    pub verdict: Verdict,
+    /// Events that the subject said it did not take.
+    pub refused: u64,
+}
+
+impl Run {
+    /// Events a second.
+    #[must_use]
+    pub fn rate(&self) -> f64 {
+        self.events as f64 / self.wall.as_secs_f64()
+    }
+
+    /// CPU seconds for a million events.
+    #[must_use]
+    pub fn cpu_per_million(&self) -> f64 {
+        self.cpu.as_secs_f64() * 1e6 / self.events as f64
+    }
+}
+
+/// Who sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Feed {
+    /// Lines.
+    Netcat,
+    /// Batches.
+    Avro,
+}
+
+/// Where events are counted.
+pub enum Count<'a> {
+    /// At a receiver.
+    At(&'a Slot),
+    /// By the subject itself: the value of a counter that begins anywhere.
+    Counter(&'a dyn Fn() -> u64),
+    /// By the answers to the sender alone; whether anybody is awake behind it cannot be seen.
+    Answers,
+}
+
+/// A way for events, to be measured again and again.
+pub struct Lane<'a> {
+    /// Who sends.
+    pub feed: Feed,
+    /// Where to.
+    pub input: u16,
+    /// What is sent.
+    pub shape: Shape,
+    /// The process that is between sender and receiver, if there is one.
+    pub process: Option<u32>,
+    /// Where events are counted.
+    pub count: Count<'a>,
+    /// The number of the next event.
+    pub next: u64,
+}
+
+impl Lane<'_> {
+    /// Sends for this long, at most so many events, after a batch that does not count.
+    ///
+    /// # Panics
+    /// When the subject hangs up: there is nothing left to measure.
+    pub fn run(&mut self, time: Duration, most: u64) -> Run {
+        self.once(time, u64::from(self.shape.batch));
+        if matches!(self.count, Count::Answers) {
+            std::thread::sleep(LONGEST_SLEEP);
+        }
+        self.once(time, most)
+    }
+
+    fn once(&mut self, time: Duration, most: u64) -> Run {
+        let room = (time.as_secs_f64() * MOST_A_SECOND) as u64;
+        let most = most.min(room.max(u64::from(self.shape.batch) * 1000));
+        let arrivals = Arrivals::new(self.next, most as usize);
+        if let Count::At(slot) = &self.count {
+            slot.begin(&arrivals);
+        }
+        let counted = match &self.count {
+            Count::Counter(counter) => counter(),
+            Count::At(_) | Count::Answers => 0,
+        };
+        let cpu = self.process.map(cost::cpu);
+        let began = Instant::now();
+        let sent = self.send(time, most);
+        let sent = sent.unwrap_or_else(|error| panic!("port {}: {error}", self.input));
+        let (verdict, last) = self.await_end(&arrivals, sent, counted);
+        let cpu = self
+            .process
+            .zip(cpu)
+            .map(|(id, before)| cost::cpu(id) - before);
+        self.next += sent.events;
+        Run {
+            events: sent.events,
+            wall: last.saturating_duration_since(began),
+            cpu: cpu.unwrap_or_default(),
+            verdict,
+            refused: sent.refused,
+        }
+    }
+
+    fn send(&self, time: Duration, most: u64) -> io::Result<Sent> {
+        match self.feed {
+            Feed::Netcat => netcat::send(self.input, self.shape, self.next, most, time),
+            Feed::Avro => avro_sender::send(self.input, self.shape, self.next, most, time),
+        }
+    }
+
+    /// Waits for the last event; what was refused need not come.
+    fn await_end(&self, arrivals: &Arrivals, sent: Sent, before: u64) -> (Verdict, Instant) {
+        match &self.count {
+            Count::At(_) if sent.refused > 0 => {
+                let verdict = arrivals.settle(sent.events, PATIENCE / 10);
+                (verdict, arrivals.last())
+            }
+            Count::At(_) => (arrivals.settle(sent.events, PATIENCE), arrivals.last()),
+            Count::Counter(counter) => {
+                let end = Instant::now() + PATIENCE;
+                while counter() - before < sent.events - sent.refused && Instant::now() < end {
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                let (counted, now) = (counter() - before, Instant::now());
+                let verdict = Verdict {
+                    lost: sent.events.saturating_sub(counted),
+                    doubled: counted.saturating_sub(sent.events),
+                    strange: 0,
+                };
+                (verdict, now)
+            }
+            Count::Answers => (Verdict::default(), Instant::now()),
+        }
+    }
+}

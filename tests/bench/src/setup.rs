@@ -1,0 +1,105 @@
+//! The files of the agents under test: one text for `flume-host` and for Flume.
+
+use flume_tests::AgentFile;
+
+use crate::load::Shape;
+
+/// The longest line, its end included, that a netcat source takes by default.
+const USUAL_LINE: usize = 512;
+
+/// The memory channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Channel {
+    /// Flume's defaults: 100 events.
+    Default,
+    /// For throughput: capacity 100000, transactionCapacity 10000.
+    Tuned,
+}
+
+/// What an agent does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Setup {
+    /// The events, and how they travel.
+    pub shape: Shape,
+    /// What is between source and sink.
+    pub channel: Channel,
+}
+
+impl Setup {
+    /// An agent without source and sink.
+    fn agent(self) -> AgentFile {
+        let file = AgentFile::new("a1").plain_memory("c1");
+        match self.channel {
+            Channel::Default => file,
+            Channel::Tuned => file
+                .set("channels.c1.capacity", 100_000)
+                .set("channels.c1.transactionCapacity", 10_000),
+        }
+    }
+
+    /// An agent that takes lines.
+    #[must_use]
+    pub fn netcat(self, input: u16) -> AgentFile {
+        let mut file = self.agent().netcat("r1", input);
+        if !self.shape.ack {
+            file = file.set("sources.r1.ack-every-event", false);
+        }
+        if self.shape.size >= USUAL_LINE {
+            file = file.set("sources.r1.max-line-length", self.shape.size + 1);
+        }
+        file
+    }
+
+    /// netcat → memory → null.
+    #[must_use]
+    pub fn to_null(self, input: u16) -> AgentFile {
+        self.netcat(input).null("k1", self.shape.batch)
+    }
+
+    /// netcat → memory → avro.
+    #[must_use]
+    pub fn to_avro(self, input: u16, output: u16) -> AgentFile {
+        self.netcat(input).avro_sink("k1", output, self.shape.batch)
+    }
+
+    /// avro → memory → avro.
+    #[must_use]
+    pub fn relay(self, input: u16, output: u16) -> AgentFile {
+        self.agent()
+            .avro_source("r1", input)
+            .avro_sink("k1", output, self.shape.batch)
+    }
+
+    /// netcat → memory → a balanced group of avro sinks, with so many batches under way in it.
+    #[must_use]
+    pub fn balanced(self, input: u16, outputs: &[u16], parallelism: usize) -> AgentFile {
+        let mut file = self.netcat(input);
+        let names: Vec<String> = (1..=outputs.len()).map(|at| format!("k{at}")).collect();
+        for (name, port) in names.iter().zip(outputs) {
+            file = file.avro_sink(name, *port, self.shape.batch);
+        }
+        if outputs.len() > 1 {
+            file = file
+                .set("sinkgroups", "g1")
+                .set("sinkgroups.g1.sinks", names.join(" "))
+                .set("sinkgroups.g1.processor.type", "load_balance")
+                .set("sinkgroups.g1.processor.backoff", true);
+        }
+        if parallelism > 1 {
+            file = file.set("sinkgroups.g1.processor.parallelism", parallelism);
+        }
+        file
+    }
+
+    /// How a heading says it.
+    #[must_use]
+    pub fn told(self) -> String {
+        let Shape { size, batch, ack } = self.shape;
+        let ack = if ack { "ack per line" } else { "no acks" };
+        let channel = match self.channel {
+            Channel::Default => "default channel (100 events)",
+            Channel::Tuned => "channel 100000/10000",
+        };
+        format!("{size} B, batch {batch}, {ack}, {channel}")
+    }
+}

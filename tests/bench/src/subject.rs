@@ -1,0 +1,165 @@
+//! Who is measured: our agent, real Flume of both releases, rsyslog.
+
+use std::cell::OnceCell;
+use std::time::Duration;
+
+use flume_tests::peers::rsyslog::{self, Rsyslog};
+use flume_tests::{AgentFile, Availability, Flume, Host, Jvm, Process, Release, Scratch, Stage};
+
+use crate::cost::{self, Memory};
+
+/// How long after its start a process is called idle.
+const IDLE_AFTER: Duration = Duration::from_millis(500);
+
+/// A running subject.
+pub struct Subject {
+    name: String,
+    process: Running,
+    id: u32,
+    idle: Memory,
+}
+
+enum Running {
+    Ours(Box<Host>),
+    Flume(Box<Flume>),
+    Other(Process),
+}
+
+impl Subject {
+    /// Starts our agent.
+    #[must_use]
+    pub fn ours(scratch: &Scratch, name: &str, file: &AgentFile) -> Self {
+        let mut host = Host::start(scratch, &file_name(name), &file.text());
+        let id = host.process().id();
+        Self::settled(name, Running::Ours(Box::new(host)), id)
+    }
+
+    /// Starts real Flume, whose source listens on `input`.
+    #[must_use]
+    pub fn flume(
+        scratch: &Scratch,
+        name: &str,
+        stage: &Stage,
+        file: &AgentFile,
+        input: u16,
+    ) -> Self {
+        let mut flume = stage.start(scratch, &file_name(name), file, &[input]);
+        let id = flume.process().id();
+        Self::settled(name, Running::Flume(Box::new(flume)), id)
+    }
+
+    /// Starts rsyslog from lines to lines.
+    #[must_use]
+    pub fn rsyslog(scratch: &Scratch, rsyslog: &Rsyslog, input: u16, output: u16) -> Self {
+        let process = rsyslog.start(scratch, input, output);
+        let id = process.id();
+        Self::settled(&rsyslog.name(), Running::Other(process), id)
+    }
+
+    fn settled(name: &str, process: Running, id: u32) -> Self {
+        std::thread::sleep(IDLE_AFTER);
+        Self {
+            name: name.to_owned(),
+            process,
+            id,
+            idle: cost::memory(id),
+        }
+    }
+
+    /// How the table calls it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// What it took of memory before its first event.
+    #[must_use]
+    pub fn idle(&self) -> Memory {
+        self.idle
+    }
+
+    /// A counter of its admin page, for our agent; 0 for others.
+    #[must_use]
+    pub fn counter(&self, component: &str, counter: &str) -> u64 {
+        match &self.process {
+            Running::Ours(host) => host.counter(component, counter),
+            Running::Flume(_) | Running::Other(_) => 0,
+        }
+    }
+
+    /// What it wrote to its log.
+    pub fn log(&mut self) -> String {
+        match &mut self.process {
+            Running::Ours(host) => host.process().log(),
+            Running::Flume(flume) => flume.process().log(),
+            Running::Other(process) => process.log(),
+        }
+    }
+}
+
+/// A name that a file can have.
+fn file_name(name: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+    name.chars().map(plain).collect()
+}
+
+/// The peers that this machine has, looked for when they are first needed.
+pub struct Peers {
+    wanted: bool,
+    stage: OnceCell<Availability<Stage>>,
+    later: OnceCell<Availability<Stage>>,
+    rsyslog: OnceCell<Availability<Rsyslog>>,
+}
+
+impl Peers {
+    /// Whatever there is, or nothing if no peer is wanted.
+    #[must_use]
+    pub fn new(wanted: bool) -> Self {
+        Self {
+            wanted,
+            stage: OnceCell::new(),
+            later: OnceCell::new(),
+            rsyslog: OnceCell::new(),
+        }
+    }
+
+    /// Flume of a release, or why there is none.
+    pub fn flume(&self, release: Release) -> Result<&Stage, String> {
+        self.wanted()?;
+        // Both releases run at once, so the first one takes the places of both.
+        let stage = self.stage.get_or_init(|| {
+            Stage::enter(Release::V1_8, 2).map(|stage| stage.jvm(Jvm::Measured))
+        });
+        let first = found(stage)?;
+        match release {
+            Release::V1_8 => Ok(first),
+            Release::V1_11 => found(self.later.get_or_init(|| first.with(Release::V1_11))),
+        }
+    }
+
+    /// rsyslog, or why there is none.
+    pub fn rsyslog(&self) -> Result<&Rsyslog, String> {
+        self.wanted()?;
+        found(self.rsyslog.get_or_init(rsyslog::resolve))
+    }
+
+    fn wanted(&self) -> Result<(), String> {
+        match self.wanted {
+            true => Ok(()),
+            false => Err("peers were not asked for".to_owned()),
+        }
+    }
+}
+
+fn found<T>(availability: &Availability<T>) -> Result<&T, String> {
+    match availability {
+        Availability::Ready(peer) => Ok(peer),
+        Availability::Missing(why) => Err(why.clone()),
+    }
+}
