@@ -126,9 +126,15 @@ mod tests {
     fn an_estimate_leaves_out_what_may_be_chance() {
         let values: Vec<f64> = (1..=11).rev().map(f64::from).collect();
         let all = Estimate::of(&values);
-        assert_eq!((all.median, all.deviation, all.limits), (6.0, 3.0, (2.0, 10.0)));
+        assert_eq!(
+            (all.median, all.deviation, all.limits),
+            (6.0, 3.0, (2.0, 10.0))
+        );
         let few = Estimate::of(&[5.0, 1.0, 3.0]);
-        assert_eq!((few.median, few.deviation, few.limits), (3.0, 2.0, (1.0, 5.0)));
+        assert_eq!(
+            (few.median, few.deviation, few.limits),
+            (3.0, 2.0, (1.0, 5.0))
+        );
         assert_eq!(Estimate::of(&[7.0]).limits, (7.0, 7.0));
         assert_eq!(Estimate::of(&[]), Estimate::default());
     }

@@ -26,6 +26,10 @@ pub(crate) mod stub;
 pub use complete::VERSION as CONTRACT_VERSION;
 pub use inspection::{Completion, Inspection, Memory};
 
+/// Compiling a file of this size takes longer than an operator waits without a word. (Go's have 2 MB
+/// and take 2 seconds, those of scripting languages ten times that.)
+const WORTH_A_WORD: usize = 1 << 20;
+
 /// The largest file that is read: the components of scripting languages have some 20 MB.
 const MOST_BYTES: usize = 256 << 20;
 
@@ -107,6 +111,14 @@ impl Artifact {
         let component = match cached {
             Some(component) => component,
             None => {
+                if binary.len() >= WORTH_A_WORD {
+                    let mib = binary.len() >> 20;
+                    tracing::info!(
+                        policy = name,
+                        mib,
+                        "compiling: seconds, once for this version"
+                    );
+                }
                 let component = compile::compile(engine.wasmtime(), &binary)?;
                 if let Some(cache) = cache {
                     cache.put(engine, &digest, &component);

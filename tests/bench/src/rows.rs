@@ -20,8 +20,10 @@ mod into_avro;
 mod into_null;
 
 /// The releases of Flume, and how the table calls them.
-const RELEASES: [(Release, &str); 2] =
-    [(Release::V1_8, "flume 1.8.0"), (Release::V1_11, "flume 1.11.0")];
+const RELEASES: [(Release, &str); 2] = [
+    (Release::V1_8, "flume 1.8.0"),
+    (Release::V1_11, "flume 1.11.0"),
+];
 
 /// How the table calls ours.
 const OURS: &str = "flume-host";
@@ -86,7 +88,10 @@ impl<'a> Candidate<'a> {
 
 /// Lets candidates take turns, and looks at their memory afterwards.
 fn compare(rounds: usize, time: Duration, candidates: Vec<Candidate<'_>>) -> Vec<Series> {
-    let subjects: Vec<_> = candidates.iter().map(|one| Rc::clone(&one.subject)).collect();
+    let subjects: Vec<_> = candidates
+        .iter()
+        .map(|one| Rc::clone(&one.subject))
+        .collect();
     let turns = candidates
         .into_iter()
         .map(|one| turn(one.subject.name(), one.lane, time));

@@ -62,7 +62,9 @@ fn usual(bench: &mut Bench<'_>) -> io::Result<()> {
     let (scratch, slot) = (Scratch::new(), Slot::new());
     let receiver = AvroReceiver::start(ports::free(), &slot, Duration::ZERO);
     let lines = LineReceiver::start(ports::free(), &slot);
-    let (own, input) = ours(&scratch, OURS, |input| setup.to_avro(input, receiver.port()));
+    let (own, input) = ours(&scratch, OURS, |input| {
+        setup.to_avro(input, receiver.port())
+    });
     let mut candidates = vec![Candidate::new(own, Feed::Netcat, input, setup, &slot)];
     match bench.peers.rsyslog() {
         Ok(rsyslog) => {
@@ -79,19 +81,32 @@ fn usual(bench: &mut Bench<'_>) -> io::Result<()> {
     let Some(own) = all.first() else {
         return Ok(());
     };
-    bench.table.target("B2 events/s, batch 100, no acks", &own.rate(), 0, RATE)?;
-    bench.table.target("B2 CPU-s per million, batch 100, no acks", &own.cpu(), 3, CPU)?;
+    bench
+        .table
+        .target("B2 events/s, batch 100, no acks", &own.rate(), 0, RATE)?;
+    bench.table.target(
+        "B2 CPU-s per million, batch 100, no acks",
+        &own.cpu(),
+        3,
+        CPU,
+    )?;
     let high = own.memory.map_or(0, |(_, after)| after.high);
     let high = flume_tests::figures::Estimate::of(&[mega(high) as f64]);
-    bench.table.target("B2 memory under load, MB", &high, 0, MEMORY)
+    bench
+        .table
+        .target("B2 memory under load, MB", &high, 0, MEMORY)
 }
 
 /// Ours and both releases of Flume with the same file.
 fn beside_flume(bench: &mut Bench<'_>, setup: Setup, what: &str, least: f64) -> io::Result<()> {
-    bench.table.throughput(&title(setup, &format!(" ({what}, the same file)")))?;
+    bench
+        .table
+        .throughput(&title(setup, &format!(" ({what}, the same file)")))?;
     let (scratch, slot) = (Scratch::new(), Slot::new());
     let receiver = AvroReceiver::start(ports::free(), &slot, Duration::ZERO);
-    let (own, input) = ours(&scratch, OURS, |input| setup.to_avro(input, receiver.port()));
+    let (own, input) = ours(&scratch, OURS, |input| {
+        setup.to_avro(input, receiver.port())
+    });
     let mut candidates = vec![Candidate::new(own, Feed::Netcat, input, setup, &slot)];
     for (release, name) in RELEASES {
         let stage = match bench.peers.flume(release) {
@@ -138,17 +153,29 @@ fn variants(bench: &mut Bench<'_>) -> io::Result<()> {
     let few = [
         Shape { ack: true, ..usual },
         Shape { batch: 1, ..usual },
-        Shape { batch: 1000, ..usual },
+        Shape {
+            batch: 1000,
+            ..usual
+        },
         Shape { size: 100, ..usual },
-        Shape { size: 2000, ..usual },
+        Shape {
+            size: 2000,
+            ..usual
+        },
     ];
     let all = || {
         let sizes = [100, 500, 2000].into_iter();
         let batches = sizes.flat_map(|size| [1, 100, 1000].map(|batch| (size, batch)));
         batches.flat_map(|(size, batch)| [false, true].map(|ack| Shape { size, batch, ack }))
     };
-    let shapes: Vec<Shape> = if bench.scale.full { all().collect() } else { few.to_vec() };
-    bench.table.throughput("B2 variants, flume-host, channel 100000/10000")?;
+    let shapes: Vec<Shape> = if bench.scale.full {
+        all().collect()
+    } else {
+        few.to_vec()
+    };
+    bench
+        .table
+        .throughput("B2 variants, flume-host, channel 100000/10000")?;
     for shape in shapes {
         let setup = Setup {
             shape,
@@ -158,7 +185,9 @@ fn variants(bench: &mut Bench<'_>) -> io::Result<()> {
         let receiver = AvroReceiver::start(ports::free(), &slot, Duration::ZERO);
         let ack = if shape.ack { "acks" } else { "no acks" };
         let name = format!("{} B, batch {}, {ack}", shape.size, shape.batch);
-        let (own, input) = ours(&scratch, &name, |input| setup.to_avro(input, receiver.port()));
+        let (own, input) = ours(&scratch, &name, |input| {
+            setup.to_avro(input, receiver.port())
+        });
         let candidate = Candidate::new(own, Feed::Netcat, input, setup, &slot);
         for series in compare(bench.scale.variants, bench.time(), vec![candidate]) {
             bench.table.series(&series)?;
