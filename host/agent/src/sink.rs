@@ -2,8 +2,6 @@
 
 use flume_core::Sink;
 
-pub mod java_map;
-
 components! {
     Box<dyn Sink>:
     "file_roll" | "org.apache.flume.sink.RollingFileSink" => file_roll,
