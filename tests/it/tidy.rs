@@ -14,7 +14,11 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("host/core", &[]),
     ("host/avro", &[]),
     ("host/policy", &["flume-core"]),
-    ("host/agent", &["flume-core", "flume-avro", "flume-policy"]),
+    ("host/bucket", &["flume-core"]),
+    (
+        "host/agent",
+        &["flume-core", "flume-avro", "flume-policy", "flume-bucket"],
+    ),
 ];
 
 #[test]

@@ -23,14 +23,15 @@ impl<T> Component<T> {
     }
 }
 
-/// Declares the modules of a room and its table: `"type" | "other.Name" => module,`.
+/// Declares the modules of a room and its table: `"type" | "other.Name" => module,`. What not every
+/// build has stands behind its `#[cfg(…)]`.
 macro_rules! components {
-    ($made:ty: $($($name:literal)|+ => $module:ident,)*) => {
-        $(pub mod $module;)*
+    ($made:ty: $($(#[$when:meta])* $($name:literal)|+ => $module:ident,)*) => {
+        $($(#[$when])* pub mod $module;)*
 
         /// The types of this room.
         pub static COMPONENTS: &[$crate::component::Component<$made>] = &[
-            $($crate::component::Component {
+            $($(#[$when])* $crate::component::Component {
                 names: &[$($name),+],
                 configure: $module::configure,
             },)*

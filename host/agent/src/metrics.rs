@@ -203,7 +203,12 @@ fn watched(watchers: &Watchers) -> Vec<(&'static str, Value)> {
 }
 
 /// Flume's attributes that go up and down; all others only grow.
-const GAUGES: &[&str] = &["OpenConnectionCount", "StartTime", "StopTime"];
+const GAUGES: &[&str] = &[
+    "OpenConnectionCount",
+    "StartTime",
+    "StopTime",
+    "BucketCount",
+];
 
 fn typed(attributes: Vec<(&'static str, u64)>) -> Vec<(&'static str, Value)> {
     let value = |name, n| match GAUGES.contains(&name) {

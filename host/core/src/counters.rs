@@ -1,5 +1,6 @@
 //! Counters with Flume's names, one set a component. They only grow, across restarts too.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// One number that only grows, or a gauge that is set.
@@ -37,17 +38,29 @@ impl Counter {
 }
 
 macro_rules! counters {
-    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident = $flume:literal,)* }) => {
+    (
+        $(#[$doc:meta])*
+        $name:ident {
+            $($(#[$field_doc:meta])* $field:ident = $flume:literal,)*
+            $(; $(#[$more_doc:meta])* $more:ident: $more_type:ident)?
+        }
+    ) => {
         $(#[$doc])*
         #[derive(Debug, Default)]
         pub struct $name {
             $($(#[$field_doc])* pub $field: Counter,)*
+            $($(#[$more_doc])* pub $more: OnceLock<$more_type>,)?
         }
 
         impl $name {
             /// Flume's attribute names with the values.
             pub fn attributes(&self) -> Vec<(&'static str, u64)> {
-                vec![$(($flume, self.$field.get()),)*]
+                let own = vec![$(($flume, self.$field.get()),)*];
+                $(
+                    let more = self.$more.get().into_iter().flat_map($more_type::attributes);
+                    let own = own.into_iter().chain(more).collect();
+                )?
+                own
             }
         }
     };
@@ -128,5 +141,24 @@ counters! {
         start_time = "StartTime",
         /// When it stopped, in ms since the epoch; 0 while it runs.
         stop_time = "StopTime",
+        ;
+        /// What a sink that writes files counts besides.
+        files: FileCounter
+    }
+}
+
+counters! {
+    /// What a sink counts that writes files into buckets. Flume has no such counters.
+    FileCounter {
+        /// Buckets with an open file now.
+        open_bucket = "BucketCount",
+        /// Files that were closed because they were full or their time was over.
+        file_roll = "FileRollCount",
+        /// Times that a file could not be given its name for good.
+        rename_fail = "RenameFailCount",
+        /// Times that a file could not be closed.
+        close_fail = "CloseFailCount",
+        /// Files of another run that were found at the start.
+        leftover = "LeftoverCount",
     }
 }

@@ -10,6 +10,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use bytestring::ByteString;
 
+pub use self::java_map::JavaMap;
+
+mod java_map;
+
 /// What flows: a body of bytes with a map of text headers.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Event {

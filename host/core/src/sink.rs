@@ -75,8 +75,20 @@ pub trait Pipeline: Send {
     async fn send(&mut self, batch: &[Event]) -> Result<(), EventDeliveryError>;
 
     /// Waits until at least one more of the batches under way is answered; says how many of the
-    /// oldest are delivered now.
+    /// oldest are delivered now. Where batches gather it does not wait, and may say none.
     async fn settle(&mut self) -> Result<usize, EventDeliveryError>;
+
+    /// Whether batches stay under way until they fill something, a file that is there only as a
+    /// whole: then the events that fill one, or `usize::MAX` if no number does. `None` is a sink
+    /// whose batches are each answered for themselves.
+    fn gathers(&self) -> Option<usize> {
+        None
+    }
+
+    /// Where batches gather: completes what is begun, so that `settle` answers for all of them.
+    async fn complete(&mut self) -> Result<(), EventDeliveryError> {
+        Ok(())
+    }
 }
 
 /// A batch was not delivered: roll back, and try the next sink if there is one.

@@ -94,7 +94,7 @@ pub(super) const OTHER_SOURCES: [&str; 12] = [
 /// Channel types that Flume has and this host does not.
 pub(super) const OTHER_CHANNELS: [&str; 4] = ["file", "jdbc", "spillablememory", "kafka"];
 
-/// Sink types that Flume has and this host does not.
+/// Sink types that Flume has and this host does not, `hdfs` where it is built without buckets.
 pub(super) const OTHER_SINKS: [&str; 12] = [
     "thrift",
     "hdfs",

@@ -210,11 +210,12 @@ impl GroupRunner {
         }
     }
 
-    /// Whether a call would find nothing: no events in any channel, and none under way. Such calls
+    /// Whether a call would find nothing: no events in any channel, and no answers due. Such calls
     /// are not made, so that turns are taken by events and not by looks at an empty channel.
     fn is_idle(&self) -> bool {
         // A lane in use belongs to another worker.
-        let busy = |lane: &AsyncMutex<Lane>| lane.try_lock().is_ok_and(|lane| lane.is_busy());
+        let busy =
+            |lane: &AsyncMutex<Lane>| lane.try_lock().is_ok_and(|lane| lane.waits_for_answers());
         self.depth() == 0 && !self.lanes.iter().any(busy)
     }
 
@@ -376,8 +377,31 @@ impl GroupRunner {
                     lane.lock().await.tick().await;
                 }
             }
+            lane = self.held_room() => {
+                if let Some(lane) = self.lanes.get(lane) {
+                    lane.lock().await.hand_in().await;
+                }
+            }
             () = drain.cancelled(), if !drain.is_cancelled() => {}
             () = stop.cancelled() => {}
+        }
+    }
+
+    /// Waits until a put waits for room that a lane's held back batches occupy; says which lane's.
+    async fn held_room(&self) -> SinkIndex {
+        let mut waits = Vec::new();
+        for (index, lane) in self.lanes.iter().enumerate() {
+            let holding = lane.try_lock().is_ok_and(|lane| lane.holds_back());
+            if let (true, Some(channel)) = (holding, self.channels.get(index)) {
+                waits.push(Box::pin(async move {
+                    channel.short_of_room().await;
+                    index
+                }));
+            }
+        }
+        match waits.is_empty() {
+            true => std::future::pending().await,
+            false => select_all(waits).await.0,
         }
     }
 

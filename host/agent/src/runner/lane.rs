@@ -5,6 +5,11 @@
 //! not full leaves only when nothing else is under way. So a lone event is sent at once, and under
 //! load the answer of one batch is the time in which the next one fills: no timer is needed.
 //!
+//! Where batches gather in the sink (an object store has an object when it is complete, and not
+//! before), a batch leaves as soon as there is one and stays under way: nothing waits for its
+//! answer. It is answered when the sink's file is full, when its time is over, when a put waits for
+//! the room that it occupies, and at the end.
+//!
 //! Transactions roll back newest first, also when the lane is dropped, since each rollback puts its
 //! events at the head of the channel.
 
@@ -32,6 +37,8 @@ pub struct Lane {
     channel: Arc<dyn Channel>,
     counters: Arc<SinkCounter>,
     under_way: UnderWay,
+    /// Whether the sink gathers batches.
+    gathers: bool,
     started: bool,
     /// Events delivered so far.
     delivered: u64,
@@ -84,9 +91,11 @@ impl Lane {
         counters: Arc<SinkCounter>,
         factory: SinkFactory,
     ) -> Result<Self, ComponentError> {
+        let mut sink = factory()?;
         Ok(Self {
             name: name.into(),
-            sink: factory()?,
+            gathers: gathers(&mut *sink),
+            sink,
             factory,
             channel,
             counters,
@@ -191,6 +200,27 @@ impl Lane {
         !self.under_way.0.is_empty()
     }
 
+    /// Whether batches are under way that will be answered by themselves.
+    pub fn waits_for_answers(&self) -> bool {
+        self.is_busy() && !self.gathers
+    }
+
+    /// Whether batches are under way that wait for more.
+    pub fn holds_back(&self) -> bool {
+        self.is_busy() && self.gathers
+    }
+
+    /// Lets go of what is held back: somebody waits for the room.
+    pub async fn hand_in(&mut self) {
+        if let Err(error) = self.drain().await {
+            tracing::warn!(
+                sink = self.name,
+                error = chain(&error),
+                "batches that were held back are not delivered"
+            );
+        }
+    }
+
     /// When the sink wants to be called even without events.
     pub fn next_tick(&self) -> Option<Instant> {
         self.sink.next_tick()
@@ -198,7 +228,9 @@ impl Lane {
 
     /// Calls the sink as it asked to be.
     pub async fn tick(&mut self) {
-        let ticked = AssertUnwindSafe(self.sink.tick()).catch_unwind().await;
+        let ticked = AssertUnwindSafe(self.tick_and_settle())
+            .catch_unwind()
+            .await;
         if let Err(error) = self.conclude(ticked) {
             tracing::warn!(
                 sink = self.name,
@@ -222,11 +254,41 @@ impl Lane {
         }
     }
 
+    async fn tick_and_settle(&mut self) -> Result<(), EventDeliveryError> {
+        self.sink.tick().await?;
+        if self.holds_back() {
+            self.settle().await?;
+        }
+        Ok(())
+    }
+
+    /// Sends one batch, or none, to a sink that gathers them.
+    async fn gather(&mut self, window: usize) -> Result<Status, EventDeliveryError> {
+        if self.next_tick().is_some_and(|due| due <= clock::now()) {
+            self.tick_and_settle().await?;
+        }
+        let Some(transaction) = self.take() else {
+            return Ok(Status::Backoff);
+        };
+        self.under_way.0.push_back(transaction);
+        if let (Some(pipeline), Some(last)) = (self.sink.pipeline(), self.under_way.0.back()) {
+            pipeline.send(last.events()).await?;
+        }
+        match self.under_way.0.len() < window {
+            true => self.settle().await?,
+            false => self.settle_all().await?,
+        }
+        Ok(Status::Ready)
+    }
+
     async fn deliver_next(&mut self, pipelined: bool) -> Result<Status, EventDeliveryError> {
         let window = match self.sink.pipeline() {
             Some(pipeline) if pipelined => pipeline.window().max(1),
             _ => return self.deliver_one().await,
         };
+        if self.gathers {
+            return self.gather(window).await;
+        }
         while self.under_way.0.len() < window {
             if self.is_busy() && self.channel.depth() < self.batch_size() {
                 break;
@@ -270,6 +332,16 @@ impl Lane {
     }
 
     async fn settle_all(&mut self) -> Result<(), EventDeliveryError> {
+        if self.holds_back() {
+            if let Some(pipeline) = self.sink.pipeline() {
+                pipeline.complete().await?;
+            }
+            self.settle().await?;
+            if self.is_busy() {
+                let left = "the sink completed its files and left batches without an answer";
+                return Err(EventDeliveryError::new(left));
+            }
+        }
         while self.is_busy() {
             self.settle().await?;
         }
@@ -345,7 +417,8 @@ impl Lane {
         self.faults.restarts.increment();
         self.faults.record(format!("panicked: {}", words(panic)));
         match (self.factory)() {
-            Ok(sink) => {
+            Ok(mut sink) => {
+                self.gathers = gathers(&mut *sink);
                 self.sink = sink;
                 self.started = false;
             }
@@ -358,6 +431,11 @@ impl Lane {
             }
         }
     }
+}
+
+fn gathers(sink: &mut dyn Sink) -> bool {
+    sink.pipeline()
+        .is_some_and(|pipeline| pipeline.gathers().is_some())
 }
 
 /// Transactions in the order in which they were taken. Dropped, the newest rolls back first.

@@ -17,12 +17,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use flume_core::clock::{self, Instant};
-use flume_core::{ComponentError, Context, Event, EventDeliveryError, Sink, SinkCounter};
+use flume_core::{ComponentError, Context, Event, EventDeliveryError, JavaMap, Sink, SinkCounter};
 use parking_lot::Mutex;
 use tokio::task::spawn_blocking;
 
 use self::files::{Files, Naming};
-use super::java_map::JavaMap;
 use crate::services::Services;
 
 mod files;

@@ -10,9 +10,8 @@
 use std::fmt::Write;
 
 use async_trait::async_trait;
-use flume_core::{Context, Event, EventDeliveryError, Sink};
+use flume_core::{Context, Event, EventDeliveryError, JavaMap, Sink};
 
-use super::java_map::JavaMap;
 use crate::services::Services;
 
 /// Bytes in one row of a dump.

@@ -5,6 +5,7 @@
 //! `memory` means, and stopping an agent therefore drains first.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -118,6 +119,10 @@ pub struct MemoryChannel {
     events: Notify,
     /// Wakes every waiting putter when room was freed.
     room: Notify,
+    /// Putters that wait.
+    putters: AtomicUsize,
+    /// Wakes whoever wants to know of them.
+    short: Notify,
     counters: Arc<ChannelCounter>,
 }
 
@@ -129,6 +134,8 @@ impl MemoryChannel {
             state: Mutex::new(State::new(config)),
             events: Notify::new(),
             room: Notify::new(),
+            putters: AtomicUsize::new(0),
+            short: Notify::new(),
             counters: Arc::default(),
         }
     }
@@ -217,6 +224,7 @@ impl Channel for MemoryChannel {
             }
             state.keep_alive
         };
+        let _waiting = WaitingPut::new(self);
         // Bytes first, then places, each with a wait of its own: Flume's order and texts.
         let slots = state::slots_of(events);
         let deadline = clock::now() + keep_alive;
@@ -277,6 +285,19 @@ impl Channel for MemoryChannel {
         }
     }
 
+    async fn short_of_room(&self) {
+        loop {
+            let short = self.short.notified();
+            tokio::pin!(short);
+            // Registered before the look, so that a put that waits from now on is not missed.
+            short.as_mut().enable();
+            if self.putters.load(SeqCst) > 0 {
+                return;
+            }
+            short.await;
+        }
+    }
+
     fn settle(&self, events: &[Event]) {
         self.counters.event_take_success.add(events.len());
         self.state.lock().free(events);
@@ -286,6 +307,23 @@ impl Channel for MemoryChannel {
     fn give_back(&self, events: Vec<Event>) {
         self.state.lock().give_back(events);
         self.events.notify_one();
+    }
+}
+
+/// A put that waits for room, counted.
+struct WaitingPut<'a>(&'a MemoryChannel);
+
+impl<'a> WaitingPut<'a> {
+    fn new(channel: &'a MemoryChannel) -> Self {
+        channel.putters.fetch_add(1, SeqCst);
+        channel.short.notify_waiters();
+        Self(channel)
+    }
+}
+
+impl Drop for WaitingPut<'_> {
+    fn drop(&mut self) {
+        self.0.putters.fetch_sub(1, SeqCst);
     }
 }
 

@@ -1,8 +1,8 @@
-//! Headers as Java prints a map: `{a=1, b=2}`. Two formats of Flume contain it.
+//! Headers as Java prints a map: `{a=1, b=2}`. Three formats of Flume contain it.
 
 use std::fmt;
 
-use flume_core::Headers;
+use super::Headers;
 
 /// Prints headers in their own order; Java's order is that of a hash table.
 #[derive(Debug, Clone, Copy)]

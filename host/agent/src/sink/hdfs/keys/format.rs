@@ -1,0 +1,122 @@
+//! `fileType`, `codeC`, `writeFormat` and the serializer: what goes with what.
+
+use flume_bucket::{AvroCodec, Codec, FileType, Serializer, Writable};
+use flume_core::{Code, Context};
+
+/// A kind of file before its parts are known.
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Sequence,
+    Stream,
+    Compressed,
+}
+
+/// How events become bytes, before the rest is known.
+#[derive(Clone, Copy, PartialEq)]
+enum Form {
+    Text { headers: bool },
+    Avro,
+    /// Flume's serializer for a schema that each event names.
+    BySchema,
+}
+
+/// Avro blocks are held in memory until they end.
+const MOST_BLOCK_BYTES: usize = 64 << 20;
+
+pub(super) fn file_type(context: &mut Context) -> Option<FileType> {
+    let kind = context.one_of("hdfs.fileType", "SequenceFile", &[
+        ("SequenceFile", Kind::Sequence),
+        ("DataStream", Kind::Stream),
+        ("CompressedStream", Kind::Compressed),
+    ]);
+    let value = context.one_of("hdfs.writeFormat", "Writable", &[
+        ("Writable", Writable::Bytes),
+        ("Text", Writable::Text),
+    ]);
+    let codec = codec(context);
+    let serializer = serializer(context);
+    let (kind, codec) = (kind?, codec?);
+    match (kind, codec) {
+        (Kind::Sequence, codec) => {
+            if context.value("serializer").is_some() {
+                let why = "a SequenceFile has `hdfs.writeFormat`; set `hdfs.fileType = DataStream`";
+                context.without_effect("serializer", why);
+            }
+            Some(FileType::Sequence { value: value?, codec })
+        }
+        (Kind::Stream, None) => Some(FileType::Stream(serializer?)),
+        (Kind::Compressed, Some(codec)) => Some(FileType::Compressed(serializer?, codec)),
+        (Kind::Stream, Some(_)) => {
+            let message = format!("`{}.hdfs.codeC`: a DataStream is not compressed", context.path());
+            let help = "set `hdfs.fileType = CompressedStream`, or remove `hdfs.codeC`";
+            context.error("hdfs.codeC", Code::BadValue, message, help);
+            None
+        }
+        (Kind::Compressed, None) => {
+            let message = format!("`{}` needs the key `hdfs.codeC`", context.path());
+            let help = "a CompressedStream is `gzip`, `deflate`, `bzip2` or `snappy`";
+            context.error("hdfs.fileType", Code::MissingKey, message, help);
+            None
+        }
+    }
+}
+
+/// Hadoop's codecs by their short names and by their classes. The outer `None` left an error.
+fn codec(context: &mut Context) -> Option<Option<Codec>> {
+    let Some(text) = context.optional("hdfs.codeC") else {
+        return Some(None);
+    };
+    let name = text.rsplit('.').next().unwrap_or(&text).to_ascii_lowercase();
+    let (message, help) = match name.strip_suffix("codec").unwrap_or(&name) {
+        "none" => return Some(None),
+        "gzip" => return Some(Some(Codec::Gzip)),
+        "deflate" | "default" => return Some(Some(Codec::Deflate)),
+        "bzip2" => return Some(Some(Codec::Bzip2)),
+        "snappy" => return Some(Some(Codec::Snappy)),
+        "lzo" | "lzop" => (
+            format!("`{}.hdfs.codeC`: LZO is not supported, its library is not free enough", context.path()),
+            "use `snappy`, which is as fast, or `gzip`, `deflate`, `bzip2`",
+        ),
+        _ => (
+            format!("`{}.hdfs.codeC`: there is no codec `{text}` here", context.path()),
+            "use `gzip`, `deflate`, `bzip2` or `snappy`",
+        ),
+    };
+    context.error("hdfs.codeC", Code::Unsupported, message, help);
+    None
+}
+
+fn serializer(context: &mut Context) -> Option<Serializer> {
+    let form = context.one_of("serializer", "TEXT", &[
+        ("TEXT", Form::Text { headers: false }),
+        ("HEADER_AND_TEXT", Form::Text { headers: true }),
+        ("AVRO_EVENT", Form::Avro),
+        ("org.apache.flume.serialization.BodyTextEventSerializer$Builder", Form::Text { headers: false }),
+        ("org.apache.flume.serialization.HeaderAndBodyTextEventSerializer$Builder", Form::Text { headers: true }),
+        ("org.apache.flume.serialization.FlumeEventAvroEventSerializer$Builder", Form::Avro),
+        ("org.apache.flume.sink.hdfs.AvroEventSerializer$Builder", Form::BySchema),
+    ]);
+    let newline = context.flag("serializer.appendNewline", true);
+    let block_bytes =
+        context.number("serializer.syncIntervalBytes", 2_048_000, 32..=MOST_BLOCK_BYTES);
+    let codec = context.one_of("serializer.compressionCodec", "null", &[
+        ("null", AvroCodec::Null),
+        ("deflate", AvroCodec::Deflate),
+        ("snappy", AvroCodec::Snappy),
+        ("bzip2", AvroCodec::Bzip2),
+    ]);
+    match form? {
+        Form::Text { headers } => Some(Serializer::Text { headers, newline }),
+        Form::Avro => Some(Serializer::Avro { codec: codec?, block_bytes: block_bytes? }),
+        Form::BySchema => {
+            let message = format!(
+                "`{}.serializer`: bodies that are Avro already, with a schema by URL, are not \
+                 supported",
+                context.path()
+            );
+            let help = "use `avro_event`, whose records have headers and body";
+            context.error("serializer", Code::Unsupported, message, help);
+            None
+        }
+    }
+}

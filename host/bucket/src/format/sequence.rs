@@ -1,0 +1,249 @@
+//! Hadoop's SequenceFile, version 6: keys are times, values are bodies.
+//!
+//! Records stand alone without a codec. With one they stand in blocks, each compressed; a flush
+//! ends a block, since what is in no block yet could not be read.
+
+use std::io;
+
+use flume_core::Event;
+
+use super::{Codec, Encoder};
+use crate::escape::stamp;
+
+const VERSION: &[u8] = b"SEQ\x06";
+const KEY_CLASS: &str = "org.apache.hadoop.io.LongWritable";
+const KEY_BYTES: u32 = 8;
+
+/// Stands where a record's length would, before a sync marker.
+const SYNC_ESCAPE: [u8; 4] = (-1_i32).to_be_bytes();
+
+/// Bytes between sync markers, as in Hadoop 3.
+const SYNC_INTERVAL: usize = 100 << 10;
+
+/// Plain bytes of values after which a block ends: Hadoop's `io.seqfile.compress.blocksize`.
+const BLOCK_BYTES: usize = 1_000_000;
+
+/// `writeFormat`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writable {
+    /// `Writable`: values are `BytesWritable`.
+    Bytes,
+    /// `Text`: values are `Text`.
+    Text,
+}
+
+impl Writable {
+    fn class(self) -> &'static str {
+        match self {
+            Self::Bytes => "org.apache.hadoop.io.BytesWritable",
+            Self::Text => "org.apache.hadoop.io.Text",
+        }
+    }
+
+    fn write(self, body: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
+        match self {
+            Self::Bytes => out.extend_from_slice(&length(body.len())?.to_be_bytes()),
+            Self::Text => write_vint(body.len(), out),
+        }
+        out.extend_from_slice(body);
+        Ok(())
+    }
+}
+
+pub(super) struct SequenceEncoder {
+    value: Writable,
+    codec: Option<Codec>,
+    sync: [u8; 16],
+    /// Bytes since the last sync marker, where records stand alone.
+    since_sync: usize,
+    block: Block,
+}
+
+/// Records that wait for the end of their block, in the order in which they stand in it.
+#[derive(Default)]
+struct Block {
+    records: usize,
+    key_lengths: Vec<u8>,
+    keys: Vec<u8>,
+    value_lengths: Vec<u8>,
+    values: Vec<u8>,
+}
+
+impl SequenceEncoder {
+    pub(super) fn new(value: Writable, codec: Option<Codec>) -> Self {
+        let sync = fastrand::u128(..).to_be_bytes();
+        Self {
+            value,
+            codec,
+            sync,
+            since_sync: 0,
+            block: Block::default(),
+        }
+    }
+
+    fn record(&mut self, key: i64, body: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
+        let before = out.len();
+        if self.since_sync >= SYNC_INTERVAL {
+            self.since_sync = 0;
+            out.extend_from_slice(&SYNC_ESCAPE);
+            out.extend_from_slice(&self.sync);
+        }
+        let at = out.len();
+        out.extend_from_slice(&[0; 4]);
+        out.extend_from_slice(&KEY_BYTES.to_be_bytes());
+        out.extend_from_slice(&key.to_be_bytes());
+        self.value.write(body, out)?;
+        // The length of a record counts key and value, and neither of the two lengths.
+        let record = length(out.len() - at - 8)?;
+        if let Some(place) = out.get_mut(at..at + 4) {
+            place.copy_from_slice(&record.to_be_bytes());
+        }
+        self.since_sync += out.len() - before;
+        Ok(())
+    }
+
+    fn end_block(&mut self, codec: Codec, out: &mut Vec<u8>) -> io::Result<()> {
+        if self.block.records == 0 {
+            return Ok(());
+        }
+        let block = std::mem::take(&mut self.block);
+        out.extend_from_slice(&SYNC_ESCAPE);
+        out.extend_from_slice(&self.sync);
+        write_vint(block.records, out);
+        for part in [
+            block.key_lengths,
+            block.keys,
+            block.value_lengths,
+            block.values,
+        ] {
+            let mut compressed = Vec::new();
+            codec.compress(&part, &mut compressed)?;
+            write_vint(compressed.len(), out);
+            out.extend_from_slice(&compressed);
+        }
+        Ok(())
+    }
+}
+
+impl Encoder for SequenceEncoder {
+    fn begin(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
+        out.extend_from_slice(VERSION);
+        write_string(KEY_CLASS, out);
+        write_string(self.value.class(), out);
+        let compressed = u8::from(self.codec.is_some());
+        // Whether values are compressed, and whether in blocks.
+        out.extend_from_slice(&[compressed, compressed]);
+        if let Some(codec) = self.codec {
+            write_string(codec.class(), out);
+        }
+        // No metadata.
+        out.extend_from_slice(&0_i32.to_be_bytes());
+        out.extend_from_slice(&self.sync);
+        Ok(())
+    }
+
+    fn append(&mut self, event: &Event, now: u64, out: &mut Vec<u8>) -> io::Result<()> {
+        // Flume throws at a header that is no number, for ever.
+        let key = stamp(&event.headers).unwrap_or(i64::try_from(now).unwrap_or(i64::MAX));
+        let Some(codec) = self.codec else {
+            return self.record(key, &event.body, out);
+        };
+        let block = &mut self.block;
+        let before = block.values.len();
+        self.value.write(&event.body, &mut block.values)?;
+        write_vint(KEY_BYTES as usize, &mut block.key_lengths);
+        block.keys.extend_from_slice(&key.to_be_bytes());
+        write_vint(block.values.len() - before, &mut block.value_lengths);
+        block.records += 1;
+        if block.values.len() + block.keys.len() >= BLOCK_BYTES {
+            self.end_block(codec, out)?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
+        self.codec
+            .map_or(Ok(()), |codec| self.end_block(codec, out))
+    }
+}
+
+fn length(length: usize) -> io::Result<u32> {
+    // Java's integers have a sign.
+    let length = i32::try_from(length).map_err(io::Error::other)?;
+    u32::try_from(length).map_err(io::Error::other)
+}
+
+fn write_string(text: &str, out: &mut Vec<u8>) {
+    write_vint(text.len(), out);
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// Hadoop's integer of variable length, of those that are not negative: one byte up to 127, else
+/// how many bytes follow, then those.
+fn write_vint(value: usize, out: &mut Vec<u8>) {
+    match u8::try_from(value) {
+        Ok(small @ 0..=127) => out.push(small),
+        _ => {
+            let bytes = (value as u64).to_be_bytes();
+            let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+            let behind = bytes.get(zeros..).unwrap_or_default();
+            // -113 for one byte, -114 for two, …
+            let count = i8::try_from(behind.len()).unwrap_or(8);
+            out.extend_from_slice(&(-112 - count).to_be_bytes());
+            out.extend_from_slice(behind);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_as_long_as_hadoop_makes_them() {
+        for (value, expected) in [
+            (0, &[0][..]),
+            (127, &[127]),
+            (128, &[0x8f, 0x80]),
+            (255, &[0x8f, 0xff]),
+            (256, &[0x8e, 1, 0]),
+            (70_000, &[0x8d, 1, 0x11, 0x70]),
+        ] {
+            let mut out = Vec::new();
+            write_vint(value, &mut out);
+            assert_eq!(out, expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_record_is_laid_out_as_in_hadoop() {
+        let mut encoder = SequenceEncoder::new(Writable::Text, None);
+        let (mut head, mut out) = (Vec::new(), Vec::new());
+        encoder.begin(&mut head).unwrap();
+        assert!(head.starts_with(b"SEQ\x06\x21org.apache.hadoop.io.LongWritable\x19org.apache"));
+        assert!(head.ends_with(&encoder.sync));
+        let event = Event::new("ab").with_header("timestamp", "258");
+        encoder.append(&event, 1, &mut out).unwrap();
+        let record = [
+            0, 0, 0, 11, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 1, 2, 2, b'a', b'b',
+        ];
+        assert_eq!(out, record);
+    }
+
+    #[test]
+    fn markers_stand_between_records_of_a_long_file() {
+        let mut encoder = SequenceEncoder::new(Writable::Bytes, None);
+        let mut out = Vec::new();
+        for _ in 0..200 {
+            encoder
+                .append(&Event::new(vec![7; 1000]), 1, &mut out)
+                .unwrap();
+        }
+        let marker = [SYNC_ESCAPE.as_slice(), &encoder.sync].concat();
+        let found = out
+            .windows(marker.len())
+            .filter(|window| *window == marker)
+            .count();
+        assert_eq!(found, 1);
+    }
+}
