@@ -13,6 +13,7 @@
 
 mod admin;
 mod avro_client;
+mod bucket_peers;
 mod exits;
 mod guests;
 mod hostile;
