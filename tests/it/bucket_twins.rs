@@ -18,10 +18,11 @@ const SIZE: u64 = 30_000;
 /// Every escape whose text may stand in a path of HDFS.
 const ESCAPES: &str = "%{kind}/%t/%a-%A-%b-%B-%d-%e-%H-%I-%j-%k-%l-%m-%M-%p-%s-%S-%y-%Y-%z/%D/%%";
 
-/// Formats whose files must be as long as Flume's, byte for byte; what is compressed or has random
-/// marks between its blocks is compared as Hadoop decodes it.
+/// Formats whose files must be as long as Flume's, byte for byte. What is compressed, or has marks
+/// between its blocks whose number depends on how events fell into batches (Flume begins a block of
+/// a sequence file with each), is compared as Hadoop decodes it.
 const AS_LONG: &[&str] = &[
-    "text", "seq", "headers", "sized", "bare", "escapes", "rounded", "named",
+    "text", "headers", "sized", "bare", "escapes", "rounded", "named",
 ];
 
 /// The sinks of the formats' scenario, and more: how files are rolled, named and found.
@@ -120,7 +121,10 @@ fn same_files_as_real_flume() {
         .chain(FORMATS.iter().map(|(name, _)| *name))
     {
         let read = |whose: &str| hdfs.text(&[&format!("/{whose}/{folder}/*")]);
-        assert!(read("ours") == read("real"), "records of {folder} differ");
+        let (ours, real) = (read("ours"), read("real"));
+        let differ = ours.lines().zip(real.lines()).find(|(our, its)| our != its);
+        assert_eq!(differ, None, "a record of {folder}, ours and Flume's");
+        assert_eq!(ours.len(), real.len(), "records of {folder}");
     }
 }
 
