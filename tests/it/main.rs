@@ -13,6 +13,12 @@
 
 mod admin;
 mod avro_client;
+mod bucket_failover;
+mod bucket_faults;
+mod bucket_kills;
+mod bucket_peers;
+mod bucket_twins;
+mod buckets;
 mod exits;
 mod guests;
 mod hostile;

@@ -89,6 +89,39 @@ impl AgentFile {
             .set(&format!("sinks.{name}.sink.batchSize"), batch)
     }
 
+    /// A bucket writer of plain lines below an address. What ends a file is left to the scenario:
+    /// [`Self::rolls`].
+    #[must_use]
+    pub fn lines_in(self, name: &str, path: &str, batch: u32) -> Self {
+        self.bucket(name, path, batch)
+            .set(&format!("sinks.{name}.hdfs.fileType"), "DataStream")
+    }
+
+    /// A bucket writer in Flume's default format: sequence files.
+    #[must_use]
+    pub fn bucket(self, name: &str, path: &str, batch: u32) -> Self {
+        self.sink(name, "hdfs")
+            .set(&format!("sinks.{name}.hdfs.path"), path)
+            .set(&format!("sinks.{name}.hdfs.batchSize"), batch)
+    }
+
+    /// What ends a file of a bucket writer: seconds, bytes, events; 0 is never.
+    #[must_use]
+    pub fn rolls(self, name: &str, seconds: u32, bytes: u64, events: u64) -> Self {
+        self.set(&format!("sinks.{name}.hdfs.rollInterval"), seconds)
+            .set(&format!("sinks.{name}.hdfs.rollSize"), bytes)
+            .set(&format!("sinks.{name}.hdfs.rollCount"), events)
+    }
+
+    /// Several keys below a sink.
+    #[must_use]
+    pub fn sink_keys(mut self, name: &str, keys: &[(&str, &str)]) -> Self {
+        for (key, value) in keys {
+            self = self.set(&format!("sinks.{name}.{key}"), value);
+        }
+        self
+    }
+
     /// A source of equal events, as many as go.
     #[must_use]
     pub fn stress(mut self, name: &str, size: u32, batch: u32) -> Self {

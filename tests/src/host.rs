@@ -245,6 +245,34 @@ impl Host {
         value.unwrap_or_else(|| panic!("no {counter} of {component} in {metrics}"))
     }
 
+    /// Waits until so many events have left a channel for good: the next hop has them.
+    ///
+    /// # Panics
+    /// When they have not within `patience`.
+    pub fn await_delivered(&self, channel: &str, events: u64, patience: Duration) {
+        let component = format!("CHANNEL.{channel}");
+        let mut delivered = 0;
+        let all = within(patience, || {
+            delivered = self.counter(&component, "EventTakeSuccessCount");
+            (delivered >= events).then_some(())
+        });
+        let name = &self.name;
+        assert!(
+            all.is_some(),
+            "{name}: {delivered} of {events} delivered from {channel} in {patience:?}"
+        );
+    }
+
+    /// Events of batches that a sink was handed and did not deliver, so far: they were handed out
+    /// again, and those that were written all the same are there twice.
+    #[must_use]
+    pub fn handed_again(&self, sink: &str) -> u64 {
+        let component = format!("SINK.{sink}");
+        // In this order: a batch that is delivered between the looks is not counted as failed.
+        let delivered = self.counter(&component, "EventDrainSuccessCount");
+        self.counter(&component, "EventDrainAttemptCount") - delivered
+    }
+
     fn await_ready(&mut self) {
         let ready = within(START, || {
             if matches!(self.page("/readyz"), Ok((200, _))) {

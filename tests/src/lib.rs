@@ -26,6 +26,7 @@
 
 pub mod agent;
 pub mod agent_file;
+pub mod bucket_rates;
 pub mod eventually;
 pub mod figures;
 pub mod host;
@@ -50,7 +51,10 @@ pub use host::Host;
 pub use landing::Landing;
 pub use netcat::{Feed, Lines, Replies};
 pub use peers::avsc::{Avsc, AvscServer};
+pub use peers::fastavro::Fastavro;
 pub use peers::flume::{Flume, Jvm, Release, Stage};
+pub use peers::hdfs::{Hadoop, Hdfs};
+pub use peers::s3::{S3, S3Server};
 pub use process::Process;
 pub use scratch::Scratch;
 pub use skip::Availability;

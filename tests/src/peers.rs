@@ -1,12 +1,17 @@
-//! Peers that we did not write: real Flume, npm's avsc, and rsyslog.
+//! Peers that we did not write: real Flume, HDFS, an S3 server, rsyslog, npm's avsc and PyPI's fastavro.
 //!
 //! Each is fetched once by its own package client into `target/peers/` and then found there. A
 //! lock file keeps tests that run at the same time, in one process or in several, from fetching
 //! it twice; the finished mark is written last, so a fetch that was broken off is done again.
 
 pub mod avsc;
+pub mod fastavro;
 pub mod flume;
+pub mod hdfs;
+mod jvm;
+mod maven;
 pub mod rsyslog;
+pub mod s3;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -17,10 +22,10 @@ use crate::skip::Availability;
 use crate::target;
 
 /// How long to wait for somebody else's fetch.
-const OTHERS: Duration = Duration::from_secs(400);
+const OTHERS: Duration = Duration::from_secs(700);
 
-/// How long a package client may take.
-const FETCH: Duration = Duration::from_secs(300);
+/// How long a package client may take: the S3 server is compiled from nothing.
+const FETCH: Duration = Duration::from_secs(600);
 
 /// The folder `target/peers/<name>`, filled by `fetch` if it has not been filled before, as long
 /// as `program`, which runs the peer, is there.

@@ -96,9 +96,10 @@ fn run(runs: &Runs, policy: Option<&Path>) -> Run {
         .set("sinkgroups.g1.processor.selector", selector);
     let mut host = Host::start(&scratch, "agent", &file.text());
     thread::sleep(WARM);
-    let (before, cpu, began) = (taken(&host), cpu(&mut host), Instant::now());
+    let process = host.process().id();
+    let (before, cpu, began) = (taken(&host), cpu_time(process), Instant::now());
     thread::sleep(runs.each);
-    let (after, spent, took) = (taken(&host), cpu_since(&mut host, cpu), began.elapsed());
+    let (after, spent, took) = (taken(&host), cpu_time(process) - cpu, began.elapsed());
     let events = (after - before) as f64;
     Run {
         rate: events / took.as_secs_f64(),
@@ -110,9 +111,13 @@ fn taken(host: &Host) -> u64 {
     host.counter("CHANNEL.c1", "EventTakeSuccessCount")
 }
 
-/// CPU time that a process has spent, in hundredths of a second: user and system.
-fn cpu(host: &mut Host) -> u64 {
-    let path = format!("/proc/{}/stat", host.process().id());
+/// CPU time that a running process has spent: user and system.
+///
+/// # Panics
+/// When it does not run.
+#[must_use]
+pub fn cpu_time(process: u32) -> Duration {
+    let path = format!("/proc/{process}/stat");
     let stat = std::fs::read_to_string(path).expect("a running process");
     // The name of the program may have blanks in it; it ends with the last bracket.
     let (_, fields) = stat.rsplit_once(')').expect("a line of /proc");
@@ -122,10 +127,6 @@ fn cpu(host: &mut Host) -> u64 {
         .take(2)
         .map(|field| field.parse().expect("a number of ticks"))
         .collect();
-    fields.iter().sum()
-}
-
-fn cpu_since(host: &mut Host, before: u64) -> Duration {
     // A tick is a hundredth of a second on every Linux that anybody runs.
-    Duration::from_millis((cpu(host) - before) * 10)
+    Duration::from_millis(fields.iter().sum::<u64>() * 10)
 }

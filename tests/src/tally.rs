@@ -48,6 +48,16 @@ impl Tally {
         }
     }
 
+    /// What has arrived as lines of a text.
+    #[must_use]
+    pub fn of_lines(prefix: &str, count: u64, text: &str) -> Self {
+        let mut tally = Self::new(prefix, count);
+        for line in text.lines() {
+            tally.add(line.as_bytes());
+        }
+        tally
+    }
+
     /// One event has arrived.
     pub fn add(&mut self, body: &[u8]) {
         let number = std::str::from_utf8(body).ok().and_then(|text| {

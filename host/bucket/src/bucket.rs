@@ -33,6 +33,8 @@ pub(crate) struct Place {
 pub(crate) struct Bucket {
     place: Place,
     open: Option<OpenFile>,
+    /// The number of its last file.
+    last: Option<u64>,
 }
 
 struct OpenFile {
@@ -57,7 +59,11 @@ impl fmt::Debug for Bucket {
 
 impl Bucket {
     pub(crate) fn new(place: Place) -> Self {
-        Self { place, open: None }
+        Self {
+            place,
+            open: None,
+            last: None,
+        }
     }
 
     pub(crate) fn place(&self) -> &Place {
@@ -93,7 +99,9 @@ impl Bucket {
         for event in events {
             let open = match &mut self.open {
                 Some(open) => open,
-                closed => closed.insert(OpenFile::create(works, &self.place).await?),
+                closed => {
+                    closed.insert(OpenFile::create(works, &self.place, &mut self.last).await?)
+                }
             };
             open.add(works, event, now, batch).await?;
             if open.fill.is_full(&works.settings.limits) {
@@ -148,12 +156,16 @@ impl Bucket {
 }
 
 impl OpenFile {
-    async fn create(works: &Arc<Works>, place: &Place) -> Result<Self, StoreError> {
+    async fn create(
+        works: &Arc<Works>,
+        place: &Place,
+        last: &mut Option<u64>,
+    ) -> Result<Self, StoreError> {
         let mut encoder = works.settings.file_type.encoder();
         let mut buffer = Vec::new();
         let begun = encoder.begin(&mut buffer);
         begun.map_err(|error| StoreError::failed("encode", &place.folder, error))?;
-        let (file, names) = works.create(&place.folder, &place.prefix).await?;
+        let (file, names) = works.create(place, last).await?;
         let fill = Fill::new(clock::now());
         Ok(Self {
             file,

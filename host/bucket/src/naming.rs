@@ -1,8 +1,8 @@
 //! Names of files: Flume's `prefix.number suffix`, and what they are called while in use.
 //!
-//! Flume numbers the files of each bucket from the milliseconds at which it was opened. Here one
-//! row of numbers serves the whole sink, so that a bucket that is closed and opened again within a
-//! millisecond meets no file of its own.
+//! As in Flume the files of a bucket are numbered one by one from the milliseconds at which it was
+//! opened. Here a bucket begins behind all numbers that the sink has used, so that one that is closed
+//! and opened again while its numbers run ahead of the clock meets no file of its own.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -69,7 +69,7 @@ impl Naming {
     }
 }
 
-/// The numbers in names: milliseconds since 1970, each used once.
+/// The numbers in names: the highest that any bucket of the sink has used.
 #[derive(Debug, Default)]
 pub(crate) struct Numbers(AtomicU64);
 
@@ -81,6 +81,16 @@ impl Numbers {
             .fetch_update(Relaxed, Relaxed, next)
             .unwrap_or_else(|last| last);
         now.max(last.saturating_add(1))
+    }
+
+    /// The number behind `last`, of the same bucket; that of a new bucket if it has none.
+    pub(crate) fn after(&self, last: Option<u64>, now: u64) -> u64 {
+        let Some(last) = last else {
+            return self.next(now);
+        };
+        let number = last.saturating_add(1);
+        self.0.fetch_max(number, Relaxed);
+        number
     }
 }
 
@@ -110,13 +120,22 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_used_once() {
+    fn numbers_of_buckets_are_used_once() {
         let numbers = Numbers::default();
         assert_eq!(
             [numbers.next(10), numbers.next(10), numbers.next(9)],
             [10, 11, 12]
         );
         assert_eq!(numbers.next(20), 20);
+    }
+
+    #[test]
+    fn a_bucket_counts_on_and_another_begins_behind_it() {
+        let numbers = Numbers::default();
+        let first = numbers.after(None, 10);
+        let second = numbers.after(Some(first), 90);
+        assert_eq!((first, second), (10, 11));
+        assert_eq!(numbers.after(None, 11), 12);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use flume_core::{FileCounter, SinkCounter};
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
 
+use crate::bucket::Place;
 use crate::escape::{Template, Times};
 use crate::format::FileType;
 use crate::ledger::Ledger;
@@ -86,11 +87,11 @@ impl Works {
         within(self.settings.call_timeout, what, call).await
     }
 
-    /// Creates the next file of a folder.
+    /// Creates the next file of a bucket whose last one had this number.
     pub(crate) async fn create(
         self: &Arc<Self>,
-        folder: &str,
-        prefix: &str,
+        place: &Place,
+        last: &mut Option<u64>,
     ) -> Result<(Box<dyn StoreFile>, FileNames), StoreError> {
         let waiting = self.waiting();
         if waiting >= self.settings.most_open {
@@ -98,15 +99,21 @@ impl Works {
         }
         let mut taken = None;
         for _ in 0..MOST_NAMES {
-            let number = self.numbers.next(self.wall.millis());
-            let names = self.settings.naming.names(folder, prefix, number);
+            let number = self.numbers.after(*last, self.wall.millis());
+            *last = Some(number);
+            let naming = &self.settings.naming;
+            let names = naming.names(&place.folder, &place.prefix, number);
             tracing::debug!("Creating {}", names.in_use);
             match self.call("create", self.store.create(&names)).await {
                 Ok(file) => {
                     self.counters.connection_created.increment();
                     return Ok((file, names));
                 }
-                Err(StoreError::Exists(path)) => taken = Some(path),
+                Err(StoreError::Exists(path)) => {
+                    // Another writer's: away from its numbers.
+                    taken = Some(path);
+                    *last = None;
+                }
                 Err(error) => {
                     self.counters.connection_failed.increment();
                     if matches!(error, StoreError::TimedOut(..)) {

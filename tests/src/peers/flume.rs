@@ -1,28 +1,25 @@
 //! Real Flume, both releases that people still run, resolved with Maven.
 //!
-//! JVMs are heavy for a small machine, so a scenario enters a [`Stage`] with the number of JVMs
-//! that it will have at once. The places are files with locks, because scenarios may run in
-//! several processes; all places of one scenario are taken in one go, so that two scenarios never
-//! wait for each other's.
+//! A scenario enters a [`Stage`] with the number of JVMs that it will have at once; see `jvm`.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use super::{FETCH, cached, complaint, lock};
+use super::jvm::{self, LOG4J, Places};
+use super::maven::{self, Coordinates};
 use crate::agent_file::AgentFile;
 use crate::eventually::within;
+use crate::ports;
 use crate::process::{self, Finished, Process};
 use crate::scratch::Scratch;
 use crate::skip::Availability;
-use crate::{ports, target};
 
-/// JVMs that may run at once, in all scenarios together.
-const PLACES: usize = 2;
+/// The heap of an agent, in MiB.
+const HEAP: u32 = 256;
 
-/// How long a scenario may wait for its places: until all that are before it have ended.
-const TURN: Duration = Duration::from_secs(1_800);
+/// The heap of one that is measured, in MiB.
+const MEASURED_HEAP: u32 = 512;
 
 /// How long a JVM may take until its sources listen.
 const START: Duration = Duration::from_secs(60);
@@ -37,6 +34,10 @@ pub enum Release {
     V1_8,
     /// 1.11.0 of 2022, the last but for security fixes: avro 1.11, netty 4.
     V1_11,
+    /// 1.8.0 with its hdfs sink, which finds its HDFS client on the class path. The one of Hadoop
+    /// 3.4.1 runs with Flume's own guava 11 and protobuf 2.5, since it brings its own of both under
+    /// other names. Only of jackson-core Maven chooses one that is too old for the Avro serializer.
+    V1_8Hdfs,
 }
 
 impl Release {
@@ -44,11 +45,12 @@ impl Release {
         match self {
             Self::V1_8 => "1.8.0",
             Self::V1_11 => "1.11.0",
+            Self::V1_8Hdfs => "1.8.0-hdfs",
         }
     }
 
     /// What its pom names, as group, artifact and version.
-    fn dependencies(self) -> &'static [(&'static str, &'static str, &'static str)] {
+    fn dependencies(self) -> &'static [Coordinates] {
         match self {
             Self::V1_8 => &[("org.apache.flume", "flume-ng-node", "1.8.0")],
             // Without a logging backend 1.11 says nothing at all.
@@ -57,13 +59,24 @@ impl Release {
                 ("org.apache.logging.log4j", "log4j-slf4j-impl", "2.17.1"),
                 ("org.apache.logging.log4j", "log4j-core", "2.17.1"),
             ],
+            Self::V1_8Hdfs => &[
+                ("org.apache.flume", "flume-ng-node", "1.8.0"),
+                (
+                    "org.apache.flume.flume-ng-sinks",
+                    "flume-hdfs-sink",
+                    "1.8.0",
+                ),
+                ("org.apache.hadoop", "hadoop-common", "3.4.1"),
+                ("org.apache.hadoop", "hadoop-hdfs-client", "3.4.1"),
+                ("com.fasterxml.jackson.core", "jackson-core", "2.12.7"),
+            ],
         }
     }
 
     /// The system property that names the logging configuration.
     fn logging(self, folder: &Path) -> String {
         match self {
-            Self::V1_8 => format!(
+            Self::V1_8 | Self::V1_8Hdfs => format!(
                 "-Dlog4j.configuration=file:{}/log4j.properties",
                 folder.display()
             ),
@@ -73,47 +86,11 @@ impl Release {
 
     /// The jars, fetched by Maven if they were not before.
     fn resolve(self) -> Availability<PathBuf> {
-        let version = self.version();
-        cached(&format!("flume-{version}"), "java", |folder| {
-            let write = |name: &str, text: &str| {
-                std::fs::write(folder.join(name), text).map_err(|err| err.to_string())
-            };
-            write("pom.xml", &self.pom())?;
-            write("log4j.properties", LOG4J)?;
-            write("log4j2.xml", LOG4J2)?;
-            let mut maven = Command::new("mvn");
-            maven
-                .current_dir(folder)
-                .args(["-q", "-B", "dependency:copy-dependencies"]);
-            maven.args(["-DoutputDirectory=lib", "-DincludeScope=runtime"]);
-            let resolved = process::run(&mut maven, "", FETCH)?;
-            match resolved.status.success() {
-                true => Ok(()),
-                false => Err(complaint("mvn", &(resolved.stdout + &resolved.stderr))),
-            }
-        })
-    }
-
-    fn pom(self) -> String {
-        let dependency = |(group, artifact, version): &(&str, &str, &str)| {
-            format!(
-                "<dependency><groupId>{group}</groupId><artifactId>{artifact}</artifactId>\
-                 <version>{version}</version></dependency>\n"
-            )
-        };
-        let dependencies: String = self.dependencies().iter().map(dependency).collect();
-        format!(
-            "<project><modelVersion>4.0.0</modelVersion>\n<groupId>peers</groupId>\
-             <artifactId>flume</artifactId><version>1</version><packaging>pom</packaging>\n\
-             <dependencies>\n{dependencies}</dependencies></project>\n"
-        )
+        let name = format!("flume-{}", self.version());
+        let files = [("log4j.properties", LOG4J), ("log4j2.xml", LOG4J2)];
+        maven::resolve(&name, self.dependencies(), &files)
     }
 }
-
-const LOG4J: &str = "log4j.rootLogger = INFO, out\n\
-    log4j.appender.out = org.apache.log4j.ConsoleAppender\n\
-    log4j.appender.out.layout = org.apache.log4j.PatternLayout\n\
-    log4j.appender.out.layout.ConversionPattern = %d{HH:mm:ss.SSS} %p %c{1}: %m%n\n";
 
 const LOG4J2: &str = r#"<Configuration status="WARN">
 <Appenders><Console name="out">
@@ -134,10 +111,10 @@ pub enum Jvm {
 }
 
 impl Jvm {
-    fn options(self) -> &'static [&'static str] {
+    fn command(self) -> Command {
         match self {
-            Self::Small => &["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"],
-            Self::Measured => &["-Xmx512m"],
+            Self::Small => jvm::java(HEAP),
+            Self::Measured => jvm::tuned(MEASURED_HEAP),
         }
     }
 }
@@ -147,7 +124,7 @@ pub struct Stage {
     release: Release,
     folder: PathBuf,
     jvm: Jvm,
-    _places: Vec<File>,
+    _places: Places,
 }
 
 impl Stage {
@@ -158,12 +135,11 @@ impl Stage {
     /// When it asks for more places than there are, or its turn does not come.
     #[must_use]
     pub fn enter(release: Release, jvms: usize) -> Availability<Self> {
-        assert!(jvms <= PLACES, "{jvms} JVMs at once, {PLACES} are allowed");
         release.resolve().map(|folder| Self {
             release,
             folder,
             jvm: Jvm::Small,
-            _places: places(jvms),
+            _places: Places::take(jvms),
         })
     }
 
@@ -177,11 +153,16 @@ impl Stage {
     /// made from keeps the places, and so must live as long.
     #[must_use]
     pub fn with(&self, release: Release) -> Availability<Self> {
+        Self::beside(release, self.jvm)
+    }
+
+    /// A release for the third of the places that an HDFS has taken.
+    pub(super) fn beside(release: Release, jvm: Jvm) -> Availability<Self> {
         release.resolve().map(|folder| Self {
             release,
             folder,
-            jvm: self.jvm,
-            _places: Vec::new(),
+            jvm,
+            _places: Places::none(),
         })
     }
 
@@ -226,36 +207,11 @@ impl Stage {
     }
 
     fn java(&self) -> Command {
-        let mut command = Command::new("java");
-        command.args(self.jvm.options());
-        // Flume decodes its files, and 1.8 some bodies, in the platform's encoding.
-        command
-            .arg("-Dfile.encoding=UTF-8")
-            .arg(self.release.logging(&self.folder));
+        let mut command = self.jvm.command();
+        command.arg(self.release.logging(&self.folder));
         command.arg("-cp").arg(self.folder.join("lib").join("*"));
         command
     }
-}
-
-/// Takes `count` places, all or none.
-fn places(count: usize) -> Vec<File> {
-    let folder = target::peers();
-    // Who holds the door is the only one that collects places, so nobody holds some and waits.
-    let door = lock(&folder.join("jvm-door.lock"), TURN).expect("the turn of this scenario comes");
-    let mut taken: Vec<(usize, File)> = Vec::new();
-    let all = within(TURN, || {
-        for number in 0..PLACES {
-            let held = taken.iter().any(|(place, _)| *place == number);
-            let path = folder.join(format!("jvm-{number}.lock"));
-            if taken.len() < count && !held {
-                taken.extend(lock(&path, Duration::ZERO).map(|file| (number, file)));
-            }
-        }
-        (taken.len() == count).then_some(())
-    });
-    drop(door);
-    assert!(all.is_some(), "no place for {count} JVMs within {TURN:?}");
-    taken.into_iter().map(|(_, file)| file).collect()
 }
 
 /// A running Flume agent.

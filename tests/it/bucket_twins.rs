@@ -1,0 +1,162 @@
+//! Goal: our bucket writer and the hdfs sink of real Flume 1.8, with the same file and the same
+//! input, leave the same: as many files, the same names but for the time, the same records.
+//! Method: both write into one HDFS, one after the other, with a sink for each format, way of
+//! rolling and escape; Hadoop's own shell reads both.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use flume_tests::{AgentFile, Feed, Hadoop, Hdfs, Host, Lines, Scratch, ports, require, tally};
+
+use crate::buckets::{self, EVENTS, FILE, FORMATS};
+
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Bytes after which the sized sinks roll.
+const SIZE: u64 = 30_000;
+
+/// Every escape whose text may stand in a path of HDFS.
+const ESCAPES: &str = "%{kind}/%t/%a-%A-%b-%B-%d-%e-%H-%I-%j-%k-%l-%m-%M-%p-%s-%S-%y-%Y-%z/%D/%%";
+
+/// Formats whose files must be as long as Flume's, byte for byte. What is compressed, or has marks
+/// between its blocks whose number depends on how events fell into batches (Flume begins a block of
+/// a sequence file with each), is compared as Hadoop decodes it.
+const AS_LONG: &[&str] = &[
+    "text", "headers", "sized", "bare", "escapes", "rounded", "named",
+];
+
+/// The sinks of the formats' scenario, and more: how files are rolled, named and found.
+fn agent(input: u16, address: &str) -> AgentFile {
+    let lines = |file: AgentFile, name: &str, path: &str| {
+        file.memory(name, 20_000, 1_000)
+            .lines_in(name, &format!("{address}/{name}/{path}"), 1_000)
+            .drains(name, name)
+            .sink_keys(name, &[("hdfs.timeZone", "UTC")])
+    };
+    let mut file = buckets::agent(input, address);
+    file = lines(file, "sized", "").rolls("sized", 0, SIZE, 0);
+    file = lines(file, "bare", "")
+        .rolls("bare", 0, 0, FILE)
+        .sink_keys("bare", &[("serializer.appendNewline", "false")]);
+    file = lines(file, "escapes", ESCAPES).rolls("escapes", 0, 0, FILE);
+    file = lines(file, "rounded", "%Y%m%d/%H%M%S")
+        .rolls("rounded", 0, 0, FILE)
+        .sink_keys(
+            "rounded",
+            &[
+                ("hdfs.round", "true"),
+                ("hdfs.roundValue", "10"),
+                ("hdfs.roundUnit", "minute"),
+            ],
+        );
+    file = lines(file, "named", "")
+        .rolls("named", 0, 0, FILE)
+        .sink_keys(
+            "named",
+            &[
+                ("hdfs.filePrefix", "%{kind}-%Y"),
+                ("hdfs.fileSuffix", ".log"),
+                ("hdfs.inUsePrefix", "_"),
+                ("hdfs.inUseSuffix", ".part"),
+            ],
+        );
+    let names = ["text", "sized", "bare", "escapes", "rounded", "named"];
+    for name in names
+        .into_iter()
+        .chain(FORMATS.iter().map(|(name, _)| *name))
+    {
+        // Flume does not say when its channels are empty, but closes idle files. It compares the
+        // replicas of a block with what it would have asked for, 3, and begins a file for each batch.
+        let keys = [("hdfs.idleTimeout", "5"), ("hdfs.minBlockReplicas", "1")];
+        file = file.sink_keys(name, &keys);
+    }
+    file
+}
+
+#[test]
+fn same_files_as_real_flume() {
+    let hadoop = require!(Hadoop::enter());
+    let stage = require!(hadoop.flume());
+    let scratch = Scratch::new();
+    let hdfs = hadoop.start(&scratch);
+    let by_count = (FORMATS.len() as u64 + 5) * EVENTS.div_ceil(FILE);
+    let finished = usize::try_from(by_count + sized_files()).expect("few files");
+    {
+        let input = ports::free();
+        let file = agent(input, &format!("{}/real", hdfs.address()));
+        let mut flume = stage.start(&scratch, "real", &file, &[input]);
+        Feed::send(input, Lines::new("n", EVENTS), PATIENCE).assert_all_acknowledged();
+        flume
+            .process()
+            .await_said("Renaming hdfs", finished, PATIENCE);
+        // Said before it is done: the end waits for it.
+        flume.process().term();
+        flume.process().wait(PATIENCE);
+    }
+    let input = ports::free();
+    let file = agent(input, &format!("{}/ours", hdfs.address()));
+    let mut host = Host::start(&scratch, "ours", &file.text());
+    Feed::send(input, Lines::new("n", EVENTS), PATIENCE).assert_all_acknowledged();
+    assert!(host.term(PATIENCE).success(), "the agent ends well");
+
+    let (real, ours) = (listing(&hdfs, "/real/"), listing(&hdfs, "/ours/"));
+    let files = real.values().map(Vec::len).sum::<usize>();
+    assert_eq!(files, finished, "files of real Flume: {real:?}");
+    let names = |files: &Files| -> Vec<String> {
+        let names = files.iter();
+        names
+            .map(|(name, sizes)| format!("{name} × {}", sizes.len()))
+            .collect()
+    };
+    assert_eq!(names(&ours), names(&real), "ours and Flume's");
+    for (name, sizes) in &ours {
+        let format = name.split('/').next().unwrap();
+        if AS_LONG.contains(&format) {
+            assert_eq!(sizes, &real[name], "bytes of {name}, ours and Flume's");
+        }
+    }
+    let folders = ["text/web/2023-11-14/22", "sized", "bare", "named"];
+    for folder in folders
+        .into_iter()
+        .chain(FORMATS.iter().map(|(name, _)| *name))
+    {
+        let read = |whose: &str| hdfs.text(&[&format!("/{whose}/{folder}/*")]);
+        let (ours, real) = (read("ours"), read("real"));
+        let differ = ours.lines().zip(real.lines()).find(|(our, its)| our != its);
+        assert_eq!(differ, None, "a record of {folder}, ours and Flume's");
+        assert_eq!(ours.len(), real.len(), "records of {folder}");
+    }
+}
+
+/// Names below a folder, with `#` for the time in them, and the sizes of the files of that name in
+/// the order in which they were written.
+type Files = BTreeMap<String, Vec<u64>>;
+
+fn listing(hdfs: &Hdfs, folder: &str) -> Files {
+    let mut files = Files::new();
+    for file in hdfs.files(folder) {
+        let path = file.path.strip_prefix(folder).unwrap();
+        let (parent, name) = path.rsplit_once('/').unwrap();
+        let time = |part: &str| part.len() == 13 && part.bytes().all(|byte| byte.is_ascii_digit());
+        let name: Vec<&str> = name
+            .split('.')
+            .map(|part| if time(part) { "#" } else { part })
+            .collect();
+        let sizes = files.entry(format!("{parent}/{}", name.join(".")));
+        sizes.or_default().push(file.size);
+    }
+    files
+}
+
+/// How many files the sized sink writes: it looks before each event whether the last was enough.
+fn sized_files() -> u64 {
+    let (mut files, mut bytes) = (1, 0);
+    for number in 0..EVENTS {
+        if bytes >= SIZE {
+            files += 1;
+            bytes = 0;
+        }
+        bytes += tally::body("n", number).len() as u64;
+    }
+    files
+}

@@ -1,0 +1,141 @@
+//! A real S3 server: Versity's gateway over a folder of this machine, built by Go.
+//!
+//! It keeps what it answered for: killed and started again on the same folder, it knows every
+//! object, and every upload that was not finished. Objects are read back (`s3/client.rs`) by a
+//! client that is not the one that wrote them.
+
+mod client;
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use super::{FETCH, cached, complaint};
+use crate::ports;
+use crate::process::{self, Process};
+use crate::scratch::Scratch;
+use crate::skip::Availability;
+
+/// The module, and the version that the scenarios were written with.
+const MODULE: &str = "github.com/versity/versitygw/cmd/versitygw@v1.8.0";
+
+/// How long a server may take to listen.
+const START: Duration = Duration::from_secs(60);
+
+/// The account that owns all buckets.
+const KEY: &str = "flume";
+const SECRET: &str = "flume-secret";
+
+/// The region that it says it is in.
+const REGION: &str = "us-east-1";
+
+/// The server's program, built.
+pub struct S3 {
+    program: PathBuf,
+}
+
+/// A running server with one bucket.
+pub struct S3Server {
+    program: PathBuf,
+    data: PathBuf,
+    metadata: PathBuf,
+    logs: PathBuf,
+    port: u16,
+    starts: u32,
+    process: Process,
+}
+
+impl S3 {
+    /// The server, built by Go if it was not before.
+    #[must_use]
+    pub fn resolve() -> Availability<Self> {
+        let folder = cached("versitygw-1.8.0", "go", |folder| {
+            let mut go = Command::new("go");
+            go.current_dir(folder).env("GOBIN", folder);
+            let built = process::run(go.args(["install", MODULE]), "", FETCH)?;
+            match built.status.success() {
+                true => Ok(()),
+                false => Err(complaint("go install", &built.stderr)),
+            }
+        });
+        folder.map(|folder| Self {
+            program: folder.join("versitygw"),
+        })
+    }
+
+    /// Starts a server with an empty bucket, [`S3Server::BUCKET`].
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start(&self, scratch: &Scratch) -> S3Server {
+        let port = ports::free();
+        let (data, metadata) = (scratch.folder("s3-data"), scratch.folder("s3-metadata"));
+        let logs = scratch.root().to_path_buf();
+        let mut command = serve(&self.program, port, &data, &metadata);
+        let process = Process::start("s3", &mut command, logs.join("s3.1.log"));
+        ports::await_listening(port, START);
+        let server = S3Server {
+            program: self.program.clone(),
+            data,
+            metadata,
+            logs,
+            port,
+            starts: 1,
+            process,
+        };
+        server.make_bucket();
+        server
+    }
+}
+
+impl S3Server {
+    /// The bucket that it has.
+    pub const BUCKET: &str = "events";
+
+    /// What an agent is told about it: names of `object_store`'s options and their values.
+    #[must_use]
+    pub fn options(&self) -> [(&'static str, String); 5] {
+        [
+            ("endpoint", self.endpoint()),
+            ("region", REGION.to_owned()),
+            ("access_key_id", KEY.to_owned()),
+            ("secret_access_key", SECRET.to_owned()),
+            ("allow_http", "true".to_owned()),
+        ]
+    }
+
+    /// Ends it at once, whatever it is doing.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Starts it again on the same folder.
+    ///
+    /// # Panics
+    /// When it still runs, or does not start.
+    pub fn restart(&mut self) {
+        assert!(self.process.ended().is_some(), "the S3 server still runs");
+        self.starts += 1;
+        let mut command = serve(&self.program, self.port, &self.data, &self.metadata);
+        let log = self.logs.join(format!("s3.{}.log", self.starts));
+        self.process = Process::start("s3", &mut command, log);
+        ports::await_listening(self.port, START);
+    }
+
+    fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+}
+
+fn serve(program: &PathBuf, port: u16, data: &PathBuf, metadata: &PathBuf) -> Command {
+    let mut command = Command::new(program);
+    command
+        .env("ROOT_ACCESS_KEY", KEY)
+        .env("ROOT_SECRET_KEY", SECRET);
+    command.args(["--port", &format!("127.0.0.1:{port}"), "--region", REGION]);
+    // Beside the objects: not every file system of a test machine has extended attributes.
+    command.args(["--quiet", "posix", "--sidecar"]);
+    command.arg(metadata).arg(data);
+    command
+}
