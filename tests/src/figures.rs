@@ -91,6 +91,10 @@ impl Estimate {
         let distances = self::sorted(sorted.iter().map(|value| (value - median).abs()));
         // The number of values below the true median is binomial, with a standard deviation of
         // half the root of their count.
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "the root of a count of values is smaller than the count"
+        )]
         let reach = (0.98 * (count as f64).sqrt()).ceil() as usize;
         let low = (count / 2).saturating_sub(reach);
         let high = (count.div_ceil(2) + reach).min(count) - 1;
@@ -126,9 +130,15 @@ mod tests {
     fn an_estimate_leaves_out_what_may_be_chance() {
         let values: Vec<f64> = (1..=11).rev().map(f64::from).collect();
         let all = Estimate::of(&values);
-        assert_eq!((all.median, all.deviation, all.limits), (6.0, 3.0, (2.0, 10.0)));
+        assert_eq!(
+            (all.median, all.deviation, all.limits),
+            (6.0, 3.0, (2.0, 10.0))
+        );
         let few = Estimate::of(&[5.0, 1.0, 3.0]);
-        assert_eq!((few.median, few.deviation, few.limits), (3.0, 2.0, (1.0, 5.0)));
+        assert_eq!(
+            (few.median, few.deviation, few.limits),
+            (3.0, 2.0, (1.0, 5.0))
+        );
         assert_eq!(Estimate::of(&[7.0]).limits, (7.0, 7.0));
         assert_eq!(Estimate::of(&[]), Estimate::default());
     }

@@ -18,8 +18,16 @@ pub fn lines() -> Vec<String> {
     let kernel = read("/proc/sys/kernel/osrelease");
     vec![
         format!("machine   {cpus} x {model}, {memory}, Linux {kernel}"),
-        format!("host      {}, {}", version(host::program().arg("--version")), revision()),
-        format!("others    {}; {}", tool("rustc", "--version"), tool("java", "--version")),
+        format!(
+            "host      {}, {}",
+            version(host::program().arg("--version")),
+            revision()
+        ),
+        format!(
+            "others    {}; {}",
+            tool("rustc", "--version"),
+            tool("java", "--version")
+        ),
         format!("load      {} before the first run", load()),
     ]
 }
@@ -33,7 +41,10 @@ pub fn load() -> String {
 }
 
 fn read(path: &str) -> String {
-    fs::read_to_string(path).unwrap_or_default().trim().to_owned()
+    fs::read_to_string(path)
+        .unwrap_or_default()
+        .trim()
+        .to_owned()
 }
 
 /// The first line of a file that begins with a name and a colon.

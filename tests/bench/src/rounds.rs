@@ -87,7 +87,11 @@ pub fn run(rounds: usize, mut turns: Vec<Turn<'_>>) -> Vec<Series> {
     let count = turns.len();
     for round in 0..=rounds {
         for step in 0..count {
-            let at = if round % 2 == 0 { step } else { count - 1 - step };
+            let at = if round % 2 == 0 {
+                step
+            } else {
+                count - 1 - step
+            };
             let run = (turns[at].run)();
             if round > 0 {
                 series[at].runs.push(run);

@@ -133,9 +133,9 @@ impl Peers {
     pub fn flume(&self, release: Release) -> Result<&Stage, String> {
         self.wanted()?;
         // Both releases run at once, so the first one takes the places of both.
-        let stage = self.stage.get_or_init(|| {
-            Stage::enter(Release::V1_8, 2).map(|stage| stage.jvm(Jvm::Measured))
-        });
+        let stage = self
+            .stage
+            .get_or_init(|| Stage::enter(Release::V1_8, 2).map(|stage| stage.jvm(Jvm::Measured)));
         let first = found(stage)?;
         match release {
             Release::V1_8 => Ok(first),

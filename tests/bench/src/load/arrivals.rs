@@ -141,7 +141,11 @@ impl Arrivals {
             while self.arrived() < sent && Instant::now() < end {
                 std::thread::sleep(Duration::from_micros(500));
             }
-            verdict = if self.arrived() < sent { verdict } else { self.verdict(sent) };
+            verdict = if self.arrived() < sent {
+                verdict
+            } else {
+                self.verdict(sent)
+            };
             if verdict.lost == 0 || Instant::now() >= end {
                 return self.verdict(sent);
             }
@@ -152,7 +156,9 @@ impl Arrivals {
     /// What has become of the first `sent` events.
     #[must_use]
     pub fn verdict(&self, sent: u64) -> Verdict {
-        let sent = usize::try_from(sent).unwrap_or(usize::MAX).min(self.counts.len());
+        let sent = usize::try_from(sent)
+            .unwrap_or(usize::MAX)
+            .min(self.counts.len());
         let (of_run, beyond) = self.counts.split_at(sent);
         let mut verdict = Verdict {
             strange: self.strange.load(Ordering::Relaxed),
@@ -211,7 +217,11 @@ mod tests {
             arrivals.add(number, 1);
         }
         arrivals.batch(6, 1);
-        let verdict = Verdict { lost: 1, doubled: 1, strange: 3 };
+        let verdict = Verdict {
+            lost: 1,
+            doubled: 1,
+            strange: 3,
+        };
         assert_eq!((arrivals.verdict(3), arrivals.arrived()), (verdict, 6));
         assert_eq!(arrivals.settle(3, Duration::from_millis(20)), verdict);
     }

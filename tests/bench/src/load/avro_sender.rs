@@ -38,7 +38,9 @@ pub fn send(port: u16, shape: Shape, first: u64, most: u64, time: Duration) -> i
     let mut requests = Requests::new(shape, frames);
     let (began, mut sent) = (Instant::now(), 0);
     while began.elapsed() < time && sent + requests.events() <= most {
-        connection.stream.write_all(requests.numbered(first + sent))?;
+        connection
+            .stream
+            .write_all(requests.numbered(first + sent))?;
         connection.open += frames;
         sent += requests.events();
         while connection.open > frames * (WINDOW - 1) {

@@ -42,7 +42,10 @@ impl Shape {
 /// When `size` has no room for a number.
 #[must_use]
 pub fn body(size: usize, place: usize) -> Vec<u8> {
-    assert!(size >= DIGITS, "a body of {size} bytes has no room for its number");
+    assert!(
+        size >= DIGITS,
+        "a body of {size} bytes has no room for its number"
+    );
     let mark = match place % 10 {
         9 => SECRET,
         place if place % 2 == 1 => CANDIDATE,
@@ -140,7 +143,11 @@ mod tests {
         assert!(block.numbered(7, u64::MAX).len() >= BLOCK);
         let lines: Vec<&[u8]> = block.bytes.split(|byte| *byte == b'\n').collect();
         assert_eq!(lines.len() as u64, all + 1);
-        assert!(lines[..lines.len() - 1].iter().all(|line| line.len() == 100));
+        assert!(
+            lines[..lines.len() - 1]
+                .iter()
+                .all(|line| line.len() == 100)
+        );
         assert_eq!(read_number(lines[3]), Some(10));
         assert_eq!(block.numbered(0, 3).len(), 303);
     }
@@ -157,7 +164,11 @@ mod tests {
     #[test]
     fn every_tenth_body_has_a_secret() {
         let secret = SECRET.as_bytes();
-        let has = |place: &usize| body(200, *place).windows(secret.len()).any(|at| at == secret);
+        let has = |place: &usize| {
+            body(200, *place)
+                .windows(secret.len())
+                .any(|at| at == secret)
+        };
         assert_eq!((0..30).filter(has).collect::<Vec<_>>(), [9, 19, 29]);
     }
 }

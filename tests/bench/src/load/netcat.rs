@@ -36,7 +36,11 @@ pub fn send(port: u16, shape: Shape, first: u64, most: u64, time: Duration) -> i
     let mut over = false;
     while sent < most {
         over |= began.elapsed() >= time;
-        let left = if over { sent.next_multiple_of(batch) } else { most } - sent;
+        let left = if over {
+            sent.next_multiple_of(batch)
+        } else {
+            most
+        } - sent;
         if left == 0 {
             break;
         }

@@ -12,7 +12,11 @@ use crate::run::{Count, Feed, Lane};
 
 /// Measures it.
 pub(super) fn measure(bench: &mut Bench<'_>) -> io::Result<()> {
-    let sizes: &[usize] = if bench.scale.full { &[100, 500, 2000] } else { &[500] };
+    let sizes: &[usize] = if bench.scale.full {
+        &[100, 500, 2000]
+    } else {
+        &[500]
+    };
     for &size in sizes {
         let title = format!("Ceiling: generator to receiver, {size} B, no subject");
         bench.table.throughput(&title)?;

@@ -24,7 +24,10 @@ const WITH_ACKS: f64 = 500_000.0;
 pub(super) fn measure(bench: &mut Bench<'_>) -> io::Result<()> {
     for ack in [true, false] {
         let setup = Setup {
-            shape: Shape { ack, ..Shape::USUAL },
+            shape: Shape {
+                ack,
+                ..Shape::USUAL
+            },
             channel: Channel::Tuned,
         };
         let title = format!("B1 netcat → memory → null: {}", setup.told());
@@ -67,7 +70,9 @@ fn one(bench: &mut Bench<'_>, setup: Setup) -> io::Result<()> {
     }
     if let (Some(first), true) = (all.first(), setup.shape.ack) {
         let target = Target::Least(WITH_ACKS);
-        bench.table.target("B1 events/s with an ack per line", &first.rate(), 0, target)?;
+        bench
+            .table
+            .target("B1 events/s with an ack per line", &first.rate(), 0, target)?;
     }
     Ok(())
 }
