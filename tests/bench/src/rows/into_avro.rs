@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use flume_tests::{Scratch, ports};
 
-use super::{Bench, Candidate, OURS, RELEASES, compare, flume, ours};
+use super::{Bench, Candidate, OURS, RELEASES, Way, compare, ours};
 use crate::load::arrivals::Slot;
 use crate::load::{AvroReceiver, LineReceiver, Shape};
-use crate::rounds::{Series, ratio};
+use crate::rounds::ratio;
 use crate::run::{Feed, Run};
 use crate::setup::{Channel, Setup};
 use crate::subject::Subject;
@@ -62,7 +62,9 @@ fn usual(bench: &mut Bench<'_>) -> io::Result<()> {
     let (scratch, slot) = (Scratch::new(), Slot::new());
     let receiver = AvroReceiver::start(ports::free(), &slot, Duration::ZERO);
     let lines = LineReceiver::start(ports::free(), &slot);
-    let (own, input) = ours(&scratch, OURS, |input| setup.to_avro(input, receiver.port()));
+    let (own, input) = ours(&scratch, OURS, |input| {
+        setup.to_avro(input, receiver.port())
+    });
     let mut candidates = vec![Candidate::new(own, Feed::Netcat, input, setup, &slot)];
     match bench.peers.rsyslog() {
         Ok(rsyslog) => {
@@ -79,40 +81,42 @@ fn usual(bench: &mut Bench<'_>) -> io::Result<()> {
     let Some(own) = all.first() else {
         return Ok(());
     };
-    bench.table.target("B2 events/s, batch 100, no acks", &own.rate(), 0, RATE)?;
-    bench.table.target("B2 CPU-s per million, batch 100, no acks", &own.cpu(), 3, CPU)?;
+    bench
+        .table
+        .target("B2 events/s, batch 100, no acks", &own.rate(), 0, RATE)?;
+    bench.table.target(
+        "B2 CPU-s per million, batch 100, no acks",
+        &own.cpu(),
+        3,
+        CPU,
+    )?;
     let high = own.memory.map_or(0, |(_, after)| after.high);
     let high = flume_tests::figures::Estimate::of(&[mega(high) as f64]);
-    bench.table.target("B2 memory under load, MB", &high, 0, MEMORY)
+    bench
+        .table
+        .target("B2 memory under load, MB", &high, 0, MEMORY)
 }
 
 /// Ours and both releases of Flume with the same file.
 fn beside_flume(bench: &mut Bench<'_>, setup: Setup, what: &str, least: f64) -> io::Result<()> {
-    bench.table.throughput(&title(setup, &format!(" ({what}, the same file)")))?;
+    bench
+        .table
+        .throughput(&title(setup, &format!(" ({what}, the same file)")))?;
     let (scratch, slot) = (Scratch::new(), Slot::new());
     let receiver = AvroReceiver::start(ports::free(), &slot, Duration::ZERO);
-    let (own, input) = ours(&scratch, OURS, |input| setup.to_avro(input, receiver.port()));
+    let (own, input) = ours(&scratch, OURS, |input| {
+        setup.to_avro(input, receiver.port())
+    });
     let mut candidates = vec![Candidate::new(own, Feed::Netcat, input, setup, &slot)];
-    for (release, name) in RELEASES {
-        let stage = match bench.peers.flume(release) {
-            Ok(stage) => stage,
-            Err(why) => {
-                bench.table.skipped(name, &why)?;
-                continue;
-            }
-        };
-        let warm_name = format!("{name}, {}", bench.scale.warmth());
+    let way = Way {
+        scratch: &scratch,
+        feed: Feed::Netcat,
+        setup,
+        slot: &slot,
+    };
+    for release in RELEASES {
         let file = |input| setup.to_avro(input, receiver.port());
-        let (subject, input) = flume(&scratch, &warm_name, stage, file);
-        let mut candidate = Candidate::new(subject, Feed::Netcat, input, setup, &slot);
-        let cold = Series {
-            name: format!("{name}, cold"),
-            runs: vec![candidate.lane.run(bench.scale.time, u64::MAX)],
-            memory: None,
-        };
-        bench.table.series(&cold)?;
-        candidate.warm(bench.scale.warm);
-        candidates.push(candidate);
+        candidates.extend(bench.warm_flume(release, way, file)?);
     }
     let all = compare(bench.scale.pairs, bench.time(), candidates);
     for series in &all {
@@ -138,17 +142,29 @@ fn variants(bench: &mut Bench<'_>) -> io::Result<()> {
     let few = [
         Shape { ack: true, ..usual },
         Shape { batch: 1, ..usual },
-        Shape { batch: 1000, ..usual },
+        Shape {
+            batch: 1000,
+            ..usual
+        },
         Shape { size: 100, ..usual },
-        Shape { size: 2000, ..usual },
+        Shape {
+            size: 2000,
+            ..usual
+        },
     ];
     let all = || {
         let sizes = [100, 500, 2000].into_iter();
         let batches = sizes.flat_map(|size| [1, 100, 1000].map(|batch| (size, batch)));
         batches.flat_map(|(size, batch)| [false, true].map(|ack| Shape { size, batch, ack }))
     };
-    let shapes: Vec<Shape> = if bench.scale.full { all().collect() } else { few.to_vec() };
-    bench.table.throughput("B2 variants, flume-host, channel 100000/10000")?;
+    let shapes: Vec<Shape> = if bench.scale.full {
+        all().collect()
+    } else {
+        few.to_vec()
+    };
+    bench
+        .table
+        .throughput("B2 variants, flume-host, channel 100000/10000")?;
     for shape in shapes {
         let setup = Setup {
             shape,
@@ -158,7 +174,9 @@ fn variants(bench: &mut Bench<'_>) -> io::Result<()> {
         let receiver = AvroReceiver::start(ports::free(), &slot, Duration::ZERO);
         let ack = if shape.ack { "acks" } else { "no acks" };
         let name = format!("{} B, batch {}, {ack}", shape.size, shape.batch);
-        let (own, input) = ours(&scratch, &name, |input| setup.to_avro(input, receiver.port()));
+        let (own, input) = ours(&scratch, &name, |input| {
+            setup.to_avro(input, receiver.port())
+        });
         let candidate = Candidate::new(own, Feed::Netcat, input, setup, &slot);
         for series in compare(bench.scale.variants, bench.time(), vec![candidate]) {
             bench.table.series(&series)?;
