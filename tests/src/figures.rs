@@ -91,6 +91,10 @@ impl Estimate {
         let distances = self::sorted(sorted.iter().map(|value| (value - median).abs()));
         // The number of values below the true median is binomial, with a standard deviation of
         // half the root of their count.
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "the root of a count of values is smaller than the count"
+        )]
         let reach = (0.98 * (count as f64).sqrt()).ceil() as usize;
         let low = (count / 2).saturating_sub(reach);
         let high = (count.div_ceil(2) + reach).min(count) - 1;

@@ -37,6 +37,10 @@ pub enum Row {
     B1,
     /// netcat → memory → avro.
     B2,
+    /// avro → memory → avro.
+    B3,
+    /// A balanced group of 1, 2 and 4 sinks, near and far.
+    B4,
 }
 
 /// How much is measured.

@@ -15,9 +15,11 @@ use crate::setup::Setup;
 use crate::subject::{Peers, Subject};
 use crate::table::Table;
 
+mod balance;
 mod ceiling;
 mod into_avro;
 mod into_null;
+mod relay;
 
 /// The releases of Flume, and how the table calls them.
 const RELEASES: [(Release, &str); 2] = [
@@ -48,6 +50,8 @@ impl Bench<'_> {
             Row::Ceiling => ceiling::measure(self),
             Row::B1 => into_null::measure(self),
             Row::B2 => into_avro::measure(self),
+            Row::B3 => relay::measure(self),
+            Row::B4 => balance::measure(self),
         }
     }
 
@@ -55,6 +59,41 @@ impl Bench<'_> {
     fn time(&self) -> Duration {
         self.scale.time
     }
+
+    /// Starts real Flume from whatever `feed` sends to a receiver that counts at `slot`: one round
+    /// as it is, which goes into the table, then as many events as make it warm. `None` where there
+    /// is no Flume, which the table says.
+    fn warm_flume<'s>(
+        &mut self,
+        (release, name): (Release, &str),
+        way: Way<'s>,
+        file: impl FnOnce(u16) -> AgentFile,
+    ) -> io::Result<Option<Candidate<'s>>> {
+        let stage = match self.peers.flume(release) {
+            Ok(stage) => stage,
+            Err(why) => return self.table.skipped(name, &why).map(|()| None),
+        };
+        let warm = format!("{name}, {}", self.scale.warmth());
+        let (subject, input) = flume(way.scratch, &warm, stage, file);
+        let mut candidate = Candidate::new(subject, way.feed, input, way.setup, way.slot);
+        let cold = Series {
+            name: format!("{name}, cold"),
+            runs: vec![candidate.lane.run(self.scale.time, u64::MAX)],
+            memory: None,
+        };
+        self.table.series(&cold)?;
+        candidate.warm(self.scale.warm);
+        Ok(Some(candidate))
+    }
+}
+
+/// What a candidate is made of, besides its file.
+#[derive(Clone, Copy)]
+struct Way<'s> {
+    scratch: &'s Scratch,
+    feed: Feed,
+    setup: Setup,
+    slot: &'s Slot,
 }
 
 /// A subject with its way for events, ready to be run in turns.
@@ -88,6 +127,16 @@ impl<'a> Candidate<'a> {
 
 /// Lets candidates take turns, and looks at their memory afterwards.
 fn compare(rounds: usize, time: Duration, candidates: Vec<Candidate<'_>>) -> Vec<Series> {
+    compare_beside(rounds, time, candidates, Vec::new())
+}
+
+/// The same beside others that are no subjects; theirs are the last of the series.
+fn compare_beside<'a>(
+    rounds: usize,
+    time: Duration,
+    candidates: Vec<Candidate<'a>>,
+    others: Vec<Turn<'a>>,
+) -> Vec<Series> {
     let subjects: Vec<_> = candidates
         .iter()
         .map(|one| Rc::clone(&one.subject))
@@ -95,7 +144,7 @@ fn compare(rounds: usize, time: Duration, candidates: Vec<Candidate<'_>>) -> Vec
     let turns = candidates
         .into_iter()
         .map(|one| turn(one.subject.name(), one.lane, time));
-    let mut all = run(rounds, turns.collect());
+    let mut all = run(rounds, turns.chain(others).collect());
     for (series, subject) in all.iter_mut().zip(subjects) {
         series.memory = Some((subject.idle(), cost::memory(subject.id())));
     }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use flume_tests::{Scratch, ports};
 
-use super::{Bench, Candidate, OURS, RELEASES, compare, flume, ours};
+use super::{Bench, Candidate, OURS, RELEASES, Way, compare, ours};
 use crate::load::arrivals::Slot;
 use crate::load::{AvroReceiver, LineReceiver, Shape};
-use crate::rounds::{Series, ratio};
+use crate::rounds::ratio;
 use crate::run::{Feed, Run};
 use crate::setup::{Channel, Setup};
 use crate::subject::Subject;
@@ -108,26 +108,15 @@ fn beside_flume(bench: &mut Bench<'_>, setup: Setup, what: &str, least: f64) -> 
         setup.to_avro(input, receiver.port())
     });
     let mut candidates = vec![Candidate::new(own, Feed::Netcat, input, setup, &slot)];
-    for (release, name) in RELEASES {
-        let stage = match bench.peers.flume(release) {
-            Ok(stage) => stage,
-            Err(why) => {
-                bench.table.skipped(name, &why)?;
-                continue;
-            }
-        };
-        let warm_name = format!("{name}, {}", bench.scale.warmth());
+    let way = Way {
+        scratch: &scratch,
+        feed: Feed::Netcat,
+        setup,
+        slot: &slot,
+    };
+    for release in RELEASES {
         let file = |input| setup.to_avro(input, receiver.port());
-        let (subject, input) = flume(&scratch, &warm_name, stage, file);
-        let mut candidate = Candidate::new(subject, Feed::Netcat, input, setup, &slot);
-        let cold = Series {
-            name: format!("{name}, cold"),
-            runs: vec![candidate.lane.run(bench.scale.time, u64::MAX)],
-            memory: None,
-        };
-        bench.table.series(&cold)?;
-        candidate.warm(bench.scale.warm);
-        candidates.push(candidate);
+        candidates.extend(bench.warm_flume(release, way, file)?);
     }
     let all = compare(bench.scale.pairs, bench.time(), candidates);
     for series in &all {

@@ -12,6 +12,10 @@ fn call(events: u64) -> Vec<u8> {
     out.extend_from_slice(b"appendBatch");
     // In a block with its size, as Java writes them for large arrays, and one without.
     for (count, sized) in [(events / 2, true), (events - events / 2, false)] {
+        if count == 0 {
+            // A block without items would be the end of the array.
+            continue;
+        }
         let mut block = Vec::new();
         for number in 0..count {
             put_long(&mut block, 1);

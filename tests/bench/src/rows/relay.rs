@@ -1,0 +1,91 @@
+//! B3: avro → memory → avro, a relay. What taking a batch in and passing it on costs.
+//!
+//! The ceiling is the same generator and the same receiver without the relay between them. It takes
+//! its turns in the same rounds, since it moves with whatever else the machine does.
+
+use std::io;
+use std::time::Duration;
+
+use flume_tests::{Scratch, ports};
+
+use super::{Bench, Candidate, OURS, RELEASES, Way, compare_beside, ours, turn};
+use crate::load::arrivals::Slot;
+use crate::load::{AvroReceiver, Shape};
+use crate::rounds::{Series, ratio};
+use crate::run::{Count, Feed, Lane, Run};
+use crate::setup::{Channel, Setup};
+use crate::table::Target;
+
+/// What is wanted of the ceiling, in batches of 100.
+const SHARE: Target = Target::Least(0.5);
+
+/// Measures it: the batch of the target alone, and a larger one beside real Flume, tuned and warm.
+pub(super) fn measure(bench: &mut Bench<'_>) -> io::Result<()> {
+    for (batch, peer) in [(100, false), (1000, true)] {
+        let setup = Setup {
+            shape: Shape {
+                batch,
+                ..Shape::USUAL
+            },
+            channel: Channel::Tuned,
+        };
+        one(bench, setup, peer)?;
+    }
+    Ok(())
+}
+
+fn one(bench: &mut Bench<'_>, setup: Setup, peer: bool) -> io::Result<()> {
+    let batch = setup.shape.batch;
+    bench
+        .table
+        .throughput(&format!("B3 avro → memory → avro: {}", setup.told()))?;
+    let (scratch, slot) = (Scratch::new(), Slot::new());
+    let receiver = AvroReceiver::start(ports::free(), &slot, Duration::ZERO);
+    let (own, input) = ours(&scratch, OURS, |input| setup.relay(input, receiver.port()));
+    let mut candidates = vec![Candidate::new(own, Feed::Avro, input, setup, &slot)];
+    if peer {
+        let way = Way {
+            scratch: &scratch,
+            feed: Feed::Avro,
+            setup,
+            slot: &slot,
+        };
+        let file = |input| setup.relay(input, receiver.port());
+        candidates.extend(bench.warm_flume(RELEASES[0], way, file)?);
+    }
+    let ceiling = Lane {
+        feed: Feed::Avro,
+        input: receiver.port(),
+        shape: setup.shape,
+        process: None,
+        count: Count::At(&slot),
+        next: 0,
+    };
+    let ceiling = turn("ceiling: no relay", ceiling, bench.time());
+    let all = compare_beside(bench.scale.pairs, bench.time(), candidates, vec![ceiling]);
+    for series in &all {
+        bench.table.series(series)?;
+    }
+    let [own, peers @ .., ceiling] = all.as_slice() else {
+        return Ok(());
+    };
+    let share = ratio(own, ceiling, Run::rate);
+    let name = format!("B3 events/s of {} / ceiling, batch {batch}", own.name);
+    match peer {
+        false => bench.table.target(&name, &share, 2, SHARE)?,
+        true => bench.table.figure(&name, &share, 2)?,
+    }
+    beside(bench, own, peers)
+}
+
+fn beside(bench: &mut Bench<'_>, own: &Series, peers: &[Series]) -> io::Result<()> {
+    for peer in peers {
+        let times = ratio(peer, own, Run::cpu_per_million);
+        let name = format!("B3 CPU of {} / {}", peer.name, own.name);
+        bench.table.figure(&name, &times, 1)?;
+        let times = ratio(own, peer, Run::rate);
+        let name = format!("B3 events/s of {} / {}", own.name, peer.name);
+        bench.table.figure(&name, &times, 1)?;
+    }
+    Ok(())
+}
