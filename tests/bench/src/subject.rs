@@ -140,6 +140,7 @@ impl Peers {
         match release {
             Release::V1_8 => Ok(first),
             Release::V1_11 => found(self.later.get_or_init(|| first.with(Release::V1_11))),
+            Release::V1_8Hdfs => Err("its HDFS is measured by bucket-throughput".to_owned()),
         }
     }
 
