@@ -240,7 +240,7 @@ mod tests {
             .list(folder.path().to_str().unwrap(), 10)
             .await
             .unwrap();
-        assert_eq!(listing.paths, [names.done.clone()]);
+        assert_eq!(listing.paths, std::slice::from_ref(&names.done));
         assert!(matches!(
             file.write(Bytes::new()).await,
             Err(StoreError::Closed)
@@ -296,7 +296,7 @@ mod tests {
             .list(folder.path().to_str().unwrap(), 10)
             .await
             .unwrap();
-        assert_eq!(listing.paths, [full.done.clone()]);
+        assert_eq!(listing.paths, std::slice::from_ref(&full.done));
         assert_eq!(LocalStore.finish(&full).await.unwrap(), Finished::Gone);
     }
 
