@@ -160,6 +160,8 @@ codes! {
     UnfilledChannel = "unfilled-channel", Warning;
     /// A batch that is larger than a transaction of its channel.
     BatchSize = "batch-size", Warning;
+    /// A sink whose files would hold more events uncommitted than its channel has room for.
+    HeldEvents = "held-events", Warning;
     /// Two sources listen on one port.
     SharedPort = "shared-port", Warning;
     /// The channels of a failover group hold the same events and are treated as one.

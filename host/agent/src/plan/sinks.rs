@@ -20,6 +20,8 @@ pub(super) struct SinkDraft {
     /// Whether Flume's validation lets it pass, so that it may be in a group.
     pub(super) valid: bool,
     pub(super) batch: Option<Batch>,
+    /// The events of a file that it holds uncommitted until the file is complete.
+    pub(super) holds: Option<usize>,
     /// What a policy of its group is told about it, if it could be made.
     pub(super) carried: Option<Carried>,
     /// What runs, alone or in a group.
@@ -79,9 +81,10 @@ impl Draft<'_> {
                 self.unknown_channel(&mut context, "channel", &text, span);
             }
         }
-        let made = kind
+        let mut made = kind
             .known()
             .and_then(|kind| (kind.configure)(&mut context, self.services));
+        let holds = made.as_mut().and_then(|sink| sink.pipeline()?.gathers());
         let batch = made.as_ref().map(|sink| sink.batch_size());
         let batch = batch.map(|size| Batch::new(size, &mut context, node.span));
         if kind.known().is_none() {
@@ -130,6 +133,7 @@ impl Draft<'_> {
             channel,
             valid,
             batch,
+            holds,
             carried,
             plan: plan.map(|(component, channel)| SinkPlan { component, channel }),
         }

@@ -1,6 +1,6 @@
 //! What Flume runs without a word although it is hardly ever meant.
 
-use flume_core::{Code, Diagnostic, Span};
+use flume_core::{Code, Diagnostic, Severity, Span};
 
 use super::agent::{Batch, Draft};
 use super::channels::ChannelDraft;
@@ -26,6 +26,7 @@ pub(super) fn wiring(draft: &mut Draft<'_>) {
         }
         found.extend(finding);
         found.extend(batches(draft, channel));
+        found.extend(held(draft, channel));
     }
     draft.diagnostics.extend(found);
     for (path, span) in unused {
@@ -133,6 +134,35 @@ fn batches(draft: &Draft<'_>, channel: &ChannelDraft) -> Vec<Diagnostic> {
         found.push(finding.related(&channel.span, "this channel").help(help));
     }
     found
+}
+
+/// Files that would hold more events than their channel has room for: they end before they are full.
+fn held(draft: &Draft<'_>, channel: &ChannelDraft) -> Vec<Diagnostic> {
+    let Some(room) = channel.config.map(|config| config.capacity) else {
+        return Vec::new();
+    };
+    let (agent, name) = (&draft.tree.name, &channel.name);
+    let sinks = draft.sinks.iter().filter(|sink| drains(sink, name));
+    let held = sinks.filter_map(|sink| Some((sink, sink.holds.filter(|held| *held > room)?)));
+    let finding = |(sink, held): (&SinkDraft, usize)| {
+        let path = format!("{agent}.sinks.{}", sink.name);
+        let (what, severity) = match held {
+            usize::MAX => ("no number of events".to_owned(), Severity::Note),
+            held => (format!("{held} events"), Severity::Warning),
+        };
+        let message = format!(
+            "a file of `{path}` is complete after {what}, which are uncommitted until then, and \
+             `{name}` has room for {room}"
+        );
+        let mut finding = Diagnostic::new(Code::HeldEvents, message);
+        finding.severity = severity;
+        let finding = finding.at(&sink.span, "ends its files when the channel is full");
+        finding.related(&channel.span, "this channel").help(format!(
+            "set `{path}.hdfs.rollCount` to at most {room}, or raise \
+             `{agent}.channels.{name}.capacity`"
+        ))
+    };
+    held.map(finding).collect()
 }
 
 /// Sources of all agents that listen on one port: only the first of them gets it.

@@ -11,6 +11,8 @@ use tokio::time::sleep;
 
 use super::*;
 
+mod gathering;
+
 /// What a [`Double`] does with its next batches; when the script is over it delivers.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Do {

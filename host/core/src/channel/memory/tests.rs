@@ -52,6 +52,26 @@ fn take(channel: &Arc<dyn Channel>, most: usize) -> Vec<Event> {
     events
 }
 
+#[tokio::test(start_paused = true)]
+async fn whoever_holds_events_back_learns_that_a_put_waits() {
+    let (_, channel) = channel(&[("capacity", "2"), ("transactionCapacity", "2")]);
+    put(&channel, bulk(2, 1)).await.unwrap();
+    let mut held = TakeTransaction::begin(&channel);
+    held.take_batch(2);
+    let second = Duration::from_secs(1);
+    let nobody = tokio::time::timeout(second, channel.short_of_room()).await;
+    assert!(nobody.is_err(), "no put waits");
+    let waiting = Arc::clone(&channel);
+    let waits = tokio::spawn(async move { put(&waiting, bulk(1, 1)).await });
+    tokio::time::timeout(second, channel.short_of_room())
+        .await
+        .unwrap();
+    held.commit();
+    waits.await.unwrap().unwrap();
+    let nobody = tokio::time::timeout(second, channel.short_of_room()).await;
+    assert!(nobody.is_err(), "it waits no more");
+}
+
 /// Flume: TestMemoryChannel.testPutTake (M1).
 #[tokio::test(start_paused = true)]
 async fn what_was_put_is_taken() {
