@@ -87,13 +87,10 @@ impl Draft<'_> {
         let holds = made.as_mut().and_then(|sink| sink.pipeline()?.gathers());
         let batch = made.as_ref().map(|sink| sink.batch_size());
         let batch = batch.map(|size| Batch::new(size, &mut context, node.span));
-        if kind.known().is_none() {
-            context.accept_all();
-        }
         let carried = made.as_ref().zip(kind.known());
         let carried = carried.and_then(|(_, kind)| carried_by(&context, kind.names));
-        if self.carries_properties(&node.name) {
-            // What its component does not know is for the policy to judge.
+        // What its component does not know is for the policy to judge.
+        if kind.known().is_none() || self.carries_properties(&node.name) {
             context.accept_all();
         }
         self.diagnostics.extend(context.finish());
