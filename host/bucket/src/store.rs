@@ -21,9 +21,9 @@ pub(crate) mod object;
 /// What a batch has to wait for before it counts as delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durable {
-    /// [`StoreFile::sync`].
+    /// `StoreFile::sync`.
     AtSync,
-    /// [`StoreFile::close`].
+    /// `StoreFile::close`.
     AtClose,
 }
 
