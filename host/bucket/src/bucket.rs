@@ -58,12 +58,18 @@ impl fmt::Debug for Bucket {
 }
 
 impl Bucket {
-    pub(crate) fn new(place: Place) -> Self {
+    /// A bucket without a file, whose last one had this number.
+    pub(crate) fn new(place: Place, last: Option<u64>) -> Self {
         Self {
             place,
             open: None,
-            last: None,
+            last,
         }
+    }
+
+    /// The number of its last file.
+    pub(crate) fn last(&self) -> Option<u64> {
+        self.last
     }
 
     pub(crate) fn place(&self) -> &Place {

@@ -40,6 +40,9 @@ pub enum WriteError {
 pub struct Buckets {
     works: Arc<Works>,
     open: HashMap<Place, Bucket>,
+    /// The numbers of files that were closed because they were full: the next one of the same
+    /// bucket counts on. As many as there may be open files.
+    last: HashMap<Place, u64>,
     /// Whether the last thing that happened was a failure. Then the next batch does not wait for
     /// its objects to fill, so that whoever sends it learns whether the store is well again.
     failed: bool,
@@ -69,6 +72,7 @@ impl Buckets {
         Self {
             works,
             open: HashMap::new(),
+            last: HashMap::new(),
             failed: false,
             lookout,
         }
@@ -252,14 +256,21 @@ impl Buckets {
     }
 
     fn bucket(&mut self, place: &Place) -> Bucket {
+        let last = self.last.remove(place);
         self.open
             .remove(place)
-            .unwrap_or_else(|| Bucket::new(place.clone()))
+            .unwrap_or_else(|| Bucket::new(place.clone(), last))
     }
 
     fn put_back(&mut self, bucket: Bucket) {
         if bucket.fill().is_some() {
             self.open.insert(bucket.place().clone(), bucket);
+        } else if let Some(last) = bucket.last() {
+            if self.last.len() >= self.works.settings.most_open {
+                // Those that are forgotten begin with the time again.
+                self.last.clear();
+            }
+            self.last.insert(bucket.place().clone(), last);
         }
         self.count_open();
     }
