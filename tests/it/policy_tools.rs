@@ -5,7 +5,6 @@
 use std::time::Duration;
 
 use flume_tests::host;
-use flume_tests::pipeline::{self, Ends, Runs};
 use flume_tests::swap::{self, Load};
 
 #[test]
@@ -23,22 +22,6 @@ fn a_policy_swapped_under_load_loses_and_doubles_nothing() {
     let swaps = outcome.stood_still.len();
     assert!(swaps > 0, "no swap was seen");
     assert_eq!(outcome.quiet.len() + outcome.swapped.len(), 16_000);
-}
-
-#[test]
-fn a_policy_and_its_twin_are_measured_in_pairs() {
-    let runs = Runs {
-        pairs: 1,
-        each: Duration::from_millis(500),
-        batch: 100,
-        ends: Ends::Avro,
-    };
-    let policy = flume_artifacts::guest("selector-round-robin").unwrap();
-    let pairs = pipeline::pairs(&runs, &policy.canonicalize().unwrap());
-    let [(native, wasm)] = pairs.as_slice() else {
-        panic!("{pairs:?}")
-    };
-    assert!(native.rate > 0.0 && wasm.rate > 0.0, "{pairs:?}");
 }
 
 #[test]

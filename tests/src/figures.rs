@@ -15,6 +15,12 @@ impl Waits {
         Self(waits)
     }
 
+    /// Of all these together.
+    #[must_use]
+    pub fn all<'a>(parts: impl Iterator<Item = &'a Self>) -> Self {
+        Self::new(parts.flat_map(|part| &part.0).copied().collect())
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -26,14 +26,12 @@
 
 pub mod agent;
 pub mod agent_file;
-pub mod bucket_rates;
 pub mod eventually;
 pub mod figures;
 pub mod host;
 pub mod landing;
 pub mod netcat;
 pub mod peers;
-pub mod pipeline;
 pub mod ports;
 pub mod process;
 pub mod say;

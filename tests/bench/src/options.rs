@@ -41,6 +41,20 @@ pub enum Row {
     B3,
     /// A balanced group of 1, 2 and 4 sinks, near and far.
     B4,
+    /// The same while one sink dies again and again.
+    B5,
+    /// Interceptors, native and as policies.
+    B6,
+    /// A selector, native and as a policy.
+    B7,
+    /// Start-up and idle memory.
+    B8,
+    /// Latency.
+    B9,
+    /// Policies that are swapped under load.
+    B10,
+    /// The bucket writer, into HDFS and onto disk.
+    Buckets,
 }
 
 /// How much is measured.

@@ -1,25 +1,34 @@
 //! The rows of the table: what each measures, and what is wanted of it.
 
 use std::io;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
 use flume_tests::{AgentFile, Release, Scratch, Stage, ports};
 
 use crate::cost;
+use crate::load::Shape;
 use crate::load::arrivals::Slot;
 use crate::options::{Row, Scale};
 use crate::rounds::{Series, Turn, run};
 use crate::run::{Count, Feed, Lane};
-use crate::setup::Setup;
+use crate::setup::{Channel, Setup};
 use crate::subject::{Peers, Subject};
 use crate::table::Table;
 
 mod balance;
+mod buckets;
 mod ceiling;
+mod interceptors;
 mod into_avro;
 mod into_null;
+mod latency;
 mod relay;
+mod selector;
+mod startup;
+mod swap;
+mod unrest;
 
 /// The releases of Flume, and how the table calls them.
 const RELEASES: [(Release, &str); 2] = [
@@ -29,6 +38,13 @@ const RELEASES: [(Release, &str); 2] = [
 
 /// How the table calls ours.
 const OURS: &str = "flume-host";
+
+/// What most rows measure: 500 bytes in batches of 100 without answers, through a channel for
+/// throughput.
+const SETUP: Setup = Setup {
+    shape: Shape::USUAL,
+    channel: Channel::Tuned,
+};
 
 /// What all rows share.
 pub struct Bench<'a> {
@@ -52,6 +68,13 @@ impl Bench<'_> {
             Row::B2 => into_avro::measure(self),
             Row::B3 => relay::measure(self),
             Row::B4 => balance::measure(self),
+            Row::B5 => unrest::measure(self),
+            Row::B6 => interceptors::measure(self),
+            Row::B7 => selector::measure(self),
+            Row::B8 => startup::measure(self),
+            Row::B9 => latency::measure(self),
+            Row::B10 => swap::measure(self),
+            Row::Buckets => buckets::measure(self),
         }
     }
 
@@ -154,6 +177,13 @@ fn compare_beside<'a>(
 /// A lane that takes its turns.
 fn turn<'a>(name: &str, mut lane: Lane<'a>, time: Duration) -> Turn<'a> {
     Turn::new(name, move || lane.run(time, u64::MAX))
+}
+
+/// A policy as it is shipped.
+fn shipped_policy(name: &str) -> PathBuf {
+    let dist = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../guests/dist");
+    let file = dist.join(name).with_extension("wasm");
+    file.canonicalize().expect("a policy of guests/dist")
 }
 
 /// Starts our agent from lines to whatever the file says.

@@ -8,9 +8,6 @@ use flume_tests::{AgentFile, Availability, Flume, Host, Jvm, Process, Release, S
 
 use crate::cost::{self, Memory};
 
-/// How long after its start a process is called idle.
-const IDLE_AFTER: Duration = Duration::from_millis(500);
-
 /// A running subject.
 pub struct Subject {
     name: String,
@@ -26,6 +23,9 @@ enum Running {
 }
 
 impl Subject {
+    /// How long after its start a process is called idle.
+    pub const IDLE_AFTER: Duration = Duration::from_millis(500);
+
     /// Starts our agent.
     #[must_use]
     pub fn ours(scratch: &Scratch, name: &str, file: &AgentFile) -> Self {
@@ -57,7 +57,7 @@ impl Subject {
     }
 
     fn settled(name: &str, process: Running, id: u32) -> Self {
-        std::thread::sleep(IDLE_AFTER);
+        std::thread::sleep(Self::IDLE_AFTER);
         Self {
             name: name.to_owned(),
             process,
@@ -131,7 +131,7 @@ impl Peers {
 
     /// Flume of a release, or why there is none.
     pub fn flume(&self, release: Release) -> Result<&Stage, String> {
-        self.wanted()?;
+        self.asked_for()?;
         // Both releases run at once, so the first one takes the places of both.
         let stage = self
             .stage
@@ -140,17 +140,30 @@ impl Peers {
         match release {
             Release::V1_8 => Ok(first),
             Release::V1_11 => found(self.later.get_or_init(|| first.with(Release::V1_11))),
-            Release::V1_8Hdfs => Err("its HDFS is measured by bucket-throughput".to_owned()),
+            Release::V1_8Hdfs => Err("it comes with its HDFS".to_owned()),
         }
     }
 
     /// rsyslog, or why there is none.
     pub fn rsyslog(&self) -> Result<&Rsyslog, String> {
-        self.wanted()?;
+        self.asked_for()?;
         found(self.rsyslog.get_or_init(rsyslog::resolve))
     }
 
-    fn wanted(&self) -> Result<(), String> {
+    /// Whether any peer is wanted.
+    #[must_use]
+    pub fn wanted(&self) -> bool {
+        self.wanted
+    }
+
+    /// Lets go of the places for JVMs, for a row that takes its own. What is asked for again takes
+    /// them again.
+    pub fn leave(&mut self) {
+        self.later.take();
+        self.stage.take();
+    }
+
+    fn asked_for(&self) -> Result<(), String> {
         match self.wanted {
             true => Ok(()),
             false => Err("peers were not asked for".to_owned()),

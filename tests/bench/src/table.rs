@@ -3,14 +3,18 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use flume_tests::figures::Estimate;
+use flume_tests::figures::{Estimate, Waits, millis};
 
+use crate::load::Verdict;
 use crate::machine;
 use crate::options::Row;
 use crate::rounds::Series;
 
 /// Rounds that a claim takes.
 const CLAIM: usize = 11;
+
+/// What stands above waits.
+const WAITS: &str = "      p50       p99     p99.9       max     events";
 
 /// What a figure must be.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -61,6 +65,27 @@ impl<'a> Table<'a> {
 
     /// Lines of throughput; says loudly what was lost or doubled.
     pub fn series(&mut self, series: &Series) -> io::Result<()> {
+        self.told(series)?;
+        self.loudly(series)
+    }
+
+    /// The same where up to `most` events may come twice.
+    pub fn series_with_doubles(&mut self, series: &Series, most: u64) -> io::Result<()> {
+        self.told(series)?;
+        let Verdict {
+            lost,
+            doubled,
+            strange,
+        } = series.verdict();
+        if lost > 0 || strange > 0 || doubled > most || series.refused() > 0 {
+            return self.loudly(series);
+        }
+        self.line(&format!(
+            "    0 lost, {doubled} doubled of {most} that may be"
+        ))
+    }
+
+    fn told(&mut self, series: &Series) -> io::Result<()> {
         let (rate, cpu) = (series.rate(), series.cpu());
         let memory = series.memory.map_or(String::new(), |(idle, after)| {
             format!("{} {} MB", mega(idle.resident), mega(after.high))
@@ -78,8 +103,7 @@ impl<'a> Table<'a> {
             limits(&rate, 0),
             few(&rate),
         );
-        self.line(&line)?;
-        self.loudly(series)
+        self.line(&line)
     }
 
     fn loudly(&mut self, series: &Series) -> io::Result<()> {
@@ -87,10 +111,34 @@ impl<'a> Table<'a> {
         if verdict.exact() && refused == 0 {
             return Ok(());
         }
-        self.wrong = true;
-        self.line(&format!(
-            "  !! {}: {} LOST, {} DOUBLED, {} of no run, {refused} refused",
+        self.wrong(&format!(
+            "{}: {} LOST, {} DOUBLED, {} of no run, {refused} refused",
             series.name, verdict.lost, verdict.doubled, verdict.strange
+        ))
+    }
+
+    /// Something that may not be.
+    pub fn wrong(&mut self, what: &str) -> io::Result<()> {
+        self.wrong = true;
+        self.line(&format!("  !! {what}"))
+    }
+
+    /// Begins a section of waits.
+    pub fn waits_section(&mut self, title: &str) -> io::Result<()> {
+        self.section(title)?;
+        self.line(&format!("  {:<34}{WAITS}", ""))
+    }
+
+    /// A line of waits: all rounds together.
+    pub fn waits(&mut self, name: &str, waits: &Waits) -> io::Result<()> {
+        let at = |per_ten_thousand| millis(waits.quantile(per_ten_thousand));
+        self.line(&format!(
+            "  {name:<34}{:>9.3} {:>9.3} {:>9.3} {:>9.3} ms  {:>8}",
+            at(5_000),
+            at(9_900),
+            at(9_990),
+            at(10_000),
+            waits.len()
         ))
     }
 
@@ -146,8 +194,7 @@ impl<'a> Table<'a> {
 
     /// A row that could not be measured to its end.
     pub fn broke_down(&mut self, row: Row) -> io::Result<()> {
-        self.wrong = true;
-        self.line(&format!("  !! {row:?} BROKE DOWN; see standard error"))
+        self.wrong(&format!("{row:?} BROKE DOWN; see standard error"))
     }
 
     /// All targets once more. Says whether events were lost or doubled anywhere.

@@ -10,19 +10,18 @@ use std::time::Duration;
 
 use flume_tests::{AgentFile, Scratch, ports};
 
-use super::{Bench, Candidate, RELEASES, compare, flume, ours};
+use super::{Bench, Candidate, RELEASES, SETUP, compare, flume, ours};
 use crate::load::arrivals::Slot;
-use crate::load::{AvroReceiver, Shape};
+use crate::load::AvroReceiver;
 use crate::rounds::{Turn, ratio, run};
 use crate::run::{Feed, Run};
-use crate::setup::{Channel, Setup};
 use crate::table::Target;
 
 /// What is wanted of four sinks at a distance, as a multiple of one.
 const FOUR: Target = Target::Least(3.8);
 
 /// How long the answer to a batch is on its way.
-const DISTANCE: Duration = Duration::from_millis(5);
+pub(super) const DISTANCE: Duration = Duration::from_millis(5);
 
 /// Far away a run has a number of events, not a time: the channel takes in what a sink delivers in
 /// seconds. So many for each second of the others' load.
@@ -31,22 +30,21 @@ const FAR_EVENTS: f64 = 40_000.0;
 /// The longest that so many events may take to be sent.
 const FAR_TIME: Duration = Duration::from_secs(60);
 
-/// The file of all lines.
-const SETUP: Setup = Setup {
-    shape: Shape::USUAL,
-    channel: Channel::Tuned,
-};
-
 /// Four collectors.
-type Collectors = [AvroReceiver; 4];
+pub(super) type Collectors = [AvroReceiver; 4];
 
 /// Collectors at a distance, which count at `slot`.
-fn collectors(slot: &Slot, distance: Duration) -> Collectors {
+pub(super) fn collectors(slot: &Slot, distance: Duration) -> Collectors {
     std::array::from_fn(|_| AvroReceiver::start(ports::free(), slot, distance))
 }
 
 /// A balanced group over the first of the collectors, with a batch under way for each sink.
-fn group(input: u16, collectors: &Collectors, sinks: usize, parallelism: usize) -> AgentFile {
+pub(super) fn group(
+    input: u16,
+    collectors: &Collectors,
+    sinks: usize,
+    parallelism: usize,
+) -> AgentFile {
     let ports = collectors.each_ref().map(AvroReceiver::port);
     SETUP.balanced(input, &ports[..sinks], parallelism)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use flume_tests::{Scratch, ports};
 
-use super::{Bench, Candidate, OURS, RELEASES, Way, compare, ours};
+use super::{Bench, Candidate, OURS, RELEASES, SETUP, Way, compare, ours};
 use crate::load::arrivals::Slot;
 use crate::load::{AvroReceiver, LineReceiver, Shape};
 use crate::rounds::ratio;
@@ -54,10 +54,7 @@ pub(super) fn measure(bench: &mut Bench<'_>) -> io::Result<()> {
 
 /// The line with the targets, and rsyslog beside it.
 fn usual(bench: &mut Bench<'_>) -> io::Result<()> {
-    let setup = Setup {
-        shape: Shape::USUAL,
-        channel: Channel::Tuned,
-    };
+    let setup = SETUP;
     bench.table.throughput(&title(setup, ""))?;
     let (scratch, slot) = (Scratch::new(), Slot::new());
     let receiver = AvroReceiver::start(ports::free(), &slot, Duration::ZERO);

@@ -1,0 +1,137 @@
+//! B9: how long an event is on its way from the sender's write to the collector, at a steady pace.
+//!
+//! A target is held against the quantile of each round; the line above it has all rounds together.
+
+use std::io;
+use std::time::Duration;
+
+use flume_tests::figures::{Estimate, Waits, millis};
+use flume_tests::{Scratch, ports};
+
+use super::{Bench, OURS, RELEASES, SETUP, flume, ours};
+use crate::load::arrivals::{Arrivals, Slot};
+use crate::load::{AvroReceiver, paced};
+use crate::table::Target;
+
+/// Milliseconds that half of the events, and all but one of a hundred, may take.
+const P50: Target = Target::Most(0.15);
+const P99: Target = Target::Most(2.0);
+
+/// How long the last event may take. Flume waits for neighbours, up to 50 s.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Lines a second.
+const SELDOM: u64 = 2;
+const USUAL: u64 = 1_000;
+const OFTEN: u64 = 20_000;
+
+/// Measures it.
+pub(super) fn measure(bench: &mut Bench<'_>) -> io::Result<()> {
+    bench.table.waits_section(&format!(
+        "B9 from a write to the collector, netcat → memory → avro: {}",
+        SETUP.told()
+    ))?;
+    let (scratch, slot) = (Scratch::new(), Slot::new());
+    let receiver = AvroReceiver::start(ports::free(), &slot, Duration::ZERO);
+    let (_own, input) = ours(&scratch, OURS, |input| {
+        SETUP.to_avro(input, receiver.port())
+    });
+    let mut lane = Lane {
+        input,
+        slot: &slot,
+        next: 0,
+    };
+    let (time, rounds) = (bench.time(), bench.scale.pairs);
+    for (rate, time, rounds, targets) in [
+        (USUAL, time, rounds, true),
+        (OFTEN, time, rounds, false),
+        // Few events: what a round of the others takes would be one or two.
+        (SELDOM, time * 20, 1, true),
+    ] {
+        let rounds: Vec<Waits> = (0..rounds).map(|_| lane.run(rate, time)).collect();
+        tell(bench, rate, &rounds, targets)?;
+    }
+    peer(bench)
+}
+
+fn tell(bench: &mut Bench<'_>, rate: u64, rounds: &[Waits], targets: bool) -> io::Result<()> {
+    let table = &mut bench.table;
+    table.waits(
+        &format!("{OURS}, {rate} a second"),
+        &Waits::all(rounds.iter()),
+    )?;
+    for (name, per_ten_thousand, target) in [("p50", 5_000, P50), ("p99", 9_900, P99)] {
+        let values: Vec<f64> = rounds
+            .iter()
+            .map(|waits| millis(waits.quantile(per_ten_thousand)))
+            .collect();
+        let name = format!("B9 {name} at {rate} a second, ms");
+        let estimate = Estimate::of(&values);
+        match targets {
+            true => table.target(&name, &estimate, 3, target)?,
+            false => table.figure(&name, &estimate, 3)?,
+        }
+    }
+    Ok(())
+}
+
+/// Real Flume at the usual pace, with the same file.
+fn peer(bench: &mut Bench<'_>) -> io::Result<()> {
+    let (release, name) = RELEASES[0];
+    let stage = match bench.peers.flume(release) {
+        Ok(stage) => stage,
+        Err(why) => return bench.table.skipped(name, &why),
+    };
+    let (scratch, slot) = (Scratch::new(), Slot::new());
+    let receiver = AvroReceiver::start(ports::free(), &slot, Duration::ZERO);
+    let (_subject, input) = flume(&scratch, name, stage, |input| {
+        SETUP.to_avro(input, receiver.port())
+    });
+    let mut lane = Lane {
+        input,
+        slot: &slot,
+        next: 0,
+    };
+    // Not the first seconds of a JVM.
+    let time = bench.time() * 4;
+    lane.run(USUAL, time);
+    let waits = lane.run(USUAL, time);
+    let line = format!("{name}, {USUAL} a second");
+    bench.table.waits(&line, &waits)
+}
+
+/// The way of the events, and how many went it.
+struct Lane<'a> {
+    input: u16,
+    slot: &'a Slot,
+    next: u64,
+}
+
+impl Lane<'_> {
+    /// Sends at this rate for this long.
+    ///
+    /// # Panics
+    /// When the subject hangs up, or an event is lost or comes twice.
+    fn run(&mut self, rate: u64, time: Duration) -> Waits {
+        let batch = u64::from(SETUP.shape.batch);
+        let count = (time.as_secs_f64() * rate as f64).ceil() as u64;
+        // Whole batches, but where they would take long: Flume waits for full ones.
+        let count = match rate {
+            SELDOM => count,
+            _ => count.next_multiple_of(batch),
+        };
+        let arrivals = Arrivals::timed(self.next, count as usize);
+        self.slot.begin(&arrivals);
+        let pace = paced::Pace {
+            size: SETUP.shape.size,
+            rate,
+            count,
+        };
+        let sent = paced::send(self.input, pace, &arrivals);
+        let begins = sent.unwrap_or_else(|error| panic!("port {}: {error}", self.input));
+        let verdict = arrivals.settle(count, PATIENCE);
+        assert!(verdict.exact(), "{rate} a second: {verdict:?}");
+        self.next += count;
+        paced::waits(&begins, &arrivals)
+    }
+}
