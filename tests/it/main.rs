@@ -19,6 +19,7 @@ mod bucket_kills;
 mod bucket_peers;
 mod bucket_twins;
 mod buckets;
+mod counts;
 mod exits;
 mod guests;
 mod hostile;

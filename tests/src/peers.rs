@@ -1,10 +1,12 @@
-//! Peers that we did not write: real Flume, HDFS, an S3 server, rsyslog, npm's avsc and PyPI's fastavro.
+//! Peers that we did not write: real Flume, HDFS, an S3 server, rsyslog, valgrind, npm's avsc
+//! and PyPI's fastavro.
 //!
 //! Each is fetched once by its own package client into `target/peers/` and then found there. A
 //! lock file keeps tests that run at the same time, in one process or in several, from fetching
 //! it twice; the finished mark is written last, so a fetch that was broken off is done again.
 
 pub mod avsc;
+mod debian;
 pub mod fastavro;
 pub mod flume;
 pub mod hdfs;
@@ -12,6 +14,7 @@ mod jvm;
 mod maven;
 pub mod rsyslog;
 pub mod s3;
+pub mod valgrind;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use super::{FETCH, cached, complaint, on_path};
+use super::{complaint, debian, on_path};
 use crate::ports;
 use crate::process::{self, Process};
 use crate::scratch::Scratch;
@@ -32,19 +32,7 @@ pub fn resolve() -> Availability<Rsyslog> {
     let unpacked = if on_path("rsyslogd") {
         Availability::Ready(None)
     } else {
-        let folder = cached("rsyslog", "apt-get", |folder| {
-            let mut download = Command::new("apt-get");
-            download.current_dir(folder).args(["-q", "download"]);
-            ended(download.args(PACKAGES))?;
-            let files = std::fs::read_dir(folder).map_err(|err| err.to_string())?;
-            for file in files.flatten().map(|entry| entry.path()) {
-                if file.extension().is_some_and(|extension| extension == "deb") {
-                    ended(Command::new("dpkg-deb").arg("-x").arg(&file).arg(folder))?;
-                }
-            }
-            Ok(())
-        });
-        folder.map(Some)
+        debian::unpacked("rsyslog", &PACKAGES).map(Some)
     };
     let unpacked = match unpacked {
         Availability::Ready(unpacked) => unpacked,
@@ -62,17 +50,6 @@ pub fn resolve() -> Availability<Rsyslog> {
         }
         Ok(said) => Availability::Missing(complaint("rsyslogd", &said.stderr)),
         Err(why) => Availability::Missing(why),
-    }
-}
-
-fn ended(command: &mut Command) -> Result<(), String> {
-    let finished = process::run(command, "", FETCH)?;
-    match finished.status.success() {
-        true => Ok(()),
-        false => {
-            let program = command.get_program().to_string_lossy().into_owned();
-            Err(complaint(&program, &finished.stderr))
-        }
     }
 }
 

@@ -25,6 +25,7 @@ use flume_core::{
 
 use crate::services::Services;
 
+mod batch;
 mod connection;
 mod error;
 mod link;

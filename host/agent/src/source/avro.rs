@@ -34,6 +34,7 @@ use crate::net::tls::ServerTls;
 use crate::services::{Resolver, Services};
 use crate::sink::avro::{Address, is_deflate, max_frame_size};
 
+mod batch;
 mod budget;
 mod peer;
 

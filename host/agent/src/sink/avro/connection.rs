@@ -27,6 +27,7 @@ use flume_core::clock::{self, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{timeout, timeout_at};
 
+use super::batch;
 use super::error::RpcError;
 use crate::net::stream::Stream;
 
@@ -174,11 +175,10 @@ impl Connection {
     async fn send_parts(&mut self, batch: &[Event]) -> Result<(), RpcError> {
         let mut rest = batch;
         let mut size = rest.len();
-        self.output.reserve(batch.iter().map(encoded_size).sum());
+        batch::reserve(batch, &mut self.output);
         loop {
             let (part, after) = rest.split_at(size.min(rest.len()));
-            let events = part.iter().map(|event| (pairs(event), &*event.body));
-            match self.client.append_batch(events, &mut self.output) {
+            match batch::write(part, &mut self.client, &mut self.output) {
                 Ok(serial) => {
                     let deadline = self.deadline();
                     let last = after.is_empty();
@@ -305,16 +305,4 @@ impl Connection {
             self.delivered += usize::from(request.last);
         }
     }
-}
-
-/// The headers of an event as the wire has them.
-fn pairs(event: &Event) -> impl ExactSizeIterator<Item = (&str, &str)> {
-    event.headers.iter().map(|(name, value)| (&**name, &**value))
-}
-
-/// About what an event takes on the wire; a growing buffer would be copied over and over.
-fn encoded_size(event: &Event) -> usize {
-    const LENGTHS: usize = 8;
-    let headers = event.headers.iter().map(|(name, value)| name.len() + value.len() + LENGTHS);
-    headers.sum::<usize>() + event.body.len() + LENGTHS
 }

@@ -10,7 +10,6 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::mem;
 use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
@@ -21,11 +20,12 @@ use flume_avro::{
     Step,
 };
 use flume_core::channel_processor::ProcessError;
-use flume_core::{ChannelError, Event, Headers, SourceContext, SourceCounter};
+use flume_core::{ChannelError, Event, SourceContext, SourceCounter};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::batch;
 use super::budget::{Budget, Exhausted, Share};
 use crate::net::ip_filter::IpFilter;
 use crate::net::ip_filter::names::Names;
@@ -248,13 +248,8 @@ impl<'a> Peer<'a> {
         Ok(())
     }
 
-    fn events(&mut self, mut call: Call) -> Result<Vec<Event>, DecodeError> {
-        let mut events = Vec::with_capacity(self.expected);
-        let mut pairs = Vec::new();
-        while let Some(body) = call.events.next_with(|name, value| pairs.push((name, value)))? {
-            let headers = Headers::from_pairs(mem::take(&mut pairs));
-            events.push(Event { headers, body });
-        }
+    fn events(&mut self, call: Call) -> Result<Vec<Event>, DecodeError> {
+        let events = batch::read(call.events, self.expected)?;
         self.expected = events.len().min(MOST_EXPECTED);
         Ok(events)
     }

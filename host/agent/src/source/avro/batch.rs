@@ -1,0 +1,19 @@
+//! From a call to the events of its batch.
+//!
+//! Apart from the conversation, so that its instructions can be counted (`tests/counts`).
+
+use std::mem;
+
+use flume_avro::{DecodeError, Events};
+use flume_core::{Event, Headers};
+
+/// Reads all events, about as many as expected. Bodies, names and values stay where they are.
+pub(crate) fn read(mut wire: Events, expected: usize) -> Result<Vec<Event>, DecodeError> {
+    let mut events = Vec::with_capacity(expected);
+    let mut pairs = Vec::new();
+    while let Some(body) = wire.next_with(|name, value| pairs.push((name, value)))? {
+        let headers = Headers::from_pairs(mem::take(&mut pairs));
+        events.push(Event { headers, body });
+    }
+    Ok(events)
+}
