@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | events | encoded; written by the mebibyte | the same |
 //! | end of a batch | flushed, written, synced | written |
-//! | the file is full, its time is over | synced, closed, renamed | flushed, completed |
+//! | the file is full, its time is over | synced; closed and renamed on the side | flushed, completed |
 //! | a failure | the file is ended on the side, the next event begins a new one | the upload is aborted |
 
 use std::fmt;
@@ -148,7 +148,7 @@ impl Bucket {
         }
         if let Some(open) = self.open.take() {
             works.files().file_roll.increment();
-            open.end(works).await;
+            open.end(works);
         }
         Ok(())
     }
@@ -224,28 +224,13 @@ impl OpenFile {
     }
 
     /// Behind its last byte. That it is not renamed yet is no reason to write events again.
-    async fn end(mut self, works: &Arc<Works>) {
-        if works.durable() == Durable::AtClose {
-            let mut ledger = works.ledger.lock();
-            self.batches.iter().for_each(|batch| ledger.leave(*batch));
-            works.counters.connection_closed.increment();
-            return;
-        }
-        if let Err(error) = works.call("close", self.file.close()).await {
-            works.files().close_fail.increment();
-            tracing::warn!(file = self.names.in_use, %error, "failed to close a file, its lease \
-                will be recovered");
-            works.end_failed(self.file, self.names);
-            return;
-        }
-        match works.rename(&self.names).await {
-            Ok(()) => works.counters.connection_closed.increment(),
-            Err(error) => {
-                works.files().rename_fail.increment();
-                let pause = works.settings.retry_interval;
-                tracing::warn!(file = self.names.in_use, ?pause, %error, "failed to rename a file, \
-                    will retry");
-                works.end_later(self.names);
+    fn end(self, works: &Arc<Works>) {
+        match works.durable() {
+            Durable::AtSync => works.end_synced(self.file, self.names),
+            Durable::AtClose => {
+                let mut ledger = works.ledger.lock();
+                self.batches.iter().for_each(|batch| ledger.leave(*batch));
+                works.counters.connection_closed.increment();
             }
         }
     }

@@ -8,6 +8,7 @@ use flume_core::clock::{self, Instant, WallClock};
 use flume_core::{Event, SinkCounter};
 use futures_util::StreamExt;
 use parking_lot::Mutex;
+use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::bucket::{Bucket, Place};
@@ -15,6 +16,7 @@ use crate::escape::TimeError;
 use crate::ledger::{BatchId, Ledger};
 use crate::naming::Numbers;
 use crate::store::{Durable, Store, StoreError};
+use crate::waits::Waits;
 use crate::works::{Settings, Works};
 
 mod route;
@@ -58,6 +60,8 @@ impl Buckets {
         wall: WallClock,
     ) -> Self {
         let works = Arc::new(Works {
+            waits: Waits::default(),
+            turns: Semaphore::new(settings.at_once.max(1)),
             store,
             settings,
             numbers: Numbers::default(),
@@ -117,20 +121,17 @@ impl Buckets {
         self.conclude(closed)
     }
 
-    /// Closes all files; a second try is made for none.
+    /// Closes all files, and waits until each has its name for good or was tried once. Those that
+    /// failed have the time of one more call.
     pub async fn stop(&mut self) {
         if let Err(error) = self.complete().await {
             tracing::error!(%error, "unable to close all files");
         }
-        let works = Arc::clone(&self.works);
-        let ended = async {
-            while works.waiting() > 0 {
-                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-            }
-        };
+        let waits = &self.works.waits;
+        waits.tried().await;
         let limit = self.works.settings.call_timeout;
-        if tokio::time::timeout(limit, ended).await.is_err() {
-            let files = self.works.waiting();
+        if tokio::time::timeout(limit, waits.ended()).await.is_err() {
+            let files = waits.count();
             tracing::warn!(
                 files,
                 "files keep their names in use: they could not be renamed"

@@ -19,6 +19,7 @@ mod naming;
 mod roll;
 mod store;
 mod target;
+mod waits;
 mod works;
 
 pub use address::{Address, AddressError, Scheme};

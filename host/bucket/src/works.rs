@@ -7,6 +7,7 @@ use std::time::Duration;
 use flume_core::clock::WallClock;
 use flume_core::{FileCounter, SinkCounter};
 use parking_lot::Mutex;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::bucket::Place;
@@ -16,6 +17,7 @@ use crate::ledger::Ledger;
 use crate::naming::{FileNames, Naming, Numbers};
 use crate::roll::RollLimits;
 use crate::store::{Durable, Store, StoreError, StoreFile, within};
+use crate::waits::Waits;
 
 /// Names tried for one file, before something must be wrong with the folder.
 const MOST_NAMES: usize = 100;
@@ -35,7 +37,7 @@ pub struct Settings {
     pub limits: RollLimits,
     /// The most files that are open, and the most that wait for their end.
     pub most_open: usize,
-    /// Buckets that are written at once.
+    /// Buckets that are written at once, and files that are closed at once.
     pub at_once: usize,
     /// How long one call of the store may take.
     pub call_timeout: Duration,
@@ -68,6 +70,10 @@ pub(crate) struct Works {
     /// Locked for a few instructions, never across a wait.
     pub(crate) ledger: Mutex<Ledger>,
     pub(crate) endings: Mutex<JoinSet<()>>,
+    /// The files of `endings`.
+    pub(crate) waits: Waits,
+    /// Whoever closes a synced file holds one of them.
+    pub(crate) turns: Semaphore,
 }
 
 impl Works {
@@ -93,10 +99,7 @@ impl Works {
         place: &Place,
         last: &mut Option<u64>,
     ) -> Result<(Box<dyn StoreFile>, FileNames), StoreError> {
-        let waiting = self.waiting();
-        if waiting >= self.settings.most_open {
-            return Err(StoreError::TooMany(waiting));
-        }
+        self.waits.room(self.settings.most_open).await?;
         let mut taken = None;
         for _ in 0..MOST_NAMES {
             let number = self.numbers.after(*last, self.wall.millis());
@@ -142,16 +145,5 @@ impl Works {
                 result => return result,
             }
         }
-    }
-
-    /// Files that wait for their end.
-    pub(crate) fn waiting(&self) -> usize {
-        let mut endings = self.endings.lock();
-        while let Some(ended) = endings.try_join_next() {
-            if let Err(error) = ended {
-                tracing::error!(%error, "the end of a file panicked");
-            }
-        }
-        endings.len()
     }
 }

@@ -8,6 +8,9 @@
 //! A file is opened for its first event. Flume opens one every interval also when nothing comes,
 //! and fills directories with empty files; nobody who reads the directory misses those.
 //! The interval counts from the opening, and the file is closed when it is over, events or not.
+//!
+//! With any key of the hdfs sink (`hdfs.path` for folders, `hdfs.rollSize`, …) the files are written
+//! as that sink writes them, below the directory (`file_roll/buckets.rs`).
 
 use std::fmt::Write;
 use std::io;
@@ -24,6 +27,8 @@ use tokio::task::spawn_blocking;
 use self::files::{Files, Naming};
 use crate::services::Services;
 
+#[cfg(feature = "bucket")]
+mod buckets;
 mod files;
 
 /// Writes files.
@@ -48,12 +53,21 @@ struct Format {
 
 /// Reads `sink.directory`, `sink.rollInterval` (30 s; 0 = never), `sink.batchSize` (100; Flume's
 /// guide says `batchSize`), `sink.serializer` (TEXT), `sink.serializer.appendNewline` (true),
-/// `sink.pathManager` (DEFAULT), `sink.pathManager.prefix` and `sink.pathManager.extension`.
+/// `sink.pathManager` (DEFAULT), `sink.pathManager.prefix`, `sink.pathManager.extension`, and the
+/// keys of the hdfs sink that have no such counterpart.
 pub fn configure(context: &mut Context, services: &Services) -> Option<Box<dyn Sink>> {
     let directory = context.required("sink.directory");
     let interval = context.number("sink.rollInterval", 30_i64, i64::MIN..=i64::from(u32::MAX));
     let spelling = context.spelling(&["sink.batchSize", "batchSize"]);
     let batch_size = context.number(spelling, 100, 1..=1 << 20);
+    #[cfg(feature = "bucket")]
+    {
+        let keys = buckets::keys(context);
+        if buckets::are_meant(context) {
+            let own = buckets::Own { directory, interval, batch_size };
+            return buckets::configure(context, services, own, keys);
+        }
+    }
     let headers = context.one_of("sink.serializer", "TEXT", &[
         ("TEXT", false),
         ("HEADER_AND_TEXT", true),

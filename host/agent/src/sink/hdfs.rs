@@ -19,6 +19,7 @@ use flume_core::{
 };
 
 pub use self::keys::configure;
+pub(super) use self::keys::{files, format::serializer};
 
 mod host;
 mod keys;
@@ -36,6 +37,16 @@ pub struct HdfsSink {
 }
 
 impl HdfsSink {
+    /// A sink that has not begun.
+    pub(super) fn new(
+        batch_size: usize,
+        target: Target,
+        settings: Settings,
+        wall: WallClock,
+    ) -> Self {
+        Self { batch_size, target, settings, wall, counters: Arc::default(), buckets: None }
+    }
+
     fn buckets(&mut self) -> Result<&mut Buckets, EventDeliveryError> {
         let buckets = match self.buckets.take() {
             Some(buckets) => buckets,

@@ -16,6 +16,7 @@ use crate::store::local::LocalStore;
 use crate::store::object::Objects;
 use crate::works::Leftovers;
 
+mod ends;
 mod faults;
 
 const NOW: u64 = 1_500_000_000_000;
@@ -93,12 +94,14 @@ async fn a_file_ends_with_the_event_that_fills_it() {
     settings.limits.count = Some(2);
     let mut buckets = over(LocalStore, settings);
     buckets.write(&events(&["a", "b", "c"])).await.unwrap();
+    buckets.works.waits.ended().await;
     let first = ("F.1500000000000", "a\nb\n");
     assert_eq!(
         files(folder.path()),
         expected(&[first, ("F.1500000000001.tmp", "c\n")])
     );
     buckets.write(&events(&["d"])).await.unwrap();
+    buckets.works.waits.ended().await;
     assert_eq!(
         files(folder.path()),
         expected(&[first, ("F.1500000000001", "c\nd\n")])
@@ -147,6 +150,7 @@ async fn no_more_files_are_open_than_allowed() {
         .collect();
     buckets.write(&batch).await.unwrap();
     assert_eq!(buckets.open.len(), 3);
+    buckets.works.waits.ended().await;
     let open = files(folder.path())
         .into_keys()
         .filter(|name| name.ends_with(".tmp"))
@@ -183,6 +187,7 @@ async fn a_file_ends_when_its_time_is_over() {
     assert_eq!(buckets.open.len(), 1);
     tokio::time::advance(Duration::from_secs(21)).await;
     buckets.close_due().await.unwrap();
+    buckets.works.waits.ended().await;
     assert_eq!(
         files(folder.path()),
         expected(&[("F.1500000000000", "a\n")])
@@ -229,56 +234,6 @@ async fn after_a_failure_the_next_batch_has_a_file_of_its_own() {
         assert_eq!(texts, ["one\n", "two\n"], "{fault:?}");
         assert!(files(&path).keys().all(|name| !name.ends_with(".tmp")));
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_rename_is_tried_again_and_costs_no_batch() {
-    let folder = tempfile::tempdir().unwrap();
-    let (store, faults) = Faulty::new(LocalStore);
-    let mut settings = settings(&folder.path().display().to_string());
-    settings.limits.count = Some(1);
-    let mut buckets = over(store, settings);
-    faults.set(Some(Fault::Rename));
-    buckets.write(&events(&["a"])).await.unwrap();
-    assert_eq!(buckets.works.files().rename_fail.get(), 1);
-    assert_eq!(
-        files(folder.path()),
-        expected(&[("F.1500000000000.tmp", "a\n")])
-    );
-    faults.set(None);
-    while buckets.works.waiting() > 0 {
-        tokio::time::sleep(Duration::from_secs(60)).await;
-    }
-    assert_eq!(
-        files(folder.path()),
-        expected(&[("F.1500000000000", "a\n")])
-    );
-}
-
-#[tokio::test(start_paused = true)]
-async fn tries_have_an_end_and_so_has_what_waits() {
-    let folder = tempfile::tempdir().unwrap();
-    let (store, faults) = Faulty::new(LocalStore);
-    let mut settings = settings(&folder.path().display().to_string());
-    settings.limits.count = Some(1);
-    settings.close_tries = Some(3);
-    settings.most_open = 1;
-    let mut buckets = over(store, settings);
-    faults.set(Some(Fault::Rename));
-    buckets.write(&events(&["a"])).await.unwrap();
-    let refused = buckets.write(&events(&["b"])).await;
-    assert!(
-        matches!(refused, Err(WriteError::Store(StoreError::TooMany(1)))),
-        "{refused:?}"
-    );
-    while buckets.works.waiting() > 0 {
-        tokio::time::sleep(Duration::from_secs(60)).await;
-    }
-    assert_eq!(buckets.works.files().rename_fail.get(), 4);
-    assert_eq!(
-        files(folder.path()),
-        expected(&[("F.1500000000000.tmp", "a\n")])
-    );
 }
 
 #[tokio::test]

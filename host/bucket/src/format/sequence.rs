@@ -1,7 +1,12 @@
 //! Hadoop's SequenceFile, version 6: keys are times, values are bodies.
 //!
-//! Records stand alone without a codec. With one they stand in blocks, each compressed; a flush
-//! ends a block, since what is in no block yet could not be read.
+//! | codec | records | a flush |
+//! |---|---|---|
+//! | none | stand alone | puts a sync marker behind them, as Flume's does |
+//! | any | stand in blocks, each compressed behind a marker | ends the block: what is in none yet could not be read |
+//!
+//! Readers that begin in the middle of a file look for a marker. One that follows another would
+//! help nobody, and is left out.
 
 use std::io;
 
@@ -17,7 +22,7 @@ const KEY_BYTES: u32 = 8;
 /// Stands where a record's length would, before a sync marker.
 const SYNC_ESCAPE: [u8; 4] = (-1_i32).to_be_bytes();
 
-/// Bytes between sync markers, as in Hadoop 3.
+/// Bytes behind a sync marker before the next one comes without a flush, as in Hadoop 3.
 const SYNC_INTERVAL: usize = 100 << 10;
 
 /// Plain bytes of values after which a block ends: Hadoop's `io.seqfile.compress.blocksize`.
@@ -54,7 +59,7 @@ pub(super) struct SequenceEncoder {
     value: Writable,
     codec: Option<Codec>,
     sync: [u8; 16],
-    /// Bytes since the last sync marker, where records stand alone.
+    /// Bytes since the last sync marker, or since the begin of the file, where records stand alone.
     since_sync: usize,
     block: Block,
 }
@@ -82,11 +87,8 @@ impl SequenceEncoder {
     }
 
     fn record(&mut self, key: i64, body: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
-        let before = out.len();
         if self.since_sync >= SYNC_INTERVAL {
-            self.since_sync = 0;
-            out.extend_from_slice(&SYNC_ESCAPE);
-            out.extend_from_slice(&self.sync);
+            self.mark(out);
         }
         let at = out.len();
         out.extend_from_slice(&[0; 4]);
@@ -98,8 +100,14 @@ impl SequenceEncoder {
         if let Some(place) = out.get_mut(at..at + 4) {
             place.copy_from_slice(&record.to_be_bytes());
         }
-        self.since_sync += out.len() - before;
+        self.since_sync += out.len() - at;
         Ok(())
+    }
+
+    fn mark(&mut self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&SYNC_ESCAPE);
+        out.extend_from_slice(&self.sync);
+        self.since_sync = 0;
     }
 
     fn end_block(&mut self, codec: Codec, out: &mut Vec<u8>) -> io::Result<()> {
@@ -107,8 +115,7 @@ impl SequenceEncoder {
             return Ok(());
         }
         let block = std::mem::take(&mut self.block);
-        out.extend_from_slice(&SYNC_ESCAPE);
-        out.extend_from_slice(&self.sync);
+        self.mark(out);
         write_vint(block.records, out);
         for part in [
             block.key_lengths,
@@ -127,6 +134,7 @@ impl SequenceEncoder {
 
 impl Encoder for SequenceEncoder {
     fn begin(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
+        let at = out.len();
         out.extend_from_slice(VERSION);
         write_string(KEY_CLASS, out);
         write_string(self.value.class(), out);
@@ -139,6 +147,7 @@ impl Encoder for SequenceEncoder {
         // No metadata.
         out.extend_from_slice(&0_i32.to_be_bytes());
         out.extend_from_slice(&self.sync);
+        self.since_sync = out.len() - at;
         Ok(())
     }
 
@@ -162,8 +171,12 @@ impl Encoder for SequenceEncoder {
     }
 
     fn flush(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
-        self.codec
-            .map_or(Ok(()), |codec| self.end_block(codec, out))
+        match self.codec {
+            Some(codec) => return self.end_block(codec, out),
+            None if self.since_sync > 0 => self.mark(out),
+            None => {}
+        }
+        Ok(())
     }
 }
 
@@ -239,11 +252,52 @@ mod tests {
                 .append(&Event::new(vec![7; 1000]), 1, &mut out)
                 .unwrap();
         }
+        // A record is 1020 bytes long; 101 of them are the first that fill the interval.
+        let at: Vec<usize> = markers(&encoder, &out);
+        assert_eq!(at, [101 * 1020]);
+    }
+
+    /// Where markers stand.
+    fn markers(encoder: &SequenceEncoder, out: &[u8]) -> Vec<usize> {
         let marker = [SYNC_ESCAPE.as_slice(), &encoder.sync].concat();
-        let found = out
-            .windows(marker.len())
-            .filter(|window| *window == marker)
-            .count();
-        assert_eq!(found, 1);
+        let windows = out.windows(marker.len()).enumerate();
+        let found = windows.filter(|(_, window)| *window == marker);
+        found.map(|(at, _)| at).collect()
+    }
+
+    #[test]
+    fn a_flush_puts_a_marker_behind_records_and_none_behind_another() {
+        let mut encoder = SequenceEncoder::new(Writable::Text, None);
+        let mut out = Vec::new();
+        encoder.begin(&mut out).unwrap();
+        out.clear();
+        for _ in 0..2 {
+            let event = Event::new("ab");
+            encoder.append(&event, 1, &mut out).unwrap();
+            encoder.append(&event, 1, &mut out).unwrap();
+            encoder.flush(&mut out).unwrap();
+            encoder.flush(&mut out).unwrap();
+        }
+        // A record is 19 bytes long, a marker 20.
+        assert_eq!(markers(&encoder, &out), [38, 96]);
+        assert_eq!(out.len(), 116);
+    }
+
+    #[test]
+    fn a_flush_ends_a_block_which_has_its_marker_in_front() {
+        let mut encoder = SequenceEncoder::new(Writable::Text, Some(Codec::Deflate));
+        let mut out = Vec::new();
+        encoder.begin(&mut out).unwrap();
+        out.clear();
+        encoder.append(&Event::new("ab"), 1, &mut out).unwrap();
+        assert!(out.is_empty());
+        encoder.flush(&mut out).unwrap();
+        let block = out.len();
+        encoder.flush(&mut out).unwrap();
+        assert_eq!(out.len(), block, "nothing came");
+        encoder.append(&Event::new("ab"), 1, &mut out).unwrap();
+        encoder.flush(&mut out).unwrap();
+        assert_eq!(markers(&encoder, &out), [0, block]);
+        assert_eq!(out.get(20), Some(&1), "records in the block");
     }
 }

@@ -1,90 +1,56 @@
 //! The keys of the hdfs sink: Flume's, `hdfs.leftovers`, `hdfs.partSize` and `hdfs.store.*`.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Duration;
 
-use flume_bucket::{
-    Address, Identity, Leftovers, Naming, RollLimits, RoundUnit, Rounding, Scheme, Settings,
-    Target, Template, Times, zone,
-};
+use flume_bucket::{Address, Identity, Scheme, Target};
 use flume_core::{Code, Context, Sink};
-use jiff::tz::TimeZone;
 
+use self::files::{Defaults, FileKeys, MOST_SECONDS, Own, template};
 use super::HdfsSink;
 use crate::services::Services;
 
-mod format;
+pub(in crate::sink) mod files;
+pub(in crate::sink) mod format;
 
 /// S3 takes no smaller parts but the last, and no larger ones.
 const PART_BYTES: std::ops::RangeInclusive<usize> = 5 << 20..=1 << 30;
 
-/// Seconds and counts of Flume's integers.
-const MOST: i64 = i32::MAX as i64;
+/// The key of the serializer.
+const SERIALIZER: &str = "serializer";
+
+/// Flume's.
+const DEFAULTS: Defaults = Defaults { bytes: 1024, count: 10, file_type: "SequenceFile" };
 
 /// Reads all keys. `None` leaves an error in the context.
 pub fn configure(context: &mut Context, services: &Services) -> Option<Box<dyn Sink>> {
     let address = address(context);
-    let folder = address.as_ref().and_then(|address| template(context, "hdfs.path", &address.path));
-    let naming = naming(context);
-    let limits = limits(context);
+    let path = address.as_ref().map(|address| address.path.as_str());
+    let folder = path.and_then(|path| template(context, "hdfs.path", path));
+    let roll_interval = context.number("hdfs.rollInterval", 30, 0..=MOST_SECONDS);
     let batch_size = context.number("hdfs.batchSize", 100, 1..=1 << 20);
-    let times = times(context);
-    let file_type = format::file_type(context);
-    let most_open = context.number("hdfs.maxOpenFiles", 5000, 1..=1 << 20);
-    let at_once = context.number("hdfs.threadsPoolSize", 10, 1..=1024);
-    let call_timeout = context.number("hdfs.callTimeout", 10_000_u64, 1..=3_600_000);
-    let close_tries = context.number("hdfs.closeTries", 0_u32, 0..=u32::MAX);
-    let retry_interval = context.number("hdfs.retryInterval", 180_i64, i64::MIN..=MOST);
-    let leftovers = context.one_of("hdfs.leftovers", "report", &[
-        ("report", Leftovers::Report),
-        ("finish", Leftovers::Finish),
-        ("ignore", Leftovers::Ignore),
-    ]);
+    let keys = FileKeys::read(context, &DEFAULTS);
+    let serializer = format::serializer(context, SERIALIZER);
     let part_bytes = context.number("hdfs.partSize", 8 << 20, PART_BYTES);
     without_effect(context);
     let scheme = address.as_ref().map_or(Scheme::Hdfs, |address| address.scheme);
     let identity = identity(context, scheme);
     let options = options(context, scheme);
     reachable(context, address.as_ref(), &options);
-
-    let (mut naming, file_type) = (naming?, file_type?);
-    if naming.suffix.is_empty() {
-        naming.suffix = file_type.extension().to_owned();
-    }
-    let retry_seconds = u64::try_from(retry_interval?).unwrap_or(0);
-    // Without a pause between them there is one try, as in Flume.
-    let close_tries = if retry_seconds == 0 { 1 } else { close_tries? };
-    let call_timeout = Duration::from_millis(call_timeout?);
+    let roll_interval = roll_interval.map(i64::unsigned_abs);
+    let own = Own { folder, roll_interval, serializer_key: SERIALIZER, serializer };
+    let settings = keys.settings(context, own);
     if context.has_errors() {
         return None;
     }
-    Some(Box::new(HdfsSink {
-        batch_size: batch_size?,
-        target: Target {
-            address: address?,
-            options,
-            part_bytes: part_bytes?,
-            call_timeout,
-            identity,
-        },
-        settings: Settings {
-            folder: folder?,
-            naming,
-            times: times?,
-            file_type,
-            limits: limits?,
-            most_open: most_open?,
-            at_once: at_once?,
-            call_timeout,
-            close_tries: (close_tries > 0).then_some(close_tries),
-            retry_interval: Duration::from_secs(retry_seconds),
-            leftovers: leftovers?,
-        },
-        wall: services.wall.clone(),
-        counters: Arc::default(),
-        buckets: None,
-    }))
+    let settings = settings?;
+    let target = Target {
+        address: address?,
+        options,
+        part_bytes: part_bytes?,
+        call_timeout: settings.call_timeout,
+        identity,
+    };
+    Some(Box::new(HdfsSink::new(batch_size?, target, settings, services.wall.clone())))
 }
 
 fn address(context: &mut Context) -> Option<Address> {
@@ -121,79 +87,6 @@ fn reachable(
     let help = "begin with `hdfs://host:port/` or `file:///`, or set HADOOP_CONF_DIR to where \
                 Hadoop's core-site.xml is";
     context.error("hdfs.path", Code::BadValue, message, help);
-}
-
-fn template(context: &mut Context, key: &str, text: &str) -> Option<Template> {
-    match Template::parse(text) {
-        Ok(template) => Some(template),
-        Err(error) => {
-            let message = format!("`{}.{key}`: {error}", context.path());
-            let help = "the escapes are `%{header}`, `%[localhost]`, `%[IP]`, `%[FQDN]`, `%t`, \
-                        `%s` and the letters `aAbBcdDeHIjklmMnpSyYz`; `%%` is a percent sign";
-            context.error(key, Code::BadValue, message, help);
-            None
-        }
-    }
-}
-
-fn naming(context: &mut Context) -> Option<Naming> {
-    let prefix = context.string("hdfs.filePrefix", "FlumeData");
-    let naming = Naming {
-        prefix: template(context, "hdfs.filePrefix", &prefix)?,
-        suffix: context.optional("hdfs.fileSuffix").unwrap_or_default(),
-        in_use_prefix: context.string("hdfs.inUsePrefix", ""),
-        in_use_suffix: context.string("hdfs.inUseSuffix", ".tmp"),
-    };
-    let mut fits = true;
-    for key in ["hdfs.filePrefix", "hdfs.fileSuffix", "hdfs.inUsePrefix", "hdfs.inUseSuffix"] {
-        if context.value(key).is_some_and(|value| value.text.contains('/')) {
-            let message = format!("`{}.{key}` is a part of a name and has a `/`", context.path());
-            context.error(key, Code::BadValue, message, "put folders into `hdfs.path`");
-            fits = false;
-        }
-    }
-    fits.then_some(naming)
-}
-
-fn limits(context: &mut Context) -> Option<RollLimits> {
-    let mut number = |key: &str, default: i64, most: i64| {
-        let number = context.number(key, default, 0..=most)?;
-        let number = u64::try_from(number).ok()?;
-        Some((number > 0).then_some(number))
-    };
-    let interval = number("hdfs.rollInterval", 30, MOST);
-    let bytes = number("hdfs.rollSize", 1024, i64::MAX);
-    let count = number("hdfs.rollCount", 10, i64::MAX);
-    let idle = number("hdfs.idleTimeout", 0, MOST);
-    Some(RollLimits {
-        interval: interval?.map(Duration::from_secs),
-        bytes: bytes?,
-        count: count?,
-        idle: idle?.map(Duration::from_secs),
-    })
-}
-
-fn times(context: &mut Context) -> Option<Times> {
-    let local = context.flag("hdfs.useLocalTimeStamp", false);
-    let round = context.flag("hdfs.round", false);
-    let unit = context.one_of("hdfs.roundUnit", "second", &[
-        ("second", RoundUnit::Second),
-        ("minute", RoundUnit::Minute),
-        ("hour", RoundUnit::Hour),
-    ]);
-    let most = unit.map_or(60, RoundUnit::most);
-    let value = context.number("hdfs.roundValue", 1, 1..=most);
-    let zone = match context.optional("hdfs.timeZone") {
-        None => Some(TimeZone::system()),
-        Some(name) => zone(&name).or_else(|| {
-            let message = format!("`{}.hdfs.timeZone` is no time zone: `{name}`", context.path());
-            let help = "write a name like `Europe/Berlin`, or `GMT+2`";
-            context.error("hdfs.timeZone", Code::BadValue, message, help);
-            None
-        }),
-    };
-    let rounding = Rounding { value: value?, unit: unit? };
-    Some(Times { local, rounding: round.then_some(rounding), zone: zone? })
 }
 
 fn without_effect(context: &mut Context) {

@@ -1,6 +1,7 @@
 //! A store that fails when it is told to.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -18,6 +19,8 @@ pub(super) enum Fault {
     Rename,
     /// Nothing is answered.
     Hang,
+    /// Closing takes as long as this.
+    SlowClose(Duration),
 }
 
 #[derive(Debug, Clone, Default)]
@@ -110,6 +113,10 @@ impl StoreFile for FaultyFile {
 
     async fn close(&mut self) -> Result<(), StoreError> {
         self.faults.check(Fault::Close).await?;
+        let now = *self.faults.0.lock();
+        if let Some(Fault::SlowClose(time)) = now {
+            tokio::time::sleep(time).await;
+        }
         self.file.close().await
     }
 

@@ -4,7 +4,7 @@ use flume_bucket::{AvroCodec, Codec, FileType, Serializer, Writable};
 use flume_core::{Code, Context};
 
 /// A kind of file before its parts are known.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Kind {
     Sequence,
     Stream,
@@ -23,40 +23,61 @@ enum Form {
 /// Avro blocks are held in memory until they end.
 const MOST_BLOCK_BYTES: usize = 64 << 20;
 
-pub(super) fn file_type(context: &mut Context) -> Option<FileType> {
-    let kind = context.one_of("hdfs.fileType", "SequenceFile", &[
-        ("SequenceFile", Kind::Sequence),
-        ("DataStream", Kind::Stream),
-        ("CompressedStream", Kind::Compressed),
-    ]);
-    let value = context.one_of("hdfs.writeFormat", "Writable", &[
-        ("Writable", Writable::Bytes),
-        ("Text", Writable::Text),
-    ]);
-    let codec = codec(context);
-    let serializer = serializer(context);
-    let (kind, codec) = (kind?, codec?);
-    match (kind, codec) {
-        (Kind::Sequence, codec) => {
-            if context.value("serializer").is_some() {
-                let why = "a SequenceFile has `hdfs.writeFormat`; set `hdfs.fileType = DataStream`";
-                context.without_effect("serializer", why);
+/// What a file is, before it is known how events become bytes.
+#[derive(Debug)]
+pub(super) struct Container {
+    kind: Kind,
+    value: Writable,
+    codec: Option<Codec>,
+}
+
+impl Container {
+    /// Reads `fileType`, with this default, `writeFormat` and `codeC`.
+    pub(super) fn read(context: &mut Context, default: &str) -> Option<Self> {
+        let kind = context.one_of("hdfs.fileType", default, &[
+            ("SequenceFile", Kind::Sequence),
+            ("DataStream", Kind::Stream),
+            ("CompressedStream", Kind::Compressed),
+        ]);
+        let value = context.one_of("hdfs.writeFormat", "Writable", &[
+            ("Writable", Writable::Bytes),
+            ("Text", Writable::Text),
+        ]);
+        let codec = codec(context);
+        Some(Self { kind: kind?, value: value?, codec: codec? })
+    }
+
+    /// With the serializer, whose key this is.
+    pub(super) fn file_type(
+        self,
+        context: &mut Context,
+        key: &str,
+        serializer: Option<Serializer>,
+    ) -> Option<FileType> {
+        match (self.kind, self.codec) {
+            (Kind::Sequence, codec) => {
+                if context.value(key).is_some() {
+                    let why =
+                        "a SequenceFile has `hdfs.writeFormat`; set `hdfs.fileType = DataStream`";
+                    context.without_effect(key, why);
+                }
+                Some(FileType::Sequence { value: self.value, codec })
             }
-            Some(FileType::Sequence { value: value?, codec })
-        }
-        (Kind::Stream, None) => Some(FileType::Stream(serializer?)),
-        (Kind::Compressed, Some(codec)) => Some(FileType::Compressed(serializer?, codec)),
-        (Kind::Stream, Some(_)) => {
-            let message = format!("`{}.hdfs.codeC`: a DataStream is not compressed", context.path());
-            let help = "set `hdfs.fileType = CompressedStream`, or remove `hdfs.codeC`";
-            context.error("hdfs.codeC", Code::BadValue, message, help);
-            None
-        }
-        (Kind::Compressed, None) => {
-            let message = format!("`{}` needs the key `hdfs.codeC`", context.path());
-            let help = "a CompressedStream is `gzip`, `deflate`, `bzip2` or `snappy`";
-            context.error("hdfs.fileType", Code::MissingKey, message, help);
-            None
+            (Kind::Stream, None) => Some(FileType::Stream(serializer?)),
+            (Kind::Compressed, Some(codec)) => Some(FileType::Compressed(serializer?, codec)),
+            (Kind::Stream, Some(_)) => {
+                let path = context.path();
+                let message = format!("`{path}.hdfs.codeC`: a DataStream is not compressed");
+                let help = "set `hdfs.fileType = CompressedStream`, or remove `hdfs.codeC`";
+                context.error("hdfs.codeC", Code::BadValue, message, help);
+                None
+            }
+            (Kind::Compressed, None) => {
+                let message = format!("`{}` needs the key `hdfs.codeC`", context.path());
+                let help = "a CompressedStream is `gzip`, `deflate`, `bzip2` or `snappy`";
+                context.error("hdfs.fileType", Code::MissingKey, message, help);
+                None
+            }
         }
     }
 }
@@ -86,8 +107,9 @@ fn codec(context: &mut Context) -> Option<Option<Codec>> {
     None
 }
 
-fn serializer(context: &mut Context) -> Option<Serializer> {
-    let form = context.one_of("serializer", "TEXT", &[
+/// Reads the serializer, whose key this is, and the keys below.
+pub(in crate::sink) fn serializer(context: &mut Context, key: &str) -> Option<Serializer> {
+    let form = context.one_of(key, "TEXT", &[
         ("TEXT", Form::Text { headers: false }),
         ("HEADER_AND_TEXT", Form::Text { headers: true }),
         ("AVRO_EVENT", Form::Avro),
@@ -96,10 +118,10 @@ fn serializer(context: &mut Context) -> Option<Serializer> {
         ("org.apache.flume.serialization.FlumeEventAvroEventSerializer$Builder", Form::Avro),
         ("org.apache.flume.sink.hdfs.AvroEventSerializer$Builder", Form::BySchema),
     ]);
-    let newline = context.flag("serializer.appendNewline", true);
+    let newline = context.flag(&format!("{key}.appendNewline"), true);
     let block_bytes =
-        context.number("serializer.syncIntervalBytes", 2_048_000, 32..=MOST_BLOCK_BYTES);
-    let codec = context.one_of("serializer.compressionCodec", "null", &[
+        context.number(&format!("{key}.syncIntervalBytes"), 2_048_000, 32..=MOST_BLOCK_BYTES);
+    let codec = context.one_of(&format!("{key}.compressionCodec"), "null", &[
         ("null", AvroCodec::Null),
         ("deflate", AvroCodec::Deflate),
         ("snappy", AvroCodec::Snappy),
@@ -110,12 +132,12 @@ fn serializer(context: &mut Context) -> Option<Serializer> {
         Form::Avro => Some(Serializer::Avro { codec: codec?, block_bytes: block_bytes? }),
         Form::BySchema => {
             let message = format!(
-                "`{}.serializer`: bodies that are Avro already, with a schema by URL, are not \
+                "`{}.{key}`: bodies that are Avro already, with a schema by URL, are not \
                  supported",
                 context.path()
             );
             let help = "use `avro_event`, whose records have headers and body";
-            context.error("serializer", Code::Unsupported, message, help);
+            context.error(key, Code::Unsupported, message, help);
             None
         }
     }
