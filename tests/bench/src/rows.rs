@@ -203,3 +203,6 @@ fn flume(
     let subject = Subject::flume(scratch, name, stage, &file(input), input);
     (subject, input)
 }
+
+#[cfg(test)]
+mod tests;

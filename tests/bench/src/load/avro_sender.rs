@@ -158,9 +158,8 @@ impl Connection {
         self.buffer.extend_from_slice(&chunk[..read]);
         let mut start = 0;
         while let Ok(Ok(frame)) = Frame::read(&self.buffer[start..]) {
-            let answer = &self.buffer[start..start + frame.length];
             // No metadata, no error, the first symbol of the status, whatever comes before.
-            if !answer.ends_with(&[0, 0, 0]) {
+            if !frame.ends_with(&self.buffer[start..], &[0, 0, 0]) {
                 self.refused += 1;
             }
             self.open = self.open.saturating_sub(1);

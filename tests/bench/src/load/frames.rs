@@ -62,6 +62,14 @@ impl Frame {
         }))
     }
 
+    /// Whether the message, wherever it is cut into buffers, ends with `tail`.
+    #[must_use]
+    pub fn ends_with(&self, bytes: &[u8], tail: &[u8]) -> bool {
+        let buffers = self.buffers.iter().rev();
+        let backwards = buffers.flat_map(|&(begin, end)| bytes[begin..end].iter().rev());
+        backwards.take(tail.len()).eq(tail.iter().rev())
+    }
+
     /// What it says, from the begin.
     #[must_use]
     pub fn cursor<'a>(&'a self, bytes: &'a [u8]) -> Cursor<'a> {

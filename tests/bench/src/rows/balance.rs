@@ -11,8 +11,8 @@ use std::time::Duration;
 use flume_tests::{AgentFile, Scratch, ports};
 
 use super::{Bench, Candidate, RELEASES, SETUP, compare, flume, ours};
-use crate::load::arrivals::Slot;
 use crate::load::AvroReceiver;
+use crate::load::arrivals::Slot;
 use crate::rounds::{Turn, ratio, run};
 use crate::run::{Feed, Run};
 use crate::table::Target;

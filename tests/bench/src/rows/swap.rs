@@ -40,7 +40,10 @@ pub(super) fn measure(bench: &mut Bench<'_>) -> io::Result<()> {
         table.wrong(&format!("B10: {tally}"))?;
     }
     let swaps = outcome.stood_still.len();
-    table.fact(&format!("B10 {swaps} swaps, 0 lost, 0 doubled"), exact && swaps > 0)?;
+    table.fact(
+        &format!("B10 {swaps} swaps, 0 lost, 0 doubled"),
+        exact && swaps > 0,
+    )?;
     let longest = outcome.stood_still.quantile(10_000);
     let name = format!(
         "B10 the group stood still for {:.3} ms at most, target <= {}",

@@ -73,6 +73,21 @@ fn a_frame_that_has_not_come_says_how_much_it_needs() {
 }
 
 #[test]
+fn the_end_of_a_message_may_be_in_several_buffers() {
+    for (buffers, ok) in [
+        (&[&[0, 0, 0, 0][..], &[0], &[0, 0]][..], true),
+        (&[&[0, 0, 0]], true),
+        (&[&[0], &[0, 2]], false),
+        (&[&[], &[0, 0]], false),
+    ] {
+        let mut bytes = Vec::new();
+        put_frame(&mut bytes, 1, buffers);
+        let frame = Frame::read(&bytes).unwrap().unwrap();
+        assert_eq!(frame.ends_with(&bytes, &[0, 0, 0]), ok, "{buffers:?}");
+    }
+}
+
+#[test]
 fn a_handshake_tells_whether_the_client_knows_the_server() {
     for (text, hash, knows) in [(false, FLUME_HASH, true), (true, [7; 16], false)] {
         let mut data = FLUME_HASH.to_vec();
