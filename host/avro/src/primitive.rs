@@ -8,7 +8,6 @@
 //! field) or through `std::io::Read` (one copy per field); here an event of 500 bytes costs
 //! two slices.
 
-use std::borrow::Cow;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use bytestring::ByteString;
@@ -109,8 +108,9 @@ impl Reader {
     /// would otherwise repeat the same batch for ever.
     pub(crate) fn string(&mut self) -> Result<ByteString, DecodeError> {
         let bytes = self.bytes()?;
-        if let Cow::Owned(replaced) = String::from_utf8_lossy(&bytes) {
-            return Ok(replaced.into());
+        // Replacing looks at each character, checking at eight bytes at once.
+        if str::from_utf8(&bytes).is_err() {
+            return Ok(String::from_utf8_lossy(&bytes).into_owned().into());
         }
         // Known to be UTF-8 here. Checking a short string again is cheaper than keeping a second
         // handle on its memory for the case of an error.

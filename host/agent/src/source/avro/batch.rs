@@ -12,7 +12,9 @@ pub(crate) fn read(mut wire: Events, expected: usize) -> Result<Vec<Event>, Deco
     let mut events = Vec::with_capacity(expected);
     let mut pairs = Vec::new();
     while let Some(body) = wire.next_with(|name, value| pairs.push((name, value)))? {
-        let headers = Headers::from_pairs(mem::take(&mut pairs));
+        // The events of a sender have about as many headers each.
+        let next = Vec::with_capacity(pairs.len());
+        let headers = Headers::from_pairs(mem::replace(&mut pairs, next));
         events.push(Event { headers, body });
     }
     Ok(events)
