@@ -21,6 +21,7 @@ mod bucket_twins;
 mod buckets;
 mod counts;
 mod exits;
+mod file_roll;
 mod guests;
 mod hostile;
 mod interop_avsc;

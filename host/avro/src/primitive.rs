@@ -8,7 +8,6 @@
 //! field) or through `std::io::Read` (one copy per field); here an event of 500 bytes costs
 //! two slices.
 
-
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use bytestring::ByteString;
 

@@ -1,6 +1,8 @@
 //! B9: how long an event is on its way from the sender's write to the collector, at a steady pace.
 //!
 //! A target is held against the quantile of each round; the line above it has all rounds together.
+//! What the machine takes by itself is a line too: the same sender and a receiver, with nothing
+//! between them. An agent is one more process that has to be woken.
 
 use std::io;
 use std::time::Duration;
@@ -10,7 +12,7 @@ use flume_tests::{Scratch, ports};
 
 use super::{Bench, OURS, RELEASES, SETUP, flume, ours};
 use crate::load::arrivals::{Arrivals, Slot};
-use crate::load::{AvroReceiver, paced};
+use crate::load::{AvroReceiver, LineReceiver, paced};
 use crate::table::Target;
 
 /// Milliseconds that half of the events, and all but one of a hundred, may take.
@@ -25,6 +27,9 @@ const SELDOM: u64 = 2;
 const USUAL: u64 = 1_000;
 const OFTEN: u64 = 20_000;
 
+/// At the slowest pace a run takes so many times as long as at the others.
+const SELDOM_TIMES: u32 = 20;
+
 /// Measures it.
 pub(super) fn measure(bench: &mut Bench<'_>) -> io::Result<()> {
     bench.table.waits_section(&format!(
@@ -32,6 +37,7 @@ pub(super) fn measure(bench: &mut Bench<'_>) -> io::Result<()> {
         SETUP.told()
     ))?;
     let (scratch, slot) = (Scratch::new(), Slot::new());
+    ceiling(bench, &slot)?;
     let receiver = AvroReceiver::start(ports::free(), &slot, Duration::ZERO);
     let (_own, input) = ours(&scratch, OURS, |input| {
         SETUP.to_avro(input, receiver.port())
@@ -46,12 +52,29 @@ pub(super) fn measure(bench: &mut Bench<'_>) -> io::Result<()> {
         (USUAL, time, rounds, true),
         (OFTEN, time, rounds, false),
         // Few events: what a round of the others takes would be one or two.
-        (SELDOM, time * 20, 1, true),
+        (SELDOM, time * SELDOM_TIMES, 1, true),
     ] {
         let rounds: Vec<Waits> = (0..rounds).map(|_| lane.run(rate, time)).collect();
         tell(bench, rate, &rounds, targets)?;
     }
     peer(bench)
+}
+
+/// Sender to receiver.
+fn ceiling(bench: &mut Bench<'_>, slot: &Slot) -> io::Result<()> {
+    let receiver = LineReceiver::start(ports::free(), slot);
+    let mut lane = Lane {
+        input: receiver.port(),
+        slot,
+        next: 0,
+    };
+    let time = bench.time();
+    for (rate, time) in [(USUAL, time), (SELDOM, time * SELDOM_TIMES)] {
+        let waits = lane.run(rate, time);
+        let name = format!("no agent, {rate} a second");
+        bench.table.waits(&name, &waits)?;
+    }
+    Ok(())
 }
 
 fn tell(bench: &mut Bench<'_>, rate: u64, rounds: &[Waits], targets: bool) -> io::Result<()> {
