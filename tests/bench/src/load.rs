@@ -7,6 +7,7 @@
 pub mod arrivals;
 pub mod avro_receiver;
 pub mod avro_sender;
+pub mod bare_relay;
 pub mod frames;
 pub mod line_receiver;
 pub mod lines;

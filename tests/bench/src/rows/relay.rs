@@ -1,7 +1,8 @@
 //! B3: avro → memory → avro, a relay. What taking a batch in and passing it on costs.
 //!
 //! The ceiling is the same generator and the same receiver without the relay between them. It takes
-//! its turns in the same rounds, since it moves with whatever else the machine does.
+//! its turns in the same rounds, since it moves with whatever else the machine does. So does a relay
+//! that only reads and writes: nothing that has to be a process of its own can be above it.
 
 use std::io;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use flume_tests::{Scratch, ports};
 
 use super::{Bench, Candidate, OURS, RELEASES, Way, compare_beside, ours, turn};
 use crate::load::arrivals::Slot;
-use crate::load::{AvroReceiver, Shape};
+use crate::load::{AvroReceiver, Shape, bare_relay};
 use crate::rounds::{Series, ratio};
 use crate::run::{Count, Feed, Lane, Run};
 use crate::setup::{Channel, Setup};
@@ -53,20 +54,29 @@ fn one(bench: &mut Bench<'_>, setup: Setup, peer: bool) -> io::Result<()> {
         let file = |input| setup.relay(input, receiver.port());
         candidates.extend(bench.warm_flume(RELEASES[0], way, file)?);
     }
-    let ceiling = Lane {
-        feed: Feed::Avro,
-        input: receiver.port(),
-        shape: setup.shape,
-        process: None,
-        count: Count::At(&slot),
-        next: 0,
+    let without = |name, input| {
+        let lane = Lane {
+            feed: Feed::Avro,
+            input,
+            shape: setup.shape,
+            process: None,
+            count: Count::At(&slot),
+            next: 0,
+        };
+        turn(name, lane, bench.time())
     };
-    let ceiling = turn("ceiling: no relay", ceiling, bench.time());
-    let all = compare_beside(bench.scale.pairs, bench.time(), candidates, vec![ceiling]);
+    let others = vec![
+        without(
+            "reads and writes, no more",
+            bare_relay::start(receiver.port()),
+        ),
+        without("ceiling: no relay", receiver.port()),
+    ];
+    let all = compare_beside(bench.scale.pairs, bench.time(), candidates, others);
     for series in &all {
         bench.table.series(series)?;
     }
-    let [own, peers @ .., ceiling] = all.as_slice() else {
+    let [own, peers @ .., bare, ceiling] = all.as_slice() else {
         return Ok(());
     };
     let share = ratio(own, ceiling, Run::rate);
@@ -74,6 +84,10 @@ fn one(bench: &mut Bench<'_>, setup: Setup, peer: bool) -> io::Result<()> {
     match peer {
         false => bench.table.target(&name, &share, 2, SHARE)?,
         true => bench.table.figure(&name, &share, 2)?,
+    }
+    for (of, to) in [(bare, ceiling), (own, bare)] {
+        let name = format!("B3 events/s of {} / {}", of.name, to.name);
+        bench.table.figure(&name, &ratio(of, to, Run::rate), 2)?;
     }
     beside(bench, own, peers)
 }
