@@ -7,6 +7,6 @@ use flume_agent::allocator;
 use flume_agent::cli::Cli;
 
 fn main() -> ExitCode {
-    allocator::share_one_arena();
+    allocator::set_up();
     Cli::parse().execute()
 }

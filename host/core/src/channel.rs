@@ -56,8 +56,14 @@ pub trait Channel: Send + Sync + fmt::Debug {
     /// Waits until an event can be taken (or could: another taker may be faster).
     async fn ready(&self);
 
+    /// Whether a put waits for room. A channel that never makes a put wait never says so.
+    fn is_short_of_room(&self) -> bool {
+        false
+    }
+
     /// Waits until a put waits for room. Whoever holds taken events back for reasons of its own
-    /// lets go of them then. A channel that never makes a put wait never returns.
+    /// lets go of them then. A channel that never makes a put wait never
+    /// returns.
     async fn short_of_room(&self) {
         std::future::pending().await
     }

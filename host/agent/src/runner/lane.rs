@@ -289,6 +289,7 @@ impl Lane {
         if self.gathers {
             return self.gather(window).await;
         }
+        self.let_puts_in().await;
         while self.under_way.0.len() < window {
             if self.is_busy() && self.channel.depth() < self.batch_size() {
                 break;
@@ -311,6 +312,7 @@ impl Lane {
 
     async fn deliver_one(&mut self) -> Result<Status, EventDeliveryError> {
         self.settle_all().await?;
+        self.let_puts_in().await;
         let Some(transaction) = self.take() else {
             return Ok(Status::Backoff);
         };
@@ -346,6 +348,18 @@ impl Lane {
             self.settle().await?;
         }
         Ok(())
+    }
+
+    /// Has the room that the last commit freed filled by the puts that wait for it, if without them
+    /// the next batch would not be full. Else a small channel goes in halves: one under way, and
+    /// one that is taken the moment that the first is delivered.
+    async fn let_puts_in(&mut self) {
+        if !self.is_busy()
+            && self.channel.is_short_of_room()
+            && self.channel.depth() < self.batch_size()
+        {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// The most events in one transaction: what the sink wants, and the channel allows.

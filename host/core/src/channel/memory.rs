@@ -285,13 +285,17 @@ impl Channel for MemoryChannel {
         }
     }
 
+    fn is_short_of_room(&self) -> bool {
+        self.putters.load(SeqCst) > 0
+    }
+
     async fn short_of_room(&self) {
         loop {
             let short = self.short.notified();
             tokio::pin!(short);
             // Registered before the look, so that a put that waits from now on is not missed.
             short.as_mut().enable();
-            if self.putters.load(SeqCst) > 0 {
+            if self.is_short_of_room() {
                 return;
             }
             short.await;

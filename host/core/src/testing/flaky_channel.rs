@@ -94,6 +94,14 @@ impl Channel for FlakyChannel {
         self.inner.ready().await;
     }
 
+    async fn short_of_room(&self) {
+        self.inner.short_of_room().await;
+    }
+
+    fn is_short_of_room(&self) -> bool {
+        self.inner.is_short_of_room()
+    }
+
     fn settle(&self, events: &[Event]) {
         self.inner.settle(events);
     }

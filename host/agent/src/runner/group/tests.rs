@@ -104,8 +104,12 @@ pub(super) struct Bench {
 
 impl Bench {
     pub(super) fn new() -> Self {
+        Self::with_capacity(1000)
+    }
+
+    fn with_capacity(capacity: usize) -> Self {
         let config = MemoryConfig {
-            capacity: 1000,
+            capacity,
             ..MemoryConfig::defaults(1 << 30)
         };
         Self {
@@ -301,6 +305,33 @@ async fn a_lone_event_is_not_kept_waiting() {
     assert_eq!(clock::now(), began);
     drain.cancel();
     task.await.unwrap();
+}
+
+/// Half a batch is under way and half of one in the channel: the puts that wait for the room of the
+/// former make the latter a whole one, and so they stay.
+#[tokio::test(start_paused = true)]
+async fn batches_of_a_small_channel_become_whole() {
+    for window in [1, 4] {
+        let mut bench = Bench::with_capacity(10).sink("k1", 10, window, &[Do::Slow(5); 11]);
+        bench.put(0..5).await;
+        let lanes = std::mem::take(&mut bench.lanes);
+        let runner = GroupRunner::new("g1", single(), lanes, true, 1);
+        let (drain, stop) = (CancellationToken::new(), CancellationToken::new());
+        let task = tokio::spawn(runner.run(drain.clone(), stop));
+        sleep(Duration::from_millis(1)).await;
+        bench.put(5..105).await;
+        drain.cancel();
+        task.await.unwrap();
+        assert_eq!(bench.delivered(), numbers(0..105));
+        let [counters] = bench.counters() else {
+            panic!("one sink");
+        };
+        let batches = (
+            counters.batch_underflow.get(),
+            counters.batch_complete.get(),
+        );
+        assert_eq!(batches, (1, 10), "window {window}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

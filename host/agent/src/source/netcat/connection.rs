@@ -3,8 +3,9 @@
 //! | state | next |
 //! |---|---|
 //! | lines at hand | put what fits; write its answers before a line has to wait |
-//! | none at hand | read; while nothing comes, no buffer is held |
-//! | replies to write | wait for the client, read nothing |
+//! | none at hand | read; where that would have to wait, write the answers before |
+//! | waiting for lines | no buffer is held |
+//! | waiting for the client to take answers | read nothing |
 //! | line too long, malformed input, end of input | write, close |
 //! | stopping | put what fits at once, write (within [`STOP_GRACE`]), close |
 //!
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use flume_core::{Event, ProcessError, SourceContext};
+use futures_util::FutureExt;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
 
@@ -26,6 +28,9 @@ use crate::source::lines::{End, LineBatch, LineSettings, Lines};
 
 /// The most lines that are put and answered together, so that answers cost bounded memory.
 const MOST_LINES: usize = 4096;
+
+/// Bytes of answers that are written before more is read, even if more has come.
+const MOST_REPLIES: usize = 16 * 1024;
 
 /// How long a client has to take its answers when the source stops. Flume gives as much.
 const STOP_GRACE: Duration = Duration::from_millis(500);
@@ -131,13 +136,19 @@ where
                 }
                 continue;
             }
-            let stop = &self.context.stop;
-            let idle = waited(self.settings.idle_timeout);
-            let read = tokio::select! {
-                biased;
-                () = stop.cancelled() => return Ok(Closed::Stopped),
-                read = read(&mut self.stream, &mut self.lines) => read?,
-                () = idle => return Ok(Closed::Idle),
+            let read = match self.read_at_once() {
+                Some(read) => read?,
+                None => {
+                    self.write().await?;
+                    let stop = &self.context.stop;
+                    let idle = waited(self.settings.idle_timeout);
+                    tokio::select! {
+                        biased;
+                        () = stop.cancelled() => return Ok(Closed::Stopped),
+                        read = read(&mut self.stream, &mut self.lines) => read?,
+                        () = idle => return Ok(Closed::Idle),
+                    }
+                }
             };
             if read == 0 {
                 let batch = self.lines.finish();
@@ -147,7 +158,16 @@ where
         }
     }
 
-    /// Puts and answers the lines in their order.
+    /// Reads what has come already, if there are answers that may go together with those to it.
+    fn read_at_once(&mut self) -> Option<io::Result<usize>> {
+        let may_wait = (1..MOST_REPLIES).contains(&self.replies.len());
+        if !may_wait || self.context.stop.is_cancelled() {
+            return None;
+        }
+        read(&mut self.stream, &mut self.lines).now_or_never()
+    }
+
+    /// Puts the lines in their order and collects their answers.
     async fn handle(&mut self, batch: LineBatch) -> io::Result<Option<Closed>> {
         let LineBatch { mut events, too_long, end } = batch;
         let counters = &self.context.counters;
@@ -171,7 +191,6 @@ where
             }
             events = later;
         }
-        self.write().await?;
         Ok(end.map(Closed::Cut))
     }
 

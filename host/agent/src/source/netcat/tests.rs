@@ -253,6 +253,25 @@ async fn filtered_lines_do_not_shift_refusals() {
     assert_eq!(behind.bodies(), ["a"]);
 }
 
+/// What has come already is read before the answers to what came first are written, so that one
+/// write has them all; what has not come is not waited for.
+#[tokio::test(start_paused = true)]
+async fn answers_wait_for_nothing_but_what_is_there() {
+    let behind = Behind::with_capacity(1000);
+    let stream = tokio_test::io::Builder::new()
+        .read(b"a\nb")
+        .read(b"\nc\n")
+        .wait(Duration::from_secs(1))
+        .write(b"OK\nOK\nOK\n")
+        .read(b"d\n")
+        .write(b"OK\n")
+        .build();
+    let settings = Settings::new(settings(), true, false, None);
+    let served = serve(stream, &settings, &behind.context);
+    let closed = timeout(Duration::from_secs(60), served).await.unwrap().unwrap();
+    assert_eq!((closed, behind.bodies().len()), (Closed::ByClient, 4));
+}
+
 /// 100,000 lines in one stream: each answered once, each stored once, in order.
 #[tokio::test(start_paused = true)]
 async fn a_long_stream_is_answered_in_full() {
