@@ -1,13 +1,14 @@
 //! Goal: what the bucket writer leaves in HDFS, on disk and in an object store is read by readers
 //! that we did not write, in every format, under Flume's names.
 //! Method: one agent replicates numbered lines into a sink for each format; Hadoop's own shell
-//! reads `-cat` and `-text`, fastavro the Avro containers, an S3 client the objects.
+//! reads `-cat` and `-text`, fastavro the Avro containers, an S3 client the objects, Microsoft's
+//! client the blobs.
 
 use std::time::Duration;
 
 use flume_tests::{
-    AgentFile, Fastavro, Feed, Hadoop, Hdfs, Host, Landing, Lines, S3, S3Server, Scratch, Tally,
-    landing, ports, require,
+    AgentFile, Azure, AzureServer, Fastavro, Feed, Hadoop, Hdfs, Host, Landing, Lines, S3,
+    S3Server, Scratch, Tally, landing, ports, require,
 };
 
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -257,6 +258,50 @@ fn objects_are_read_through_the_api() {
     let all = server.objects("it/");
     assert_eq!(all.len(), 3 * (FORMATS.len() + 1), "nothing else: {all:?}");
     assert_eq!(server.uploads(), 0, "unfinished uploads");
+}
+
+/// Enough lines for a blob of two parts and one that is put in one piece.
+const MANY: u64 = 500_000;
+const MANY_IN_A_FILE: u64 = 400_000;
+const PART: u64 = 5 << 20;
+
+#[test]
+fn blobs_are_read_by_microsofts_client() {
+    let azure = require!(Azure::resolve());
+    let scratch = Scratch::new();
+    let server = azure.start(&scratch);
+    let input = ports::free();
+    let path = format!("az://{}/it/%{{kind}}", AzureServer::CONTAINER);
+    let mut file = AgentFile::new("a1")
+        .netcat("r1", input)
+        .set("sources.r1.interceptors", "i1")
+        .set("sources.r1.interceptors.i1.type", "static")
+        .set("sources.r1.interceptors.i1.key", "kind")
+        .set("sources.r1.interceptors.i1.value", "web")
+        .memory("c1", 600_000, 1_000)
+        .lines_in("c1", &path, 1_000)
+        .rolls("c1", 0, 0, MANY_IN_A_FILE)
+        .sink_keys("c1", &[("hdfs.partSize", &PART.to_string())]);
+    for (key, value) in server.options() {
+        file = file.set(&format!("sinks.c1.hdfs.store.{key}"), value);
+    }
+    let mut host = Host::start(&scratch, "agent", &file.text());
+    Feed::send(input, Lines::new("n", MANY), PATIENCE).assert_all_acknowledged();
+    assert!(host.term(PATIENCE).success(), "the agent ends well");
+
+    let blobs = server.blobs();
+    let [first, second] = blobs.as_slice() else {
+        panic!("two blobs and no marker: {blobs:?}");
+    };
+    assert!(first.name.starts_with("it/web/FlumeData."), "{first:?}");
+    assert!(first.size > PART && second.size < PART, "{blobs:?}");
+    let mut text = String::new();
+    for blob in &blobs {
+        let copy = scratch.path("blob");
+        server.get(&blob.name, &copy);
+        text += &std::fs::read_to_string(copy).unwrap();
+    }
+    Tally::of_lines("n", MANY, &text).assert_exact("lines in blobs");
 }
 
 /// Tells a sink where the server is.

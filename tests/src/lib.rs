@@ -49,6 +49,7 @@ pub use host::Host;
 pub use landing::Landing;
 pub use netcat::{Feed, Lines, Replies};
 pub use peers::avsc::{Avsc, AvscServer};
+pub use peers::azure::{Azure, AzureServer, Blob};
 pub use peers::fastavro::Fastavro;
 pub use peers::flume::{Flume, Jvm, Release, Stage};
 pub use peers::hdfs::{Hadoop, Hdfs};

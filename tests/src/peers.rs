@@ -1,11 +1,12 @@
-//! Peers that we did not write: real Flume, HDFS, an S3 server, rsyslog, valgrind, npm's avsc
-//! and PyPI's fastavro.
+//! Peers that we did not write: real Flume, HDFS, an S3 server, Azure's emulator, rsyslog,
+//! valgrind, npm's avsc and PyPI's fastavro.
 //!
 //! Each is fetched once by its own package client into `target/peers/` and then found there. A
 //! lock file keeps tests that run at the same time, in one process or in several, from fetching
 //! it twice; the finished mark is written last, so a fetch that was broken off is done again.
 
 pub mod avsc;
+pub mod azure;
 mod debian;
 pub mod fastavro;
 pub mod flume;

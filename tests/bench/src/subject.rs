@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 use std::time::Duration;
 
+use flume_tests::peers::avsc::Avsc;
 use flume_tests::peers::rsyslog::{self, Rsyslog};
 use flume_tests::{AgentFile, Availability, Flume, Host, Jvm, Process, Release, Scratch, Stage};
 
@@ -115,6 +116,7 @@ pub struct Peers {
     stage: OnceCell<Availability<Stage>>,
     later: OnceCell<Availability<Stage>>,
     rsyslog: OnceCell<Availability<Rsyslog>>,
+    avsc: OnceCell<Availability<Avsc>>,
 }
 
 impl Peers {
@@ -126,6 +128,7 @@ impl Peers {
             stage: OnceCell::new(),
             later: OnceCell::new(),
             rsyslog: OnceCell::new(),
+            avsc: OnceCell::new(),
         }
     }
 
@@ -148,6 +151,12 @@ impl Peers {
     pub fn rsyslog(&self) -> Result<&Rsyslog, String> {
         self.asked_for()?;
         found(self.rsyslog.get_or_init(rsyslog::resolve))
+    }
+
+    /// npm's avsc, or why there is none.
+    pub fn avsc(&self) -> Result<&Avsc, String> {
+        self.asked_for()?;
+        found(self.avsc.get_or_init(Avsc::resolve))
     }
 
     /// Whether any peer is wanted.

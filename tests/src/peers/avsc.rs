@@ -98,11 +98,33 @@ impl Avsc {
     pub fn server(&self, scratch: &Scratch, name: &str, port: u16) -> AvscServer {
         let events = scratch.path(&format!("{name}.events"));
         let mut command = self.script("server.js");
-        command
-            .arg("--port")
-            .arg(port.to_string())
-            .arg("--out")
-            .arg(&events);
+        command.arg("--out").arg(&events);
+        Self::started(scratch, name, port, events, command)
+    }
+
+    /// Starts a collector that keeps no event: as fast as avsc is.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn forgetful_server(&self, scratch: &Scratch, name: &str, port: u16) -> AvscServer {
+        Self::started(
+            scratch,
+            name,
+            port,
+            PathBuf::new(),
+            self.script("server.js"),
+        )
+    }
+
+    fn started(
+        scratch: &Scratch,
+        name: &str,
+        port: u16,
+        events: PathBuf,
+        mut command: Command,
+    ) -> AvscServer {
+        command.arg("--port").arg(port.to_string());
         let mut server = AvscServer {
             name: name.to_owned(),
             port,

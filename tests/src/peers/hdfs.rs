@@ -85,13 +85,26 @@ impl Hadoop {
         self.start_with(scratch, BLOCK)
     }
 
+    /// Does so on a port of one's own choice.
+    ///
+    /// # Panics
+    /// When it cannot be written to in time.
+    #[must_use]
+    pub fn start_at(&self, scratch: &Scratch, port: u16) -> Hdfs {
+        self.launch(scratch, port, BLOCK)
+    }
+
     /// Does so, with blocks of another size.
     ///
     /// # Panics
     /// When it cannot be written to in time.
     #[must_use]
     pub fn start_with(&self, scratch: &Scratch, block: u64) -> Hdfs {
-        let (port, http) = (ports::free(), ports::free());
+        self.launch(scratch, ports::free(), block)
+    }
+
+    fn launch(&self, scratch: &Scratch, port: u16, block: u64) -> Hdfs {
+        let http = ports::free();
         let conf = site::write(scratch, [port, http], block);
         let run = |class: &str| java(&self.folder, &conf, class);
         let format = process::run(

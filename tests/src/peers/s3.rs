@@ -69,7 +69,15 @@ impl S3 {
     /// When it does not start.
     #[must_use]
     pub fn start(&self, scratch: &Scratch) -> S3Server {
-        let port = ports::free();
+        self.start_at(scratch, ports::free())
+    }
+
+    /// Does so on a port of one's own choice.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start_at(&self, scratch: &Scratch, port: u16) -> S3Server {
         let (data, metadata) = (scratch.folder("s3-data"), scratch.folder("s3-metadata"));
         let logs = scratch.root().to_path_buf();
         let mut command = serve(&self.program, port, &data, &metadata);

@@ -1,14 +1,20 @@
 //! What the harness itself can do: generator to receiver, with nothing between them.
+//!
+//! npm's avsc stands here as a receiver too: it is slower than what is measured, so no other row has
+//! it as the far end.
 
 use std::io;
 
-use flume_tests::ports;
+use flume_tests::{Scratch, ports};
 
 use super::{Bench, turn};
 use crate::load::arrivals::Slot;
 use crate::load::{AvroReceiver, LineReceiver, Shape};
 use crate::rounds::run;
 use crate::run::{Count, Feed, Lane};
+
+/// A receiver that we did not write.
+const AVSC: &str = "avro, batch 100, to npm's avsc";
 
 /// Measures it.
 pub(super) fn measure(bench: &mut Bench<'_>) -> io::Result<()> {
@@ -23,7 +29,7 @@ pub(super) fn measure(bench: &mut Bench<'_>) -> io::Result<()> {
         let slot = Slot::new();
         let lines = LineReceiver::start(ports::free(), &slot);
         let batches = AvroReceiver::start(ports::free(), &slot, std::time::Duration::ZERO);
-        let lane = |feed, input, batch| Lane {
+        let lane = |feed, input, batch, count| Lane {
             feed,
             input,
             shape: Shape {
@@ -32,17 +38,32 @@ pub(super) fn measure(bench: &mut Bench<'_>) -> io::Result<()> {
                 ..Shape::USUAL
             },
             process: None,
-            count: Count::At(&slot),
+            count,
             next: 0,
         };
-        let lanes = [
-            ("lines", lane(Feed::Netcat, lines.port(), 100)),
-            ("avro, batch 100", lane(Feed::Avro, batches.port(), 100)),
-            ("avro, batch 1000", lane(Feed::Avro, batches.port(), 1000)),
+        let at = || Count::At(&slot);
+        let mut lanes = vec![
+            ("lines", lane(Feed::Netcat, lines.port(), 100, at())),
+            (
+                "avro, batch 100",
+                lane(Feed::Avro, batches.port(), 100, at()),
+            ),
+            (
+                "avro, batch 1000",
+                lane(Feed::Avro, batches.port(), 1000, at()),
+            ),
         ];
+        let scratch = Scratch::new();
+        let port = ports::free();
+        let avsc = bench.peers.avsc();
+        let avsc = avsc.map(|avsc| avsc.forgetful_server(&scratch, "avsc", port));
+        match &avsc {
+            Ok(_) => lanes.push((AVSC, lane(Feed::Avro, port, 100, Count::Answers))),
+            Err(why) => bench.table.skipped(AVSC, why)?,
+        }
         let time = bench.time();
-        let turns = lanes.map(|(name, lane)| turn(name, lane, time));
-        for series in run(bench.scale.variants, turns.into()) {
+        let turns = lanes.into_iter().map(|(name, lane)| turn(name, lane, time));
+        for series in run(bench.scale.variants, turns.collect()) {
             bench.table.series(&series)?;
         }
     }

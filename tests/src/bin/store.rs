@@ -1,0 +1,54 @@
+//! A real HDFS, or a real S3 server, on this machine, for trying `conf/hdfs.properties` and
+//! `conf/s3.properties` by hand.
+//!
+//! `cargo run -p flume-tests --bin store -- hdfs|s3`. It says when it is up; with Enter it lists what
+//! is in it, and with the end of its input it ends. Nothing stays behind.
+
+use std::io;
+use std::process::ExitCode;
+
+use flume_tests::{Availability, Hadoop, S3, Scratch};
+
+/// Where the files in `conf` expect them.
+const HDFS_PORT: u16 = 8020;
+const S3_PORT: u16 = 9000;
+
+#[expect(clippy::print_stdout, reason = "a tool that is read by people")]
+fn main() -> ExitCode {
+    let scratch = Scratch::new();
+    let shown = match std::env::args().nth(1).as_deref() {
+        Some("hdfs") => Hadoop::enter().map(|hadoop| {
+            let hdfs = hadoop.start_at(&scratch, HDFS_PORT);
+            show(&hdfs.address(), || {
+                let files = hdfs.files("/").into_iter();
+                files.map(|file| (file.path, file.size)).collect()
+            });
+        }),
+        Some("s3") => S3::resolve().map(|s3| {
+            let server = s3.start_at(&scratch, S3_PORT);
+            for (option, value) in server.options() {
+                println!("{option} = {value}");
+            }
+            show("the bucket `events`", || server.objects(""));
+        }),
+        _ => Availability::Missing("say `hdfs` or `s3`".to_owned()),
+    };
+    match shown {
+        Availability::Ready(()) => ExitCode::SUCCESS,
+        Availability::Missing(why) => {
+            println!("{why}");
+            ExitCode::from(64)
+        }
+    }
+}
+
+/// Lists names and sizes at each Enter, until the input ends.
+#[expect(clippy::print_stdout, reason = "a tool that is read by people")]
+fn show(what: &str, list: impl Fn() -> Vec<(String, u64)>) {
+    println!("{what} is up; Enter lists what is in it, Ctrl-D ends it");
+    for _ in io::stdin().lines().map_while(Result::ok) {
+        for (name, size) in list() {
+            println!("{size:>9} {name}");
+        }
+    }
+}
