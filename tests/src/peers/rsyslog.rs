@@ -66,6 +66,7 @@ impl Rsyslog {
     /// When it does not in time.
     #[must_use]
     pub fn start(&self, scratch: &Scratch, input: u16, output: u16) -> Process {
+        // A line that begins with digits is a line, and they are not its length.
         let text = format!(
             "module(load=\"imptcp\")\n\
              template(name=\"whole\" type=\"string\" string=\"%rawmsg%\\n\")\n\
@@ -73,7 +74,8 @@ impl Rsyslog {
              queue.dequeueBatchSize=\"1024\") {{\n  action(type=\"omfwd\" target=\"127.0.0.1\" \
              port=\"{output}\" protocol=\"tcp\" template=\"whole\" \
              action.resumeRetryCount=\"-1\")\n}}\n\
-             input(type=\"imptcp\" address=\"127.0.0.1\" port=\"{input}\" ruleset=\"relay\")\n"
+             input(type=\"imptcp\" address=\"127.0.0.1\" port=\"{input}\" ruleset=\"relay\" \
+             supportOctetCountedFraming=\"off\")\n"
         );
         let file = scratch.file("rsyslog.conf", &text);
         let mut command = self.program();

@@ -56,7 +56,12 @@ pub(super) fn unknown(
     let flume = elsewhere
         .iter()
         .any(|known| known.eq_ignore_ascii_case(name));
-    let (code, message, help) = if flume || name.starts_with("org.apache.flume.") {
+    let left_out = LEFT_OUT.iter().any(|left| left.eq_ignore_ascii_case(name));
+    let (code, message, help) = if left_out && what == "sink" {
+        let message = format!("this program was built without the sink type `{name}`");
+        let help = "build it with the feature `bucket`, which is on by default".to_owned();
+        (Code::Unsupported, message, help)
+    } else if flume || name.starts_with("org.apache.flume.") {
         let message = format!("Flume's {what} type `{name}` is not supported");
         (Code::Unsupported, message, all)
     } else if name.contains('.') {
@@ -94,10 +99,16 @@ pub(super) const OTHER_SOURCES: [&str; 12] = [
 /// Channel types that Flume has and this host does not.
 pub(super) const OTHER_CHANNELS: [&str; 4] = ["file", "jdbc", "spillablememory", "kafka"];
 
-/// Sink types that Flume has and this host does not, `hdfs` where it is built without buckets.
-pub(super) const OTHER_SINKS: [&str; 12] = [
+/// Sink types that this host has, but not in this build.
+const LEFT_OUT: &[&str] = if cfg!(feature = "bucket") {
+    &[]
+} else {
+    &["hdfs", "org.apache.flume.sink.hdfs.HDFSEventSink"]
+};
+
+/// Sink types that Flume has and this host does not.
+pub(super) const OTHER_SINKS: [&str; 11] = [
     "thrift",
-    "hdfs",
     "hive",
     "hbase",
     "hbase2",
