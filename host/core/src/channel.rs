@@ -62,8 +62,7 @@ pub trait Channel: Send + Sync + fmt::Debug {
     }
 
     /// Waits until a put waits for room. Whoever holds taken events back for reasons of its own
-    /// lets go of them then. A channel that never makes a put wait never
-    /// returns.
+    /// lets go of them then. A channel that never makes a put wait never returns.
     async fn short_of_room(&self) {
         std::future::pending().await
     }
