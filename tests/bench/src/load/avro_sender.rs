@@ -6,7 +6,7 @@ use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use flume_avro::FLUME_HASH;
+use flume_avro::{FLUME_HASH, Hash, PLAIN_HASH};
 
 use super::frames::{Frame, put_frame, put_long};
 use super::lines::{DIGITS, Shape, body, write_number};
@@ -128,11 +128,21 @@ struct Connection {
 }
 
 impl Connection {
-    /// Sends the handshake with a batch of no events, and waits for the answer.
+    /// Introduces itself as Flume does, and to whoever does not know that protocol as npm's avsc.
     fn greet(&mut self) -> io::Result<()> {
-        let mut head = FLUME_HASH.to_vec();
+        for hash in [FLUME_HASH, PLAIN_HASH] {
+            if self.greeted_as(hash)? {
+                return Ok(());
+            }
+        }
+        Err(io::Error::other("the handshake was not accepted"))
+    }
+
+    /// Sends the handshake with a batch of no events, and waits for the answer.
+    fn greeted_as(&mut self, hash: Hash) -> io::Result<bool> {
+        let mut head = hash.to_vec();
         head.push(0);
-        head.extend_from_slice(&FLUME_HASH);
+        head.extend_from_slice(&hash);
         // Metadata that is there, and empty: as Java sends it.
         head.extend_from_slice(&[2, 0]);
         head.extend(call("appendBatch"));
@@ -143,10 +153,7 @@ impl Connection {
         while self.open > 0 {
             self.read_answers()?;
         }
-        match self.refused {
-            0 => Ok(()),
-            _ => Err(io::Error::other("the handshake was not accepted")),
-        }
+        Ok(std::mem::take(&mut self.refused) == 0)
     }
 
     fn read_answers(&mut self) -> io::Result<()> {
