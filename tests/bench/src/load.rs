@@ -13,6 +13,7 @@ pub mod line_receiver;
 pub mod lines;
 pub mod netcat;
 pub mod paced;
+pub mod reading;
 
 pub use arrivals::{Arrivals, Slot, Verdict};
 pub use avro_receiver::AvroReceiver;

@@ -9,7 +9,6 @@ use flume_tests::{AgentFile, Release, Scratch, Stage, ports};
 
 use crate::cost;
 use crate::load::Shape;
-use crate::load::arrivals::Slot;
 use crate::options::{Row, Scale};
 use crate::rounds::{Series, Turn, run};
 use crate::run::{Count, Feed, Lane};
@@ -83,7 +82,7 @@ impl Bench<'_> {
         self.scale.time
     }
 
-    /// Starts real Flume from whatever `feed` sends to a receiver that counts at `slot`: one round
+    /// Starts real Flume in the middle of a way: one round
     /// as it is, which goes into the table, then as many events as make it warm. `None` where there
     /// is no Flume, which the table says.
     fn warm_flume<'s>(
@@ -98,7 +97,7 @@ impl Bench<'_> {
         };
         let warm = format!("{name}, {}", self.scale.warmth());
         let (subject, input) = flume(way.scratch, &warm, stage, file);
-        let mut candidate = Candidate::new(subject, way.feed, input, way.setup, way.slot);
+        let mut candidate = Candidate::new(subject, way.feed, input, way.setup, way.count);
         let cold = Series {
             name: format!("{name}, cold"),
             runs: vec![candidate.lane.run(self.scale.time, u64::MAX)],
@@ -116,7 +115,7 @@ struct Way<'s> {
     scratch: &'s Scratch,
     feed: Feed,
     setup: Setup,
-    slot: &'s Slot,
+    count: Count<'s>,
 }
 
 /// A subject with its way for events, ready to be run in turns.
@@ -126,14 +125,20 @@ struct Candidate<'a> {
 }
 
 impl<'a> Candidate<'a> {
-    /// A subject that takes lines and whose events arrive at `slot`.
-    fn new(subject: Subject, feed: Feed, input: u16, setup: Setup, slot: &'a Slot) -> Self {
+    /// A subject that listens on `input`.
+    fn new(
+        subject: Subject,
+        feed: Feed,
+        input: u16,
+        setup: Setup,
+        count: impl Into<Count<'a>>,
+    ) -> Self {
         let lane = Lane {
             feed,
             input,
             shape: setup.shape,
             process: Some(subject.id()),
-            count: Count::At(slot),
+            count: count.into(),
             next: 0,
         };
         Self {

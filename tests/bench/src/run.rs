@@ -61,6 +61,7 @@ pub enum Feed {
 }
 
 /// Where events are counted.
+#[derive(Clone, Copy)]
 pub enum Count<'a> {
     /// At a receiver.
     At(&'a Slot),
@@ -68,6 +69,12 @@ pub enum Count<'a> {
     Counter(&'a dyn Fn() -> u64),
     /// By the answers to the sender alone; whether anybody is awake behind it cannot be seen.
     Answers,
+}
+
+impl<'a> From<&'a Slot> for Count<'a> {
+    fn from(slot: &'a Slot) -> Self {
+        Self::At(slot)
+    }
 }
 
 /// A way for events, to be measured again and again.

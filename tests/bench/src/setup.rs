@@ -70,6 +70,14 @@ impl Setup {
             .avro_sink("k1", output, self.shape.batch)
     }
 
+    /// avro → memory → null: what a sink's batches go to.
+    #[must_use]
+    pub fn collector(self, input: u16) -> AgentFile {
+        self.agent()
+            .avro_source("r1", input)
+            .null("k1", self.shape.batch)
+    }
+
     /// netcat → memory → a balanced group of avro sinks, with so many batches under way in it.
     #[must_use]
     pub fn balanced(self, input: u16, outputs: &[u16], parallelism: usize) -> AgentFile {

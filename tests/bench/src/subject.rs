@@ -135,10 +135,10 @@ impl Peers {
     /// Flume of a release, or why there is none.
     pub fn flume(&self, release: Release) -> Result<&Stage, String> {
         self.asked_for()?;
-        // Both releases run at once, so the first one takes the places of both.
+        // Both releases run at once, and one more as their collector: the first takes the places of all.
         let stage = self
             .stage
-            .get_or_init(|| Stage::enter(Release::V1_8, 2).map(|stage| stage.jvm(Jvm::Measured)));
+            .get_or_init(|| Stage::enter(Release::V1_8, 3).map(|stage| stage.jvm(Jvm::Measured)));
         let first = found(stage)?;
         match release {
             Release::V1_8 => Ok(first),

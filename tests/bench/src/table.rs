@@ -126,14 +126,14 @@ impl<'a> Table<'a> {
     /// Begins a section of waits.
     pub fn waits_section(&mut self, title: &str) -> io::Result<()> {
         self.section(title)?;
-        self.line(&format!("  {:<34}{WAITS}", ""))
+        self.line(&format!("  {:<42}{WAITS}", ""))
     }
 
     /// A line of waits: all rounds together.
     pub fn waits(&mut self, name: &str, waits: &Waits) -> io::Result<()> {
         let at = |per_ten_thousand| millis(waits.quantile(per_ten_thousand));
         self.line(&format!(
-            "  {name:<34}{:>9.3} {:>9.3} {:>9.3} {:>9.3} ms  {:>8}",
+            "  {name:<42}{:>9.3} {:>9.3} {:>9.3} {:>9.3} ms  {:>8}",
             at(5_000),
             at(9_900),
             at(9_990),

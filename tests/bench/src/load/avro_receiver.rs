@@ -4,7 +4,7 @@
 //! read. Answers can be held back, as the distance to another town would: each for itself, so that
 //! several batches under way wait at the same time.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -16,6 +16,7 @@ use flume_avro::{FLUME_HASH, FLUME_TEXT};
 
 use super::arrivals::{Arrivals, Slot};
 use super::frames::{Broken, Frame, put_frame, put_long};
+use super::reading::Reading;
 
 /// The room for a read, at first; a frame that is larger gets more.
 const READ: usize = 1 << 20;
@@ -36,6 +37,7 @@ pub struct AvroReceiver {
 struct Shared {
     slot: Slot,
     delay: Duration,
+    reading: Reading,
     dead: AtomicBool,
     /// Events that this receiver took, in all runs.
     taken: AtomicU64,
@@ -49,9 +51,23 @@ impl AvroReceiver {
     /// When the port is taken.
     #[must_use]
     pub fn start(port: u16, slot: &Slot, delay: Duration) -> Self {
+        Self::listen(port, slot, delay, Reading::Asleep)
+    }
+
+    /// Answers at once, and waits for bytes in this way.
+    ///
+    /// # Panics
+    /// When the port is taken.
+    #[must_use]
+    pub fn reading(port: u16, slot: &Slot, reading: Reading) -> Self {
+        Self::listen(port, slot, Duration::ZERO, reading)
+    }
+
+    fn listen(port: u16, slot: &Slot, delay: Duration, reading: Reading) -> Self {
         let shared = Arc::new(Shared {
             slot: slot.clone(),
             delay,
+            reading,
             dead: AtomicBool::new(false),
             taken: AtomicU64::new(0),
             connections: Mutex::default(),
@@ -158,7 +174,7 @@ fn serve(mut stream: &TcpStream, shared: &Shared) -> io::Result<()> {
     let mut buffer = vec![0; READ];
     let (mut start, mut end) = (0, 0);
     loop {
-        let read = stream.read(&mut buffer[end..])?;
+        let read = shared.reading.read(stream, &mut buffer[end..])?;
         if read == 0 {
             return Ok(());
         }

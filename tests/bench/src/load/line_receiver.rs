@@ -2,7 +2,7 @@
 //!
 //! The measure of the generator's own ceiling, and the collector behind peers that speak no Avro.
 
-use std::io::{self, Read as _};
+use std::io;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,6 +12,7 @@ use memchr::memchr_iter;
 
 use super::arrivals::Slot;
 use super::lines::read_number;
+use super::reading::Reading;
 
 /// The room for a read.
 const READ: usize = 1 << 20;
@@ -30,6 +31,15 @@ impl LineReceiver {
     /// When the port is taken.
     #[must_use]
     pub fn start(port: u16, slot: &Slot) -> Self {
+        Self::reading(port, slot, Reading::Asleep)
+    }
+
+    /// The same, waiting for bytes in this way.
+    ///
+    /// # Panics
+    /// When the port is taken.
+    #[must_use]
+    pub fn reading(port: u16, slot: &Slot, reading: Reading) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).expect("a free port");
         let dead = Arc::new(AtomicBool::new(false));
         let (slot, ended) = (slot.clone(), Arc::clone(&dead));
@@ -41,7 +51,7 @@ impl LineReceiver {
                 let slot = slot.clone();
                 thread::spawn(move || {
                     // A sender that breaks off shows in the count.
-                    drop(serve(stream, &slot));
+                    drop(serve(&stream, &slot, reading));
                 });
             }
         });
@@ -70,11 +80,11 @@ impl Drop for LineReceiver {
     }
 }
 
-fn serve(mut stream: TcpStream, slot: &Slot) -> io::Result<()> {
+fn serve(stream: &TcpStream, slot: &Slot, reading: Reading) -> io::Result<()> {
     let mut buffer = vec![0; READ];
     let mut end = 0;
     loop {
-        let read = stream.read(&mut buffer[end..])?;
+        let read = reading.read(stream, &mut buffer[end..])?;
         if read == 0 {
             return Ok(());
         }

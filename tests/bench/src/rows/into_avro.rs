@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use flume_tests::{Scratch, ports};
 
-use super::{Bench, Candidate, OURS, RELEASES, SETUP, Way, compare, ours};
+use super::{Bench, Candidate, OURS, RELEASES, SETUP, Way, compare, flume, ours};
 use crate::load::arrivals::Slot;
 use crate::load::{AvroReceiver, LineReceiver, Shape};
 use crate::rounds::ratio;
-use crate::run::{Feed, Run};
+use crate::run::{Count, Feed, Run};
 use crate::setup::{Channel, Setup};
 use crate::subject::Subject;
 use crate::table::{Target, mega};
@@ -47,8 +47,9 @@ const AS_IS: Setup = Setup {
 pub(super) fn measure(bench: &mut Bench<'_>) -> io::Result<()> {
     usual(bench)?;
     for (setup, what, least) in [(THROUGHPUT, "tuned", TUNED), (AS_IS, "defaults", DEFAULTS)] {
-        beside_flume(bench, setup, what, least)?;
+        into_receiver(bench, setup, what, least)?;
     }
+    into_flume(bench)?;
     variants(bench)
 }
 
@@ -94,25 +95,56 @@ fn usual(bench: &mut Bench<'_>) -> io::Result<()> {
         .target("B2 memory under load, MB", &high, 0, MEMORY)
 }
 
-/// Ours and both releases of Flume with the same file.
-fn beside_flume(bench: &mut Bench<'_>, setup: Setup, what: &str, least: f64) -> io::Result<()> {
+/// Ours and both releases of Flume with the same file, into a receiver that costs next to nothing.
+fn into_receiver(bench: &mut Bench<'_>, setup: Setup, what: &str, least: f64) -> io::Result<()> {
+    let title = title(setup, &format!(" ({what}, the same file)"));
+    bench.table.throughput(&title)?;
+    let slot = Slot::new();
+    let receiver = AvroReceiver::start(ports::free(), &slot, Duration::ZERO);
+    beside_flume(bench, setup, what, least, receiver.port(), Count::At(&slot))
+}
+
+/// The same with Flume's defaults into the collector that they usually go to: a real Flume. It has
+/// no counter that would not cost it an HTTP server, so the answers count: at most a channel's 100
+/// events are still on their way when the last has come.
+fn into_flume(bench: &mut Bench<'_>) -> io::Result<()> {
+    let (release, name) = RELEASES[0];
+    let what = format!("defaults, into {name}");
     bench
         .table
-        .throughput(&title(setup, &format!(" ({what}, the same file)")))?;
-    let (scratch, slot) = (Scratch::new(), Slot::new());
-    let receiver = AvroReceiver::start(ports::free(), &slot, Duration::ZERO);
-    let (own, input) = ours(&scratch, OURS, |input| {
-        setup.to_avro(input, receiver.port())
+        .throughput(&title(AS_IS, &format!(" ({what})")))?;
+    let scratch = Scratch::new();
+    let started = bench.peers.flume(release).map(|stage| {
+        let file = |input| THROUGHPUT.collector(input);
+        flume(&scratch, "collector", stage, file)
     });
-    let mut candidates = vec![Candidate::new(own, Feed::Netcat, input, setup, &slot)];
+    let (_collector, port) = match started {
+        Ok(started) => started,
+        Err(why) => return bench.table.skipped(name, &why),
+    };
+    beside_flume(bench, AS_IS, &what, DEFAULTS, port, Count::Answers)
+}
+
+/// Ours and both releases of Flume, in turns, with batches to a port.
+fn beside_flume(
+    bench: &mut Bench<'_>,
+    setup: Setup,
+    what: &str,
+    least: f64,
+    port: u16,
+    count: Count<'_>,
+) -> io::Result<()> {
+    let scratch = Scratch::new();
+    let file = |input| setup.to_avro(input, port);
+    let (own, input) = ours(&scratch, OURS, file);
+    let mut candidates = vec![Candidate::new(own, Feed::Netcat, input, setup, count)];
     let way = Way {
         scratch: &scratch,
         feed: Feed::Netcat,
         setup,
-        slot: &slot,
+        count,
     };
     for release in RELEASES {
-        let file = |input| setup.to_avro(input, receiver.port());
         candidates.extend(bench.warm_flume(release, way, file)?);
     }
     let all = compare(bench.scale.pairs, bench.time(), candidates);

@@ -2,7 +2,8 @@
 //!
 //! A target is held against the quantile of each round; the line above it has all rounds together.
 //! What the machine takes by itself is a line too: the same sender and a receiver, with nothing
-//! between them. An agent is one more process that has to be woken.
+//! between them, and with a process that only reads and writes. An agent is one more process that
+//! has to be woken, and so is the receiver, unless it never sleeps: both are measured.
 
 use std::io;
 use std::time::Duration;
@@ -12,7 +13,8 @@ use flume_tests::{Scratch, ports};
 
 use super::{Bench, OURS, RELEASES, SETUP, flume, ours};
 use crate::load::arrivals::{Arrivals, Slot};
-use crate::load::{AvroReceiver, LineReceiver, paced};
+use crate::load::reading::Reading;
+use crate::load::{AvroReceiver, LineReceiver, bare_relay, paced};
 use crate::table::Target;
 
 /// Milliseconds that half of the events, and all but one of a hundred, may take.
@@ -32,13 +34,27 @@ const SELDOM_TIMES: u32 = 20;
 
 /// Measures it.
 pub(super) fn measure(bench: &mut Bench<'_>) -> io::Result<()> {
-    bench.table.waits_section(&format!(
-        "B9 from a write to the collector, netcat → memory → avro: {}",
-        SETUP.told()
-    ))?;
+    for (reading, receiver) in [
+        (Reading::Asleep, "a receiver that has to be woken"),
+        (Reading::Awake, "a receiver that never sleeps"),
+    ] {
+        bench.table.waits_section(&format!(
+            "B9 from a write to {receiver}, netcat → memory → avro: {}",
+            SETUP.told()
+        ))?;
+        ceiling(bench, reading)?;
+        through(bench, reading)?;
+        if reading == Reading::Asleep {
+            peer(bench)?;
+        }
+    }
+    Ok(())
+}
+
+/// Sender to agent to receiver.
+fn through(bench: &mut Bench<'_>, reading: Reading) -> io::Result<()> {
     let (scratch, slot) = (Scratch::new(), Slot::new());
-    ceiling(bench, &slot)?;
-    let receiver = AvroReceiver::start(ports::free(), &slot, Duration::ZERO);
+    let receiver = AvroReceiver::reading(ports::free(), &slot, reading);
     let (_own, input) = ours(&scratch, OURS, |input| {
         SETUP.to_avro(input, receiver.port())
     });
@@ -55,29 +71,49 @@ pub(super) fn measure(bench: &mut Bench<'_>) -> io::Result<()> {
         (SELDOM, time * SELDOM_TIMES, 1, true),
     ] {
         let rounds: Vec<Waits> = (0..rounds).map(|_| lane.run(rate, time)).collect();
-        tell(bench, rate, &rounds, targets)?;
-    }
-    peer(bench)
-}
-
-/// Sender to receiver.
-fn ceiling(bench: &mut Bench<'_>, slot: &Slot) -> io::Result<()> {
-    let receiver = LineReceiver::start(ports::free(), slot);
-    let mut lane = Lane {
-        input: receiver.port(),
-        slot,
-        next: 0,
-    };
-    let time = bench.time();
-    for (rate, time) in [(USUAL, time), (SELDOM, time * SELDOM_TIMES)] {
-        let waits = lane.run(rate, time);
-        let name = format!("no agent, {rate} a second");
-        bench.table.waits(&name, &waits)?;
+        tell(bench, rate, reading, &rounds, targets)?;
     }
     Ok(())
 }
 
-fn tell(bench: &mut Bench<'_>, rate: u64, rounds: &[Waits], targets: bool) -> io::Result<()> {
+/// Sender to receiver, and a process between them that only reads and writes.
+fn ceiling(bench: &mut Bench<'_>, reading: Reading) -> io::Result<()> {
+    let slot = Slot::new();
+    let receiver = LineReceiver::reading(ports::free(), &slot, reading);
+    let time = bench.time();
+    for (name, input) in [
+        ("no agent", receiver.port()),
+        (
+            "reads and writes, no more",
+            bare_relay::start(receiver.port()),
+        ),
+    ] {
+        let mut lane = Lane {
+            input,
+            slot: &slot,
+            next: 0,
+        };
+        for (rate, time) in [(USUAL, time), (SELDOM, time * SELDOM_TIMES)] {
+            let waits = lane.run(rate, time);
+            bench
+                .table
+                .waits(&format!("{name}, {rate} a second"), &waits)?;
+        }
+    }
+    Ok(())
+}
+
+fn tell(
+    bench: &mut Bench<'_>,
+    rate: u64,
+    reading: Reading,
+    rounds: &[Waits],
+    targets: bool,
+) -> io::Result<()> {
+    let receiver = match reading {
+        Reading::Asleep => "",
+        Reading::Awake => ", receiver awake",
+    };
     let table = &mut bench.table;
     table.waits(
         &format!("{OURS}, {rate} a second"),
@@ -88,7 +124,7 @@ fn tell(bench: &mut Bench<'_>, rate: u64, rounds: &[Waits], targets: bool) -> io
             .iter()
             .map(|waits| millis(waits.quantile(per_ten_thousand)))
             .collect();
-        let name = format!("B9 {name} at {rate} a second, ms");
+        let name = format!("B9 {name} at {rate} a second{receiver}, ms");
         let estimate = Estimate::of(&values);
         match targets {
             true => table.target(&name, &estimate, 3, target)?,

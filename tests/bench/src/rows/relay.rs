@@ -49,7 +49,7 @@ fn one(bench: &mut Bench<'_>, setup: Setup, peer: bool) -> io::Result<()> {
             scratch: &scratch,
             feed: Feed::Avro,
             setup,
-            slot: &slot,
+            count: Count::At(&slot),
         };
         let file = |input| setup.relay(input, receiver.port());
         candidates.extend(bench.warm_flume(RELEASES[0], way, file)?);
