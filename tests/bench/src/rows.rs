@@ -82,9 +82,8 @@ impl Bench<'_> {
         self.scale.time
     }
 
-    /// Starts real Flume in the middle of a way: one round
-    /// as it is, which goes into the table, then as many events as make it warm. `None` where there
-    /// is no Flume, which the table says.
+    /// Starts real Flume in the middle of a way: one round as it is, which goes into the table, then
+    /// as many events as make it warm. `None` where there is no Flume, which the table says.
     fn warm_flume<'s>(
         &mut self,
         (release, name): (Release, &str),

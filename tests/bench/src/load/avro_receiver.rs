@@ -51,19 +51,15 @@ impl AvroReceiver {
     /// When the port is taken.
     #[must_use]
     pub fn start(port: u16, slot: &Slot, delay: Duration) -> Self {
-        Self::listen(port, slot, delay, Reading::Asleep)
+        Self::reading(port, slot, delay, Reading::Asleep)
     }
 
-    /// Answers at once, and waits for bytes in this way.
+    /// The same, waiting for bytes in this way.
     ///
     /// # Panics
     /// When the port is taken.
     #[must_use]
-    pub fn reading(port: u16, slot: &Slot, reading: Reading) -> Self {
-        Self::listen(port, slot, Duration::ZERO, reading)
-    }
-
-    fn listen(port: u16, slot: &Slot, delay: Duration, reading: Reading) -> Self {
+    pub fn reading(port: u16, slot: &Slot, delay: Duration, reading: Reading) -> Self {
         let shared = Arc::new(Shared {
             slot: slot.clone(),
             delay,

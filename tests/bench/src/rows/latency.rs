@@ -2,7 +2,7 @@
 //!
 //! A target is held against the quantile of each round; the line above it has all rounds together.
 //! What the machine takes by itself is a line too: the same sender and a receiver, with nothing
-//! between them, and with a process that only reads and writes. An agent is one more process that
+//! between them, and with a relay that only reads and writes. An agent is one more process that
 //! has to be woken, and so is the receiver, unless it never sleeps: both are measured.
 
 use std::io;
@@ -34,27 +34,26 @@ const SELDOM_TIMES: u32 = 20;
 
 /// Measures it.
 pub(super) fn measure(bench: &mut Bench<'_>) -> io::Result<()> {
-    for (reading, receiver) in [
-        (Reading::Asleep, "a receiver that has to be woken"),
-        (Reading::Awake, "a receiver that never sleeps"),
-    ] {
-        bench.table.waits_section(&format!(
-            "B9 from a write to {receiver}, netcat → memory → avro: {}",
-            SETUP.told()
-        ))?;
-        ceiling(bench, reading)?;
-        through(bench, reading)?;
-        if reading == Reading::Asleep {
-            peer(bench)?;
-        }
-    }
-    Ok(())
+    section(bench, "a receiver that has to be woken")?;
+    ceiling(bench, Reading::Asleep)?;
+    through(bench, Reading::Asleep)?;
+    peer(bench)?;
+    section(bench, "a receiver that never sleeps")?;
+    ceiling(bench, Reading::Awake)?;
+    through(bench, Reading::Awake)
+}
+
+fn section(bench: &mut Bench<'_>, receiver: &str) -> io::Result<()> {
+    bench.table.waits_section(&format!(
+        "B9 from a write to {receiver}, netcat → memory → avro: {}",
+        SETUP.told()
+    ))
 }
 
 /// Sender to agent to receiver.
 fn through(bench: &mut Bench<'_>, reading: Reading) -> io::Result<()> {
     let (scratch, slot) = (Scratch::new(), Slot::new());
-    let receiver = AvroReceiver::reading(ports::free(), &slot, reading);
+    let receiver = AvroReceiver::reading(ports::free(), &slot, Duration::ZERO, reading);
     let (_own, input) = ours(&scratch, OURS, |input| {
         SETUP.to_avro(input, receiver.port())
     });
@@ -76,7 +75,7 @@ fn through(bench: &mut Bench<'_>, reading: Reading) -> io::Result<()> {
     Ok(())
 }
 
-/// Sender to receiver, and a process between them that only reads and writes.
+/// Sender to receiver, and a relay between them that only reads and writes.
 fn ceiling(bench: &mut Bench<'_>, reading: Reading) -> io::Result<()> {
     let slot = Slot::new();
     let receiver = LineReceiver::reading(ports::free(), &slot, reading);
