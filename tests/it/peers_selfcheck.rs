@@ -117,6 +117,34 @@ fn avsc_to_flume_1_11() {
     avsc_to_flume(Release::V1_11);
 }
 
+/// A kill can cut short the line of an event that was not answered yet.
+#[test]
+fn avsc_starts_again_behind_a_line_that_a_kill_cut_short() {
+    let avsc = require!(Avsc::resolve());
+    let scratch = Scratch::new();
+    let port = ports::free();
+    let mut server = avsc.server(&scratch, "collector", port);
+    let first = Sending {
+        count: 10,
+        batch: 10,
+        prefix: "self",
+        ..Sending::default()
+    };
+    assert_eq!(avsc.send(port, &first).ok, 10, "before the kill");
+    server.kill();
+
+    let path = scratch.path("collector.events");
+    let kept = std::fs::read(&path).expect("the events of a killed server");
+    let half_a_line = &kept[..40];
+    std::fs::write(&path, [&kept, half_a_line].concat()).expect("a writable file");
+
+    server.restart(&scratch);
+    let second = Sending { first: 10, ..first };
+    assert_eq!(avsc.send(port, &second).ok, 10, "after the kill");
+    let tally = landing::count(&[&server.landing()], "self", 20);
+    tally.assert_exact("behind half a line");
+}
+
 /// Both releases in one chain, and the client of the older one.
 #[test]
 fn flume_1_8_to_flume_1_11() {

@@ -1,7 +1,7 @@
 'use strict';
 // A collector: every event it accepts is written to a file, as one JSON line, before it is
-// answered, so that a kill loses nothing that a sender was told it had delivered. Without `--out` it
-// keeps none.
+// answered, so that a kill loses nothing that a sender was told it had delivered. A line that a kill
+// cut short was never answered: the next start removes it. Without `--out` it keeps none.
 //
 // On standard input it takes orders, one a line, and confirms each with `done <order>`:
 //   answer OK | FAILED | UNKNOWN   what appends are answered from now on (only OK stores)
@@ -14,10 +14,16 @@ const avro = require('avsc');
 const { protocol, options } = require('./protocol');
 
 const given = options({ port: '0', out: '' });
-const out = given.out ? fs.openSync(given.out, 'a') : null;
+const out = given.out ? reopened(given.out) : null;
 let status = 'OK';
 let delay = 0;
 let calls = 0;
+
+function reopened(path) {
+  const file = fs.openSync(path, 'a');
+  fs.ftruncateSync(file, fs.readFileSync(path).lastIndexOf('\n') + 1);
+  return file;
+}
 
 function take(call, events, reply) {
   calls += 1;
@@ -30,7 +36,7 @@ function take(call, events, reply) {
         headers: event.headers,
         hex: event.body.toString('hex'),
       }) + '\n');
-    fs.writeSync(out, lines.join(''));
+    fs.writeFileSync(out, lines.join(''));
   } else if (said !== 'OK') {
     process.stdout.write(`refused ${events.length}\n`);
   }
