@@ -275,6 +275,8 @@ fn java(folder: &Path, conf: &Path, class: &str) -> Command {
     let mut command = jvm::java(HEAP);
     let jars = folder.join("lib").join("*");
     let path = format!("{}:{}", conf.display(), jars.display());
+    // A node that is killed leaves the pages of its web server unpacked there.
+    command.arg(format!("-Djava.io.tmpdir={}", conf.display()));
     command.arg("-cp").arg(path).arg(class);
     command
 }
