@@ -16,6 +16,7 @@ mod avro_client;
 mod bucket_failover;
 mod bucket_faults;
 mod bucket_kills;
+mod bucket_leases;
 mod bucket_peers;
 mod bucket_twins;
 mod buckets;

@@ -1,0 +1,104 @@
+//! Goal: a bucket writer that finishes leftovers takes the file of a writer that still lives, by
+//! recovering its lease, and neither of them loses an event.
+//! Method: the file of a real Flume, which has synced it and keeps it open; then the file of another
+//! agent of ours in the middle of a flow, which has to notice and to go on in a file of its own.
+
+use std::time::Duration;
+
+use flume_tests::{
+    AgentFile, Feed, Hadoop, Host, Landing, Lines, Scratch, eventually, landing, ports, require,
+    say,
+};
+
+const PATIENCE: Duration = Duration::from_secs(120);
+
+const BATCH: u32 = 500;
+
+/// What an agent says of a file that it took and gave its name.
+const TAKEN: &str = "leftover finished";
+
+/// Writes into files that have no end.
+fn agent(input: u16, path: &str) -> AgentFile {
+    AgentFile::new("a1")
+        .netcat("r1", input)
+        .memory("c1", 120_000, BATCH)
+        .lines_in("k1", path, BATCH)
+        .rolls("k1", 0, 0, 0)
+        .sink_keys("k1", &[("hdfs.minBlockReplicas", "1")])
+}
+
+/// The same, that takes what others left.
+fn heir(input: u16, path: &str) -> AgentFile {
+    agent(input, path).sink_keys("k1", &[("hdfs.leftovers", "finish")])
+}
+
+#[test]
+fn the_file_of_a_living_flume_is_finished() {
+    let hadoop = require!(Hadoop::enter());
+    let stage = require!(hadoop.flume());
+    let scratch = Scratch::new();
+    let hdfs = hadoop.start(&scratch);
+    hdfs.make_folder("/flow");
+    let path = format!("{}/flow", hdfs.address());
+    let lines = 5_000;
+
+    let input = ports::free();
+    let mut flume = stage.start(&scratch, "flume", &agent(input, &path), &[input]);
+    Feed::send(input, Lines::new("n", lines), PATIENCE).assert_all_acknowledged();
+    eventually("all lines in an open file", PATIENCE, || {
+        let files = hdfs.files("/flow");
+        let open = &files.first()?.path;
+        assert!(open.ends_with(".tmp"), "{open} is open");
+        (hdfs.cat(&[open]).lines().count() as u64 == lines).then_some(())
+    });
+
+    let input = ports::free();
+    let mut host = Host::start(&scratch, "heir", &heir(input, &path).text());
+    host.process().await_said(TAKEN, 1, PATIENCE);
+    assert!(flume.process().ended().is_none(), "Flume lives");
+    let rest = Lines::new("n", lines).from(lines);
+    Feed::send(input, rest, PATIENCE).assert_all_acknowledged();
+    assert!(host.term(PATIENCE).success(), "the agent ends well");
+
+    let files = hdfs.files("/flow");
+    let in_use = files.iter().filter(|file| file.path.ends_with(".tmp"));
+    assert_eq!((files.len(), in_use.count()), (2, 0), "{files:?}");
+    let copy = scratch.path("copy");
+    hdfs.get("/flow", &copy);
+    let tally = landing::count(&[&Landing::Folder(copy)], "n", 2 * lines);
+    tally.assert_exact("Flume's file and the heir's");
+}
+
+#[test]
+fn an_agent_whose_file_is_taken_goes_on_in_another_one() {
+    let hadoop = require!(Hadoop::enter());
+    let scratch = Scratch::new();
+    let hdfs = hadoop.start(&scratch);
+    let path = format!("{}/flow", hdfs.address());
+    let (lines, taken_at) = (100_000, 30_000);
+
+    let input = ports::free();
+    let mut host = Host::start(&scratch, "robbed", &agent(input, &path).text());
+    let feed = Feed::start(input, Lines::new("n", lines).rate(20_000));
+    host.await_delivered("c1", taken_at, PATIENCE);
+
+    let mut other = Host::start(&scratch, "heir", &heir(ports::free(), &path).text());
+    other.process().await_said(TAKEN, 1, PATIENCE);
+    eventually("a batch into the file that was taken", PATIENCE, || {
+        (host.counter("SINK.k1", "EventWriteFail") > 0).then_some(())
+    });
+    feed.finish(PATIENCE).assert_all_acknowledged();
+    host.await_delivered("c1", lines, PATIENCE);
+    let again = host.handed_again("k1");
+    for agent in [&mut host, &mut other] {
+        assert!(agent.term(PATIENCE).success(), "the agents end well");
+    }
+
+    let copy = scratch.path("copy");
+    hdfs.get("/flow", &copy);
+    let tally = landing::count(&[&Landing::Folder(copy)], "n", lines);
+    say::line(&format!(
+        "its file taken: {tally}; handed out again: {again}"
+    ));
+    tally.assert_at_least_once("its file taken", again);
+}
