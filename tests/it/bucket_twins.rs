@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use flume_tests::{AgentFile, Feed, Hadoop, Hdfs, Host, Lines, Scratch, ports, require, tally};
+use flume_tests::{
+    AgentFile, Feed, Hadoop, Hdfs, Host, Lines, Scratch, eventually, ports, require, tally,
+};
 
 use crate::buckets::{self, EVENTS, FILE, FORMATS};
 
@@ -128,6 +130,53 @@ fn same_files_as_real_flume() {
     }
 }
 
+/// Lines of a lot, and the seconds after which the file with it is closed.
+const LOT: u64 = 200;
+const INTERVAL: u32 = 5;
+
+/// Each lot is sent when the file of the one before has its name, so it has a file of its own.
+#[test]
+fn files_end_by_time_as_those_of_real_flume() {
+    let hadoop = require!(Hadoop::enter());
+    let stage = require!(hadoop.flume());
+    let scratch = Scratch::new();
+    let hdfs = hadoop.start(&scratch);
+    let lots = 2;
+    let agent = |input, whose| {
+        AgentFile::new("a1")
+            .netcat("r1", input)
+            .memory("c1", 1_000, 1_000)
+            .lines_in("k1", &format!("{}/{whose}", hdfs.address()), 1_000)
+            .rolls("k1", INTERVAL, 0, 0)
+            .sink_keys("k1", &[("hdfs.minBlockReplicas", "1")])
+    };
+    let flow = |whose: &str, input| {
+        let folder = format!("/{whose}/");
+        for lot in 0..lots {
+            let lines = Lines::new("n", LOT).from(lot * LOT);
+            Feed::send(input, lines, PATIENCE).assert_all_acknowledged();
+            eventually("a file for each lot, and none in use", PATIENCE, || {
+                let files = listing(&hdfs, &folder);
+                let finished = files.get("/FlumeData.#")?.len() as u64;
+                (files.len() == 1 && finished > lot).then_some(())
+            });
+        }
+        listing(&hdfs, &folder)
+    };
+    hdfs.make_folder("/real");
+    hdfs.make_folder("/ours");
+    let real = {
+        let input = ports::free();
+        let _flume = stage.start(&scratch, "real", &agent(input, "real"), &[input]);
+        flow("real", input)
+    };
+    let input = ports::free();
+    let _host = Host::start(&scratch, "ours", &agent(input, "ours").text());
+    let ours = flow("ours", input);
+    assert_eq!(real["/FlumeData.#"].len() as u64, lots, "{real:?}");
+    assert_eq!(ours, real, "names and sizes, ours and Flume's");
+}
+
 /// Names below a folder, with `#` for the time in them, and the sizes of the files of that name in
 /// the order in which they were written.
 type Files = BTreeMap<String, Vec<u64>>;
@@ -136,7 +185,7 @@ fn listing(hdfs: &Hdfs, folder: &str) -> Files {
     let mut files = Files::new();
     for file in hdfs.files(folder) {
         let path = file.path.strip_prefix(folder).unwrap();
-        let (parent, name) = path.rsplit_once('/').unwrap();
+        let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
         let time = |part: &str| part.len() == 13 && part.bytes().all(|byte| byte.is_ascii_digit());
         let name: Vec<&str> = name
             .split('.')
