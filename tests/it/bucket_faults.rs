@@ -32,32 +32,38 @@ const RATE: u64 = 20_000;
 /// How long a fault lasts.
 const OUTAGE: Duration = Duration::from_secs(4);
 
-/// Everything fits into the channel, so that no line is refused while a store is away.
-fn agent(input: u16, path: &str) -> AgentFile {
+/// An agent whose files end after so many events, or never (0). Everything fits into the channel, so
+/// that no line is refused while a store is away.
+fn agent(input: u16, path: &str, file: u64) -> AgentFile {
     AgentFile::new("a1")
         .netcat("r1", input)
         .memory("c1", 120_000, BATCH)
         .lines_in("k1", path, BATCH)
-        .rolls("k1", 0, 0, FILE)
+        .rolls("k1", 0, 0, file)
         .sink_keys("k1", &[("hdfs.callTimeout", "5000")])
 }
 
 /// A flow into a folder of an HDFS that has a fault in the middle.
-struct Flow {
-    scratch: Scratch,
-    hdfs: Hdfs,
+pub(crate) struct Flow {
+    pub(crate) scratch: Scratch,
+    pub(crate) hdfs: Hdfs,
     host: Host,
     feed: Feed,
 }
 
 impl Flow {
     fn start(hadoop: &Hadoop, prepare: impl FnOnce(&Hdfs)) -> Self {
+        Self::start_with(hadoop, FILE, prepare)
+    }
+
+    /// Starts one whose files end after so many events, or never (0).
+    pub(crate) fn start_with(hadoop: &Hadoop, file: u64, prepare: impl FnOnce(&Hdfs)) -> Self {
         let scratch = Scratch::new();
         let hdfs = hadoop.start(&scratch);
         hdfs.make_folder("/flow");
         prepare(&hdfs);
         let input = ports::free();
-        let file = agent(input, &format!("{}/flow", hdfs.address()));
+        let file = agent(input, &format!("{}/flow", hdfs.address()), file);
         let host = Host::start(&scratch, "agent", &file.text());
         let feed = Feed::start(input, Lines::new("n", EVENTS).rate(RATE));
         host.await_delivered("c1", FAULT_AT, PATIENCE);
@@ -70,12 +76,12 @@ impl Flow {
     }
 
     /// Waits until a batch has failed: the fault was met.
-    fn await_met(&self) {
+    pub(crate) fn await_met(&self) {
         await_failed(&self.host, 1);
     }
 
     /// Waits for the end of the flow, ends the agent and counts.
-    fn assert_complete(mut self, what: &str) {
+    pub(crate) fn assert_complete(mut self, what: &str) {
         self.feed.finish(PATIENCE).assert_all_acknowledged();
         self.host.await_delivered("c1", EVENTS, PATIENCE);
         let again = self.host.handed_again("k1");
@@ -136,7 +142,7 @@ fn s3_server_killed_in_mid_upload() {
     let input = ports::free();
     let path = format!("s3://{}/flow", S3Server::BUCKET);
     let pad = "x".repeat(PAD);
-    let file = agent(input, &path)
+    let file = agent(input, &path, FILE)
         .set("sources.r1.interceptors", "i1")
         .set("sources.r1.interceptors.i1.type", "static")
         .set("sources.r1.interceptors.i1.key", "pad")
