@@ -1,7 +1,7 @@
-;; Hostile: its value ends behind the bytes of all values.
+;; Hostile: its value ends after the bytes of all values.
 (module
   (memory (export "memory") 4)
-  ;; Room for what the host hands in, over and over again.
+  ;; Memory for what the host passes in; it is reused.
   (global $free (mut i32) (i32.const 8192))
   (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
     (if (i32.gt_u (i32.add (global.get $free) (local.get 3)) (i32.const 200000))
@@ -9,12 +9,12 @@
     (global.get $free)
     (global.set $free
       (i32.and (i32.const -8) (i32.add (i32.const 7) (i32.add (global.get $free) (local.get 3))))))
-  ;; Wants to be shown nothing: result, headers, the case of `bodies`.
+  ;; Asks to see nothing. The fields: result, headers, the case of `bodies`.
   (func (export "flume:policy/interceptor@0.1.0#configure") (param i32 i32 i64) (result i32)
     (i32.const 16))
-  ;; Its answer lies at 256: verdicts (256), headers (264), whether there are bodies (272), their
-  ;; events (276), bytes (284), ends (292). The one header edit lies at 512: its name, events (8),
-  ;; bytes (16) and ends (24). All of it is empty as long as the clock is that of the trial.
+  ;; The answer is at 256: verdicts (256), headers (264), whether there are bodies (272), and their
+  ;; events (276), bytes (284) and ends (292). The one header edit is at 512: name (+0), events (+8),
+  ;; bytes (+16) and ends (+24). In the trial all of this is empty.
   (func (export "flume:policy/interceptor@0.1.0#intercept")
     (param $now i64) (param i64) (param $events i32)
     (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
@@ -27,7 +27,7 @@
         (call $list (i32.const 528) (i32.const 2048) (i32.const 4))
         (call $list (i32.const 536) (i32.const 3072) (i32.const 1))))
     (i32.const 256))
-  ;; A list, by where its description lies.
+  ;; Stores the address and length of a list at `$at`.
   (func $list (param $at i32) (param $first i32) (param $length i32)
     (i32.store (local.get $at) (local.get $first))
     (i32.store offset=4 (local.get $at) (local.get $length)))

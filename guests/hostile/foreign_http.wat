@@ -1,3 +1,3 @@
-;; Hostile: a component that wants to talk to the world.
+;; Hostile: a component that imports an HTTP interface.
 (component
   (import "wasi:http/outgoing-handler@0.2.0" (instance)))

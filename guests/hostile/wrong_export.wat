@@ -1,7 +1,7 @@
-;; Hostile: its order returns what no order is.
+;; Hostile: its `order` has the wrong result type.
 (module
   (memory (export "memory") 4)
-  ;; Room for what the host hands in, over and over again.
+  ;; Memory for what the host passes in; it is reused.
   (global $free (mut i32) (i32.const 8192))
   (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
     (if (i32.gt_u (i32.add (global.get $free) (local.get 3)) (i32.const 200000))
@@ -9,17 +9,17 @@
     (global.get $free)
     (global.set $free
       (i32.and (i32.const -8) (i32.add (i32.const 7) (i32.add (global.get $free) (local.get 3))))))
-  ;; Wants to be shown nothing.
+  ;; Asks to see nothing of the events.
   (func (export "flume:policy/sink-selector@0.1.0#configure")
       (param i32 i32 i32 i32 i64) (result i32)
     (i32.const 16))
   (func (export "flume:policy/sink-selector@0.1.0#order")
     (param $now i64) (param i64) (param i32 i32) (param i64 i32 i32 i32) (result i64)
     (i64.const 0))
-  ;; An answer: its address and its length, in a place of its own.
+  ;; Stores the address and length of an answer, and returns where.
   (func $answer (param $at i32) (param $length i32) (result i32)
     (i32.store (i32.const 64) (local.get $at))
     (i32.store (i32.const 68) (local.get $length))
     (i32.const 64))
-  ;; A good order: 0, 1, 2.
+  ;; A valid order: 0, 1, 2.
   (data (i32.const 132) "\01\00\00\00\02\00\00\00"))

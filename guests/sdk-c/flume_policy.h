@@ -7,7 +7,7 @@
  *     void flume_configure(flume_setup *setup) { ... }
  *     size_t flume_order(const flume_ask *ask, uint32_t *order) { ... }
  *
- * or, with FLUME_INTERCEPTOR, flume_configure and flume_intercept. With FLUME_STATE besides,
+ * or, with FLUME_INTERCEPTOR, flume_configure and flume_intercept. With FLUME_STATE, also
  * flume_export_state and flume_import_state.
  *
  *     zig cc -target wasm32-wasi -mexec-model=reactor -O2 -s -Wl,-z,stack-size=262144 \
@@ -16,7 +16,7 @@
  * (or a clang with a wasi-sdk; without a size Zig takes 16 MiB for the stack). Compiled natively,
  * the same file has a stand-in for the host in place of the exports: see the end, `flume_test_*`.
  *
- * Text is NUL-terminated and lives as long as the policy. What a batch shows, and what is handed to
+ * Text is NUL-terminated and lives as long as the policy. The data of a batch, and what is passed to
  * the flume_set_ functions, lives until the call ends; memory of a call is reused by the next. */
 #ifndef FLUME_POLICY_H
 #define FLUME_POLICY_H
@@ -32,7 +32,7 @@
 /* ---- What authors use ---- */
 
 /* Keys and values as they were written, asked for one by one. A bad value is noted and the default
- * stands in; what nobody asked for is noted, too, so a misspelt key never goes unnoticed. */
+ * is used; keys that were never read are noted too, so a misspelt key never goes unnoticed. */
 typedef struct {
     const char *key, *value;
     bool asked;
@@ -40,7 +40,7 @@ typedef struct {
 
 enum { FLUME_MISSING_KEY, FLUME_BAD_VALUE, FLUME_UNKNOWN_KEY, FLUME_OTHER };
 
-/* One thing that is wrong; of FLUME_OTHER `key` is the words. */
+/* One problem; for FLUME_OTHER, `key` is its text. */
 typedef struct {
     uint32_t kind;
     const char *key, *expected;
@@ -53,7 +53,7 @@ typedef struct {
     size_t problem_count;
 } flume_properties;
 
-/* One sink of the group. Properties of its own that are not asked for are ignored. */
+/* One sink of the group. Its own properties are ignored unless asked for. */
 typedef struct {
     const char *name, *kind;
     flume_properties properties;
@@ -73,9 +73,9 @@ typedef struct {
     size_t header_count;
 } flume_setup;
 
-/* How a sink stands: everything that was told about it so far. */
+/* The state of a sink: everything reported about it so far. */
 typedef struct {
-    uint32_t in_flight;     /* batches under way now */
+    uint32_t in_flight;     /* batches in flight now */
     uint32_t failures;      /* since the last delivery */
     uint64_t failed_at;     /* meaningful where failures is not 0 */
     uint64_t batches;       /* delivered so far */
@@ -83,7 +83,7 @@ typedef struct {
     uint64_t latency;       /* nanoseconds for a batch, the mean of the last news */
 } flume_standing;
 
-/* Bytes that the policy does not own. `at` is NULL where there is no value. */
+/* Bytes that the policy does not own. `at` is NULL if there is no value. */
 typedef struct {
     const uint8_t *at;
     size_t length;
@@ -105,7 +105,7 @@ typedef struct {
     flume_column values;
 } flume_edit;
 
-/* Some events, by their place from 0 to count - 1, as far as the policy asked for them. */
+/* Some events, by their place from 0 to count - 1, with the parts that the policy asked for. */
 typedef struct {
     uint32_t count;
     size_t header_count;
@@ -127,11 +127,11 @@ typedef struct {
 } flume_ask;
 
 /* Written by the author. flume_order puts sinks' numbers into `order`, which has room for one of
- * each, and says how many. */
+ * each, and returns how many. */
 void flume_configure(flume_setup *setup);
 size_t flume_order(const flume_ask *ask, uint32_t *order);
 void flume_intercept(uint64_t now, flume_batch *batch);
-/* With FLUME_STATE: the state into flume_alloc'ed memory; and whether a state was understood. */
+/* With FLUME_STATE: writes the state to memory of flume_alloc; returns whether it understood one. */
 flume_bytes flume_export_state(uint32_t *format);
 bool flume_import_state(uint32_t format, flume_bytes state);
 
@@ -254,14 +254,14 @@ FLUME_API const char *flume_string(flume_properties *of, const char *key, const 
     return otherwise;
 }
 
-/* Text that must be there; empty after noting that it is not. */
+/* Required text; empty, with a problem noted, if it is missing. */
 FLUME_API const char *flume_required(flume_properties *of, const char *key) {
     const char *value = flume_string(of, key, NULL);
     if (!value) flume_note(of, FLUME_MISSING_KEY, key, NULL);
     return value ? value : "";
 }
 
-/* Notes that a value means nothing. */
+/* Notes that a value is not valid. */
 FLUME_API void flume_bad(flume_properties *of, const char *key, const char *expected) {
     flume_note(of, FLUME_BAD_VALUE, key, expected);
 }
@@ -271,7 +271,7 @@ FLUME_API void flume_problem(flume_properties *of, const char *words) {
     flume_note(of, FLUME_OTHER, words, NULL);
 }
 
-/* A whole number within bounds; the default after noting that it is none. */
+/* A whole number within bounds; otherwise notes a problem and returns the default. */
 FLUME_API int64_t flume_number(flume_properties *of, const char *key, int64_t otherwise,
                                int64_t least, int64_t most) {
     const char *text = flume_string(of, key, NULL);
@@ -301,7 +301,7 @@ FLUME_API bool flume_flag(flume_properties *of, const char *key, bool otherwise)
     return otherwise;
 }
 
-/* Asks to be shown a header of each event; says which column of a batch it is. */
+/* Asks to see a header of each event; returns its column in a batch. */
 FLUME_API size_t flume_show_header(flume_setup *setup, const char *name) {
     size_t size = sizeof *setup->headers;
     const char **more = realloc(setup->headers, (setup->header_count + 1) * size);
@@ -330,13 +330,13 @@ FLUME_API void flume_push(flume_column *column, flume_bytes value) {
     column->ends[column->count++] = (uint32_t)column->length | (value.at ? 0 : FLUME_ABSENT);
 }
 
-/* A header of an event, by the number that flume_show_header gave. */
+/* A header of an event, by the number from flume_show_header. */
 FLUME_API flume_bytes flume_header(const flume_batch *batch, uint32_t event, size_t column) {
     if (column >= batch->header_count) return (flume_bytes){NULL, 0};
     return flume_row(&batch->headers[column], event);
 }
 
-/* The body, as far as it was asked for; and how long it really is. */
+/* The requested part of the body; and the length of the whole body. */
 FLUME_API flume_bytes flume_body(const flume_batch *batch, uint32_t event) {
     return flume_row(&batch->bodies, event);
 }
@@ -424,7 +424,7 @@ typedef struct {
 static flume_setup flume_made;
 static flume_standing *flume_standings;
 
-/* The problems of the sinks' own properties are told with the sinks' names. */
+/* Problems with the sinks' own properties are reported with the sinks' names. */
 FLUME_API flume_properties *flume_ready(void) {
     flume_configure(&flume_made);
     flume_properties *own = &flume_made.properties;
@@ -475,7 +475,7 @@ static void flume_write(uint32_t level, const char *line, size_t length) {
     flume_host_write(level, line, length);
 }
 
-/* Set when an answer was given: the host reads it before it calls again. */
+/* Set when an answer was returned: the host reads it before it calls again. */
 static bool flume_answered;
 
 static void flume_begin(void) {
@@ -523,7 +523,7 @@ static flume_column *flume_lift_columns(const flume_wire_column *list, size_t co
     return columns;
 }
 
-/* `result<…, list<config-error>>`; what a good one holds begins with the headers. */
+/* `result<…, list<config-error>>`; a success begins with the headers. */
 typedef struct { uint32_t is_error; flume_list list; uint32_t bodies, prefix; } flume_wire_result;
 
 static flume_wire_result *flume_configured(void) {
@@ -677,8 +677,8 @@ static void flume_write(uint32_t level, const char *line, size_t length) {
 }
 
 /* Configures with properties and sinks; `text` is "key=value" for the policy and
- * "sink" or "sink:key=value" for sinks, up to a NULL. Says how many problems there were; they
- * stand in flume_made.properties. */
+ * "sink" or "sink:key=value" for sinks, up to a NULL. Returns the number of problems; they are in
+ * flume_made.properties. */
 FLUME_API size_t flume_test_configure(const char *const *text) {
     size_t most = 0;
     while (text[most]) most++;
@@ -704,7 +704,7 @@ FLUME_API size_t flume_test_configure(const char *const *text) {
 }
 
 #ifdef FLUME_SELECTOR
-/* Asks for an order after some news; says how many sinks are in it. */
+/* Asks for an order after some news; returns how many sinks it has. */
 FLUME_API size_t flume_test_order(const flume_feedback *news, size_t count, uint32_t *order) {
     for (size_t at = 0; at < count; at++) flume_hear(&news[at]);
     flume_batch none = {0};
@@ -718,7 +718,7 @@ FLUME_API flume_bytes flume_test_text(const char *text) {
     return (flume_bytes){(const uint8_t *)text, text ? strlen(text) : 0};
 }
 
-/* A batch with one shown header; its values, one for each event. Free it with flume_reset. */
+/* A batch with one visible header and its values, one for each event. Free it with flume_reset. */
 FLUME_API flume_batch flume_test_batch(const char *const *values, uint32_t count) {
     flume_batch batch = {.count = count, .header_count = 1};
     batch.headers = flume_alloc(sizeof *batch.headers);

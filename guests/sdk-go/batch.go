@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// Of an end: the row has no value.
+// The bit of an end that says that the row has no value.
 const absent = 0x8000_0000
 
 // Verdicts, as the contract counts them.
@@ -22,7 +22,7 @@ type Column struct {
 	Ends  []uint32
 }
 
-// Get is the value of a row, if it is there. It is only good until the call ends.
+// Get is the value of a row, if there is one. It is valid only until the call ends.
 func (c *Column) Get(row int) ([]byte, bool) {
 	if row >= len(c.Ends) || c.Ends[row]&absent != 0 {
 		return nil, false
@@ -44,7 +44,7 @@ func (c *Column) Add(value []byte) {
 	c.Ends = append(c.Ends, end)
 }
 
-// Batch is some events, as far as the policy asked for them.
+// Batch is some events, with the parts that the policy asked for.
 type Batch struct {
 	count   int
 	names   []string
@@ -54,7 +54,7 @@ type Batch struct {
 	edits   Edits
 }
 
-// Edits are what becomes of a batch.
+// Edits are the changes to a batch.
 type Edits struct {
 	// Verdicts has one byte for each event, or nothing if all are kept.
 	Verdicts []byte
@@ -79,7 +79,7 @@ func NewBatch(count int, names []string, columns []Column, bodies Column, length
 	return &Batch{count: count, names: names, columns: columns, bodies: bodies, lengths: lengths}
 }
 
-// Len is how many events there are.
+// Len is the number of events.
 func (b *Batch) Len() int { return b.count }
 
 // Events are the events in their order.
@@ -122,8 +122,8 @@ type Event struct {
 // Place is its place in the batch.
 func (e Event) Place() int { return e.at }
 
-// Header is a header as bytes, if the event has it and the policy asked for it. The bytes are only
-// good until the call ends.
+// Header is a header as bytes, if the event has it and the policy asked for it. The bytes are valid
+// only until the call ends.
 func (e Event) Header(name string) ([]byte, bool) {
 	at := slices.Index(e.batch.names, name)
 	if at < 0 || at >= len(e.batch.columns) {
@@ -132,13 +132,13 @@ func (e Event) Header(name string) ([]byte, bool) {
 	return e.batch.columns[at].Get(e.at)
 }
 
-// Body is the body, as far as the policy asked for it; only good until the call ends.
+// Body is the requested part of the body; valid only until the call ends.
 func (e Event) Body() []byte {
 	body, _ := e.batch.bodies.Get(e.at)
 	return body
 }
 
-// BodyLen is how long the body is; 0 if the policy asked for nothing of bodies.
+// BodyLen is the length of the whole body; 0 if the policy did not ask for bodies.
 func (e Event) BodyLen() int {
 	if e.at < len(e.batch.lengths) {
 		return int(e.batch.lengths[e.at])

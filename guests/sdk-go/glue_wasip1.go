@@ -8,10 +8,9 @@ import (
 	"flumepolicy/internal/abi"
 )
 
-// The types and functions of this file are the glue of this package's siblings, and not meant for
-// authors.
+// The types and functions of this file are for the sibling packages, not for authors.
 
-// Lift takes properties over from the host.
+// Lift makes properties from the host's.
 func Lift(list []abi.Property) *Properties {
 	properties := &Properties{}
 	for at := range list {
@@ -21,13 +20,13 @@ func Lift(list []abi.Property) *Properties {
 	return properties
 }
 
-// LiftColumn takes a column over without copying it.
+// LiftColumn makes a column from the host's without copying it.
 func LiftColumn(c abi.Column) Column {
 	bytes := abi.List[byte](c.Bytes, c.BytesLen)
 	return Column{bytes, abi.List[uint32](c.Ends, c.EndsLen)}
 }
 
-// LowerColumn is a column of an answer.
+// LowerColumn makes a column of an answer.
 func LowerColumn(c Column) (lowered abi.Column) {
 	lowered.Bytes, lowered.BytesLen = abi.Lower(c.Bytes)
 	lowered.Ends, lowered.EndsLen = abi.Lower(c.Ends)

@@ -8,8 +8,8 @@ import (
 
 // Properties are keys and values as they were written, asked for one by one.
 //
-// A bad value does not stop Configure: it is noted, the default stands in, and the host shows all
-// that was noted. What nobody asked for is noted, too, so a misspelt key never goes unnoticed.
+// A bad value does not stop Configure: it is noted, the default is used, and the host shows
+// all notes. Keys that were never read are noted too, so a misspelt key never goes unnoticed.
 type Properties struct {
 	pairs    []Pair
 	asked    []string
@@ -19,7 +19,7 @@ type Properties struct {
 // Pair is one property.
 type Pair struct{ Key, Value string }
 
-// ProblemKind says what is wrong, in the contract's numbers.
+// ProblemKind is the kind of a problem, in the contract's numbers.
 type ProblemKind uint8
 
 // What can be wrong with properties.
@@ -30,16 +30,16 @@ const (
 	Other
 )
 
-// Problem is one thing that is wrong with the properties.
+// Problem is one problem with the properties.
 type Problem struct {
 	Kind ProblemKind
-	// Key is the property's; of Other, the words.
+	// Key is the property's key; for Other, the text.
 	Key string
 	// Expected is what a BadValue should have been.
 	Expected string
 }
 
-// NewProperties makes properties of pairs.
+// NewProperties makes properties from pairs.
 func NewProperties(pairs ...Pair) *Properties { return &Properties{pairs: pairs} }
 
 // Optional is text that may be absent.
@@ -61,7 +61,7 @@ func (p *Properties) Text(key, fallback string) string {
 	return fallback
 }
 
-// Required is text that must be there; empty after noting that it is not.
+// Required is required text; empty, with a problem noted, if it is missing.
 func (p *Properties) Required(key string) string {
 	value, found := p.Optional(key)
 	if !found {
@@ -70,7 +70,7 @@ func (p *Properties) Required(key string) string {
 	return value
 }
 
-// Number is a whole number within bounds; the default after noting that it is none.
+// Number is a whole number within bounds; otherwise notes a problem and returns the default.
 func (p *Properties) Number(key string, fallback, least, most int64) int64 {
 	text, found := p.Optional(key)
 	if !found {
@@ -97,7 +97,7 @@ func (p *Properties) Flag(key string, fallback bool) bool {
 	}
 }
 
-// Bad notes that a value means nothing.
+// Bad notes that a value is not valid.
 func (p *Properties) Bad(key, expected string) {
 	p.note(Problem{Kind: BadValue, Key: key, Expected: expected})
 }
@@ -108,7 +108,7 @@ func (p *Properties) Problem(words string) { p.note(Problem{Kind: Other, Key: wo
 // Problems are those noted so far.
 func (p *Properties) Problems() []Problem { return p.problems }
 
-// Finish is everything that was noted, with the keys that nobody asked for.
+// Finish is everything that was noted, with the keys that were never read.
 func (p *Properties) Finish() []Problem {
 	problems := p.problems
 	for _, pair := range p.pairs {
@@ -121,7 +121,7 @@ func (p *Properties) Finish() []Problem {
 
 func (p *Properties) note(problem Problem) { p.problems = append(p.problems, problem) }
 
-// OfSink tells a problem with a sink's own property, with the sink's name.
+// OfSink is a problem with a sink's own property, reported with the sink's name.
 func (problem Problem) OfSink(sink string) Problem {
 	words := fmt.Sprintf("sink `%s`: %s", sink, problem.Key)
 	switch problem.Kind {

@@ -1,9 +1,9 @@
 // Policies for flume-host in JavaScript: between an author's class and the contract.
 //
-// What componentize-js hands over are the contract's records and columns; an author wants to speak
-// of sinks and events. `selector(T)` and `interceptor(T)` make the one from the other. Only what
-// is exported from here is meant for authors; the log is handed over by `log`, so that the same
-// file also runs in an author's own tests, under Node.js.
+// componentize-js passes in the contract's records and columns, but an author wants to work with
+// sinks and events. `selector(T)` and `interceptor(T)` convert between them. Only what is exported
+// from here is meant for authors. The log is passed in by `log`, so that the same file also runs in
+// an author's own tests, under Node.js.
 
 const ABSENT = 0x8000_0000;
 const [DROP, KEEP, REJECT] = [0, 1, 2];
@@ -12,7 +12,7 @@ const decoder = new TextDecoder();
 
 let write = (level, line) => globalThis.console?.error(`${level}: ${line}`);
 
-/** Takes the log over: `log(write)` with the `write` of `flume:policy/log@0.1.0`. */
+/** Sets the log: `log(write)` with the `write` of `flume:policy/log@0.1.0`. */
 export function log(writer) {
   write = writer;
   const line = (level) => (...words) => write(level, words.map(String).join(' '));
@@ -24,7 +24,7 @@ export function log(writer) {
 
 /**
  * Keys and values as they were written, asked for one by one. A bad value is noted and the default
- * stands in, so that all problems are told at once; a key that nobody asked for is a problem, too.
+ * is used, so that all problems are reported at once; a key that was never read is a problem too.
  */
 export class Properties {
   constructor(pairs) {
@@ -39,7 +39,7 @@ export class Properties {
     return this.values.get(key) ?? fallback;
   }
 
-  /** Text that must be there; empty after noting that it is not. */
+  /** Required text; empty, with a problem noted, if it is missing. */
   required(key) {
     const value = this.text(key);
     if (value === undefined) this.problems.push({ tag: 'missing-key', val: key });
@@ -64,7 +64,7 @@ export class Properties {
     return text === 'true';
   }
 
-  /** Notes that a value means nothing. */
+  /** Notes that a value is not valid. */
   bad(key, expected) {
     this.problems.push({ tag: 'bad-value', val: { key, expected } });
   }
@@ -74,16 +74,16 @@ export class Properties {
     this.problems.push({ tag: 'other', val: words });
   }
 
-  /** Everything that was noted, with the keys that nobody asked for. */
+  /** Everything that was noted, with the keys that were never read. */
   finish() {
     const strangers = [...this.values.keys()].filter((key) => !this.asked.has(key));
     return [...this.problems, ...strangers.map((val) => ({ tag: 'unknown-key', val }))];
   }
 }
 
-/** How a sink stands: everything that was told about it so far. Times are BigInt nanoseconds. */
+/** The state of a sink: everything reported about it so far. Times are BigInt nanoseconds. */
 export class Standing {
-  /** Batches under way now. */
+  /** Batches in flight now. */
   inFlight = 0;
   /** Batches delivered so far, and events in them. */
   batches = 0;
@@ -94,7 +94,7 @@ export class Standing {
   /** Nanoseconds for a batch, the mean of the last news. */
   latency = 0n;
 
-  /** Takes in what happened since the last call. */
+  /** Adds what happened since the last call. */
   hear(news) {
     const failedLast =
       news.failures > 0 && (news.batches === 0 || news.failedAt >= news.deliveredAt);
@@ -117,18 +117,18 @@ class Event {
     this.place = place;
   }
 
-  /** A header, or undefined; only those that were asked for are there. */
+  /** A header, or undefined; only requested headers are present. */
   header(name) {
     const value = row(this.batch.headers.get(name), this.place);
     return value && decoder.decode(value);
   }
 
-  /** The body, as far as it was asked for: bytes. */
+  /** The requested part of the body, as bytes. */
   get body() {
     return row(this.batch.bodies, this.place) ?? new Uint8Array();
   }
 
-  /** How long the body is. */
+  /** The length of the whole body. */
   get bodyLength() {
     return this.batch.lengths[this.place] ?? this.body.length;
   }
@@ -160,7 +160,7 @@ class Event {
   }
 }
 
-/** Some events, as far as the policy asked for them: `for (const event of batch)`. */
+/** Some events, with the parts that the policy asked for: `for (const event of batch)`. */
 export class Batch {
   headerEdits = new Map();
   bodyEdits = new Map();
@@ -180,7 +180,7 @@ export class Batch {
     this.headerEdits.get(name).set(place, value);
   }
 
-  /** The edits, as they go out. */
+  /** The edits, as returned to the host. */
   edits() {
     const verdicts = new Uint8Array(this.verdicts.size > 0 ? this.count : 0).fill(KEEP);
     for (const [place, verdict] of this.verdicts) verdicts[place] = verdict;
@@ -206,19 +206,20 @@ export function column(values) {
 }
 
 /**
- * What the contract wants, around a class with `constructor(setup)` and `order(ask)`. Its static
- * `headers` names what it wants to see of the events about to be routed.
+ * The exports that the contract requires, around a class with `constructor(setup)` and
+ * `order(ask)`. Its static `headers` lists the headers that it wants to see of the events about to
+ * be routed.
  */
 export function selector(Policy) {
   const headers = Policy.headers ?? [];
   let policy, sinks;
   return {
-    configure: told((setup) => {
+    configure: logged((setup) => {
       policy = made(Policy, setup);
       sinks = setup.sinks.map(() => new Standing());
       return { headers };
     }),
-    order: told((at, feedback, load) => {
+    order: logged((at, feedback, load) => {
       for (const news of feedback) sinks[news.sink].hear(news);
       const events = new Batch(load.events, named(headers, load.headers));
       const ask = { now: at.now, unixMs: at.unixMs, sinks, depth: load.depth, events };
@@ -228,21 +229,21 @@ export function selector(Policy) {
 }
 
 /**
- * What the contract wants, around a class with `constructor(setup)` and `intercept(batch, now)`.
- * Its fields `headers` and `body` say what it wants to see: `'none'` (unless set), `'length'`,
- * `'whole'`, or a number of bytes.
+ * The exports that the contract requires, around a class with `constructor(setup)` and
+ * `intercept(batch, now)`. Its fields `headers` and `body` say what it wants to see: `'none'`
+ * (unless set), `'length'`, `'whole'`, or a number of bytes.
  */
 export function interceptor(Policy) {
   let policy, headers;
   return {
-    configure: told((setup) => {
+    configure: logged((setup) => {
       policy = made(Policy, setup);
       headers = policy.headers ?? [];
       const wanted = policy.body ?? 'none';
       const bodies = typeof wanted === 'number' ? { tag: 'prefix', val: wanted } : { tag: wanted };
       return { headers, bodies };
     }),
-    intercept: told((at, batch) => {
+    intercept: logged((at, batch) => {
       const { events, bodies, lengths } = batch;
       const shown = new Batch(events, named(headers, batch.headers), bodies, lengths);
       policy.intercept(shown, at.now);
@@ -273,8 +274,8 @@ function ofSink(name, { tag, val }) {
   return `sink \`${name}\`: ${val}`;
 }
 
-/** What goes wrong is told to the log before it stops the policy. A list is an answer. */
-function told(call) {
+/** Logs an error before it stops the policy. A thrown list is an answer. */
+function logged(call) {
   return (...values) => {
     try {
       return call(...values);

@@ -1,10 +1,10 @@
 """Policies for flume-host in Python: between an author's class and the contract.
 
-What componentize-py generates from the contract speaks of records and columns; an author wants to
-speak of sinks and events. `selector(T)` and `interceptor(T)` make the one from the other.
+What componentize-py generates from the contract are records and columns, but an author wants to
+work with sinks and events. `selector(T)` and `interceptor(T)` convert between them.
 
-Without the generated modules, in an author's own unit tests, everything here works but the log,
-which goes to standard error.
+Without the generated modules, in an author's own unit tests, everything here works; only the log
+goes to standard error.
 """
 
 import sys
@@ -23,7 +23,7 @@ ALL_BODY, NO_BODY, BODY_LENGTH = "whole", "none", "length"
 
 
 class Refused(Exception):
-    """In unit tests: the properties are not accepted. `problems` has (kind, key or words, …)."""
+    """In unit tests: the properties are refused. `problems` has (kind, key or text, …)."""
 
     def __init__(self, problems):
         super().__init__(problems)
@@ -31,10 +31,10 @@ class Refused(Exception):
 
 
 class Properties:
-    """Keys and values as they were written, asked for one by one.
+    """Keys and values as written, asked for one by one.
 
-    A bad value is noted and the default stands in, so that all problems are told at once. A key
-    that nobody asked for is a problem, too.
+    A bad value is noted and the default is used, so that all problems are reported at once. A key
+    that was never read is a problem too.
     """
 
     def __init__(self, pairs):
@@ -48,7 +48,7 @@ class Properties:
         return self.values.get(key, default)
 
     def required(self, key):
-        """Text that must be there; empty after noting that it is not."""
+        """Required text; empty, with a problem noted, if it is missing."""
         value = self.text(key)
         if value is None:
             self.problems.append(("missing", key))
@@ -77,7 +77,7 @@ class Properties:
         return text == "true"
 
     def bad(self, key, expected):
-        """Notes that a value means nothing."""
+        """Notes that a value is not valid."""
         self.problems.append(("bad", key, expected))
 
     def problem(self, words):
@@ -85,7 +85,7 @@ class Properties:
         self.problems.append(("other", words))
 
     def finish(self):
-        """Everything that was noted, with the keys that nobody asked for."""
+        """Everything that was noted, with the keys that were never read."""
         strangers = [("unknown", key) for key in self.values if key not in self.asked]
         return self.problems + strangers
 
@@ -110,7 +110,7 @@ class Setup:
 
 @dataclass
 class Standing:
-    """How a sink stands: everything that was told about it so far."""
+    """The state of a sink: everything reported about it so far."""
 
     in_flight: int = 0
     #: Batches delivered so far, and events in them.
@@ -124,7 +124,7 @@ class Standing:
     latency: int = 0
 
     def hear(self, news):
-        """Takes in what happened since the last call."""
+        """Adds what happened since the last call."""
         failed_last = news.failures and (
             not news.batches or news.failed_at >= news.delivered_at
         )
@@ -147,11 +147,11 @@ class Ask:
     #: Nanoseconds on a clock that never goes back, and milliseconds since 1970.
     now: int
     unix_ms: int
-    #: How the sinks stand, by number.
+    #: The states of the sinks, by number.
     sinks: list
     #: Events in the channel.
     depth: int
-    #: The events about to be routed, as far as the class attribute `headers` asks for them.
+    #: The events about to be routed, with the headers that the class attribute `headers` lists.
     events: "Batch"
 
 
@@ -164,18 +164,18 @@ class Event:
         self.batch, self.place = batch, place
 
     def header(self, name):
-        """A header, or None; only those that were asked for are there."""
+        """A header, or None; only requested headers are present."""
         value = self.batch.row(self.batch.headers.get(name), self.place)
         return None if value is None else value.decode()
 
     @property
     def body(self):
-        """The body, as far as it was asked for."""
+        """The requested part of the body."""
         return self.batch.row(self.batch.bodies, self.place) or b""
 
     @property
     def body_length(self):
-        """How long the body is."""
+        """The length of the whole body."""
         lengths = self.batch.lengths
         return lengths[self.place] if lengths else len(self.body)
 
@@ -202,10 +202,10 @@ class Event:
 
 @dataclass
 class Batch:
-    """Some events, as far as the policy asked for them: `for event in batch`."""
+    """Some events, with the parts that the policy asked for: `for event in batch`."""
 
     count: int
-    #: By name, a pair of bytes and ends each; see the contract's `column`.
+    #: A pair of bytes and ends for each name; see the contract's `column`.
     headers: dict
     bodies: tuple = (b"", ())
     lengths: list = ()
@@ -238,13 +238,13 @@ def column(values):
 
 
 def selector(policy):
-    """The class that the contract wants, around one with `__init__(setup)` and `order(ask)`."""
+    """The class that the contract requires, around one with `__init__(setup)` and `order(ask)`."""
     if types is not None:
-        # Now and not later: a running policy has no files to import from.
+        # Imported now, because a running policy has no files to import from.
         from wit_world.exports import sink_selector
 
     class SinkSelector:
-        # Of the class: each call comes to an object of its own.
+        # A class attribute, because each call gets a new object.
         @classmethod
         def configure(cls, setup):
             cls.policy = _made(policy, _setup(setup))
@@ -274,7 +274,7 @@ def interceptor(policy):
         from wit_world.exports import interceptor as exported
 
     class Interceptor:
-        # Of the class: each call comes to an object of its own.
+        # A class attribute, because each call gets a new object.
         @classmethod
         def configure(cls, setup):
             cls.policy = _made(policy, _setup(setup))
@@ -328,7 +328,7 @@ def _setup(setup):
 
 
 def _made(policy, setup):
-    """The policy, or what is wrong with its properties."""
+    """The policy, or the problems with its properties."""
     made = policy(setup)
     problems = setup.properties.finish()
     for sink in setup.sinks:
@@ -372,8 +372,8 @@ def _edits(exported, batch):
 
 
 def _fail(kind, error, trace):
-    """Tells the log what stops the policy. Python's own words for it would look for the lines of
-    the source, and a running policy has no files.
+    """Logs what stops the policy. Python's own report would look up lines of the source, and a
+    running policy has no files.
     """
     _write("ERROR", f"{kind.__name__}: {error}")
     for frame, line in traceback.walk_tb(trace):
@@ -382,7 +382,7 @@ def _fail(kind, error, trace):
 
 
 class _Printer:
-    """Where `print` goes, since a policy has no standard output."""
+    """Receives the output of `print`, because a policy has no standard output."""
 
     def __init__(self, stream):
         self.stream = stream

@@ -1,5 +1,4 @@
-//! Goal: operators and their tools read from the admin port what they read from Flume's, and what
-//! Flume does not tell.
+//! Goal: operators and their tools can read from the admin port what Flume's port shows, and more.
 //! Method: agents as processes, asked over HTTP on the port of `-Dflume.monitoring.port`.
 
 use std::net::{Ipv4Addr, TcpListener};
@@ -10,7 +9,7 @@ use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What Prometheus sends.
+/// The `Accept` header that Prometheus sends.
 const PROMETHEUS: &str = "application/openmetrics-text;version=1.0.0;q=0.5,\
                           application/openmetrics-text;version=0.0.1;q=0.4,\
                           text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
@@ -52,7 +51,8 @@ fn ask(host: &Host, method: &str, path: &str, accept: &str) -> Answer {
 }
 
 /// Flume: TestHTTPMetricsServer.testJSON (G10): names and counters, all values strings, on the
-/// port that was asked for. Several agents, which Flume does not run, do not share names.
+/// port that was asked for. Several agents in one process, which Flume cannot run, do not share
+/// names.
 #[test]
 fn metrics_are_flumes_json() {
     let scratch = Scratch::new();
@@ -146,7 +146,10 @@ fn prometheus_gets_open_metrics() {
     assert!(samples.lines().any(|line| line == accepted), "{text}");
     let json = "application/json, text/plain, */*";
     let Answer(_, kind, _) = ask(&host, "GET", "/metrics", json);
-    assert_eq!(kind, "application/json", "a client that names JSON gets it");
+    assert_eq!(
+        kind, "application/json",
+        "a client that asks for JSON gets it"
+    );
 }
 
 /// Flume: TestHTTPMetricsServer.testTrace and testOptions (G10): 403. Other paths are 404.
@@ -176,7 +179,7 @@ fn methods_and_paths_are_answered_as_by_flume() {
     );
 }
 
-/// Flume tries to bind every 3 s, and nobody is told.
+/// Flume tries to bind every 3 s and does not report it.
 #[test]
 fn a_source_without_its_port_is_not_ready() {
     let scratch = Scratch::new();
@@ -194,7 +197,7 @@ fn a_source_without_its_port_is_not_ready() {
     );
     assert_eq!(host.page("/livez").expect("an answer").0, 200);
     drop(listener);
-    // Twice the pause between two tries.
+    // Twice the pause between two attempts.
     let ready = || matches!(host.page("/readyz"), Ok((200, _))).then_some(());
     eventually("the source has its port", Duration::from_secs(6), ready);
     Feed::send(taken, Lines::new("n", 1), PATIENCE).assert_all_acknowledged();
@@ -210,7 +213,7 @@ fn passwords_are_not_shown() {
         .set("sinks.k1.ssl", true)
         .set("sinks.k1.truststore", scratch.path("none.p12").display())
         .set("sinks.k1.truststore-password", "hunter2");
-    let host = Host::start(&scratch, "a1", &file.text());
+    let mut host = Host::start(&scratch, "a1", &file.text());
     let (status, text) = host.page("/config").expect("an answer");
     assert_eq!(status, 200);
     assert!(!text.contains("hunter2"), "{text}");
@@ -224,6 +227,12 @@ fn passwords_are_not_shown() {
     assert_eq!(sink["properties"]["truststore-password"], "***");
     assert_eq!(sink["properties"]["ssl"], "true");
     assert_eq!(agent["channels"][0]["capacity"], 1_000);
+    // Where it is not in the file, the share of the memory that was found.
+    let memory = agent["memory-limit"]["bytes"].as_u64().expect("a number");
+    let bytes = agent["channels"][0]["byteCapacity"].as_u64();
+    assert_eq!(bytes, Some(memory / 100 * 80));
+    let from = agent["memory-limit"]["from"].as_str().expect("a file");
+    assert!(host.process().log().contains(from), "{from}");
     let listens = agent["sources"][0]["listens"].as_str().unwrap_or_default();
     assert!(listens.starts_with("127.0.0.1:"), "{text}");
 }

@@ -1,5 +1,5 @@
-//! Goal: the RPC client tells the truth about an agent that dies under it.
-//! Method: `flume-host avro-client` with lines typed one after the other, and a killed agent.
+//! Goal: the RPC client reports correctly when its agent dies. Method: `flume-host avro-client`
+//! with lines typed one after the other, and an agent that is killed.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const BATCH: u64 = 5;
 
 /// Flume: TestRpcClientCommunicationFailure.testFailure (G12): four appends to a running agent
-/// succeed, the agent is killed, the next append fails, and the client closes without a word.
+/// succeed, the agent is killed, the next append fails, and the client closes without an exception.
 #[test]
 fn an_agent_that_dies_fails_the_next_append() {
     let scratch = Scratch::new();

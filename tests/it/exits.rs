@@ -1,5 +1,5 @@
-//! Goal: a start that cannot be is told by the exit status, and says what to mend.
-//! Method: `run` with a wrong name, and with a file that is not there.
+//! Goal: a start that fails has its exit status, and says what to correct. Method: `run` with a
+//! wrong name, and with a missing file.
 
 use flume_tests::{AgentFile, Scratch, host, ports};
 

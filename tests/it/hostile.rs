@@ -1,7 +1,7 @@
-//! Goal: no guest costs a single event, nor the agent its life; and each has its named error.
-//! Method: one agent whose group and source have policies, numbered events without a pause, and
-//! hostile guests one after the other over the admin port: what is refused is refused by name, what
-//! gets to work is caught by name, and at the end each event has landed once.
+//! Goal: no guest makes the agent lose an event or crash, and each gives its named error. Method:
+//! one agent whose group and source have policies, a steady flow of numbered events, and hostile
+//! guests uploaded one after the other through the admin port. A guest is either refused, or runs
+//! and is stopped, with the expected error; and in the end each event has landed once.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Guests that are refused, and what the refusal says.
+/// Guests that are refused, and part of the message.
 const REFUSED: &[(&str, &str)] = &[
     ("spin_in_configure", "deadline: took too long"),
     ("spin_in_start", "deadline: took too long"),
@@ -21,10 +21,10 @@ const REFUSED: &[(&str, &str)] = &[
     ("foreign_env", "imports `env`"),
     ("wrong_version", "flume:policy/sink-selector@0.2.0"),
     ("program", "is a program"),
-    ("config_many", "and 9900 problems more"),
+    ("config_many", "and 9900 more problems"),
 ];
 
-/// Selectors that get to work, and the rule that they break.
+/// Selectors that are accepted, and the rule that they break.
 const ORDERS: &[(&str, &str)] = &[
     ("spin_in_order", "deadline"),
     ("grow_memory", "memory"),
@@ -35,7 +35,7 @@ const ORDERS: &[(&str, &str)] = &[
     ("exit", "trap"),
 ];
 
-/// Interceptors that get to work, and the rule that they break.
+/// Interceptors that are accepted, and the rule that they break.
 const BATCHES: &[(&str, &str)] = &[
     ("spin_in_intercept", "deadline"),
     ("trap_in_intercept", "trap"),
@@ -45,11 +45,8 @@ const BATCHES: &[(&str, &str)] = &[
 
 /// netcat → an interceptor → memory → three folders in a balanced group.
 fn agent(scratch: &Scratch, input: u16) -> (String, Vec<Landing>) {
-    for (name, guest) in [
-        ("order.wasm", "selector-round-robin"),
-        ("edit.wasm", "interceptor-redact"),
-    ] {
-        let guest = flume_artifacts::guest(guest).expect("the guests are built");
+    for (name, guest) in [("order.wasm", "round-robin"), ("edit.wasm", "redact")] {
+        let guest = flume_artifacts::shipped(guest);
         std::fs::copy(guest, scratch.path(name)).expect("a file");
     }
     let names = ["k1", "k2", "k3"];
@@ -72,7 +69,7 @@ fn agent(scratch: &Scratch, input: u16) -> (String, Vec<Landing>) {
     (file.text(), landings.to_vec())
 }
 
-/// Hands a guest to the admin port: status and text.
+/// Uploads a guest through the admin port; returns status and text.
 fn put(host: &Host, policy: &str, guest: &str) -> (u16, String) {
     let text = std::fs::read(flume_artifacts::hostile(guest)).expect("a guest");
     let config = ureq::Agent::config_builder()
@@ -91,7 +88,7 @@ fn put(host: &Host, policy: &str, guest: &str) -> (u16, String) {
     (answer.status().as_u16(), text)
 }
 
-/// How often a policy broke a rule.
+/// How often a policy has broken a rule.
 fn broken(host: &Host, policy: &str, rule: &str) -> u64 {
     let (_, text) = host.page("/policies").expect("an answer");
     let policies: Value = serde_json::from_str(&text).expect("JSON");
@@ -99,7 +96,7 @@ fn broken(host: &Host, policy: &str, rule: &str) -> u64 {
     count.as_u64().unwrap_or(0)
 }
 
-/// Numbered events, some while a guest is handed over, and some for it to handle.
+/// Numbered events: some while a guest is uploaded, and some for it to handle.
 struct Traffic {
     input: u16,
     sent: u64,
@@ -122,7 +119,7 @@ impl Traffic {
 }
 
 #[test]
-fn no_guest_costs_an_event() {
+fn no_guest_makes_the_agent_lose_an_event() {
     let scratch = Scratch::new();
     let input = ports::free();
     let (text, landings) = agent(&scratch, input);
@@ -147,8 +144,8 @@ fn no_guest_costs_an_event() {
     tally.assert_exact("after all guests");
 }
 
-/// An interceptor that uses up its share of the processors is waited for: its source's clients wait
-/// with it, and no event gets lost or gets past it.
+/// When an interceptor has used up its share of the processors, its source's clients wait; no event
+/// is lost or bypasses it.
 #[test]
 fn a_busy_interceptor_costs_time_and_no_event() {
     let scratch = Scratch::new();
@@ -174,11 +171,11 @@ fn a_busy_interceptor_costs_time_and_no_event() {
     let landing = Landing::Folder(scratch.folder("k1"));
     let tally = landing::await_count(&[&landing], "n", traffic.sent, PATIENCE);
     tally.assert_exact("a busy interceptor");
-    assert_eq!(count("EventCount"), traffic.sent, "none got past it");
+    assert_eq!(count("EventCount"), traffic.sent, "no event bypassed it");
     assert_eq!(count("PoisonCount"), 0);
 }
 
-/// The tool that measures what tenants cost each other runs, and its figures are figures.
+/// The tool that measures what tenants cost each other runs, and prints finite figures.
 #[test]
 fn tenants_are_measured() {
     let size = Size {

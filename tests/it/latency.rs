@@ -1,14 +1,18 @@
-//! Goal: one line sent alone arrives at once; a Flume sink with its default batch waits for its
-//! neighbours, up to 50 seconds.
-//! Method: netcat → memory → avro, avro → memory → `file_roll`, default batch sizes; single lines,
-//! each sent when the one before has arrived; the time from the write to the line in the file.
+//! Goal: a line sent alone arrives at once. (A Flume sink waits `keep-alive`, 3 s, for the next
+//! event before it sends a batch that is not full.) Method: netcat → memory → avro, avro → memory →
+//! `file_roll`, default batch sizes; single lines, each sent once the previous one has arrived;
+//! measures the time from the write until the line is in the file.
 
 use std::time::{Duration, Instant};
 
 use flume_tests::{AgentFile, Feed, Host, Landing, Lines, Scratch, ports, say};
 
-/// Far above what is expected, for a machine that does other things as well.
+/// Far above the expected time, for a machine that is busy with other work.
 const BOUND: Duration = Duration::from_secs(1);
+
+/// How long to wait for a line that is slower than the bound, so that the failure says how slow it
+/// is.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 const LINES: u64 = 9;
 
@@ -34,11 +38,11 @@ fn a_line_sent_alone_arrives_at_once() {
         let start = Instant::now();
         let feed = Feed::start(input, Lines::new("n", 1).from(number));
         let wanted = usize::try_from(number + 1).expect("a small count");
-        while landed.bodies().len() < wanted && start.elapsed() < BOUND * 10 {
+        while landed.bodies().len() < wanted && start.elapsed() < PATIENCE {
             std::thread::sleep(Duration::from_micros(200));
         }
         times.push(start.elapsed());
-        feed.finish(BOUND * 10).assert_all_acknowledged();
+        feed.finish(PATIENCE).assert_all_acknowledged();
     }
     times.sort();
     let (median, slowest) = (times[times.len() / 2], times[times.len() - 1]);

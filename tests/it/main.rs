@@ -1,44 +1,41 @@
 //! End to end: real processes, loopback only. One module per scenario, each with goal and method.
+//! Scenarios that need more than this workspace are below `peers`, with a folder for each area.
 
 #![allow(
     clippy::disallowed_methods,
-    reason = "drives real processes: real time, and real waits between two looks at them"
+    reason = "drives real processes: real time, and real waits between two checks"
 )]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "helpers of tests: a scenario that finds less than it asked for has failed"
+    reason = "helpers of tests: a scenario that finds less than it expects has failed"
 )]
 
 mod admin;
 mod avro_client;
-mod bucket_failover;
-mod bucket_faults;
-mod bucket_kills;
-mod bucket_leases;
-mod bucket_peers;
-mod bucket_twins;
-mod buckets;
-mod counts;
+mod departing;
 mod exits;
 mod file_roll;
-mod guests;
+mod files;
+mod flume_files;
+mod health;
 mod hostile;
-mod interop_avsc;
-mod interop_flume;
+mod interceptors;
 mod latency;
+mod limits;
+mod logs;
 mod mirrors;
-mod peers_selfcheck;
+mod peers;
+mod penalty;
 mod policies;
 mod policy_cli;
-mod policy_new;
 mod policy_tools;
 mod policy_traces;
 mod policy_wiring;
 mod quickstart;
 mod reload;
-mod shared_conf;
+mod secrets;
+mod service;
 mod shutdown;
 mod tidy;
-mod tls;

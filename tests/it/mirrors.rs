@@ -1,8 +1,8 @@
 //! Goal: a failover group whose sinks drain two channels that hold the same events delivers each
-//! event once, whichever sink is active; told not to, it does as Flume.
-//! Method: two netcat sources into both channels; the preferred collector keeps what it takes in
-//! a small channel whose own collector is missing, so it refuses for as long as the scenario
-//! wants; lines are counted one by one at both ends.
+//! event once, whichever sink is active; with `mirrored = false`, it does as Flume. Method: two
+//! netcat sources into both channels. The preferred collector keeps its events in a small channel
+//! whose next hop is missing, so it refuses for as long as the scenario wants. Lines are counted
+//! one by one at both ends.
 
 use std::time::Duration;
 
@@ -13,12 +13,12 @@ use flume_tests::{
 
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// Lines of each of two connections.
+/// Lines on each of two connections.
 const LINES: u64 = 5_000;
 
 const BATCH: u32 = 100;
 
-/// What Flume answers when a channel has no room.
+/// Flume's answer when a channel has no room.
 const FULL: &str = "FAILED: Space for commit to queue couldn't be acquired. \
                     Sinks are likely not keeping up with sources, or the buffer size is too tight";
 
@@ -37,8 +37,8 @@ fn mirrored(inputs: [u16; 2], capacities: [u32; 2]) -> AgentFile {
         .set("sinkgroups.g1.processor.priority.k2", 10)
 }
 
-/// The agent with a standby that always takes, and a preferred collector that takes 1,000 events
-/// until somebody listens on its `onward` port.
+/// The agent with a standby that always accepts, and a preferred collector that accepts 1,000
+/// events until there is a listener on its `onward` port.
 struct Scene {
     inputs: [u16; 2],
     onward: u16,
@@ -81,7 +81,7 @@ impl Scene {
         }
     }
 
-    /// Somebody listens behind the preferred collector: from now on it takes everything.
+    /// Starts the next hop of the preferred collector, which from now on accepts everything.
     fn stop_refusing(&mut self) {
         let Landing::Folder(folder) = &self.by_preferred else {
             unreachable!("made above")
@@ -103,14 +103,14 @@ impl Scene {
         )
     }
 
-    /// What may have come twice: at each failure, the batches under way.
+    /// How many events may arrive twice: at each failure, those of the batches in flight.
     fn doubled(&self) -> u64 {
         let failures = self.agent.counter("SINK.k2", "EventWriteFail");
         failures * UNDER_WAY * u64::from(BATCH)
     }
 }
 
-/// The numbers in the order in which they arrived first.
+/// The numbers, in the order of their first arrival.
 fn first_arrivals(landing: &Landing) -> Vec<u64> {
     let mut seen = std::collections::HashSet::new();
     let number = |body: Vec<u8>| -> Option<u64> {
@@ -144,9 +144,9 @@ fn a_collector_that_refuses_costs_nothing_and_is_used_again() {
     tally.assert_at_least_once("a collector that refused for a while", scene.doubled());
     assert!(
         scene.agent.counter("SINK.k2", "EventWriteFail") > 0,
-        "it did refuse"
+        "the collector has refused"
     );
-    // One after the other of its own lines, at either collector.
+    // The lines of each connection are in order, at either collector.
     for landing in [&scene.by_standby, &scene.by_preferred] {
         let arrivals = first_arrivals(landing);
         assert!(arrivals.len() > 500, "a share: {}", arrivals.len());
@@ -155,7 +155,7 @@ fn a_collector_that_refuses_costs_nothing_and_is_used_again() {
             assert!(of_it.is_sorted(), "lines of one connection in their order");
         }
     }
-    // The penalty is over one day, and then everything goes to the preferred collector again.
+    // Once the penalty is over, everything goes to the preferred collector again.
     eventually("the group fails back", PATIENCE, || {
         let lines = Lines::new("n", 100).from(count);
         Feed::send(one, lines, PATIENCE).assert_all_acknowledged();
@@ -167,10 +167,10 @@ fn a_collector_that_refuses_costs_nothing_and_is_used_again() {
     let tally = scene.await_all(count);
     tally.assert_at_least_once("fail-back", scene.doubled());
     let channels = ["CHANNEL.c1", "CHANNEL.c2"].map(|c| scene.agent.counter(c, "ChannelSize"));
-    assert_eq!(channels, [0, 0], "nothing waits in either mirror");
+    assert_eq!(channels, [0, 0], "both mirrors are empty");
 }
 
-/// Sends sixty lines on one connection and says how the replies split.
+/// Sends sixty lines on one connection and returns how many of the replies were of each kind.
 fn sixty_lines(port: u16) -> Replies {
     let replies = Feed::send(port, Lines::new("n", 60), PATIENCE);
     let numbers: Vec<u64> = (0..50).collect();
@@ -182,7 +182,7 @@ fn sixty_lines(port: u16) -> Replies {
     replies
 }
 
-/// The narrower mirror counts, and both always hold the same.
+/// The smaller mirror sets the limit, and both always hold the same events.
 #[test]
 fn mirrors_are_full_when_the_smaller_one_is() {
     let scratch = Scratch::new();
@@ -206,7 +206,7 @@ fn mirrors_are_full_when_the_smaller_one_is() {
         replies.failed.iter().all(|(_, text)| text == FULL),
         "{replies:?}"
     );
-    // Sinks that try in vain hold a batch for a moment.
+    // Sinks that fail hold a batch for a moment.
     let full = [["50", "50"], ["50", "50"]].map(|pair| pair.map(|text| Some(text.to_owned())));
     let settled = || (sizes() == full).then_some(());
     eventually("both mirrors hold fifty of fifty", PATIENCE, settled);
@@ -215,10 +215,10 @@ fn mirrors_are_full_when_the_smaller_one_is() {
     assert_eq!(refused.failed, [(0, FULL.to_owned())]);
 }
 
-/// Told to behave as Flume, the group drains the active sink's channel only: the standby's fills
-/// and stalls the sources, for its keep-alive and then for good.
+/// With Flume's behaviour, the group drains only the active sink's channel. The standby's channel
+/// fills and stalls the sources: first each put waits, and then all are refused.
 #[test]
-fn channels_that_are_no_mirrors_stall_as_in_flume() {
+fn channels_not_treated_as_mirrors_stall_as_in_flume() {
     for seconds in [0, 1] {
         let scratch = Scratch::new();
         let [one, other] = std::array::from_fn(|_| ports::free());
@@ -238,7 +238,7 @@ fn channels_that_are_no_mirrors_stall_as_in_flume() {
             "{replies:?}"
         );
         let landed = landing::await_count(&[&Landing::Folder(active)], "n", 50, PATIENCE);
-        landed.assert_exact("what the active sink was given");
+        landed.assert_exact("events of the active sink");
         assert_eq!(
             Landing::Folder(standby).bodies().len(),
             0,

@@ -1,8 +1,8 @@
-//! Goal: another version of a policy takes over in a running process by every way that operators
-//! use, and whatever is wrong with it, no event is lost, doubled or held up.
-//! Method: one process with sinks that write files, and a policy that always tries the same of them
-//! first. Lines flow in from netcat the whole time; which sink has the next ones says
-//! which version runs, and at the end all lines are counted.
+//! Goal: a new version of a policy takes over in a running process in every way that operators use,
+//! and even if the version is bad, no event is lost, duplicated or delayed. Method: one process
+//! with sinks that write files, and a policy that always tries the same sink first. Lines flow in
+//! from netcat the whole time. The sink that gets the next lines shows which version runs, and at
+//! the end all lines are counted.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,22 +12,22 @@ use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How long a part of a slow copy takes: several looks of the host at the file.
+/// The pause between parts of a slow copy: the host checks the file several times meanwhile.
 const STALL: Duration = Duration::from_millis(1_200);
 
-/// Lines of a scenario, at 2,000 in a second: more than the changes take.
-const LINES: u64 = 40_000;
+/// More lines than a scenario sends, at 2,000 per second: they flow until it is over.
+const LINES: u64 = 1_000_000;
 
-/// A selector that always tries the sink of this number.
+/// A selector that always tries the sink with this number.
 fn module(sink: u8) -> String {
     let text = include_str!("../diagnostics/policies/first.wat");
-    // The order is what lies at 128: the sink, in four bytes.
+    // The order is at address 128: the sink, in four bytes.
     let data = format!("(data (i32.const 128) \"\\{:02x}\\00\\00\\00\"))", sink - 1);
     let end = text.trim_end().strip_suffix(')').expect("a module");
     format!("{end}\n  {data}\n")
 }
 
-/// netcat → memory → a balanced group of so many sinks.
+/// netcat → memory → a balanced group of this many sinks.
 fn agent(scratch: &Scratch, input: u16, sinks: u8) -> String {
     let mut file = AgentFile::new("a1")
         .memory("c1", 10_000, 1_000)
@@ -57,7 +57,7 @@ struct Scene {
 }
 
 impl Scene {
-    /// With the policy in a file; or behind a link to this one.
+    /// With the policy in a file, or behind a symbolic link to `link_to`.
     fn start(link_to: Option<&str>) -> Self {
         let scratch = Scratch::new();
         let input = ports::free();
@@ -87,7 +87,7 @@ impl Scene {
         scene
     }
 
-    /// The next hundred events go to this sink.
+    /// Waits until the next hundred events go to this sink.
     fn await_first(&self, sink: u8) {
         let component = format!("SINK.k{sink}");
         let count = || self.host.counter(&component, "EventDrainSuccessCount");
@@ -103,7 +103,7 @@ impl Scene {
         serde_json::from_str(&text).expect("JSON")
     }
 
-    /// Asks the admin port for a change; status and text.
+    /// Requests a change at the admin port; returns status and text.
     fn change(&self, method: &str, path: &str, body: &str) -> (u16, String) {
         let config = ureq::Agent::config_builder()
             .timeout_global(Some(PATIENCE))
@@ -124,23 +124,21 @@ impl Scene {
         (answer.status().as_u16(), text)
     }
 
-    /// All lines were acknowledged, and each is in one of the folders, once.
+    /// All lines were acknowledged, and each is in exactly one of the folders, once.
     fn finish(self, what: &str) {
-        let acknowledged = self.feed.acknowledged();
-        assert!(
-            acknowledged < LINES,
-            "{what}: the changes came in mid-stream"
-        );
-        self.feed.finish(PATIENCE).assert_all_acknowledged();
+        let replies = self.feed.stop(PATIENCE);
+        replies.assert_all_acknowledged();
+        let lines = replies.acknowledged.len() as u64;
+        assert!(lines < LINES, "{what}: the changes came in mid-stream");
         let landed: Vec<&Landing> = self.landed.iter().collect();
-        landing::await_count(&landed, "n", LINES, PATIENCE).assert_exact(what);
-        // Not the fallback, that is.
+        landing::await_count(&landed, "n", lines, PATIENCE).assert_exact(what);
+        // So the fallback was not used.
         let fallbacks = self.host.counter("POLICY.order", "FallbackCount");
         assert_eq!(fallbacks, 0, "{what}");
     }
 }
 
-/// Writes a file beside its place and moves it there.
+/// Writes a new file and moves it into place.
 fn move_into(path: &Path, text: &str) {
     let new = path.with_extension("new");
     std::fs::write(&new, text).expect("a file");
@@ -163,19 +161,19 @@ fn a_file_that_is_moved_into_place_takes_over() {
 }
 
 #[test]
-fn a_link_that_is_turned_takes_over() {
+fn a_changed_link_takes_over() {
     let scene = Scene::start(Some("one.wat"));
     let two = scene.scratch.file("two.wat", &module(2));
     let new = scene.path.with_extension("new");
     std::os::unix::fs::symlink(two, &new).expect("a link");
     std::fs::rename(&new, &scene.path).expect("a move");
     scene.await_first(2);
-    scene.finish("a link that is turned");
+    scene.finish("a link that is changed");
 }
 
-/// The copy stalls again and again, longer than the host's looks are apart.
+/// The copy stalls repeatedly, longer than the host's interval between checks.
 #[test]
-fn a_slow_copy_takes_over_when_it_is_whole() {
+fn a_slow_copy_takes_over_when_it_is_complete() {
     let mut scene = Scene::start(None);
     let text = module(2);
     for part in [text.len() / 3, text.len() * 2 / 3, text.len()] {
@@ -189,30 +187,31 @@ fn a_slow_copy_takes_over_when_it_is_whole() {
     scene.finish("a slow copy");
 }
 
-/// One line in the log says what is wrong, and the next good file takes over.
+/// One log line says what is wrong, and the next good file takes over.
 #[test]
 fn a_broken_file_leaves_what_runs() {
     let mut scene = Scene::start(None);
-    let told = "the policy stays as it is";
+    let refusal = "the policy stays as it is";
     move_into(&scene.path, "(module)");
-    scene.host.process().await_said(told, 1, PATIENCE);
+    scene.host.process().await_said(refusal, 1, PATIENCE);
     scene.await_first(1);
     let error = scene.report()["last-error"].to_string();
     assert!(error.contains("exports nothing"), "{error}");
     move_into(&scene.path, &module(2));
     scene.await_first(2);
     assert_eq!(scene.report()["last-error"], Value::Null);
-    assert_eq!(scene.host.process().said(told), 1);
+    assert_eq!(scene.host.process().said(refusal), 1);
     scene.finish("a broken file");
 }
 
-/// The new version is none for a group of two. With a third sink, and SIGHUP, both are taken in.
+/// The new version is not valid for a group of two. After a SIGHUP with a third sink, both take
+/// effect.
 #[test]
-fn sighup_takes_in_a_file_and_a_configuration_together() {
+fn sighup_applies_a_file_and_a_configuration_together() {
     let mut scene = Scene::start(None);
     move_into(&scene.path, &module(3));
-    let told = "the policy stays as it is";
-    scene.host.process().await_said(told, 1, PATIENCE);
+    let refusal = "the policy stays as it is";
+    scene.host.process().await_said(refusal, 1, PATIENCE);
     let text = agent(&scene.scratch, scene.input, 3);
     scene.host.reload(&text, 1, PATIENCE);
     scene.await_first(3);
@@ -227,7 +226,7 @@ fn sighup_takes_in_a_file_and_a_configuration_together() {
 }
 
 #[test]
-fn the_admin_port_puts_takes_back_and_drops() {
+fn the_admin_port_uploads_rolls_back_and_deletes() {
     let scene = Scene::start(None);
     let (status, text) = scene.change("PUT", "", &module(2));
     assert_eq!(status, 200, "{text}");

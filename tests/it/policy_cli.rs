@@ -1,5 +1,5 @@
-//! Goal: authors hear from the command line what a file is, whether it would be accepted, and why not.
-//! Method: the prebuilt policies and files that are none, through the program itself.
+//! Goal: the command line tells authors what a file is, whether it would be accepted, and if not,
+//! why. Method: the prebuilt policies, and files that are not policies, through the program itself.
 
 use std::path::Path;
 
@@ -19,7 +19,7 @@ fn policy(words: &[&str]) -> (Option<i32>, String, String) {
 }
 
 #[test]
-fn inspect_tells_what_a_policy_is() {
+fn inspect_shows_what_a_policy_is() {
     let weighted = dist("weighted.wasm");
     let (status, out, err) = policy(&["inspect", &weighted]);
     assert_eq!(status, Some(0), "{err}");
@@ -35,18 +35,18 @@ fn inspect_tells_what_a_policy_is() {
     }
 
     let (status, out, _) = policy(&["inspect", "--json", &dist("dedupe.wasm")]);
-    let told: Value = serde_json::from_str(&out).unwrap();
+    let shown: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(
-        (status, &told["kind"]),
+        (status, &shown["kind"]),
         (Some(0), &Value::from("interceptor"))
     );
-    assert_eq!(told["contract"], "0.1.0");
-    let reason = told["without_properties"].as_str().unwrap();
+    assert_eq!(shown["contract"], "0.1.0");
+    let reason = shown["without_properties"].as_str().unwrap();
     assert!(reason.contains("it needs the key `header`"), "{reason}");
 }
 
 #[test]
-fn inspect_shows_a_file_that_is_no_policy_and_says_why() {
+fn inspect_shows_a_file_that_is_not_a_policy_and_says_why() {
     let scratch = Scratch::new();
     let file = scratch.file("run.wat", "(module (memory 1 2) (func (export \"run\")))");
     let (status, out, err) = policy(&["inspect", &file.display().to_string()]);
@@ -73,7 +73,7 @@ fn check_says_whether_a_policy_would_be_accepted() {
     assert_eq!(status, Some(0), "{err}");
     assert!(out.contains("a sink selector for 2 sinks"), "{out}");
 
-    // All that is wrong, a line each.
+    // All problems, one line each.
     let (status, _, err) = check(&[
         "-p",
         "backof=true",
@@ -103,7 +103,7 @@ fn check_says_whether_a_policy_would_be_accepted() {
     );
 }
 
-/// A limit that the policy cannot keep to has the name of its violation.
+/// A limit that the policy breaks is reported by the name of the violation.
 #[test]
 fn check_names_the_violation() {
     let words = [

@@ -1,21 +1,20 @@
-//! Goal: the tools that measure policies run, and what they say of an agent is so.
-//! Method: each for a moment, with a small load: events are counted and swaps seen, times are not
-//! judged.
+//! Goal: the tools that measure policies run, and their reports about an agent are correct. Method:
+//! each runs briefly with a small load. Events and swaps are counted; times are not judged.
 
 use std::time::Duration;
 
+use flume_artifacts::shipped;
 use flume_tests::host;
 use flume_tests::swap::{self, Load};
 
 #[test]
-fn a_policy_swapped_under_load_loses_and_doubles_nothing() {
+fn a_policy_swapped_under_load_loses_and_duplicates_nothing() {
     let load = Load {
         rate: 1_000,
-        // Long enough for one swap on a machine that does ten things at once.
+        // Long enough for one swap on a busy machine.
         seconds: 8,
         between: Duration::from_millis(1200),
-        policies: ["selector-weighted", "selector-round-robin"]
-            .map(|name| flume_artifacts::guest(name).unwrap()),
+        policies: ["weighted", "round-robin"].map(shipped),
     };
     let outcome = swap::run(&load);
     outcome.tally.assert_exact("with swaps");
@@ -25,17 +24,16 @@ fn a_policy_swapped_under_load_loses_and_doubles_nothing() {
 }
 
 #[test]
-fn a_policy_is_measured_beside_its_twin() {
+fn a_policy_is_compared_with_its_twin() {
     for (guest, properties, twin) in [
-        ("selector-round-robin", &[][..], "native round_robin"),
+        ("round-robin", &[][..], "native round_robin"),
         (
-            "interceptor-redact",
+            "redact",
             &["--property", "patterns=secret"],
             "native, does nothing",
         ),
     ] {
-        let file = flume_artifacts::guest(guest).unwrap();
-        let file = file.display().to_string();
+        let file = shipped(guest).display().to_string();
         let words = ["policy", "bench", &file, "--rounds", "1", "--batch", "10"];
         let words: Vec<&str> = words.iter().chain(properties).copied().collect();
         let finished = host::command(&words, "");

@@ -1,6 +1,6 @@
-//! Goal: what a running group's selector was told and answered can be replayed, by the same policy
-//! without a difference; and a candidate in its shadow is counted and changes nothing.
-//! Method: netcat into two weighted null sinks in a real process; the trace through the command.
+//! Goal: the recorded input and answers of a running group's selector can be replayed, with the
+//! same policy without a difference; and a shadow candidate is counted and changes nothing. Method:
+//! netcat into two weighted null sinks in a real process; the trace is replayed by the command.
 
 use std::time::Duration;
 
@@ -10,12 +10,11 @@ use serde_json::Value;
 const PATIENCE: Duration = Duration::from_secs(60);
 const EVENTS: u64 = 400;
 
-/// What the shell is told about a wrong configuration.
+/// The exit status for a wrong configuration.
 const EXIT_CONFIG: i32 = 78;
 
 fn guest(name: &str) -> String {
-    let path = flume_artifacts::guest(name).expect("the guests are built");
-    path.display().to_string()
+    flume_artifacts::shipped(name).display().to_string()
 }
 
 /// netcat → memory → two null sinks in a balanced group that the weighted policy orders 3:1.
@@ -23,14 +22,14 @@ fn weighted(input: u16, more: &[(&str, &str)]) -> String {
     let mut file = AgentFile::new("a1")
         .memory("c1", 10_000, 1_000)
         .netcat("r1", input)
-        .weighted_group(&guest("selector-weighted"));
+        .weighted_group(&guest("weighted"));
     for (key, value) in more {
         file = file.set(&format!("sinkgroups.g1.processor.{key}"), value);
     }
     file.text()
 }
 
-/// Sends the events and waits until the sinks have them; what each has.
+/// Sends the events and waits until the sinks have them; returns how many each has.
 fn delivered(host: &Host, input: u16) -> [u64; 2] {
     Feed::send(input, Lines::new("n", EVENTS), PATIENCE).assert_all_acknowledged();
     eventually("all events delivered", PATIENCE, || {
@@ -67,7 +66,7 @@ fn a_recorded_group_is_replayed() {
     host.term(PATIENCE);
 
     let replay = |policy: &str| host::command(&["policy", "replay", &trace, policy], "");
-    let same = replay(&guest("selector-weighted"));
+    let same = replay(&guest("weighted"));
     assert_eq!(
         same.status.code(),
         Some(0),
@@ -102,8 +101,9 @@ fn a_recorded_group_is_replayed() {
 fn a_shadow_is_counted_and_changes_nothing() {
     let scratch = Scratch::new();
     let input = ports::free();
-    // A candidate with other weights would need other sinks: one of the same kind, of a key's own.
-    let candidate = guest("selector-weighted");
+    // A candidate with other weights would need other sinks; this one is of the same kind and has
+    // its own key.
+    let candidate = guest("weighted");
     let keys = [("shadow", candidate.as_str()), ("shadow.backoff", "true")];
     let file = scratch.file("a1.properties", &weighted(input, &keys));
     let host = Host::run(&scratch, "a1", &file, &["--policy-cache", "none"]);
@@ -112,11 +112,11 @@ fn a_shadow_is_counted_and_changes_nothing() {
         (290..=310).contains(&heavy),
         "3:1 of {EVENTS}: {heavy} and {light}"
     );
-    let shadow = eventually("the shadow has seen it all", PATIENCE, || {
+    let shadow = eventually("the shadow has seen all events", PATIENCE, || {
         let shadow = group(&host)["shadow"].clone();
         (shadow["compared"].as_u64() >= Some(EVENTS)).then_some(shadow)
     });
-    assert_eq!(shadow["policy"], "a1/selector_weighted", "{shadow}");
+    assert_eq!(shadow["policy"], "a1/weighted", "{shadow}");
     assert_eq!(
         (&shadow["first-differs"], &shadow["dropped"]),
         (&0.into(), &0.into()),
@@ -129,8 +129,9 @@ fn a_shadow_is_counted_and_changes_nothing() {
 fn a_shadow_that_disagrees_routes_nothing() {
     let scratch = Scratch::new();
     let input = ports::free();
-    // Round robin in the shadow of weighted: it knows no weights, so the live one has none either.
-    let shadow = guest("selector-weighted");
+    // Round robin as the shadow of weighted: it has no key for weights, so the live policy has none
+    // either.
+    let shadow = guest("weighted");
     let text = weighted(input, &[("shadow", &shadow)]);
     let live = format!("selector = {shadow}");
     let text = text.replace(&live, "selector = round_robin");
@@ -141,7 +142,7 @@ fn a_shadow_that_disagrees_routes_nothing() {
         first.abs_diff(second) <= 20,
         "round robin: {first} and {second}"
     );
-    let differs = eventually("the shadow has seen it all", PATIENCE, || {
+    let differs = eventually("the shadow has seen all events", PATIENCE, || {
         let shadow = group(&host)["shadow"].clone();
         let all = shadow["compared"].as_u64() >= Some(EVENTS);
         all.then(|| shadow["first-differs"].as_u64().unwrap_or(0))
@@ -160,7 +161,7 @@ fn mistakes_about_watchers_are_found_before_anything_runs() {
             "record.max-mib",
         ),
         (&[("record", "t"), ("record.files", "101")], "record.files"),
-        (&[("shadow", "round_robin")], "which is no policy"),
+        (&[("shadow", "round_robin")], "which is not a policy"),
         (&[("shadow", "nowhere.wasm")], "nowhere.wasm"),
     ] {
         let file = scratch.file("a1.properties", &weighted(ports::free(), keys));

@@ -1,6 +1,6 @@
-//! Goal: what README tells a newcomer to type works, from one file, in one process.
-//! Method: `conf/quickstart.properties` as it stands, all agents; lines typed with `flume-host
-//! send`; every line is answered `OK`, and both collectors get a share.
+//! Goal: the commands in the README work for a newcomer, from one file, in one process. Method:
+//! `conf/quickstart.properties` unchanged, with all agents; lines sent with `flume-host send`;
+//! every line is answered `OK`, and both collectors get a share.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use flume_tests::{Host, Scratch, eventually, host};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The port in the file: a newcomer's file has a port that can be typed.
+/// The port in the file, which is fixed so that a newcomer can type it.
 const INPUT: &str = "127.0.0.1:44444";
 
 #[test]
@@ -47,7 +47,7 @@ fn lines_are_acknowledged_and_shared_out() {
         done.stdout, done.stderr
     );
 
-    // Both sinks of the group have delivered, and between them everything.
+    // Both sinks of the group have delivered, and together everything.
     let shares = || {
         let delivered = delivered(&host, &sinks);
         (delivered.iter().sum::<u64>() >= 202).then_some(delivered)
@@ -68,7 +68,7 @@ fn avro_sinks(text: &str) -> Vec<String> {
     .collect()
 }
 
-/// What each of these sinks has delivered.
+/// How much each of these sinks has delivered.
 fn delivered(host: &Host, sinks: &[String]) -> Vec<u64> {
     sinks
         .iter()

@@ -1,5 +1,5 @@
 'use strict';
-// What is in an Azure Blob storage, by Microsoft's own client.
+// Reads an Azure Blob storage with Microsoft's own client.
 //   azure.js URL KEY make               makes the container
 //   azure.js URL KEY list               prints a JSON line for each blob: its name and size
 //   azure.js URL KEY get NAME FILE      copies a blob into a file
@@ -14,7 +14,7 @@ async function main() {
   if (verb === 'make') {
     await container.create();
   } else if (verb === 'list') {
-    // Blobs with blocks that were never committed are listed, too.
+    // Blobs with uncommitted blocks are listed too.
     for await (const blob of container.listBlobsFlat({ includeUncommitedBlobs: true })) {
       const { contentLength } = blob.properties;
       process.stdout.write(`${JSON.stringify({ name: blob.name, size: contentLength })}\n`);

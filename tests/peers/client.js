@@ -1,7 +1,8 @@
 'use strict';
-// A sender: numbered events, singly (`--batch 0`) or in batches, at most `--window` calls
-// unanswered. It ends with one JSON line: how many events were answered OK, how many otherwise,
-// and the first error. `--doc TEXT` gives it a protocol text, and so a hash, that nobody knows.
+// A sender: numbered events, singly (`--batch 0`) or in batches, with at most `--window` calls
+// unanswered. At the end it prints one JSON line: how many events were answered OK, how many
+// otherwise, and the first error. `--doc TEXT` changes the protocol text, and so the hash, to one
+// that no peer knows.
 
 const net = require('net');
 const avro = require('avsc');

@@ -1,5 +1,5 @@
 'use strict';
-// What every avsc script here shares: Flume's protocol, without its `doc` text, so that its hash
+// Shared by all avsc scripts here: Flume's protocol, without its `doc` text, so that its hash
 // (30da5405...) differs from the one that Java agents send (86aadae2...).
 
 const STATUS = { type: 'enum', name: 'Status', symbols: ['OK', 'FAILED', 'UNKNOWN'] };

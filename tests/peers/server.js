@@ -1,9 +1,9 @@
 'use strict';
-// A collector: every event it accepts is written to a file, as one JSON line, before it is
-// answered, so that a kill loses nothing that a sender was told it had delivered. A line that a kill
-// cut short was never answered: the next start removes it. Without `--out` it keeps none.
+// A collector: every event that it accepts is written to a file, as one JSON line, before it is
+// answered, so that a kill loses no acknowledged event. A line that a kill truncated was never
+// answered, and the next start removes it. Without `--out` it keeps no events.
 //
-// On standard input it takes orders, one a line, and confirms each with `done <order>`:
+// It reads commands from standard input, one per line, and confirms each with `done <command>`:
 //   answer OK | FAILED | UNKNOWN   what appends are answered from now on (only OK stores)
 //   delay <ms>                     how long each answer waits from now on
 

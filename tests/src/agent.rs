@@ -1,14 +1,14 @@
-//! One place in a chain of agents, taken by ours or by a real Flume.
+//! One hop in a chain of agents: our agent or a real Flume.
 //!
-//! Scenarios are written once for a chain and run with the places filled differently: what holds
-//! for Flume after Flume must hold with our agent in any of the places.
+//! Scenarios are written once and run with different agents in each hop: what holds for a chain of
+//! real Flumes must hold with our agent in any of the hops.
 
 use crate::agent_file::AgentFile;
 use crate::host::Host;
 use crate::peers::flume::{Flume, Stage};
 use crate::scratch::Scratch;
 
-/// Whose agent takes a place.
+/// Which agent runs in a hop.
 #[derive(Clone, Copy)]
 pub enum Kind<'a> {
     /// `flume-host`.
@@ -40,7 +40,7 @@ impl Kind<'_> {
 }
 
 impl Agent {
-    /// Ends it at once, as `kill -9` does.
+    /// Kills it at once, as `kill -9` does.
     pub fn kill(&mut self) {
         match self {
             Self::Ours(host) => host.kill(),

@@ -1,13 +1,13 @@
 //! Writes an agent's properties file: the same text for Flume and for the host.
 //!
-//! Only what the scenarios share: every source feeds every channel that was named before it ends,
-//! and a sink drains the first channel unless it says otherwise. Files whose wording matters are
-//! data (`tests/data`), not built here.
+//! Has only what the scenarios share: every source feeds all channels, and a sink drains the first
+//! channel, unless set otherwise. Files whose wording matters are data (`tests/data`), not built
+//! here.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
-/// A properties file in the making.
+/// A builder for a properties file.
 pub struct AgentFile {
     agent: String,
     sources: Vec<String>,
@@ -89,7 +89,7 @@ impl AgentFile {
             .set(&format!("sinks.{name}.sink.batchSize"), batch)
     }
 
-    /// A bucket writer of plain lines below an address. What ends a file is left to the scenario:
+    /// A bucket writer of plain lines below an address. The scenario sets when a file ends:
     /// [`Self::rolls`].
     #[must_use]
     pub fn lines_in(self, name: &str, path: &str, batch: u32) -> Self {
@@ -105,7 +105,7 @@ impl AgentFile {
             .set(&format!("sinks.{name}.hdfs.batchSize"), batch)
     }
 
-    /// What ends a file of a bucket writer: seconds, bytes, events; 0 is never.
+    /// When a file of a bucket writer ends: after these seconds, bytes and events; 0 is never.
     #[must_use]
     pub fn rolls(self, name: &str, seconds: u32, bytes: u64, events: u64) -> Self {
         self.set(&format!("sinks.{name}.hdfs.rollInterval"), seconds)
@@ -122,7 +122,7 @@ impl AgentFile {
         self
     }
 
-    /// A source of equal events, as many as go.
+    /// A stress source: equal events, as fast as possible.
     #[must_use]
     pub fn stress(mut self, name: &str, size: u32, batch: u32) -> Self {
         self.sources.push(name.to_owned());
@@ -131,13 +131,19 @@ impl AgentFile {
             .set(&format!("sources.{name}.batchSize"), batch)
     }
 
-    /// A sink that forgets.
+    /// A null sink.
     #[must_use]
     pub fn null(self, name: &str, batch: u32) -> Self {
         self.sink(name, "null")
             .set(&format!("sinks.{name}.batchSize"), batch)
             // Flume reads an int, and leaves out a sink whose number does not fit.
             .set(&format!("sinks.{name}.logEveryNEvents"), i32::MAX)
+    }
+
+    /// A logger sink.
+    #[must_use]
+    pub fn logger(self, name: &str) -> Self {
+        self.sink(name, "logger")
     }
 
     /// A balanced group `g1` of two null sinks, `k1` and `k2`, with weights 3 and 1 for its policy.

@@ -1,11 +1,11 @@
-//! Bounded patience: look, wait a little, look again; never "sleep and hope".
+//! Bounded waiting: check, wait a little, check again; never "sleep and hope".
 //!
-//! Level-triggered on purpose: a probe asks how things are now, so nothing that happened between
-//! two looks can be missed.
+//! Level-triggered on purpose: a probe asks for the current state, so nothing that happened between
+//! two checks is missed.
 
 use std::time::{Duration, Instant};
 
-/// How long to wait between two looks.
+/// How long to wait between two checks.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// The first thing that `probe` finds within `patience`, or `None`.

@@ -8,32 +8,32 @@ use std::time::Duration;
 pub struct Waits(Vec<Duration>);
 
 impl Waits {
-    /// Of these times, in any order.
+    /// The distribution of these times, in any order.
     #[must_use]
     pub fn new(mut waits: Vec<Duration>) -> Self {
         waits.sort_unstable();
         Self(waits)
     }
 
-    /// Of all these together.
+    /// The distribution of all these together.
     #[must_use]
     pub fn all<'a>(parts: impl Iterator<Item = &'a Self>) -> Self {
         Self::new(parts.flat_map(|part| &part.0).copied().collect())
     }
 
-    /// How many there are.
+    /// The number of values.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no values.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The time that so many of ten thousand do not exceed; zero if there are none.
+    /// The quantile in parts of ten thousand; zero if there are no values.
     #[must_use]
     pub fn quantile(&self, per_ten_thousand: usize) -> Duration {
         let rank = (self.0.len() * per_ten_thousand).div_ceil(10_000);
@@ -64,7 +64,7 @@ pub fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-/// The median, the lowest and the highest of some values; `None` of none.
+/// The median, the lowest and the highest of some values; `None` if there are no values.
 #[must_use]
 pub fn spread(mut values: Vec<f64>) -> Option<(f64, f64, f64)> {
     values.sort_unstable_by(f64::total_cmp);
@@ -72,21 +72,21 @@ pub fn spread(mut values: Vec<f64>) -> Option<(f64, f64, f64)> {
     Some((median, *values.first()?, *values.last()?))
 }
 
-/// The median of some values, and how sure it is.
+/// The median of some values, with its confidence interval.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Estimate {
     /// The median.
     pub median: f64,
-    /// Half of the values are not farther from the median than this.
+    /// The median absolute deviation: half of the values are within this distance of the median.
     pub deviation: f64,
     /// With 95 % confidence the true median is between these: two of the values, chosen by rank.
     pub limits: (f64, f64),
-    /// How many values there are.
+    /// The number of values.
     pub count: usize,
 }
 
 impl Estimate {
-    /// Of these values; zero of none.
+    /// The summary of these values; zero if there are no values.
     #[must_use]
     pub fn of(values: &[f64]) -> Self {
         let sorted = sorted(values.iter().copied());

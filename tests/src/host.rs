@@ -1,8 +1,9 @@
 //! Our agent, `flume-host`, as a process.
 //!
-//! Built once by cargo in the profile of this harness, because a package's tests are only handed
-//! the binaries of their own package. `FLUME_HOST_BIN` names another binary to test.
+//! Built once by cargo in the profile of this harness, because cargo gives a package's tests only
+//! the binaries of that package. `FLUME_HOST_BIN` names another binary to test.
 
+use std::io::{PipeReader, PipeWriter};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::sync::OnceLock;
@@ -10,7 +11,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::eventually::within;
+use crate::cargo::cargo;
+use crate::eventually::{eventually, within};
 use crate::process::{self, Finished, Process};
 use crate::scratch::Scratch;
 use crate::{ports, target};
@@ -37,7 +39,7 @@ pub fn binary() -> &'static Path {
     })
 }
 
-/// The agent, to be given its arguments. What it keeps for later starts, it keeps below `target/`.
+/// A command for the agent, without arguments. Its cache is kept below `target/`.
 ///
 /// # Panics
 /// When it does not build.
@@ -55,14 +57,13 @@ fn build() -> PathBuf {
         .expect("a profile has a name")
         .to_string_lossy();
     let profile = if profile == "debug" { "dev" } else { &profile };
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
+    let mut command = cargo();
     command
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .arg("build")
         .args(["--profile", profile]);
-    if profile == "release" {
-        // To be measured: the very program that operators build.
+    if ["release", "dist"].contains(&profile) {
+        // For measurements, the same program that operators run.
         command.args(["--package", "flume-agent"]);
     } else {
         // The whole workspace with a test: the same features of all dependencies as in the build of
@@ -83,7 +84,7 @@ fn build() -> PathBuf {
 /// Runs a command of the agent to its end: `command(&["check", "a.properties"], "")`.
 ///
 /// # Panics
-/// When it has no end.
+/// When it does not end in time.
 #[must_use]
 pub fn command(words: &[&str], input: &str) -> Finished {
     let finished = process::run(program().args(words), input, COMMAND);
@@ -101,8 +102,8 @@ pub struct Host {
     process: Process,
 }
 
-/// What an agent's log says for each agent of a file that was read again.
-const RELOADED: &str = "agent runs by the new file";
+/// The log texts for each agent of a file that was reloaded: one of them.
+const RELOADED: [&str; 2] = ["agent runs from the new file", "nothing changed: the agent"];
 
 impl Host {
     /// Starts all agents of a properties text and waits until they are ready.
@@ -122,6 +123,48 @@ impl Host {
     /// When they are not in time.
     #[must_use]
     pub fn run(scratch: &Scratch, name: &str, file: &Path, words: &[&str]) -> Self {
+        Self::run_with(scratch, name, file, words, &mut program(), None)
+    }
+
+    /// Like [`Self::run`], with a pipe as the agent's standard error. Nobody reads it yet.
+    ///
+    /// # Panics
+    /// When they are not ready in time.
+    #[must_use]
+    pub fn run_unread(
+        scratch: &Scratch,
+        name: &str,
+        file: &Path,
+        words: &[&str],
+    ) -> (Self, PipeReader) {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        let host = Self::run_with(scratch, name, file, words, &mut program(), Some(writer));
+        (host, reader)
+    }
+
+    /// Like [`Self::run`], by a command that was prepared: with variables, or through a shell.
+    ///
+    /// # Panics
+    /// When they are not ready in time.
+    #[must_use]
+    pub fn run_by(
+        command: &mut Command,
+        scratch: &Scratch,
+        name: &str,
+        file: &Path,
+        words: &[&str],
+    ) -> Self {
+        Self::run_with(scratch, name, file, words, command, None)
+    }
+
+    fn run_with(
+        scratch: &Scratch,
+        name: &str,
+        file: &Path,
+        words: &[&str],
+        command: &mut Command,
+        pipe: Option<PipeWriter>,
+    ) -> Self {
         let admin = ports::free();
         let mut all = vec![
             "run".to_owned(),
@@ -133,7 +176,8 @@ impl Host {
         all.push(format!("-Dflume.monitoring.port={admin}"));
         all.extend(words.iter().map(|&word| word.to_owned()));
         let logs = scratch.root().to_path_buf();
-        let process = spawn(name, &all, &logs, 1);
+        let log = logs.join(format!("{name}.1.log"));
+        let process = Process::start_with(name, command.args(&all), log, pipe);
         let mut host = Self {
             name: name.to_owned(),
             words: all,
@@ -147,7 +191,7 @@ impl Host {
         host
     }
 
-    /// The process: its log, how it ended, what it is told.
+    /// The process: its log, exit status and signals.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
     }
@@ -157,7 +201,7 @@ impl Host {
         self.process.kill();
     }
 
-    /// Asks it to end, and waits until it has.
+    /// Sends SIGTERM, and waits until it has ended.
     ///
     /// # Panics
     /// When it has not within `patience`.
@@ -172,7 +216,7 @@ impl Host {
         self.admin
     }
 
-    /// Writes another text into its file and sends SIGHUP.
+    /// Writes a new text to its file and sends SIGHUP.
     ///
     /// # Panics
     /// When the file cannot be written, or the process has ended.
@@ -181,14 +225,17 @@ impl Host {
         self.process.hup();
     }
 
-    /// Does so, and waits until all `agents` of the text run by it.
+    /// Like [`Self::rewrite`], and waits until all `agents` of the text run from it.
     ///
     /// # Panics
     /// When they do not within `patience`.
     pub fn reload(&mut self, text: &str, agents: usize, patience: Duration) {
-        let before = self.process.said(RELOADED);
+        let said = || -> usize { RELOADED.iter().map(|text| self.process.said(text)).sum() };
+        let before = said();
         self.rewrite(text);
-        self.process.await_said(RELOADED, before + agents, patience);
+        eventually("all agents run from the new file", patience, || {
+            (said() >= before + agents).then_some(())
+        });
     }
 
     /// Starts it again, as it was started, after it has ended.
@@ -245,7 +292,7 @@ impl Host {
         value.unwrap_or_else(|| panic!("no {counter} of {component} in {metrics}"))
     }
 
-    /// Waits until so many events have left a channel for good: the next hop has them.
+    /// Waits until `events` events were committed out of a channel: the next hop has them.
     ///
     /// # Panics
     /// When they have not within `patience`.
@@ -263,12 +310,12 @@ impl Host {
         );
     }
 
-    /// Events of batches that a sink was handed and did not deliver, so far: they were handed out
-    /// again, and those that were written all the same are there twice.
+    /// Events in batches that a sink has attempted and not committed so far. They are delivered
+    /// again, so those that had already been written exist twice.
     #[must_use]
-    pub fn handed_again(&self, sink: &str) -> u64 {
+    pub fn redelivered(&self, sink: &str) -> u64 {
         let component = format!("SINK.{sink}");
-        // In this order: a batch that is delivered between the looks is not counted as failed.
+        // In this order, a batch that is delivered between the two reads does not count as failed.
         let delivered = self.counter(&component, "EventDrainSuccessCount");
         self.counter(&component, "EventDrainAttemptCount") - delivered
     }

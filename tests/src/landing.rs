@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::eventually::within;
 use crate::tally::Tally;
 
-/// How long a complete count is watched for events that arrive once more.
+/// How long to wait for duplicates after the count is complete.
 const SETTLE: Duration = Duration::from_millis(500);
 
 /// How long to wait between two counts: each reads everything that has landed.
@@ -37,7 +37,7 @@ pub struct Arrived {
 }
 
 impl Landing {
-    /// The bodies that have arrived. A line that is still being written is left for the next look.
+    /// The bodies that have arrived. A line that is still being written is left for the next time.
     #[must_use]
     pub fn bodies(&self) -> Vec<Vec<u8>> {
         match self {
@@ -78,8 +78,8 @@ pub fn count(landings: &[&Landing], prefix: &str, count: u64) -> Tally {
     tally
 }
 
-/// Waits until each of `expected` events has landed, or `patience` is at its end, then a moment
-/// longer for doubles, and returns the count: judging it is the scenario's business.
+/// Waits until each of `expected` events has landed, or `patience` is over, then a moment longer
+/// for duplicates, and returns the count, which the scenario checks.
 #[must_use]
 pub fn await_count(
     landings: &[&Landing],
@@ -93,7 +93,7 @@ pub fn await_count(
 }
 
 /// Waits until the last of `expected` events has landed, whether or not others are missing:
-/// channels keep their order, so nothing that is still missing then is on its way.
+/// channels keep their order, so an event that is missing then will not arrive.
 #[must_use]
 pub fn await_last(landings: &[&Landing], prefix: &str, expected: u64, patience: Duration) -> Tally {
     await_tally(landings, prefix, expected, patience, |tally| {
@@ -101,8 +101,8 @@ pub fn await_last(landings: &[&Landing], prefix: &str, expected: u64, patience: 
     })
 }
 
-/// Waits until the count is as `wanted`, or `patience` is at its end, then a moment longer for
-/// doubles, and returns the count.
+/// Waits until the count is as `wanted`, or `patience` is over, then a moment longer for
+/// duplicates, and returns the count.
 #[must_use]
 pub fn await_tally(
     landings: &[&Landing],

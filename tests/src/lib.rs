@@ -1,16 +1,17 @@
 //! The harness of the end-to-end scenarios: real processes on the loopback interface.
 //!
 //! Its law: every wait has a bound, every process that is started is ended, every event is
-//! counted by its number, and a scenario that cannot run says why instead of passing. Threads and
-//! blocking calls instead of a runtime: a scenario reads from top to bottom, and the processes
-//! under test do the work.
+//! counted by its number, and a scenario that cannot run says why instead of passing. It uses
+//! threads and blocking calls instead of a runtime: a scenario reads from top to bottom, and the
+//! processes under test do the work.
 //!
 //! | environment | meaning |
 //! |---|---|
 //! | `FLUME_HOST_BIN` | the agent to test, in place of one that cargo builds |
 //! | `FLUME_TESTS_REQUIRE_PEERS=1` | a missing peer fails the test instead of skipping it |
+//! | `FLUME_TESTS_PEERS_DIR` | where peers and toolchains are kept, in place of `target/`; it may outlive the clone |
 //!
-//! Skipped scenarios are listed in `target/skipped.txt`; peers are kept in `target/peers/`.
+//! Skipped scenarios are listed in `target/skipped.txt`.
 
 #![allow(
     clippy::unwrap_used,
@@ -21,11 +22,12 @@
 )]
 #![allow(
     clippy::disallowed_methods,
-    reason = "drives real processes: real time, and real waits between two looks at them"
+    reason = "drives real processes: real time, and real waits between two checks"
 )]
 
 pub mod agent;
 pub mod agent_file;
+pub mod cargo;
 pub mod eventually;
 pub mod figures;
 pub mod host;
@@ -44,6 +46,7 @@ pub mod tenants;
 
 pub use agent::{Agent, Kind};
 pub use agent_file::AgentFile;
+pub use cargo::cargo;
 pub use eventually::{eventually, within};
 pub use host::Host;
 pub use landing::Landing;
@@ -53,6 +56,7 @@ pub use peers::azure::{Azure, AzureServer, Blob};
 pub use peers::fastavro::Fastavro;
 pub use peers::flume::{Flume, Jvm, Release, Stage};
 pub use peers::hdfs::{Hadoop, Hdfs};
+pub use peers::keys::KeyStores;
 pub use peers::s3::{S3, S3Server};
 pub use process::Process;
 pub use scratch::Scratch;

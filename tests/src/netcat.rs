@@ -1,8 +1,8 @@
 //! A fast line client for netcat sources that knows which of its lines were acknowledged.
 //!
-//! One thread writes and one reads, with a bound on the lines that are unanswered: replies come in
-//! the order of the lines, so the n-th reply is about the n-th line. It never sends a line again:
-//! a scenario that counts doubles must know that none is its own.
+//! One thread writes and one reads, with a bound on unanswered lines: replies come in the order of
+//! the lines, so the n-th reply belongs to the n-th line. It never sends a line twice, so that
+//! every duplicate that a scenario counts comes from the agent.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, Shutdown, TcpStream};
@@ -23,13 +23,13 @@ const CHUNK: u64 = 100;
 /// Which numbered lines to send.
 #[derive(Clone, Debug)]
 pub struct Lines {
-    /// What every line begins with.
+    /// The text at the start of every line.
     pub prefix: String,
     /// The first number.
     pub first: u64,
     /// How many lines.
     pub count: u64,
-    /// Lines a second; 0 is as fast as they are answered.
+    /// Lines per second; 0 is as fast as they are answered.
     pub rate: u64,
 }
 
@@ -52,7 +52,7 @@ impl Lines {
         self
     }
 
-    /// At most so many lines a second.
+    /// At most this many lines per second.
     #[must_use]
     pub fn rate(mut self, rate: u64) -> Self {
         self.rate = rate;
@@ -60,12 +60,12 @@ impl Lines {
     }
 }
 
-/// What a netcat source answered.
+/// The answers of a netcat source.
 #[derive(Clone, Debug, Default)]
 pub struct Replies {
     /// Numbers of the lines that were answered `OK`.
     pub acknowledged: Vec<u64>,
-    /// Numbers of the lines that were answered otherwise, and the answers.
+    /// Numbers and answers of the lines whose answer was not `OK`.
     pub failed: Vec<(u64, String)>,
     /// Numbers of the lines that got no answer before the connection or the patience ended.
     pub unanswered: Vec<u64>,
@@ -88,7 +88,7 @@ impl Replies {
     }
 }
 
-/// Lines on their way.
+/// Lines being sent.
 pub struct Feed {
     lines: Lines,
     answered: Arc<Answered>,
@@ -104,13 +104,17 @@ struct Answered {
     more: Condvar,
     acknowledged: AtomicU64,
     closed: AtomicBool,
+    /// No line is begun any more; those that were sent are still answered.
+    stopping: AtomicBool,
+    /// How many lines were written.
+    sent: AtomicU64,
 }
 
 impl Feed {
     /// Connects and begins to send.
     ///
     /// # Panics
-    /// When nobody listens on the loopback port.
+    /// When nothing listens on the loopback port.
     #[must_use]
     pub fn start(port: u16, lines: Lines) -> Self {
         let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port));
@@ -144,7 +148,7 @@ impl Feed {
         self.answered.acknowledged.load(Ordering::Relaxed)
     }
 
-    /// Waits until so many lines were answered `OK`.
+    /// Waits until `count` lines were answered `OK`.
     ///
     /// # Panics
     /// When they were not within `patience`.
@@ -155,10 +159,24 @@ impl Feed {
         });
     }
 
+    /// Sends no more lines, and waits for the replies to those that were sent.
+    ///
+    /// # Panics
+    /// When a reply was not valid.
+    #[must_use]
+    pub fn stop(self, patience: Duration) -> Replies {
+        self.answered.stopping.store(true, Ordering::SeqCst);
+        let (answered, first) = (Arc::clone(&self.answered), self.lines.first);
+        let mut replies = self.finish(patience);
+        let end = first + answered.sent.load(Ordering::SeqCst);
+        replies.unanswered.retain(|number| *number < end);
+        replies
+    }
+
     /// Waits for the remaining replies, for at most `patience`, and hangs up.
     ///
     /// # Panics
-    /// When a reply was not to be understood.
+    /// When a reply was not valid.
     #[must_use]
     pub fn finish(self, patience: Duration) -> Replies {
         let end = Instant::now() + patience;
@@ -166,7 +184,7 @@ impl Feed {
             std::thread::sleep(Duration::from_millis(5));
         }
         self.answered.close();
-        // Fails when the other side has hung up first, which is just as well.
+        // Fails if the other side has hung up first, which does not matter.
         self.stream.shutdown(Shutdown::Both).unwrap_or_default();
         self.writer
             .join()
@@ -182,27 +200,24 @@ impl Answered {
         if ok {
             self.acknowledged.fetch_add(1, Ordering::Relaxed);
         }
-        *self.count.lock().expect("nobody panics with the count") += 1;
+        *self.count.lock().expect("no holder panics") += 1;
         self.more.notify_one();
     }
 
     fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
-        drop(self.count.lock().expect("nobody panics with the count"));
+        drop(self.count.lock().expect("no holder panics"));
         self.more.notify_one();
     }
 
-    /// Waits until fewer than a window of `sent` lines are unanswered; false when it is over.
+    /// Waits until fewer than a window of the `sent` lines are unanswered; returns false when the
+    /// sending is over.
     fn await_room(&self, sent: u64) -> bool {
         let full = |count: &mut u64| {
             sent.saturating_sub(*count) >= WINDOW && !self.closed.load(Ordering::Relaxed)
         };
-        let count = self.count.lock().expect("nobody panics with the count");
-        drop(
-            self.more
-                .wait_while(count, full)
-                .expect("nobody panics with the count"),
-        );
+        let count = self.count.lock().expect("no holder panics");
+        drop(self.more.wait_while(count, full).expect("no holder panics"));
         !self.closed.load(Ordering::Relaxed)
     }
 }
@@ -210,13 +225,16 @@ impl Answered {
 fn write(mut stream: TcpStream, lines: &Lines, answered: &Answered) {
     let start = Instant::now();
     let mut sent = 0;
-    while sent < lines.count && answered.await_room(sent) {
+    let stopping = || answered.stopping.load(Ordering::SeqCst);
+    while sent < lines.count && answered.await_room(sent) && !stopping() {
         let end = lines.count.min(sent + CHUNK);
         let chunk: String = (sent..end)
             .map(|number| tally::body(&lines.prefix, lines.first + number) + "\n")
             .collect();
+        // A part of them may arrive even if the connection breaks.
+        answered.sent.store(end, Ordering::SeqCst);
         if stream.write_all(chunk.as_bytes()).is_err() {
-            // The reader sees the end of the connection and tells what was not answered.
+            // The reader sees the end of the connection and reports the unanswered lines.
             return;
         }
         sent = end;
@@ -224,6 +242,11 @@ fn write(mut stream: TcpStream, lines: &Lines, answered: &Answered) {
             let due = Duration::from_millis(millis);
             std::thread::sleep(due.saturating_sub(start.elapsed()));
         }
+    }
+    if stopping() {
+        // The source answers what it has and hangs up. That fails if it has hung up first, which
+        // the reader sees.
+        stream.shutdown(Shutdown::Write).unwrap_or_default();
     }
 }
 

@@ -1,9 +1,9 @@
-//! Peers that we did not write: real Flume, HDFS, an S3 server, Azure's emulator, rsyslog,
-//! valgrind, npm's avsc and PyPI's fastavro.
+//! External peers: real Flume, HDFS, an S3 server, Azure's emulator, rsyslog, valgrind, npm's avsc
+//! and PyPI's fastavro.
 //!
-//! Each is fetched once by its own package client into `target/peers/` and then found there. A
-//! lock file keeps tests that run at the same time, in one process or in several, from fetching
-//! it twice; the finished mark is written last, so a fetch that was broken off is done again.
+//! Each is fetched once by its package client into `target/peers/` and then found there. A lock
+//! file prevents tests that run at the same time, in one process or in several, from fetching it
+//! twice. The finished mark is written last, so an interrupted fetch is done again.
 
 pub mod avsc;
 pub mod azure;
@@ -12,6 +12,7 @@ pub mod fastavro;
 pub mod flume;
 pub mod hdfs;
 mod jvm;
+pub mod keys;
 mod maven;
 pub mod rsyslog;
 pub mod s3;
@@ -19,20 +20,22 @@ pub mod valgrind;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use crate::eventually::within;
+use crate::process;
 use crate::skip::Availability;
 use crate::target;
 
-/// How long to wait for somebody else's fetch.
+/// How long to wait while another process fetches.
 const OTHERS: Duration = Duration::from_secs(700);
 
-/// How long a package client may take: the S3 server is compiled from nothing.
+/// How long a package client may take: the S3 server is compiled from source.
 const FETCH: Duration = Duration::from_secs(600);
 
-/// The folder `target/peers/<name>`, filled by `fetch` if it has not been filled before, as long
-/// as `program`, which runs the peer, is there.
+/// The folder `target/peers/<name>`, filled by `fetch` if it has not been filled before, provided
+/// that `program`, which runs the peer, is installed.
 fn cached(
     name: &str,
     program: &str,
@@ -47,7 +50,9 @@ fn cached(
         return Availability::Ready(folder);
     }
     let Some(lock) = lock(&target::peers().join(format!("{name}.lock")), OTHERS) else {
-        return Availability::Missing(format!("{name} is being fetched for more than {OTHERS:?}"));
+        return Availability::Missing(format!(
+            "another process has been fetching {name} for more than {OTHERS:?}"
+        ));
     };
     if complete.exists() {
         return Availability::Ready(folder);
@@ -63,7 +68,24 @@ fn cached(
     }
 }
 
-/// A lock that holds between processes until the file is dropped, or nothing after `patience`.
+/// Runs the command that fetches a peer; if it fails, returns the error output of `client`.
+fn fetched(client: &str, command: &mut Command) -> Result<(), String> {
+    let finished = process::run(command, "", FETCH)?;
+    match finished.status.success() {
+        true => Ok(()),
+        false => Err(complaint(client, &(finished.stdout + &finished.stderr))),
+    }
+}
+
+/// Installs packages of npm into a folder.
+fn npm_install(folder: &Path, packages: &[&str]) -> Result<(), String> {
+    let mut npm = Command::new("npm");
+    npm.current_dir(folder)
+        .args(["install", "--no-audit", "--no-fund", "--prefix", "."]);
+    fetched("npm install", npm.args(packages))
+}
+
+/// A lock between processes, held until the file is dropped; `None` after `patience`.
 fn lock(path: &Path, patience: Duration) -> Option<File> {
     let file = File::options()
         .create(true)
@@ -79,7 +101,7 @@ fn on_path(program: &str) -> bool {
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
-/// The last lines of what a package client complained about.
+/// The last lines of a package client's error output.
 fn complaint(client: &str, text: &str) -> String {
     let lines: Vec<&str> = text
         .lines()

@@ -1,8 +1,8 @@
 //! Free loopback ports.
 //!
-//! Below the range from which the kernel picks ports for outgoing connections, so that a port that
-//! is free now is not taken by somebody's client before the agent binds it. "Bind 0 and let go"
-//! gives ports inside that range.
+//! They are below the range from which the kernel picks ports for outgoing connections, so that no
+//! client takes a free port before the agent binds it. Binding port 0 and closing it gives ports
+//! inside that range.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -15,7 +15,7 @@ const COUNT: u32 = 15_000;
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
-/// A port that nobody listens on, and that this process has not been given before.
+/// A port on which nothing listens, and that this process has not used before.
 ///
 /// # Panics
 /// When no port is free.
@@ -34,17 +34,17 @@ pub fn free() -> u16 {
     panic!("no free loopback port");
 }
 
-/// Whether somebody accepts connections on the loopback port.
+/// Whether the loopback port accepts connections.
 #[must_use]
 pub fn listening(port: u16) -> bool {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok()
 }
 
-/// Waits until somebody accepts connections on the loopback port.
+/// Waits until the loopback port accepts connections.
 ///
 /// # Panics
-/// When nobody does within `patience`.
+/// When it does not within `patience`.
 pub fn await_listening(port: u16, patience: Duration) {
     eventually(&format!("a listener on port {port}"), patience, || {
         listening(port).then_some(())

@@ -1,10 +1,10 @@
-//! A child process with its output in a file, ended when it is let go.
+//! A child process with its output in a file, killed when it is dropped.
 //!
-//! A file instead of a pipe: nobody has to read it for the child to go on, and it can be looked at
-//! again from the start as often as a level-triggered wait wants.
+//! A file instead of a pipe: the child never blocks on an unread pipe, and a wait can read the file
+//! from the start as often as it needs.
 
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{PipeWriter, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -30,6 +30,21 @@ impl Process {
     /// When it cannot be started.
     #[must_use]
     pub fn start(name: &str, command: &mut Command, log: PathBuf) -> Self {
+        Self::start_with(name, command, log, None)
+    }
+
+    /// Starts `command`. What it writes to standard error goes to the end of a pipe, if there is
+    /// one, else to `log`.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn start_with(
+        name: &str,
+        command: &mut Command,
+        log: PathBuf,
+        pipe: Option<PipeWriter>,
+    ) -> Self {
         let out = File::options()
             .create(true)
             .append(true)
@@ -39,8 +54,10 @@ impl Process {
         let child = command
             .stdin(Stdio::piped())
             .stdout(out)
-            .stderr(err)
+            .stderr(pipe.map_or_else(|| Stdio::from(err), Stdio::from))
             .spawn();
+        // Else it would hold a copy of the end of the pipe, so that this is never closed.
+        command.stderr(Stdio::null());
         let child = child.unwrap_or_else(|err| panic!("{name}: {command:?}: {err}"));
         Self {
             name: name.to_owned(),
@@ -83,7 +100,7 @@ impl Process {
     /// Writes one line to its standard input.
     ///
     /// # Panics
-    /// When it does not listen any more.
+    /// When its standard input is closed.
     pub fn order(&mut self, line: &str) {
         let stdin = self.child.stdin.as_mut().expect("standard input is a pipe");
         stdin
@@ -91,15 +108,16 @@ impl Process {
             .expect("the child reads its input");
     }
 
-    /// Ends it at once, as `kill -9` does. A child that has ended already is left alone.
+    /// Kills it, as `kill -9` does. Does nothing if the child has already ended.
     pub fn kill(&mut self) {
         if self.child.kill().is_ok() {
-            // It cannot refuse, so this returns at once; without it the child stays a zombie.
+            // The child cannot ignore the signal, so this returns at once; without the wait it
+            // would stay a zombie.
             drop(self.child.wait());
         }
     }
 
-    /// Asks it to end.
+    /// Sends SIGTERM.
     ///
     /// # Panics
     /// When it has ended already.
@@ -107,7 +125,7 @@ impl Process {
         self.signal(Signal::TERM);
     }
 
-    /// Tells it that its file has changed.
+    /// Sends SIGHUP: its file has changed.
     ///
     /// # Panics
     /// When it has ended already.
@@ -120,7 +138,7 @@ impl Process {
         self.child.try_wait().expect("a child can be waited for")
     }
 
-    /// Waits for it to end of its own accord.
+    /// Waits until it exits.
     ///
     /// # Panics
     /// When it has not within `patience`.
@@ -135,10 +153,14 @@ impl Process {
         self.child.id()
     }
 
-    fn signal(&self, signal: Signal) {
+    /// Sends a signal.
+    ///
+    /// # Panics
+    /// When it has ended already.
+    pub fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         let sent = rustix::process::kill_process(pid.expect("a process id"), signal);
-        sent.unwrap_or_else(|err| panic!("{} is not there to be told: {err}", self.name));
+        sent.unwrap_or_else(|err| panic!("{} cannot be signalled: {err}", self.name));
     }
 }
 
@@ -155,7 +177,7 @@ impl Drop for Process {
     }
 }
 
-/// What a command that ended left behind.
+/// The result of a command that has ended.
 pub struct Finished {
     /// How it ended.
     pub status: ExitStatus,
@@ -165,7 +187,7 @@ pub struct Finished {
     pub stderr: String,
 }
 
-/// Runs a command to its end, with `input` as its standard input. `Err` says why there is no end:
+/// Runs a command to its end, with `input` as its standard input. `Err` says why it did not end:
 /// it could not be started, or was killed after `patience`.
 pub fn run(command: &mut Command, input: &str, patience: Duration) -> Result<Finished, String> {
     let mut stdin = tempfile::tempfile().map_err(|err| err.to_string())?;

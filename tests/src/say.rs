@@ -1,9 +1,9 @@
-//! What a passing scenario has to tell: why it was skipped, or what it measured.
+//! Output of a passing scenario: why it was skipped, or what it measured.
 
 use std::io::Write as _;
 
-/// Writes a line to standard error past the test runner's capture, which only the printing macros
-/// respect. One write, so that lines of tests that run at the same time stay whole.
+/// Writes a line to standard error past the test runner's capture, which affects only the printing
+/// macros. It is one write, so that lines of concurrent tests stay whole.
 ///
 /// # Panics
 /// When standard error is closed.

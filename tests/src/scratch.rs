@@ -1,10 +1,10 @@
-//! A scenario's own folder: agent files, logs and what the last hop wrote.
+//! A scenario's own folder: agent files, logs and the output of the last hop.
 
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-/// A folder that is removed when the scenario ends, however it ends.
+/// A folder that is removed when the scenario ends, even if it fails.
 pub struct Scratch {
     folder: TempDir,
 }
@@ -13,7 +13,7 @@ impl Scratch {
     /// A new, empty folder.
     ///
     /// # Panics
-    /// When the machine has no room for one.
+    /// When it cannot be created.
     #[must_use]
     pub fn new() -> Self {
         let folder = tempfile::Builder::new().prefix("flume-it-").tempdir();
@@ -28,7 +28,7 @@ impl Scratch {
         self.folder.path().join(name)
     }
 
-    /// A new folder inside: `file_roll` wants its directory to exist.
+    /// A new folder inside: `file_roll` needs an existing directory.
     ///
     /// # Panics
     /// When it cannot be made.

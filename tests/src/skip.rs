@@ -1,23 +1,23 @@
-//! What a scenario says when a peer that it needs is not to be had.
+//! How a scenario reports that a peer it needs is unavailable.
 //!
-//! A skipped scenario must not look like one that passed. It is written past the test runner's
-//! capture to standard error and added to `target/skipped.txt`; with
-//! `FLUME_TESTS_REQUIRE_PEERS=1` it is a failure. Remove the file before a run to read it after.
+//! A skipped scenario must not look like one that passed. It is reported on standard error, past
+//! the test runner's capture, and added to `target/skipped.txt`; with `FLUME_TESTS_REQUIRE_PEERS=1`
+//! it is a failure. The file grows from run to run: remove it before a run.
 
 use std::io::Write as _;
 
 use crate::{say, target};
 
-/// A peer, or why there is none.
+/// A peer, or why it is unavailable.
 pub enum Availability<T> {
-    /// It is here.
+    /// It is available.
     Ready(T),
-    /// It is not, and this is why.
+    /// It is unavailable, for this reason.
     Missing(String),
 }
 
 impl<T> Availability<T> {
-    /// The same answer about something made from the peer.
+    /// The same, for something made from the peer.
     pub fn map<U>(self, make: impl FnOnce(T) -> U) -> Availability<U> {
         match self {
             Self::Ready(peer) => Availability::Ready(make(peer)),
@@ -26,7 +26,7 @@ impl<T> Availability<T> {
     }
 }
 
-/// Says that the running test is skipped.
+/// Reports that the running test is skipped.
 ///
 /// # Panics
 /// With `FLUME_TESTS_REQUIRE_PEERS=1` in the environment.
@@ -47,7 +47,7 @@ pub fn report(why: &str) {
         .expect("target/ has room");
 }
 
-/// The peer, or the end of the test with a word about why.
+/// The peer; if it is unavailable, reports why and returns from the test.
 #[macro_export]
 macro_rules! require {
     ($availability:expr) => {

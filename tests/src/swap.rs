@@ -1,12 +1,12 @@
-//! What a hot swap costs those who wait: events through an agent whose policy's file is overwritten
-//! again and again.
+//! What a hot swap adds to latency: events through an agent whose policy's file is overwritten
+//! repeatedly.
 //!
 //! netcat → memory → a group of two `file_roll` sinks, ordered by the policy. Every event has a
 //! number. Lines are due at a fixed rate, whether or not the agent keeps up, and a wait is the time
 //! from when a line was due to when it could be read in a sink's file: so a pause delays all lines
 //! that fall into it, and is not hidden by a sender that pauses too. The first half is without
-//! swaps, the second with them. How long the group itself stood still for a swap is the agent's own
-//! figure, from its log.
+//! swaps, the second with them. How long the group itself paused for a swap is taken
+//! from the agent's log.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -25,35 +25,35 @@ use crate::{AgentFile, Scratch, ports};
 /// Lines that are written at once.
 const CHUNK: u64 = 100;
 
-/// What the log says of a swap, before its duration.
+/// The log's text about a swap, before its duration.
 const SWAPPED: &str = "policy swapped";
 
 /// How long to wait for lines that were sent.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What to do.
+/// The settings of a measurement.
 #[derive(Clone, Debug)]
 pub struct Load {
-    /// Lines a second.
+    /// Lines per second.
     pub rate: u64,
     /// Seconds without swaps, and with.
     pub seconds: u64,
-    /// Time between two writes of the file, at least: the agent looks twice a second.
+    /// The least time between two writes of the file: the agent checks it twice a second.
     pub between: Duration,
-    /// The policies that take turns; the first one begins.
+    /// The policies that are swapped in turn; the first one begins.
     pub policies: [PathBuf; 2],
 }
 
-/// What came of it.
+/// The result.
 #[derive(Debug)]
 pub struct Outcome {
     /// Each event's arrivals.
     pub tally: Tally,
     /// Waits before the first swap.
     pub quiet: Waits,
-    /// Waits from then on.
+    /// Waits after that.
     pub swapped: Waits,
-    /// How long the group stood still for each swap.
+    /// How long the group paused for each swap.
     pub stood_still: Waits,
 }
 
@@ -88,7 +88,7 @@ pub fn run(load: &Load) -> Outcome {
         for turn in 1.. {
             put(&load.policies[turn % 2], &policy);
             sleep_until((Instant::now() + load.between).min(end));
-            // A version that is not in yet would be overtaken by the next one.
+            // Otherwise the next version could replace one that is not loaded yet.
             while swaps(&mut host) < turn && Instant::now() < end {
                 thread::sleep(Duration::from_millis(50));
             }
@@ -115,7 +115,7 @@ pub fn run(load: &Load) -> Outcome {
     }
 }
 
-/// Another version of a file, whole at once.
+/// Replaces a file in one step.
 fn put(from: &Path, to: &Path) {
     let new = to.with_extension("new");
     std::fs::copy(from, &new).expect("a policy to copy");
@@ -132,7 +132,7 @@ fn send(port: u16, rate: u64, count: u64, begun: Instant) -> TcpStream {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("a netcat source");
     stream.set_nodelay(true).expect("a TCP socket");
     let mut replies = stream.try_clone().expect("a second handle on the socket");
-    // Answers that nobody reads would stop the source.
+    // Unread answers would block the source.
     thread::spawn(move || {
         let mut waste = [0; 1 << 16];
         while replies.read(&mut waste).is_ok_and(|read| read > 0) {}
@@ -190,7 +190,7 @@ fn arrivals(folder: &Path, count: u64, over: &AtomicBool) -> Vec<Option<Instant>
     arrivals
 }
 
-/// The number in a line, without a look at the rest: judging is the tally's business.
+/// The number in a line. The rest is not checked here; the tally does that.
 fn number(line: &[u8]) -> Option<usize> {
     let mut words = line.split(|byte| *byte == b' ').skip(1);
     std::str::from_utf8(words.next()?).ok()?.parse().ok()
@@ -214,7 +214,7 @@ fn swaps(host: &mut Host) -> usize {
     log.lines().filter_map(stood_still).count()
 }
 
-/// From a line of the log, how long the group stood still.
+/// How long the group paused, from a line of the log.
 fn stood_still(line: &str) -> Option<Duration> {
     let (_, after) = line
         .contains(SWAPPED)

@@ -1,11 +1,11 @@
-//! Counts numbered events one by one: lost, doubled, and such as nobody sent.
+//! Counts numbered events one by one: lost, duplicated, and never sent.
 //!
-//! A total would hide one lost and one doubled event behind each other.
+//! In a total, one lost and one duplicated event would cancel out.
 
 use std::fmt;
 
-/// Batches that one of our Avro sinks may have under way: the default of its `max-in-flight`. Those
-/// that a collector took and did not answer before it ended come again.
+/// Batches that one of our Avro sinks may have in flight: the default of its `max-in-flight`. Those
+/// that a collector took and did not answer before it ended are delivered again.
 pub const UNDER_WAY: u64 = 4;
 
 /// What follows the number in every numbered body: characters of two and three bytes, so that an
@@ -35,7 +35,7 @@ impl Tally {
     /// Nothing has arrived yet.
     ///
     /// # Panics
-    /// When `count` events have no room in memory.
+    /// When `count` events do not fit into memory.
     #[must_use]
     pub fn new(prefix: &str, count: u64) -> Self {
         let count = usize::try_from(count).expect("few enough events to be counted in memory");
@@ -48,7 +48,7 @@ impl Tally {
         }
     }
 
-    /// What has arrived as lines of a text.
+    /// The tally of the lines of a text.
     #[must_use]
     pub fn of_lines(prefix: &str, count: u64, text: &str) -> Self {
         let mut tally = Self::new(prefix, count);
@@ -58,7 +58,7 @@ impl Tally {
         tally
     }
 
-    /// One event has arrived.
+    /// Records the arrival of one event.
     pub fn add(&mut self, body: &[u8]) {
         let number = std::str::from_utf8(body).ok().and_then(|text| {
             text.strip_prefix(&self.prefix)?
@@ -120,32 +120,32 @@ impl Tally {
     /// Each event exactly once, and nothing else.
     ///
     /// # Panics
-    /// When it is not so, with what was lost, doubled and strange.
+    /// Otherwise; the message lists lost, duplicate and unknown events.
     pub fn assert_exact(&self, what: &str) {
         self.assert_at_least_once(what, 0);
     }
 
-    /// Each event at least once, at most `doubled` arrivals too many, and nothing else.
+    /// Each event at least once, at most `doubled` duplicates, and nothing else.
     ///
     /// # Panics
-    /// When it is not so, with what was lost, doubled and strange.
+    /// Otherwise; the message lists lost, duplicate and unknown events.
     pub fn assert_at_least_once(&self, what: &str, doubled: u64) {
         let complete = self.lost().is_empty() && self.strange == 0;
         assert!(
             complete && self.doubled() <= doubled,
-            "{what}: {self} (may double: {doubled})"
+            "{what}: {self} (may duplicate: {doubled})"
         );
     }
 
-    /// At most `lost` events missing, at most `doubled` arrivals too many, and nothing else.
+    /// At most `lost` events missing, at most `doubled` duplicates, and nothing else.
     ///
     /// # Panics
-    /// When it is not so, with what was lost, doubled and strange.
+    /// Otherwise; the message lists lost, duplicate and unknown events.
     pub fn assert_within(&self, what: &str, lost: u64, doubled: u64) {
         let missing = u64::try_from(self.lost().len()).expect("a count");
         assert!(
             missing <= lost && self.doubled() <= doubled && self.strange == 0,
-            "{what}: {self} (may lose: {lost}, may double: {doubled})"
+            "{what}: {self} (may lose: {lost}, may duplicate: {doubled})"
         );
     }
 
@@ -181,7 +181,7 @@ impl fmt::Display for Tally {
         let lost = self.lost();
         write!(
             out,
-            "of {} events {} arrived, {} lost {:?}…, {} doubled, {} unexpected {:?}",
+            "of {} events {} arrived, {} lost {:?}…, {} duplicated, {} unexpected {:?}",
             self.arrivals.len(),
             self.arrived(),
             lost.len(),
@@ -198,7 +198,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lost_event_is_not_hidden_by_a_doubled_one() {
+    fn a_lost_event_is_not_hidden_by_a_duplicate() {
         let mut tally = Tally::new("t", 3);
         for number in [0, 2, 2] {
             tally.add(body("t", number).as_bytes());
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_whose_encoding_was_lost_is_a_stranger() {
+    fn a_body_with_a_broken_encoding_is_unknown() {
         let mut tally = Tally::new("t", 3);
         tally.add("t 1 ?lu?ou?k? ??".as_bytes());
         tally.add(body("t", 3).as_bytes());

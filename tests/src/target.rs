@@ -1,7 +1,7 @@
-//! Where cargo builds: peers are cached there, and the agent's binary is found there.
+//! Cargo's target folder: peers are cached there, and the agent's binary is found there.
 //!
-//! Read from the place of the running test binary instead of `CARGO_TARGET_DIR`, which is usually
-//! unset, and instead of asking cargo, which takes longer than most scenarios' start.
+//! It is derived from the path of the running test binary. `CARGO_TARGET_DIR` is usually unset, and
+//! asking cargo takes longer than most scenarios take to start.
 
 use std::path::PathBuf;
 
@@ -33,10 +33,22 @@ pub fn profile() -> PathBuf {
         .to_path_buf()
 }
 
-/// `target/peers/`: resolved peers, kept between runs. Made if it is missing.
+/// The folder of resolved peers, kept between runs: `FLUME_TESTS_PEERS_DIR`, or else
+/// `target/peers/`. Created if missing.
+///
+/// # Panics
+/// When it cannot be made, or the variable does not hold an absolute path.
 #[must_use]
 pub fn peers() -> PathBuf {
-    let folder = root().join("peers");
-    std::fs::create_dir_all(&folder).expect("target/ is writable");
+    let folder = match std::env::var_os("FLUME_TESTS_PEERS_DIR") {
+        Some(folder) => PathBuf::from(folder),
+        None => root().join("peers"),
+    };
+    // Tests run in their package's folder, wherever they were called from.
+    assert!(
+        folder.is_absolute(),
+        "FLUME_TESTS_PEERS_DIR is not absolute"
+    );
+    std::fs::create_dir_all(&folder).expect("the folder of the peers is writable");
     folder
 }

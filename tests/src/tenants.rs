@@ -1,8 +1,8 @@
 //! What one tenant's guest costs another tenant: two agents in one process, measured in rounds.
 //!
-//! Each round has the quiet tenant alone and beside its neighbour, one right after the other, in
-//! alternating order: what else the machine does meets both alike. The neighbour's own traffic is
-//! the same in both, so the difference is its guest's.
+//! Each round measures the quiet tenant next to a good and next to a hostile neighbour, one right
+//! after the other, in alternating order, so that other work on the machine affects both equally.
+//! The neighbour's traffic is the same in both, so the difference is due to its guest.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -18,21 +18,21 @@ pub struct Size {
     pub events: u64,
     /// Pairs of measurements for each guest.
     pub rounds: usize,
-    /// Events a second of the neighbour.
+    /// Events per second of the neighbour.
     pub neighbour: u64,
 }
 
-/// The quiet tenant's events a second, beside a guest.
+/// The quiet tenant's events per second, next to a guest.
 #[derive(Clone, Debug)]
 pub struct Figures {
-    /// Beside a neighbour with a good guest.
+    /// Next to a neighbour with a good guest.
     pub alone: Vec<f64>,
-    /// Beside the same neighbour with a hostile one.
+    /// Next to the same neighbour with a hostile guest.
     pub beside: Vec<f64>,
 }
 
 impl Figures {
-    /// What is left of the quiet tenant's throughput, a figure for each round, ascending.
+    /// The relative throughput of the quiet tenant, one figure per round, ascending.
     #[must_use]
     pub fn ratios(&self) -> Vec<f64> {
         let pairs = self.alone.iter().zip(&self.beside);
@@ -42,7 +42,7 @@ impl Figures {
     }
 }
 
-/// Measures the quiet tenant beside a neighbour with a good guest and with a hostile one. `limits`
+/// Measures the quiet tenant next to a neighbour with a good guest and with a hostile one. `limits`
 /// are keys below `a2.policies.`.
 ///
 /// # Panics
@@ -69,7 +69,7 @@ pub fn measure(good: &Path, hostile: &Path, limits: &[(&str, &str)], size: Size)
     figures
 }
 
-/// A process with both tenants; the quiet one's events a second.
+/// Runs a process with both tenants; returns the quiet one's events per second.
 fn once(guest: &Path, limits: &[(&str, &str)], size: Size) -> f64 {
     let scratch = Scratch::new();
     let (quiet, loud) = (ports::free(), ports::free());
@@ -83,7 +83,7 @@ fn once(guest: &Path, limits: &[(&str, &str)], size: Size) -> f64 {
         loud,
         Lines::new("b", size.neighbour * 600).rate(size.neighbour),
     );
-    // Warm, and the neighbour's guest has been asked.
+    // Warms up, and makes sure that the neighbour's guest has been called.
     Feed::send(quiet, Lines::new("w", size.events / 10), PATIENCE).assert_all_acknowledged();
     let began = Instant::now();
     Feed::send(quiet, Lines::new("a", size.events), PATIENCE).assert_all_acknowledged();

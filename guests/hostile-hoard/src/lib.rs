@@ -1,8 +1,8 @@
-//! Hostile: keeps a megabyte of each order.
+//! Hostile: leaks a megabyte per order.
 
 use flume_policy_sdk::{Ask, SelectorSetup, SinkSelector, export_selector};
 
-/// Never lets go.
+/// Never frees its memory.
 #[derive(Debug)]
 pub struct Hoard(Vec<Vec<u8>>);
 

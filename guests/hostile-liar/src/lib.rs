@@ -1,8 +1,8 @@
-//! Hostile: names the same sink twice, once it works for real.
+//! Hostile: names the same sink twice, but not in the trial.
 
 use flume_policy_sdk::{Ask, SelectorSetup, SinkSelector, export_selector};
 
-/// Good as long as it is watched.
+/// Behaves well in the trial.
 #[derive(Debug)]
 pub struct Liar;
 

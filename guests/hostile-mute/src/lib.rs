@@ -2,7 +2,7 @@
 
 use flume_policy_sdk::{Ask, SelectorSetup, SinkSelector, export_selector};
 
-/// Is never made.
+/// Cannot be configured.
 #[derive(Debug)]
 pub struct Mute;
 

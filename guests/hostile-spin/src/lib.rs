@@ -1,8 +1,8 @@
-//! Hostile: takes for ever over its fourth order in real life (the trial's clock starts at a day).
+//! Hostile: its fourth order after the trial never ends (the trial's clock starts at one day).
 
 use flume_policy_sdk::{Ask, SelectorSetup, SinkSelector, export_selector};
 
-/// Goes well for a while.
+/// Works for a while, then loops for ever.
 #[derive(Debug)]
 pub struct Spin(u32);
 

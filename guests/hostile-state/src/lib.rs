@@ -1,8 +1,8 @@
-//! Hostile: hands over a gigabyte of state, and takes over none.
+//! Hostile: exports a gigabyte of state, and refuses to import any.
 
 use flume_policy_sdk::{Ask, SelectorSetup, SinkSelector, State, export_selector};
 
-/// Orders well.
+/// Its orders are valid.
 #[derive(Debug)]
 pub struct Hand;
 

@@ -1,4 +1,4 @@
-//! Hostile: panics over bodies that contain `poison`.
+//! Hostile: panics at bodies that contain `poison`.
 
 use flume_policy_sdk::{
     Batch, Bodies, Interceptor, InterceptorSetup, Moment, Projection, export_interceptor,

@@ -1,4 +1,4 @@
-//! Hostile: a good module that is no policy.
+//! Hostile: a valid module that is not a policy.
 
 use flume_policy_sdk as _;
 

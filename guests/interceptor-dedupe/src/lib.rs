@@ -3,15 +3,15 @@
 //! | key | default | meaning |
 //! |---|---|---|
 //! | `header` | (needed) | the header whose values are compared |
-//! | `window-ms` | 60000 | how long a value is remembered, 0 to 604800000; 0: until there is no room |
+//! | `window-ms` | 60000 | how long a value is remembered, 0 to 604800000; 0: as long as there is room |
 //! | `capacity` | 100000 | how many values are remembered, 1 to 250000; the oldest is forgotten first |
 //! | `mark` | (none) | a header that a repeated event gets (`true`) instead of being dropped |
 //!
-//! A value is remembered from the event that was let through: a value that comes again and again
-//! passes once in each window. Events without the header pass.
+//! The window of a value begins with the event that passed, so a value that keeps coming passes
+//! once per window. Events without the header pass.
 //!
-//! Values are remembered by 128 bits of a keyed hash: memory does not depend on their length, and two
-//! values that are taken for one another are not to be expected. All memory is taken at the start.
+//! Values are kept as 128 bits of a keyed hash: memory does not depend on their length, and
+//! collisions are not expected. All memory is allocated at the start.
 
 use std::hash::Hasher;
 
@@ -24,17 +24,17 @@ mod seen;
 
 use seen::{Entry, Seen};
 
-/// Bytes of a remembered value in a snapshot: its hash, and when it came.
+/// Bytes of a remembered value in a snapshot: its hash and its time.
 const ENTRY: usize = 24;
 
-/// Drops what was seen.
+/// Drops events whose value was seen.
 #[derive(Debug)]
 pub struct Dedupe {
     header: String,
     mark: Option<String>,
     /// Nanoseconds.
     window: Option<u64>,
-    /// The key of the hashes. A successor takes it over with them.
+    /// The key of the hash. A successor takes it over with the values.
     key: u64,
     seen: Seen,
 }
@@ -80,7 +80,7 @@ impl Interceptor for Dedupe {
 }
 
 impl Dedupe {
-    /// Forgets what is out of the window.
+    /// Forgets values that are older than the window.
     fn forget(&mut self, now: u64) {
         let Some(window) = self.window else {
             return;
@@ -93,7 +93,7 @@ impl Dedupe {
         }
     }
 
-    /// Whether a value was not seen; from now on it was.
+    /// Whether a value is new. From now on it counts as seen.
     fn is_new(&mut self, value: &str, now: u64) -> bool {
         let mut hasher = SipHasher13::new_with_keys(self.key, 0);
         hasher.write(value.as_bytes());
@@ -119,7 +119,7 @@ impl State for Dedupe {
         bytes
     }
 
-    /// A smaller successor takes over the newest.
+    /// A smaller successor takes over the newest values.
     fn import(&mut self, format: u32, bytes: &[u8]) -> Result<(), String> {
         let (Some((key, rest)), Self::FORMAT) = (bytes.split_first_chunk::<8>(), format) else {
             return Err("no remembered values".to_owned());

@@ -1,20 +1,20 @@
-//! What was seen: a bounded memory that forgets the oldest first.
+//! The values seen: a bounded memory that forgets the oldest first.
 //!
-//! A ring of entries in the order of their coming, and a table that finds them by hash. Both have
-//! their full size from the start and are never rebuilt, which a `HashSet` with as many removals as
-//! insertions would be every now and then, in the middle of a batch.
+//! A ring of entries in order of arrival, and a table that finds them by hash. Both have their full
+//! size from the start and are never rebuilt. A `HashSet` with as many removals as insertions would
+//! be rebuilt now and then, in the middle of a batch.
 
-/// What stands for a value.
+/// The hash that represents a value.
 pub(crate) type Digest = [u64; 2];
 
-/// An entry: a value and when it came.
+/// An entry: a value and its time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) digest: Digest,
     pub(crate) at: u64,
 }
 
-/// The entries of the last time.
+/// The entries within the window.
 #[derive(Debug)]
 pub(crate) struct Seen {
     ring: Box<[Entry]>,
@@ -27,7 +27,7 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    /// Room for so many entries, one at least.
+    /// Room for this many entries, at least one.
     pub(crate) fn new(capacity: usize) -> Self {
         let capacity = capacity.max(1);
         Self {
@@ -53,7 +53,7 @@ impl Seen {
         (self.len > 0).then(|| self.ring[self.head])
     }
 
-    /// Takes an entry in, unless the value is there already; says whether it was new.
+    /// Adds an entry unless the value is already present; returns whether it was new.
     pub(crate) fn insert(&mut self, entry: Entry) -> bool {
         if self.slots[self.slot(entry.digest)] != 0 {
             return false;
@@ -64,7 +64,7 @@ impl Seen {
         let place = (self.head + self.len) % self.ring.len();
         self.ring[place] = entry;
         self.len += 1;
-        // Looked for again: forgetting moves slots.
+        // Looked up again, because forgetting moves slots.
         let slot = self.slot(entry.digest);
         self.slots[slot] = place as u32 + 1;
         true
@@ -77,7 +77,7 @@ impl Seen {
         };
         let mut free = self.slot(oldest.digest);
         let mut next = free;
-        // Entries behind it that were pushed there by it move up.
+        // Later entries that it had displaced move up.
         loop {
             next = self.after(next);
             let place = self.slots[next];
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
     use std::collections::VecDeque;
 
-    /// Against a list that is searched from end to end; digests meet in few slots, so that probing
+    /// Compared with a list that is searched linearly. The digests share few slots, so that probing
     /// and moving up happen all the time.
     #[test]
     fn a_memory_is_as_good_as_a_list() {

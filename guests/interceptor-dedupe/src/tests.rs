@@ -1,4 +1,4 @@
-//! Windows in time and in number, their edges, and what a successor knows.
+//! Windows by time and by number, their edges, and what a successor takes over.
 
 use super::*;
 use flume_policy_sdk::testing::{self, event};
@@ -79,7 +79,7 @@ fn a_successor_knows_what_was_seen() {
     let mut old = dedupe(&[]);
     pass(&mut old, MS, &["a", "b", "c"]);
     let mut new = dedupe(&[]);
-    // Another place's key: it comes with the values.
+    // Another key: the successor has to take over the old one with the values.
     new.key = 99;
     new.import(Dedupe::FORMAT, &old.export()).unwrap();
     assert_eq!(

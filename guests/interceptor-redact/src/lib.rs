@@ -8,7 +8,7 @@
 //!
 //! In a pattern `#` is a digit, `@` a letter, and any other character is itself:
 //! `patterns = ####-####-####-#### secret` masks card numbers and the word `secret`. Matches do not
-//! overlap: after one, the search goes on behind it.
+//! overlap: after one, the search continues after it.
 
 use flume_policy_sdk::{
     Batch, Bodies, Interceptor, InterceptorSetup, Moment, Projection, export_interceptor,

@@ -1,31 +1,31 @@
-//! Finding and masking, apart from the policy: text in, text out.
+//! Finding and masking, separate from the policy: text in, text out.
 //!
-//! Nothing here knows that it runs in a guest, so the same file compiled for the host is what the
-//! guest is compared with (`host/policy/examples/bench.rs`).
+//! Nothing here depends on running in a guest, so a benchmark compiles the same file natively and
+//! compares it with the guest (`host/desk/benches/boundary.rs`).
 
 use wide::u8x16;
 
-/// Bytes that are compared at once: one vector.
+/// Bytes compared at once: one vector.
 const STRIDE: usize = 16;
 
 /// First bytes of patterns are compared as this many ranges.
 const RANGES: usize = 4;
 
-/// Patterns, and what covers them.
+/// Patterns, and their mask.
 #[derive(Debug)]
 pub(crate) struct Masker {
     patterns: Vec<Vec<u8>>,
-    /// Bytes with which a pattern may begin, as a first byte and how many more. There may be more
-    /// in them than that: what begins so is compared with the patterns.
+    /// Bytes with which a pattern may begin, as ranges of a first byte and a length. They may
+    /// include further bytes: a text that begins with one is compared with the patterns.
     begins: [(u8x16, u8x16); RANGES],
-    /// Whether a pattern has this as its second byte, or ends before it: most of what begins like a
-    /// pattern is none, and is known by this.
+    /// Whether a pattern has this as its second byte, or ends before it. This rules out most texts
+    /// that only begin like a pattern.
     second: [bool; 256],
     mask: u8,
 }
 
 impl Masker {
-    /// For patterns separated by blanks.
+    /// A masker for patterns separated by blanks.
     pub(crate) fn new(patterns: &str, mask: u8) -> Self {
         let patterns: Vec<Vec<u8>> = patterns
             .split_whitespace()
@@ -49,8 +49,8 @@ impl Masker {
 
     /// The text with its matches masked, and how many there are; `None` if there are none.
     ///
-    /// Goes in strides: in a guest each turn of a loop costs a look at the deadline, and a stride
-    /// is compared with the ranges in a few instructions.
+    /// It works in strides: in a guest each iteration of a loop costs a check of the deadline, and
+    /// a stride is compared with the ranges in a few instructions.
     pub(crate) fn mask(&self, text: &[u8]) -> Option<(Vec<u8>, usize)> {
         let mut found = Found {
             text,
@@ -64,7 +64,7 @@ impl Masker {
         }
         match text.last_chunk::<STRIDE>() {
             _ if rest.is_empty() => {}
-            // Once more what the strides have seen: cheaper than byte by byte.
+            // Overlaps the last stride: cheaper than byte by byte.
             Some(last) => self.look(last, text.len() - STRIDE, &mut found),
             None => {
                 let mut padded = [0; STRIDE];
@@ -75,7 +75,7 @@ impl Masker {
         Some((found.masked?, found.matches))
     }
 
-    /// Looks at each place of a stride where a match may begin.
+    /// Checks each place of a stride where a match may begin.
     #[inline]
     fn look(&self, stride: &[u8; STRIDE], from: usize, found: &mut Found<'_>) {
         let mut places = self.places(stride);
@@ -85,7 +85,7 @@ impl Masker {
         }
     }
 
-    /// Where in the stride a match may begin, a bit for each byte.
+    /// Where in the stride a match may begin: a bit for each byte.
     #[inline]
     fn places(&self, stride: &[u8; STRIDE]) -> u32 {
         let bytes = u8x16::new(*stride);
@@ -97,7 +97,7 @@ impl Masker {
         (a | b | c | d).to_bitmask()
     }
 
-    /// Masks the pattern that begins here, if one does and nothing that reaches to here is masked.
+    /// Masks the pattern that begins here, if there is one and no earlier match covers this place.
     fn mask_at(&self, at: usize, found: &mut Found<'_>) {
         let rest = found.text.get(at..).unwrap_or_default();
         if rest
@@ -120,17 +120,17 @@ impl Masker {
     }
 }
 
-/// What is found in a text so far.
+/// The matches found in a text so far.
 struct Found<'a> {
     text: &'a [u8],
     masked: Option<Vec<u8>>,
     matches: usize,
-    /// Where the last match ended.
+    /// The end of the last match.
     end: usize,
 }
 
 /// The bytes with which a pattern may begin, as ranges. If there are too many, those with the
-/// fewest bytes between them become one.
+/// smallest gaps are merged.
 fn begins(patterns: &[Vec<u8>]) -> [(u8x16, u8x16); RANGES] {
     let mut ranges: Vec<(u8, u8)> = Vec::new();
     for byte in 0..=u8::MAX {
@@ -151,7 +151,7 @@ fn begins(patterns: &[Vec<u8>]) -> [(u8x16, u8x16); RANGES] {
         let (_, last) = ranges.remove(at + 1);
         ranges[at].1 = last;
     }
-    // One range once more, or, without patterns, one that costs a look and finds nothing.
+    // Unused ranges repeat the first one. Without patterns it is byte 0, where nothing matches.
     let one = ranges.first().copied().unwrap_or((0, 0));
     ranges.resize(RANGES, one);
     let mut begins = [(u8x16::splat(0), u8x16::splat(0)); RANGES];
@@ -180,7 +180,7 @@ mod tests {
         Some((String::from_utf8(masked).unwrap(), matches))
     }
 
-    /// What the strides skip is compared with a search that looks at every byte.
+    /// The search in strides is compared with one that checks every byte.
     #[test]
     fn a_match_is_found_wherever_it_is() {
         let masker = Masker::new("s# @z é", b'*');

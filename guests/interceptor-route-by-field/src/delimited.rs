@@ -2,10 +2,10 @@
 
 use crate::{LONGEST, Text};
 
-/// What parts columns and pairs.
+/// What separates columns and pairs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Delimiter {
-    /// One byte; two of them have an empty part between them.
+    /// One byte; two in a row have an empty part between them.
     Byte(u8),
     /// Any number of blanks and tabs.
     Blank,
@@ -30,7 +30,7 @@ impl Delimiter {
     }
 }
 
-/// A column of the first line, after so many others.
+/// A column of the first line, by the number of columns before it.
 pub(crate) fn column<'a>(
     text: Text<'a>,
     before: usize,
@@ -46,7 +46,7 @@ pub(crate) fn column<'a>(
         rest = skip_blank(part.rest, delimiter);
     }
     let part = part(rest, delimiter, b'"')?;
-    // Behind the last blank of a line there is no column.
+    // There is no column after the last blank of a line.
     let is_none = delimiter == Delimiter::Blank && part.raw.is_empty() && !part.is_quoted;
     let value = part.value(text, b'"', scratch)?;
     (!is_none).then_some(value)
@@ -78,11 +78,11 @@ pub(crate) fn pair<'a>(
     }
 }
 
-/// What stands between two delimiters.
+/// The text between two delimiters.
 struct Part<'a> {
     raw: &'a [u8],
     is_quoted: bool,
-    /// Nothing at the end of the text.
+    /// `None` at the end of the text.
     end: Option<End>,
     rest: &'a [u8],
 }
@@ -130,7 +130,7 @@ fn part(text: &[u8], delimiter: Delimiter, escape: u8) -> Option<Part<'_>> {
             (&text[..end], false, &text[end..])
         }
     };
-    // Of a quoted column nothing but the end of a line may be left.
+    // After a quoted column, only the end of the line may be left.
     let behind = match is_quoted {
         true => behind.strip_prefix(b"\r").unwrap_or(behind),
         false => behind,

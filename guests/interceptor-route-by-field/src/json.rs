@@ -1,8 +1,8 @@
 //! A member of a JSON document, found without parsing the document.
 //!
-//! What comes before the member is stepped over: strings as strings, everything else by counting
-//! brackets. So a document may be wrong in what is skipped and still have its member found; the
-//! outcome is a value that stands in the body, or none.
+//! Everything before the member is skipped: strings as strings, everything else by counting
+//! brackets. So the member can be found even if the skipped part is malformed. The result is a
+//! value from the body, or nothing.
 
 use crate::{LONGEST, Text};
 
@@ -11,14 +11,14 @@ use crate::{LONGEST, Text};
 pub(crate) struct Step {
     /// The name of a member.
     name: Vec<u8>,
-    /// The place in a list, where the name is a number.
+    /// The place in a list, if the name is a number.
     index: Option<usize>,
 }
 
 /// Reads a JSON pointer (`/user/id`), or the name of a member of the document itself.
 pub(crate) fn path(text: &str) -> Vec<Step> {
     let step = |name: String| {
-        // As in a pointer: no sign, no zero in front.
+        // As in a pointer: no sign and no leading zero.
         let is_index = name == "0" || !name.starts_with(['0', '+']);
         let index = name.parse().ok().filter(|_| is_index);
         Step {
@@ -35,7 +35,7 @@ pub(crate) fn path(text: &str) -> Vec<Step> {
     }
 }
 
-/// The value at the end of a path: text, a number or a truth value.
+/// The value at the end of a path: a string, a number or a boolean.
 pub(crate) fn find<'a>(
     text: Text<'a>,
     path: &[Step],
@@ -69,7 +69,7 @@ pub(crate) fn find<'a>(
             let rest = text.bytes.get(start..)?;
             let value = match rest.iter().position(ends) {
                 Some(end) => &rest[..end],
-                // It may go on behind what is shown.
+                // It may continue after the visible part.
                 None if text.is_cut => return None,
                 None => rest,
             };
@@ -103,7 +103,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Behind `{`: goes to the value of a member.
+    /// After `{`: goes to the value of a member.
     fn seek_member(&mut self, name: &[u8], scratch: &mut Vec<u8>) -> Option<()> {
         loop {
             if self.next()? != b'"' {
@@ -124,12 +124,12 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Behind `[`: goes to an element.
+    /// After `[`: goes to an element.
     fn seek_element(&mut self, index: usize) -> Option<()> {
         (0..index).try_for_each(|_| self.step_over())
     }
 
-    /// Goes behind a value and the comma behind it; `None` if there is no comma.
+    /// Skips a value and the comma after it; `None` if there is no comma.
     fn step_over(&mut self) -> Option<()> {
         let mut depth = 0_usize;
         loop {
@@ -143,7 +143,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Behind a quote: what stands before the closing one.
+    /// After a quote: the text before the closing one.
     fn string(&mut self) -> Option<&'a [u8]> {
         let start = self.at;
         loop {
@@ -158,8 +158,7 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// Writes a string without its escapes; `None` if they mean nothing, or the string is too long to
-/// be wanted.
+/// Decodes a string's escapes; `None` if they are not valid, or the string is too long to be used.
 fn unescape(raw: &[u8], scratch: &mut Vec<u8>) -> Option<()> {
     scratch.clear();
     let mut rest = raw;
@@ -192,7 +191,7 @@ fn unescape(raw: &[u8], scratch: &mut Vec<u8>) -> Option<()> {
     Some(())
 }
 
-/// Behind `\u`: a character, of one unit or of two.
+/// After `\u`: a character of one or two units.
 fn unicode(text: &[u8]) -> Option<(char, &[u8])> {
     let (first, rest) = unit(text)?;
     if let Some(character) = char::from_u32(first) {

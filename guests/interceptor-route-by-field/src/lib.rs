@@ -1,4 +1,4 @@
-//! Route by field: sets a header from a field of the body, for what routes by headers.
+//! Route by field: sets a header from a field of the body, for routing by headers.
 //!
 //! | key | default | meaning |
 //! |---|---|---|
@@ -6,11 +6,11 @@
 //! | `header` | (needed) | the header to set |
 //! | `format` | `json` | `json`, `pairs` or `columns` |
 //! | `default` | (none) | the value where the field is absent; without it such events stay as they are |
-//! | `delimiter` | `blank`, of columns `,` | what parts pairs or columns |
-//! | `prefix` | 65536 | how many bytes of a body are looked at, 1 to 16777216 |
+//! | `delimiter` | `blank`, of columns `,` | what separates pairs or columns |
+//! | `prefix` | 65536 | how many bytes of a body are examined, 1 to 16777216 |
 //!
-//! Law: a body is gone through once, no further than the field, without a parsed form and without
-//! an allocation. Bodies come from strangers: whatever is in one, the outcome is a value or none.
+//! Law: a body is scanned once, no further than the field, without building a parsed form and
+//! without an allocation. Bodies are untrusted: for any content, the result is a value or nothing.
 
 use flume_policy_sdk::{
     Batch, Bodies, Interceptor, InterceptorSetup, Moment, Projection, export_interceptor,
@@ -21,7 +21,7 @@ mod json;
 
 use delimited::Delimiter;
 
-/// Bytes of a value: a header is for routing, and not another body.
+/// The most bytes of a value: a header is for routing, not a second body.
 const LONGEST: usize = 1024;
 
 /// Sets a header from a field.
@@ -31,11 +31,11 @@ pub struct RouteByField {
     header: String,
     default: Option<String>,
     prefix: u32,
-    /// Where values with escapes are put together.
+    /// The buffer in which values with escapes are decoded.
     scratch: Vec<u8>,
 }
 
-/// Which field, and how it is found.
+/// The field, and how it is found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Field {
     /// A path through objects and lists.
@@ -46,11 +46,11 @@ enum Field {
     Columns(usize, Delimiter),
 }
 
-/// A body as far as it is shown.
+/// The visible part of a body.
 #[derive(Debug, Clone, Copy)]
 struct Text<'a> {
     bytes: &'a [u8],
-    /// Whether the body goes on.
+    /// Whether the body continues after it.
     is_cut: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Fields that are there, that are not, and that are cut off.
+//! Fields that are present, missing, or cut off.
 
 use super::*;
 use flume_policy_sdk::testing::{self, event};
@@ -217,7 +217,7 @@ fn absent_fields_have_a_default_or_none() {
     check(&[("field", "a")], &[("no", None)]);
 }
 
-/// Whatever is in a body, there is an end to it, and the value is a part of a valid header.
+/// For any body the search ends, and the value is a part of a valid header.
 #[test]
 fn noise_is_survived() {
     let alphabet = br#"{}[]":,\ua10 =&"#;

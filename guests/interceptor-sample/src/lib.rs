@@ -3,14 +3,14 @@
 //! | key | default | meaning |
 //! |---|---|---|
 //! | `rate` | (this or `every`) | the share to keep, 0 to 1 |
-//! | `every` | (this or `rate`) | one event of so many is kept, 1 to 1000000000 |
-//! | `header` | (none) | all events with one value of this header go the same way |
+//! | `every` | (this or `rate`) | one event in this many is kept, 1 to 1000000000 |
+//! | `header` | (none) | all events with the same value of this header are kept, or all are dropped |
 //! | `salt` | (none) | with `header`: another salt keeps other values |
 //!
-//! With `rate` each event is drawn, from random numbers that begin at the policy's seed; with
-//! `every` they are counted, so exactly one of so many is kept. With `header` neither: the value
-//! decides, by its hash and the salt, and it decides alike in all agents and after each start. An
-//! event without that header is drawn or counted.
+//! With `rate`, random numbers decide for each event; they start from the policy's seed. With
+//! `every`, events are counted, so exactly one in `every` is kept. With `header`, the hash of the
+//! value and the salt decides instead, the same way in all agents and after every start. An event
+//! without that header is drawn or counted.
 
 use std::hash::Hasher;
 
@@ -19,7 +19,7 @@ use flume_policy_sdk::{
 };
 use siphasher::sip::SipHasher13;
 
-/// Random numbers and thresholds have so many bits: all of them are exact as `f64`.
+/// Bits of random numbers and thresholds: all of them are exact as `f64`.
 const BITS: u32 = 53;
 
 /// Keeps a share of the events.
@@ -27,7 +27,7 @@ const BITS: u32 = 53;
 pub struct Sample {
     share: Share,
     header: Option<String>,
-    /// With the salt in it.
+    /// A hasher that contains the salt.
     hasher: SipHasher13,
     /// The state of the random numbers.
     random: u64,
@@ -37,9 +37,9 @@ pub struct Sample {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Share {
-    /// What is drawn from [`BITS`] bits must be below.
+    /// Keep if a number drawn from [`BITS`] bits is below this.
     Below(u64),
-    /// One of so many.
+    /// Keep one in this many.
     Every(u64),
 }
 
@@ -60,7 +60,7 @@ impl Interceptor for Sample {
         }
         let mut hasher = SipHasher13::new();
         hasher.write(salt.unwrap_or_default().as_bytes());
-        // Behind it the value begins, whatever the salt.
+        // Separates the salt from the value.
         hasher.write_u8(0);
         Self {
             share: if every {
@@ -71,7 +71,7 @@ impl Interceptor for Sample {
             header,
             hasher,
             random: setup.seed,
-            // Not every group of agents starts to keep at the same event.
+            // So that not every agent starts by keeping the same event.
             counted: setup.seed % one_of,
         }
     }

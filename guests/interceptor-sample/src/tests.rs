@@ -1,4 +1,4 @@
-//! Shares, keys, and the way a value goes.
+//! Shares, keys, and the decision for a value.
 
 use super::*;
 use flume_policy_sdk::testing::{self, TestEvent, event};

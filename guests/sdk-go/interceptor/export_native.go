@@ -2,5 +2,5 @@
 
 package interceptor
 
-// Export makes a policy the one of this module; natively there is nobody to export it to.
+// Export makes this the policy of the module; in a native build it does nothing.
 func Export(Policy) {}

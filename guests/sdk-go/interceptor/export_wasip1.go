@@ -14,7 +14,7 @@ var (
 	headers  []string
 )
 
-// Export makes a policy the one of this module.
+// Export makes this the policy of the module.
 func Export(policy Policy) { exported = policy }
 
 // projection is the contract's `result<projection, …>`.

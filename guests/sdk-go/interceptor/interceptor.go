@@ -24,11 +24,11 @@ import "flumepolicy"
 
 // Policy edits or drops events, a batch at a time.
 type Policy interface {
-	// Configure takes the properties in and says what the policy wants to see. Problems are noted
-	// in the properties of the setup.
+	// Configure reads the properties and returns what the policy wants to see. Problems are noted in
+	// the properties of the setup.
 	Configure(setup *Setup) Projection
-	// Intercept handles a batch: what it changes goes out, and nothing else. The same events may
-	// come more than once.
+	// Intercept handles a batch: only its changes are applied. It may get the same events more than
+	// once.
 	Intercept(at flumepolicy.Moment, batch *flumepolicy.Batch)
 }
 
@@ -40,13 +40,13 @@ type Setup struct {
 	Seed uint64
 }
 
-// Projection is what a policy wants to be shown of each event.
+// Projection is what a policy wants to see of each event.
 type Projection struct {
 	// Headers are names, 64 at most.
 	Headers []string
-	// Bodies is how much of each body.
+	// Bodies says how much of each body.
 	Bodies Bodies
-	// Prefix is the number of bytes where Bodies is BodyPrefix.
+	// Prefix is the number of bytes if Bodies is BodyPrefix.
 	Prefix uint32
 }
 

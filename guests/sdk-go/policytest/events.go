@@ -13,8 +13,8 @@ type Event struct {
 	Body    string
 }
 
-// Intercept configures an interceptor and hands it these events: what becomes of them, or what is
-// wrong with the properties. Rejected events are left out, like dropped ones.
+// Intercept configures an interceptor and passes it these events. It returns the resulting events,
+// or the problems with the properties. Rejected events are left out, like dropped ones.
 func Intercept(
 	policy interceptor.Policy, own Pairs, events ...Event,
 ) ([]Event, []flumepolicy.Problem) {

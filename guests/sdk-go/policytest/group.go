@@ -9,7 +9,7 @@ import (
 // Pairs are keys and values.
 type Pairs map[string]string
 
-// Sink is a sink of a test, with properties of its own.
+// Sink is a sink of a test, with its own properties.
 type Sink struct {
 	Name       string
 	Properties Pairs
@@ -23,7 +23,7 @@ type Group struct {
 	now      uint64
 }
 
-// NewGroup makes a group; says what is wrong with the properties.
+// NewGroup makes a group; returns the problems with the properties.
 func NewGroup(policy selector.Policy, sinks []Sink, own Pairs) (*Group, []flumepolicy.Problem) {
 	setup := selector.Setup{Properties: properties(own), Seed: 7}
 	for _, sink := range sinks {
@@ -53,7 +53,7 @@ func (g *Group) Begin(sink int) {
 	g.of(sink)
 }
 
-// Deliver ends a batch that was begun well.
+// Deliver ends a batch with success.
 func (g *Group) Deliver(sink int, events, latencyMs uint64) {
 	g.inFlight[sink]--
 	news := g.of(sink)
@@ -63,7 +63,7 @@ func (g *Group) Deliver(sink int, events, latencyMs uint64) {
 	news.DeliveredAt = g.now
 }
 
-// Fail ends a batch that was begun badly.
+// Fail ends a batch with a failure.
 func (g *Group) Fail(sink int) {
 	g.inFlight[sink]--
 	news := g.of(sink)

@@ -11,7 +11,7 @@ import (
 
 var exported *Seat
 
-// Export makes a policy the one of this module.
+// Export makes this the policy of the module.
 func Export(policy Policy) { exported = NewSeat(policy) }
 
 // needs is the contract's `result<needs, …>`.
@@ -37,7 +37,7 @@ func configure(properties, count, sinks, sinkCount uint32, seed uint64) uint32 {
 	return abi.Keep(unsafe.Pointer(result))
 }
 
-// answered is kept between calls, so that an order costs one allocation less.
+// answered is kept between calls, to save an allocation for each order.
 var answered struct {
 	at, length uint32
 	numbers    []uint32

@@ -21,23 +21,23 @@ import "flumepolicy"
 
 // Policy orders the sinks of a group.
 type Policy interface {
-	// Configure takes the properties in. Problems are noted in the properties of the setup.
+	// Configure reads the properties. Problems are noted in the properties of the setup.
 	Configure(setup *Setup)
 	// Order is asked once for each batch: the numbers of the sinks to try, best first, each at
 	// most once; empty if none may be tried now.
 	Order(ask *Ask) []int
 }
 
-// Hearing is what a policy has besides if it wants to be told every piece of news. Both methods are
-// called before Order, oldest news first.
+// Hearing is implemented by policies that want each report separately. Both methods are called
+// before Order, oldest news first.
 type Hearing interface {
-	// Failed tells that a sink failed.
+	// Failed reports that a sink failed.
 	Failed(sink int, at uint64)
-	// Delivered tells that a sink delivered.
+	// Delivered reports that a sink delivered.
 	Delivered(sink int, news News)
 }
 
-// Reading is what a policy has besides if it wants to see headers of the events about to be routed.
+// Reading is implemented by policies that want to see headers of the events about to be routed.
 type Reading interface {
 	// Headers are the names, 16 at most; asked once, after Configure.
 	Headers() []string
@@ -47,7 +47,7 @@ type Reading interface {
 type Setup struct {
 	// Properties are those below `processor.selector.`.
 	Properties *flumepolicy.Properties
-	// Sinks are those of the group; a sink's place is its number everywhere.
+	// Sinks are those of the group; a sink's place here is its number everywhere.
 	Sinks []Sink
 	// Seed is for a generator of random numbers.
 	Seed uint64
@@ -57,7 +57,7 @@ type Setup struct {
 type Sink struct {
 	// Name is its name in the configuration, Kind its type.
 	Name, Kind string
-	// Properties are those that it carries for policies. What is not asked for is ignored.
+	// Properties are its properties for policies. They are ignored unless asked for.
 	Properties *flumepolicy.Properties
 }
 
@@ -66,21 +66,21 @@ type News struct {
 	// Batches delivered, and events in them.
 	Batches uint32
 	Events  uint64
-	// Latency is what they took together, in nanoseconds.
+	// Latency is their total time, in nanoseconds.
 	Latency uint64
 	// At is when the sink last delivered (Moment.Now).
 	At uint64
 }
 
-// Standing is how a sink stands: everything that was told about it so far.
+// Standing is the state of a sink: everything reported about it so far.
 type Standing struct {
-	// InFlight is how many batches are under way now.
+	// InFlight is how many batches are in flight now.
 	InFlight uint32
 	// Batches delivered so far, and events in them.
 	Batches, Events uint64
 	// Failures since the last delivery.
 	Failures uint32
-	// FailedAt is when it last failed; meaningful where Failures is not 0.
+	// FailedAt is when it last failed; meaningful if Failures is not 0.
 	FailedAt uint64
 	// Latency is in nanoseconds for a batch, the mean of the last news; 0 before the first.
 	Latency uint64
@@ -90,11 +90,11 @@ type Standing struct {
 type Ask struct {
 	// Moment is when it is asked.
 	flumepolicy.Moment
-	// Sinks is how the sinks stand, by number.
+	// Sinks has the states of the sinks, by number.
 	Sinks []Standing
-	// Depth is how many events are in the channel.
+	// Depth is the number of events in the channel.
 	Depth uint64
-	// Events are those about to be routed, as far as Reading asked for them.
+	// Events are those about to be routed, with the headers that Reading asked for.
 	Events *flumepolicy.Batch
 }
 
@@ -127,7 +127,7 @@ type Seat struct {
 // NewSeat is a seat for a policy.
 func NewSeat(policy Policy) *Seat { return &Seat{policy: policy} }
 
-// Configure makes the policy ready; says what is wrong with the properties.
+// Configure makes the policy ready; returns the problems with the properties.
 func (s *Seat) Configure(setup *Setup) []flumepolicy.Problem {
 	s.policy.Configure(setup)
 	problems := setup.Properties.Finish()
@@ -146,7 +146,7 @@ func (s *Seat) Configure(setup *Setup) []flumepolicy.Problem {
 // Headers are those that the policy wants to see.
 func (s *Seat) Headers() []string { return s.headers }
 
-// Order tells the news and asks for an order. The events' columns are in the order of Headers.
+// Order passes on the news and asks for an order. The events' columns are in the order of Headers.
 func (s *Seat) Order(ask Ask, news []Feedback) []int {
 	for at := range news {
 		s.hear(&news[at])

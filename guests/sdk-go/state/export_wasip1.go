@@ -11,7 +11,7 @@ import (
 
 var exported Policy
 
-// Export makes a policy the one of this module.
+// Export makes this the policy of the module.
 func Export(policy Policy) { exported = policy }
 
 //go:wasmexport flume:policy/state@0.1.0#export-state

@@ -1,11 +1,11 @@
-// Package state is for what a policy has learnt, and hands to its successor in a hot swap.
+// Package state is for handing over to a successor, in a hot swap, what a policy has learnt.
 package state
 
-// Policy is a policy with a state, beside what it is anyway.
+// Policy is implemented, in addition, by a policy with state.
 type Policy interface {
-	// ExportState is the state now, and which layout it has; the policy's own counting.
+	// ExportState returns the current state and the number of its layout, which the policy chooses.
 	ExportState() (format uint32, bytes []byte)
-	// ImportState takes over a predecessor's state, after Configure and before the first batch.
-	// The predecessor may be any other policy. An error means that the policy begins afresh.
+	// ImportState takes over a predecessor's state, after Configure and before the first batch. The
+	// predecessor may be a different policy. After an error the policy starts without state.
 	ImportState(format uint32, bytes []byte) error
 }

@@ -1,11 +1,10 @@
 //! The allocator of guests: lists of free blocks, one for each power of two.
 //!
-//! A call allocates a handful of small blocks and frees them before it ends, and each of these
-//! passes through here several times in a microsecond. The allocator of the standard library is
-//! made to use memory well over hours of everything; this one takes the last block that was freed,
-//! in a few instructions. Its law: a block keeps its size for ever, so memory is bounded by the
-//! most that each size ever needed at once, at most twice over. Large blocks go to the standard
-//! one.
+//! A call allocates a few small blocks and frees them before it ends, several times per
+//! microsecond. The allocator of the standard library is made to use memory well over hours of
+//! mixed use; this one reuses the last freed block, in a few instructions. Its law: a block keeps
+//! its size for ever, so memory is bounded by at most twice the largest amount that each size ever
+//! needed at once. Large blocks go to the standard allocator.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;
@@ -27,19 +26,19 @@ const PIECE: usize = 64 << 10;
 pub(crate) struct Allocator(UnsafeCell<Lists>);
 
 struct Lists {
-    /// For each size the block that was freed last; the first bytes of a free block lead to the
+    /// For each size, the block that was freed last; the first bytes of a free block point to the
     /// one before.
     free: [*mut u8; SIZES],
-    /// The rest of the piece under the knife.
+    /// The rest of the piece from which blocks are being cut.
     piece: *mut u8,
     left: usize,
 }
 
-// SAFETY: a guest has one thread; tests use an allocator from one.
+// SAFETY: a guest has one thread; tests use each allocator from one thread.
 unsafe impl Sync for Allocator {}
 
 impl Allocator {
-    /// An allocator that has nothing yet.
+    /// An allocator without any memory yet.
     pub(crate) const fn new() -> Self {
         Self(UnsafeCell::new(Lists {
             free: [null_mut(); SIZES],
@@ -49,7 +48,7 @@ impl Allocator {
     }
 }
 
-/// Which list a block is from; `None` if it is the standard allocator's.
+/// The list that a block belongs to; `None` if it belongs to the standard allocator.
 #[inline]
 fn list_of(layout: Layout) -> Option<usize> {
     let size = layout.size().max(1 << LEAST);
@@ -77,7 +76,7 @@ impl Lists {
     #[cold]
     unsafe fn cut(&mut self, size: usize) -> *mut u8 {
         if self.left < size {
-            // What is left of a piece is given up: less than one block of this size.
+            // The rest of the piece is wasted: less than one block of this size.
             let piece = Layout::from_size_align(PIECE, 1 << LEAST);
             let Ok(piece) = piece else { return null_mut() };
             // SAFETY: the layout is not empty.
@@ -95,9 +94,9 @@ impl Lists {
     }
 }
 
-// SAFETY: blocks do not overlap, since each is cut once from a piece and is in use or in its list,
-// and are as large and as aligned as their layouts want (`list_of`). Null says that there is no
-// memory.
+// SAFETY: blocks do not overlap, because each is cut once from a piece and is either in use or in
+// its list. Their size and alignment are at least those of their layouts (`list_of`). Null means
+// that there is no memory.
 unsafe impl GlobalAlloc for Allocator {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
@@ -160,7 +159,7 @@ mod tests {
             (random >> 33) as usize % below
         };
         let mut used: Vec<(*mut u8, Layout, u8)> = Vec::new();
-        // Both ends of a block still bear its mark.
+        // Both ends of a block still have its mark.
         let check = |&(block, layout, mark): &(*mut u8, Layout, u8)| unsafe {
             assert_eq!(block as usize % layout.align(), 0);
             assert_eq!((*block, *block.add(layout.size() - 1)), (mark, mark));

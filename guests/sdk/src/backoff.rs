@@ -1,8 +1,9 @@
 //! Exclusion of failed sinks, as the native selectors do it.
 //!
-//! A sink that fails is left out for 2ⁿ seconds, n being its failures in sequence (16 at most),
-//! and never longer than a cap. A failure within an hour of the end of the last exclusion goes on
-//! with the sequence. A delivery ends the sequence, but does not cut an exclusion short.
+//! A sink that fails is left out for 2ⁿ seconds, where n is its number of consecutive failures (at
+//! most 16), and never longer than a cap. A failure within an hour after the end of the last
+//! exclusion continues the sequence. A delivery ends the sequence, but does not shorten an
+//! exclusion.
 
 use crate::properties::Properties;
 
@@ -31,8 +32,9 @@ impl Backoff {
         Self::with_default(properties, sinks, false)
     }
 
-    /// The same with another default of `backoff`: policies that go by latency or load exclude
-    /// failed sinks unless told otherwise, since failing is quick and leaves a sink unloaded.
+    /// The same with another default of `backoff`. Policies that go by latency or load exclude
+    /// failed sinks by default, because failing is quick and leaves a sink idle, so that it would
+    /// look best.
     pub fn with_default(properties: &mut Properties, sinks: usize, wanted: bool) -> Self {
         let wanted = properties.flag("backoff", wanted);
         let cap = match properties.number("maxTimeOut", 30_000, 0..=31_536_000_000_u64) {

@@ -1,7 +1,7 @@
-//! A batch, seen as events: reading goes to the columns that came in, editing to those that go out.
+//! A batch as events: reading uses the columns from the host, editing those that are returned.
 //!
-//! Editing takes `&self`, since an author reads and edits in one loop. Nothing is copied until it
-//! is edited.
+//! Editing takes `&self`, because authors read and edit in one loop. Nothing is copied until it is
+//! edited.
 
 use std::cell::RefCell;
 
@@ -13,7 +13,7 @@ const DROP: u8 = 0;
 const KEEP: u8 = 1;
 const REJECT: u8 = 2;
 
-/// Some events, as far as the policy asked for them.
+/// Some events, with the parts that the policy asked for.
 #[derive(Debug, Clone, Default)]
 pub struct Batch {
     pub(crate) count: u32,
@@ -23,7 +23,7 @@ pub struct Batch {
     pub(crate) edits: RefCell<Edits>,
 }
 
-/// What becomes of a batch.
+/// The changes to a batch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Edits {
     pub(crate) verdicts: Vec<u8>,
@@ -32,12 +32,12 @@ pub(crate) struct Edits {
 }
 
 impl Batch {
-    /// How many events there are.
+    /// The number of events.
     pub fn len(&self) -> usize {
         self.count as usize
     }
 
-    /// Whether there are none.
+    /// Whether there are no events.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
@@ -60,7 +60,7 @@ impl Batch {
     pub fn set_header(&self, name: &str, value: &str) {
         let mut rows = Rows::default();
         rows.values.push(Some(value.as_bytes()));
-        // A header that is set for all makes earlier edits of it void.
+        // Setting a header for all events replaces earlier edits of it.
         let headers = &mut self.edits.borrow_mut().headers;
         headers.retain(|(known, _)| known != name);
         headers.push((name.to_owned(), rows));
@@ -82,7 +82,7 @@ impl Batch {
         }
     }
 
-    /// The edits, as they go out.
+    /// The edits, as returned to the host.
     pub(crate) fn finish(&self) -> Edits {
         let mut edits = self.edits.take();
         for (_, rows) in &mut edits.headers {
@@ -143,16 +143,17 @@ impl<'a> Event<'a> {
     /// A header, if the event has it and the projection names it.
     pub fn header(&self, name: &str) -> Option<&'a str> {
         let (_, column) = self.batch.headers.iter().find(|(known, _)| known == name)?;
-        // The host hands in text; a check of each value is cheaper than one of what nobody reads.
+        // The host passes in valid text; checking only the values that are read is cheaper than
+        // checking all.
         std::str::from_utf8(column.get(self.place())?).ok()
     }
 
-    /// The body, as far as the projection goes; empty without one.
+    /// The part of the body in the projection; empty if there is none.
     pub fn body(&self) -> &'a [u8] {
         self.batch.bodies.get(self.place()).unwrap_or_default()
     }
 
-    /// How long the body is; 0 if the projection has no bodies.
+    /// The length of the whole body; 0 if the projection has no bodies.
     pub fn body_len(&self) -> usize {
         match self.batch.lengths.get(self.place()) {
             Some(length) => *length as usize,

@@ -1,7 +1,7 @@
-//! What `wit-bindgen` makes of the contract.
+//! The bindings that `wit-bindgen` makes from the contract.
 //!
-//! One world with all that a policy may export, so that there is one set of types. The export
-//! macros use the parts that a policy has; the host finds out which ones those are by itself.
+//! One world with everything that a policy may export, so that there is one set of types. The
+//! export macros use only the parts that a policy has, and the host detects which ones.
 
 #[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated")]
 mod generated {

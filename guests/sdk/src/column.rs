@@ -1,6 +1,6 @@
 //! A column: the values of one header, or the bodies, joined, with a list of ends.
 
-/// Of an end: the row has no value.
+/// The bit of an end that says that the row has no value.
 const ABSENT: u32 = 0x8000_0000;
 
 /// One value for each row.
@@ -11,7 +11,7 @@ pub(crate) struct Column {
 }
 
 impl Column {
-    /// The value of a row, if it is there.
+    /// The value of a row, if it has one.
     pub(crate) fn get(&self, row: usize) -> Option<&[u8]> {
         let end = *self.ends.get(row)?;
         if end & ABSENT != 0 {
@@ -33,12 +33,12 @@ impl Column {
             }
             None => ABSENT,
         };
-        // 2 GiB of values do not fit into the memory of a guest.
+        // 2 GiB of values do not fit into a guest's memory.
         self.ends.push(self.bytes.len() as u32 | absent);
     }
 }
 
-/// Rows for some events, ascending, as an edit wants them.
+/// Rows for some events, ascending, as an edit requires.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Rows {
     pub(crate) events: Vec<u32>,

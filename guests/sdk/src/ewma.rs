@@ -1,6 +1,7 @@
-//! Averages that forget: the older a sample, the less it counts, by time and not by number.
+//! Averages that decay: the older a sample, the less it counts.
 //!
-//! By number, a sink that gets a batch a minute would remember an hour.
+//! Age is time, not the number of samples: otherwise a sink that gets one batch a minute would
+//! remember an hour.
 
 use crate::properties::Properties;
 use crate::selector::News;
@@ -20,13 +21,14 @@ use crate::words;
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Ewma {
     value: f64,
-    /// When the last sample came in.
+    /// The time of the last sample.
     at: u64,
     seen: bool,
 }
 
 impl Ewma {
-    /// Takes in a sample. After `decay` nanoseconds without another one it counts for 63 %.
+    /// Adds a sample. The longer ago the last one was, the more it counts: 63 % after `decay`
+    /// nanoseconds.
     pub fn observe(&mut self, sample: f64, at: u64, decay: u64) {
         let keep = match self.seen {
             true => keep(self.at, at, decay),
@@ -37,7 +39,7 @@ impl Ewma {
         (self.at, self.seen) = (at.max(self.at), true);
     }
 
-    /// Takes in a sample; one above the average becomes the average at once.
+    /// Adds a sample; one above the average becomes the average at once.
     pub fn observe_peak(&mut self, sample: f64, at: u64, decay: u64) {
         if sample > self.value {
             (self.value, self.at, self.seen) = (sample, at.max(self.at), true);
@@ -51,19 +53,19 @@ impl Ewma {
         self.seen.then_some(self.value)
     }
 
-    /// The average, fading to 0 since the last sample: a sink that nobody tries any more becomes
+    /// The average, fading to 0 since the last sample: a sink that is no longer tried becomes
     /// worth a try.
     pub fn faded(&self, now: u64, decay: u64) -> f64 {
         self.value * keep(self.at, now, decay)
     }
 }
 
-/// What is left of a value after a while.
+/// The rest of a value after some time.
 fn keep(from: u64, to: u64, decay: u64) -> f64 {
     (-(to.saturating_sub(from) as f64) / decay.max(1) as f64).exp()
 }
 
-/// What batches take at each sink of a group, in nanoseconds.
+/// The average time of batches at each sink of a group, in nanoseconds.
 #[derive(Debug, Clone)]
 pub struct Latencies {
     sinks: Vec<Ewma>,
@@ -71,8 +73,8 @@ pub struct Latencies {
 }
 
 impl Latencies {
-    /// The layout of [`pack`](Self::pack). Policies whose state is latencies share it, so that one
-    /// takes over what the other learnt.
+    /// The layout of [`pack`](Self::pack). Policies whose state is latencies share it, so that each
+    /// can take over the state of the other.
     pub const FORMAT: u32 = words::format(b"lat1");
 
     /// Reads `decay-ms` (10000; 1 to 3600000).
@@ -84,7 +86,7 @@ impl Latencies {
         }
     }
 
-    /// A sink delivered. Batches whose time the host does not know are left out.
+    /// A sink delivered. Batches without a known time are left out.
     pub fn delivered(&mut self, sink: usize, news: &News) {
         if let Some(mean) = news.mean_latency() {
             self.sinks[sink].observe(mean, news.at, self.decay);
@@ -98,7 +100,7 @@ impl Latencies {
         }
     }
 
-    /// Takes in any other time.
+    /// Adds a time from elsewhere.
     pub fn peak(&mut self, sink: usize, nanos: f64, at: u64) {
         self.sinks[sink].observe_peak(nanos, at, self.decay);
     }
@@ -122,7 +124,7 @@ impl Latencies {
     /// Takes over averages.
     ///
     /// # Errors
-    /// The bytes are something else.
+    /// The bytes have another layout.
     pub fn unpack(&mut self, format: u32, bytes: &[u8]) -> Result<(), String> {
         words::same_format(format, Self::FORMAT)?;
         let rows = words::rows::<3>(bytes, self.sinks.len())?;
@@ -157,7 +159,7 @@ mod tests {
         average.observe(0.0, 17 + SECOND, SECOND);
         let left = average.get().unwrap();
         assert!((36.7..36.8).contains(&left), "{left}");
-        // Time that goes back is no time.
+        // A time that goes back counts as zero.
         average.observe(1000.0, 3, SECOND);
         assert!((average.get().unwrap() - left).abs() < 1e-9);
     }

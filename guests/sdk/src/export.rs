@@ -8,7 +8,7 @@
 #[macro_export]
 macro_rules! export_selector {
     ($policy:ty $(, $optional:ident)*) => {
-        // The names of exports mean nothing to a native linker.
+        // A native linker cannot use these export names.
         #[cfg(target_arch = "wasm32")]
         const _: () = {
             use $crate::bindings::{sink_selector, types};
@@ -54,7 +54,7 @@ macro_rules! export_selector {
 #[macro_export]
 macro_rules! export_interceptor {
     ($policy:ty $(, $optional:ident)*) => {
-        // The names of exports mean nothing to a native linker.
+        // A native linker cannot use these export names.
         #[cfg(target_arch = "wasm32")]
         const _: () = {
             use $crate::bindings::{interceptor, types};

@@ -24,7 +24,7 @@ struct Seated<T> {
     policy: T,
     standings: Vec<Standing>,
     events: Batch,
-    /// When a sink was last named, or an order first asked for.
+    /// When a sink was last named, or an order was first requested.
     tried_at: Option<u64>,
 }
 
@@ -34,10 +34,10 @@ impl<T: SinkSelector> SelectorSeat<T> {
         Self(RefCell::new(None))
     }
 
-    /// Makes the policy; says which headers it wants.
+    /// Makes the policy; returns the headers that it wants.
     ///
     /// # Errors
-    /// Everything that is wrong with the properties.
+    /// All problems with the properties.
     pub fn configure(
         &self,
         setup: sink_selector::Setup,
@@ -77,7 +77,7 @@ impl<T: SinkSelector> SelectorSeat<T> {
         Ok(sink_selector::Needs { headers })
     }
 
-    /// Tells the news and asks for an order.
+    /// Passes on the news and asks for an order.
     pub fn order(
         &self,
         at: types::Moment,
@@ -154,7 +154,7 @@ impl<T: SinkSelector> SelectorSeat<T> {
 }
 
 impl<T: BatchRouter> SelectorSeat<T> {
-    /// Tells the news and asks for a sink for each event.
+    /// Passes on the news and asks for a sink for each event.
     pub fn route(
         &self,
         at: types::Moment,
@@ -232,10 +232,10 @@ impl<T: Interceptor> InterceptorSeat<T> {
         Self(RefCell::new(None))
     }
 
-    /// Makes the policy; says what it wants to see.
+    /// Makes the policy; returns what it wants to see.
     ///
     /// # Errors
-    /// Everything that is wrong with the properties.
+    /// All problems with the properties.
     pub fn configure(
         &self,
         setup: interceptor::Setup,
@@ -357,7 +357,7 @@ fn moment(at: &types::Moment) -> Moment {
     }
 }
 
-/// A problem with a sink's own property, told with the sink's name.
+/// A problem with a sink's own property, reported with the sink's name.
 fn of_sink(name: &str, error: ConfigError) -> ConfigError {
     ConfigError::Other(match error {
         ConfigError::BadValue(bad) => {

@@ -1,6 +1,6 @@
-//! A hash that stays what it is: sinks are chosen by it, on several machines and for years.
+//! A hash that never changes: it chooses sinks, on several machines and for years.
 //!
-//! The standard library's hashes are quick and good, but may change with the compiler.
+//! The standard library's hashes may change with the compiler.
 
 /// The hash of a key: FNV-1a, with the bits mixed at the end so that each of them counts.
 ///
@@ -24,7 +24,7 @@ pub fn hash(key: &[u8]) -> u64 {
 mod tests {
     use super::*;
 
-    /// Another value would send every key elsewhere.
+    /// Any other value would send every key to another sink.
     #[test]
     fn keys_keep_their_hashes() {
         for (key, expected) in [

@@ -38,11 +38,11 @@ pub trait Interceptor: Sized {
     /// Makes the interceptor. Problems are noted in the properties of the setup.
     fn configure(setup: &mut InterceptorSetup) -> Self;
 
-    /// What it wants to see of each event. Nothing else is handed in.
+    /// What it wants to see of each event. Nothing else is passed in.
     fn projection(&self) -> Projection;
 
-    /// Handles a batch. The host may hand in an event more than once: it halves a batch that
-    /// provoked a violation.
+    /// Handles a batch. The same event may come more than once: after a violation, the host tries
+    /// halves of the batch.
     fn intercept(&mut self, at: Moment, batch: &Batch);
 }
 
@@ -51,7 +51,7 @@ pub trait Interceptor: Sized {
 pub struct InterceptorSetup {
     /// The interceptor's properties.
     pub properties: Properties,
-    /// For a generator of random numbers.
+    /// A seed for random numbers.
     pub seed: u64,
 }
 

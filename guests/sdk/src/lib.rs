@@ -6,7 +6,7 @@
 //! | an interceptor | [`Interceptor`] | [`export_interceptor!`] |
 //!
 //! The traits are plain Rust: a policy's logic is tested natively, with the stand-ins of
-//! [`testing`]. What crosses the boundary, columns and bindings, stays in here.
+//! [`testing`]. Columns and bindings, which cross the boundary, are hidden.
 
 #[cfg(any(test, all(target_family = "wasm", feature = "allocator")))]
 mod allocator;
@@ -49,25 +49,25 @@ static ALLOCATOR: allocator::Allocator = allocator::Allocator::new();
 /// When a call is made; a policy has no clock of its own.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Moment {
-    /// Nanoseconds on a clock that never goes back; its zero means nothing.
+    /// Nanoseconds on a clock that never goes back; its zero has no meaning.
     pub now: u64,
     /// Milliseconds since 1970-01-01 UTC.
     pub unix_ms: u64,
 }
 
-/// Hands what a policy has learnt to its successor in a hot swap.
+/// Hands over to a successor, in a hot swap, what a policy has learnt.
 pub trait State {
-    /// The layout that [`export`](Self::export) writes; the policy's own counting. The predecessor
-    /// may be another policy, so a number that others do not use is better than 1: see
+    /// The number of the layout that [`export`](Self::export) writes, chosen by the policy. The
+    /// predecessor may be another policy, so prefer a number that others do not use over 1: see
     /// [`words::format`].
     const FORMAT: u32;
 
-    /// The state now, 16 MiB at most.
+    /// The current state, at most 16 MiB.
     fn export(&self) -> Vec<u8>;
 
-    /// Takes over a predecessor's state; an error means that the policy begins afresh.
+    /// Takes over a predecessor's state. After an error the policy starts without state.
     ///
     /// # Errors
-    /// A layout that it does not know, or bytes that mean nothing; in words.
+    /// An unknown layout, or bytes that are not valid; the text is logged.
     fn import(&mut self, format: u32, bytes: &[u8]) -> Result<(), String>;
 }

@@ -22,7 +22,7 @@ pub fn error(message: &str) {
     bindings::log(Level::Error, message);
 }
 
-/// Lets a panic say what it is about before it ends the instance. Natively tests do that.
+/// Logs a panic's message before it ends the instance. In native tests, the test runner does that.
 pub(crate) fn panics() {
     if cfg!(target_arch = "wasm32") {
         std::panic::set_hook(Box::new(|panic| error(&panic.to_string())));

@@ -1,7 +1,7 @@
 //! The properties of a policy, asked for one by one.
 //!
-//! A bad value does not stop `configure`: it is noted, the default stands in, and the host shows
-//! all that was noted. What nobody asked for is noted, too, so a misspelt key never goes unnoticed.
+//! A bad value does not stop `configure`: it is noted, the default is used, and the host shows
+//! all notes. Keys that were never read are noted too, so a misspelt key never goes unnoticed.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -38,7 +38,7 @@ impl Properties {
         self.optional(key).unwrap_or_else(|| default.to_owned())
     }
 
-    /// Text that must be there; empty after noting that it is not.
+    /// Required text; empty, with a problem noted, if it is missing.
     pub fn required(&mut self, key: &str) -> String {
         self.optional(key).unwrap_or_else(|| {
             self.errors.push(ConfigError::MissingKey(key.to_owned()));
@@ -46,7 +46,7 @@ impl Properties {
         })
     }
 
-    /// A number within bounds; the default after noting that it is none.
+    /// A number within bounds; otherwise notes a problem and returns the default.
     pub fn number<T>(&mut self, key: &str, default: T, bounds: RangeInclusive<T>) -> T
     where
         T: FromStr + PartialOrd + Display,
@@ -77,7 +77,7 @@ impl Properties {
         }
     }
 
-    /// Notes that a value means nothing.
+    /// Notes that a value is not valid.
     pub fn bad(&mut self, key: &str, expected: &str) {
         let (key, expected) = (key.to_owned(), expected.to_owned());
         self.errors
@@ -89,7 +89,7 @@ impl Properties {
         self.errors.push(ConfigError::Other(words.into()));
     }
 
-    /// Everything that was noted, with the keys that nobody asked for if they matter.
+    /// Everything that was noted, including the keys that were never read, if those matter.
     pub(crate) fn finish(&mut self, unknown_matter: bool) -> Vec<ConfigError> {
         let asked = &self.asked;
         let strangers = self.values.iter().filter(|(key, _)| !asked.contains(key));

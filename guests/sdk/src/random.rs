@@ -1,7 +1,7 @@
 //! Random numbers that are the same on every machine.
 //!
-//! The generator is the one of the native selectors. It draws from 64 bits also where addresses
-//! have 32, as in WebAssembly: the generator's own `usize` would give other numbers there.
+//! The generator is that of the native selectors. It draws from 64 bits even where addresses have
+//! 32, as in WebAssembly: the generator's own `usize` would give other numbers there.
 
 /// A generator of random numbers.
 ///

@@ -1,4 +1,4 @@
-//! The trait of sink selectors, and what they are told.
+//! The trait of sink selectors, and what the host reports to them.
 
 use crate::Moment;
 use crate::batch::Batch;
@@ -9,7 +9,7 @@ use crate::properties::Properties;
 /// ```
 /// use flume_policy_sdk::{Ask, SelectorSetup, SinkSelector, testing::Group};
 ///
-/// /// The sink with the fewest batches under way first.
+/// /// The sink with the fewest batches in flight first.
 /// struct LeastBusy;
 ///
 /// impl SinkSelector for LeastBusy {
@@ -33,7 +33,7 @@ pub trait SinkSelector: Sized {
     /// Makes the selector. Problems are noted in the properties of the setup; see [`Properties`].
     fn configure(setup: &mut SelectorSetup) -> Self;
 
-    /// Headers that it wants to see of the events about to be routed, 16 at most.
+    /// Headers that it wants to see of the events about to be routed, at most 16.
     fn headers(&self) -> Vec<String> {
         Vec::new()
     }
@@ -47,8 +47,8 @@ pub trait SinkSelector: Sized {
     /// The sinks to try, best first: each at most once. Empty if none may be tried now.
     ///
     /// The contract allows that only while all sinks fail, and for a minute. So an empty order
-    /// becomes one of the sinks whose last outcome was good, if there are any; and after 50 s
-    /// without a try it becomes one of all sinks, the one that failed first before the others.
+    /// becomes an order of the sinks whose last outcome was a success, if there are any. After 50 s
+    /// without a try it becomes an order of all sinks, those that failed first before the others.
     fn order(&mut self, ask: &Ask<'_>) -> Vec<usize>;
 }
 
@@ -63,9 +63,9 @@ pub trait BatchRouter: SinkSelector {
 pub struct SelectorSetup {
     /// The properties below `processor.selector.`.
     pub properties: Properties,
-    /// The sinks of the group; a sink's place is its number everywhere.
+    /// The sinks of the group; a sink's place here is its number everywhere.
     pub sinks: Vec<Sink>,
-    /// For a generator of random numbers.
+    /// A seed for random numbers.
     pub seed: u64,
 }
 
@@ -76,7 +76,7 @@ pub struct Sink {
     pub name: String,
     /// Its type.
     pub kind: String,
-    /// The properties that it carries for policies. What is not asked for is ignored.
+    /// Its properties for policies. They are ignored unless asked for.
     pub properties: Properties,
 }
 
@@ -87,25 +87,25 @@ pub struct News {
     pub batches: u32,
     /// Events in them.
     pub events: u64,
-    /// What they took together, in nanoseconds.
+    /// Their total time, in nanoseconds.
     pub latency: u64,
     /// When the sink last delivered ([`Moment::now`]).
     pub at: u64,
 }
 
 impl News {
-    /// What one of these batches took on average, in nanoseconds, if it is known.
+    /// The average time of one of these batches, in nanoseconds, if known.
     pub fn mean_latency(&self) -> Option<f64> {
         let is_known = self.batches > 0 && self.latency > 0;
         is_known.then(|| self.latency as f64 / f64::from(self.batches))
     }
 }
 
-/// How a sink stands: everything that was told about it so far. Handed over in a hot swap if the
+/// The state of a sink: everything reported about it so far. Handed over in a hot swap if the
 /// policy is [`State`](crate::State).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Standing {
-    /// Batches under way now.
+    /// Batches in flight now.
     pub in_flight: u32,
     /// Batches delivered so far.
     pub batches: u64,
@@ -113,7 +113,7 @@ pub struct Standing {
     pub events: u64,
     /// Failures since the last delivery.
     pub failures: u32,
-    /// When it last failed; meaningful where `failures` is not 0.
+    /// When it last failed; meaningful if `failures` is not 0.
     pub failed_at: u64,
     /// Nanoseconds for a batch, the mean of the last news; 0 before the first delivery.
     pub latency: u64,
@@ -124,10 +124,10 @@ pub struct Standing {
 pub struct Ask<'a> {
     /// When it is asked.
     pub at: Moment,
-    /// How the sinks stand, by number.
+    /// The states of the sinks, by number.
     pub sinks: &'a [Standing],
     /// Events in the channel.
     pub depth: u64,
-    /// The events about to be routed, as far as [`SinkSelector::headers`] asked for them.
+    /// The events about to be routed, with the headers that [`SinkSelector::headers`] asked for.
     pub events: &'a Batch,
 }

@@ -6,16 +6,16 @@
 //! | the first sink delivers | – |
 //! | the first sink fails, another one delivers | every sink that is well gains its weight; the one that delivered pays their sum |
 //!
-//! Without the last row the batches of a failing sink would go to whoever happens to be second,
-//! for free. With it they are shared by weight as well.
+//! Without the last row, the batches of a failing sink would all go to the second sink in the
+//! order, for free. With it, they are shared by weight as well.
 
 use crate::selector::{Ask, News};
 use crate::words;
 
-/// How many outcomes are waited for.
+/// The most outcomes to wait for.
 const MOST_PICKS: u64 = 64;
 
-/// Who has had how much.
+/// How much each sink has had.
 ///
 /// ```
 /// use flume_policy_sdk::{Ask, News, SelectorSetup, Shares, SinkSelector, testing::Group};
@@ -45,11 +45,11 @@ const MOST_PICKS: u64 = 64;
 #[derive(Debug, Clone)]
 pub struct Shares {
     credits: Vec<i64>,
-    /// Orders in which the sink came first, without an outcome so far. The host does not tell
-    /// every outcome (of several batches that fail together only one), so some of these stay: such
+    /// Orders in which the sink came first, without an outcome so far. The host does not report
+    /// every outcome (only one of several batches that fail together), so some of these stay. Such
     /// a sink has paid for a batch that it did not get, and gets another one in return.
     picks: Vec<u64>,
-    /// Batches that it delivered in another sink's place, not paid for so far.
+    /// Batches that it delivered in another sink's place and has not paid for yet.
     unpaid: Vec<u64>,
 }
 
@@ -57,7 +57,7 @@ impl Shares {
     /// The layout of [`pack`](Self::pack).
     pub const FORMAT: u32 = words::format(b"shr1");
 
-    /// For this many sinks, none of which has had anything.
+    /// Shares for this many sinks, all starting equal.
     pub fn of(sinks: usize) -> Self {
         Self {
             credits: vec![0; sinks],
@@ -84,7 +84,7 @@ impl Shares {
     pub fn order(&mut self, ask: &Ask<'_>, mut allowed: Vec<usize>, weights: &[i64]) -> Vec<usize> {
         self.settle(ask, &allowed, weights);
         let total = self.earn(&allowed, weights);
-        // A stable sort: of equal credits the sink that is listed first.
+        // The sort is stable: of sinks with equal credits, the one listed first wins.
         allowed.sort_by_key(|sink| (weights[*sink] == 0, -self.credits[*sink]));
         if let Some(first) = allowed.first() {
             self.credits[*first] -= total;
@@ -93,12 +93,12 @@ impl Shares {
         allowed
     }
 
-    /// A sink that had no weight for a while begins anew.
+    /// A sink that had no weight for a while starts again from zero.
     pub fn forget(&mut self, sink: usize) {
         self.credits[sink] = 0;
     }
 
-    /// Charges sinks for what they delivered in others' places.
+    /// Charges sinks for batches delivered in others' places.
     fn settle(&mut self, ask: &Ask<'_>, allowed: &[usize], weights: &[i64]) {
         if self.unpaid.iter().all(|batches| *batches == 0) {
             return;
@@ -106,9 +106,9 @@ impl Shares {
         let is_well = |sink: &usize| ask.sinks[*sink].failures == 0;
         let well: Vec<usize> = allowed.iter().copied().filter(is_well).collect();
         for sink in 0..self.unpaid.len() {
-            // One that failed since is no longer among those that share; it paid by failing.
+            // A sink that has failed since then no longer shares; it has paid by failing.
             let batches = std::mem::take(&mut self.unpaid[sink]);
-            // More than a few would only be clamped away.
+            // More than a few would only be clamped.
             for _ in 0..batches.min(100) {
                 if well.contains(&sink) {
                     self.credits[sink] -= self.earn(&well, weights);
@@ -134,11 +134,11 @@ impl Shares {
         words::pack(self.credits.iter().map(|credit| credit.cast_unsigned()))
     }
 
-    /// Takes over credits. Larger ones than the sum of the weights are cut: other weights may have
-    /// earned them.
+    /// Takes over credits. They are limited to the sum of the weights, because they may come from
+    /// other weights.
     ///
     /// # Errors
-    /// The bytes are something else.
+    /// The bytes have another layout.
     pub fn unpack(&mut self, format: u32, bytes: &[u8], weights: &[i64]) -> Result<(), String> {
         words::same_format(format, Self::FORMAT)?;
         let bound: i64 = weights.iter().sum();

@@ -30,7 +30,7 @@ pub fn event(headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> TestEvent {
 /// An interceptor with these properties.
 ///
 /// # Errors
-/// What the host would show.
+/// The problems that the host would show.
 pub fn interceptor<T: Interceptor>(properties: &[(&str, &str)]) -> Result<T, Vec<ConfigError>> {
     let mut setup = InterceptorSetup {
         properties: Properties::of(properties),
@@ -45,8 +45,8 @@ pub fn interceptor<T: Interceptor>(properties: &[(&str, &str)]) -> Result<T, Vec
     }
 }
 
-/// What an interceptor makes of these events, at moment zero. Rejected events are left out, like
-/// dropped ones.
+/// The result of an interceptor for these events, at moment zero. Rejected events are left out,
+/// like dropped ones.
 pub fn intercept<T: Interceptor>(policy: &mut T, events: &[TestEvent]) -> Vec<TestEvent> {
     let batch = batch(events, &policy.projection());
     policy.intercept(Moment::default(), &batch);
@@ -146,10 +146,10 @@ impl<T: SinkSelector> Group<T> {
         }
     }
 
-    /// A group of sinks with properties of their own.
+    /// A group of sinks with their own properties.
     ///
     /// # Errors
-    /// What the host would show.
+    /// The problems that the host would show.
     pub fn with(
         sinks: &[(&str, &[(&str, &str)])],
         wanted: &[(&str, &str)],
@@ -188,7 +188,7 @@ impl<T: SinkSelector> Group<T> {
         self.order_of(&[])
     }
 
-    /// Asks for an order of a batch that the policy looks at.
+    /// Asks for an order for a batch whose headers the policy sees.
     pub fn order_of(&mut self, events: &[TestEvent]) -> Vec<u32> {
         let news = std::mem::take(&mut self.news);
         self.seat.order(self.at(), &news, self.load(events))
@@ -203,8 +203,8 @@ impl<T: SinkSelector> Group<T> {
         self.seat.route(self.at(), &news, self.load(events))
     }
 
-    /// One batch goes to the first sink of an order that is not among these broken ones; the
-    /// others before it fail. Says who delivered it.
+    /// Sends one batch to the first sink of an order that is not broken; broken sinks before it
+    /// fail. Returns the sink that delivered it.
     pub fn play(&mut self, broken: &[usize], latency_ms: u64) -> Option<usize> {
         for sink in self.order() {
             let sink = sink as usize;
@@ -218,7 +218,7 @@ impl<T: SinkSelector> Group<T> {
         None
     }
 
-    /// What the policy hands over in a swap.
+    /// The state that the policy hands over in a swap.
     pub fn export(&self) -> (u32, Vec<u8>)
     where
         T: State,
@@ -230,7 +230,7 @@ impl<T: SinkSelector> Group<T> {
     /// Takes over another group's [`export`](Self::export), and its clock.
     ///
     /// # Errors
-    /// What the host would log.
+    /// The error that the host would log.
     pub fn import<P: SinkSelector + State>(&mut self, from: &Group<P>) -> Result<(), String>
     where
         T: State,
@@ -241,7 +241,7 @@ impl<T: SinkSelector> Group<T> {
         self.seat.import(&state::Snapshot { format, bytes })
     }
 
-    /// The time now.
+    /// The current time.
     pub fn now(&self) -> u64 {
         self.now
     }
@@ -267,18 +267,18 @@ impl<T: SinkSelector> Group<T> {
         }
     }
 
-    /// Time passes.
+    /// Lets time pass.
     pub fn advance_ms(&mut self, ms: u64) {
         self.now += ms * 1_000_000;
     }
 
-    /// A batch begins at a sink.
+    /// Begins a batch at a sink.
     pub fn begin(&mut self, sink: usize) {
         self.in_flight[sink] += 1;
         self.news(sink);
     }
 
-    /// A batch that was begun ends well, after some time.
+    /// Ends a batch with success, after some time.
     pub fn deliver(&mut self, sink: usize, events: u64, latency_ms: u64) {
         self.in_flight[sink] = self.in_flight[sink].saturating_sub(1);
         let now = self.now;
@@ -288,7 +288,7 @@ impl<T: SinkSelector> Group<T> {
         news.latency += latency_ms * 1_000_000;
     }
 
-    /// A batch that was begun fails.
+    /// Ends a batch with a failure.
     pub fn fail(&mut self, sink: usize) {
         self.in_flight[sink] = self.in_flight[sink].saturating_sub(1);
         let now = self.now;

@@ -1,4 +1,4 @@
-//! State as a row of numbers: enough for what selectors learn, and nothing to get wrong.
+//! State as a row of numbers: enough for what selectors learn, and simple to read back.
 //!
 //! ```
 //! use flume_policy_sdk::words;
@@ -18,7 +18,7 @@ pub fn pack(words: impl IntoIterator<Item = u64>) -> Vec<u8> {
     words.into_iter().flat_map(u64::to_le_bytes).collect()
 }
 
-/// Exactly so many numbers.
+/// Exactly this many numbers.
 ///
 /// # Errors
 /// There are more or fewer.
@@ -27,7 +27,7 @@ pub fn unpack<const N: usize>(bytes: &[u8]) -> Result<[u64; N], String> {
     words.first().copied().ok_or_else(|| wrong(bytes, N))
 }
 
-/// Exactly so many rows of numbers, one for each sink for instance.
+/// Exactly this many rows of numbers, such as one for each sink.
 ///
 /// # Errors
 /// There are more or fewer.
@@ -41,7 +41,7 @@ pub fn rows<const N: usize>(bytes: &[u8], count: usize) -> Result<Vec<[u64; N]>,
     Ok(rows.to_vec())
 }
 
-/// Says no to another policy's layout.
+/// Refuses the layout of another policy.
 ///
 /// # Errors
 /// The layouts differ.

@@ -1,8 +1,8 @@
 //! Failover: the best sink that is well does all the work; failed ones cool down.
 //!
-//! The twin of the native `failover` processor, as an order for each batch: sinks that have cooled
-//! down first, the one that waits for the longest time before the others, then those that are well
-//! by priority. A sink that cools down is left out.
+//! The twin of the native `failover` processor, as an order for each batch: first the sinks that
+//! have cooled down, the one that has waited longest before the others, then those that are well,
+//! by priority. A sink that is cooling down is left out.
 
 use flume_policy_sdk::{
     Ask, News, Properties, SelectorSetup, Sink, SinkSelector, State, export_selector, words,
@@ -15,7 +15,7 @@ const SECOND: u64 = 1_000_000_000;
 pub struct Failover {
     priorities: Vec<i32>,
     failures: Vec<Option<Failure>>,
-    /// The longest that a sink cools down, in nanoseconds.
+    /// The longest cool-down, in nanoseconds.
     most: u64,
 }
 
@@ -42,7 +42,7 @@ impl SinkSelector for Failover {
     fn failed(&mut self, sink: usize, at: u64) {
         let failure = &mut self.failures[sink];
         let in_sequence = match failure {
-            // Batches that were under way when it failed say nothing new.
+            // Batches that were in flight when it failed say nothing new.
             Some(failure) if at <= failure.until => return,
             Some(failure) => failure.in_sequence.saturating_add(1),
             None => 1,
@@ -53,7 +53,7 @@ impl SinkSelector for Failover {
     }
 
     fn delivered(&mut self, sink: usize, news: &News) {
-        // The same: only a try after the cool-down proves something.
+        // Likewise: only a try after the cool-down proves something.
         self.failures[sink].take_if(|failure| news.at > failure.until);
     }
 
@@ -71,7 +71,7 @@ impl SinkSelector for Failover {
             }
         }
         due.sort_unstable();
-        // A stable sort: of equal priorities the sink that is listed first.
+        // The sort is stable: of equal priorities, the sink listed first wins.
         well.sort_by_key(|sink| std::cmp::Reverse(self.priorities[*sink]));
         due.into_iter().map(|(_, sink)| sink).chain(well).collect()
     }
@@ -93,7 +93,8 @@ fn priorities(properties: &mut Properties, sinks: &mut [Sink]) -> Vec<i32> {
             properties.problem(words);
         }
         let priority = properties.number(&key, own, i32::MIN..=i32::MAX);
-        // Also when the file itself says so, lest the next sink without one gets the same.
+        // Also counted down if the file gives this priority, so that the next sink without one gets
+        // another.
         if priority == next {
             next -= 1;
         }
@@ -210,7 +211,7 @@ mod tests {
         assert_eq!(group.order(), [0, 1, 2]);
     }
 
-    /// The contract allows no longer silence.
+    /// The contract does not allow a group to be idle for longer.
     #[test]
     fn with_all_sinks_down_one_is_tried_within_a_minute() {
         let mut group = Group::<Failover>::of(&["k1", "k2"], &[("maxpenalty", "600000")]);

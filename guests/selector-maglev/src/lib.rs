@@ -1,16 +1,16 @@
 //! Consistent hash by a header: events with the same value go to the same sink.
 //!
-//! The table is that of Maglev: each sink goes through the slots in an order of its own, drawn from
-//! its name, and they take a slot each in turn. So slots are shared evenly, and a group with one
-//! sink more or less has nearly the same table. While a sink is out of use only its own keys go
-//! elsewhere: they are looked up again, with a hash of the hash. The table stays, which moves fewer
-//! keys than another table would, and costs nothing on the way.
+//! The table is that of Maglev: each sink goes through the slots in its own order, derived from its
+//! name, and the sinks take turns in taking a slot. So slots are shared evenly, and a group with
+//! one sink more or less has nearly the same table. While a sink is out of use, only its own keys
+//! go elsewhere: they are looked up again, with a hash of the hash. The table is kept, which moves
+//! fewer keys than a new table would, and costs nothing.
 
 use flume_policy_sdk::{
     Ask, Backoff, BatchRouter, Event, News, SelectorSetup, SinkSelector, export_selector, hash,
 };
 
-/// Look-ups until a sink in use is taken in their order.
+/// The most look-ups before the sinks in use are simply taken in order.
 const LOOKS: u32 = 64;
 
 /// Sends events by a hash of a header.
@@ -20,7 +20,7 @@ pub struct Maglev {
     header: String,
     table: Vec<u32>,
     sinks: usize,
-    /// Stands in for the key of events without one.
+    /// Used in place of a key for events without one.
     turn: u64,
 }
 
@@ -55,8 +55,8 @@ impl SinkSelector for Maglev {
         self.backoff.delivered(sink);
     }
 
-    /// A batch that cannot be split goes where most of its events belong, and from there on where
-    /// the first of these would.
+    /// A batch that cannot be split goes where most of its events belong; the further order is that
+    /// of the first of these events.
     fn order(&mut self, ask: &Ask<'_>) -> Vec<usize> {
         let in_use = self.in_use(ask);
         let mut votes: Vec<(u32, u64)> = vec![(0, 0); self.sinks];
@@ -67,7 +67,7 @@ impl SinkSelector for Maglev {
                 *votes += 1;
             }
         }
-        // Of several maxima `max_by_key` takes the last, so in reverse the first of the list.
+        // `max_by_key` takes the last of several maxima; reversed, that is the first in the list.
         let most = votes.iter().rev().max_by_key(|(votes, _)| *votes);
         let key = match most {
             Some((1.., key)) => *key,
@@ -101,7 +101,7 @@ impl Maglev {
         again(self.turn)
     }
 
-    /// Which sinks may be tried; all of them if none may, since each event needs one.
+    /// The sinks that may be tried; all of them if none may, because each event needs one.
     fn in_use(&self, ask: &Ask<'_>) -> Vec<bool> {
         let allows = |sink| self.backoff.allows(sink, ask.at.now);
         let in_use: Vec<bool> = (0..self.sinks).map(allows).collect();
@@ -141,8 +141,8 @@ fn table(names: &[&str], slots: u64) -> Vec<u32> {
     let mut turns: Vec<usize> = (0..names.len()).collect();
     // The order of the file does not matter.
     turns.sort_by_key(|sink| names[*sink]);
-    // Where each sink goes next, and how far at a time: a prime number of slots is gone through
-    // by any step.
+    // Each sink's next slot and its step: with a prime number of slots, any step visits all of
+    // them.
     let walk = |name: &&str| (hash(name.as_bytes()) % slots, again(hash(name.as_bytes())));
     let walks = names.iter().map(walk);
     let mut walks: Vec<(u64, u64)> = walks

@@ -1,4 +1,4 @@
-//! Who gets which key, and which keys move.
+//! Which sink gets which key, and which keys move.
 
 use super::*;
 use flume_policy_sdk::testing::{Group, TestEvent, event};
@@ -93,7 +93,7 @@ fn a_batch_goes_where_most_of_its_events_belong() {
     let order = group.order_of(&[host(stranger), host(0), host(0)]);
     assert_eq!(order[0], home(0));
     assert_eq!(order.len(), 5);
-    // The next one is where the key goes when its sink is out of use.
+    // The next one gets the key when its sink is out of use.
     group.fail(home(0) as usize);
     assert_eq!(group.route(&[host(0)]), [order[1]]);
     assert_eq!(group.order_of(&[host(0)]), order[1..]);

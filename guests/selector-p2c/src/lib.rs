@@ -1,7 +1,7 @@
-//! Power of two choices: of two sinks drawn at random the less busy one.
+//! Power of two choices: the less busy of two sinks drawn at random.
 //!
-//! Always taking the least busy one sends everybody's batches to the same sink at the same moment,
-//! when several agents or workers choose by old news. Two draws avoid that and are nearly as good.
+//! If several agents or workers choose by old news, always taking the least busy sink sends all
+//! their batches to the same one at the same moment. Two draws avoid that and are nearly as good.
 
 use std::cmp::Ordering;
 
@@ -38,7 +38,7 @@ impl SinkSelector for PowerOfTwo {
 
     fn order(&mut self, ask: &Ask<'_>) -> Vec<usize> {
         let mut order = self.backoff.allowed(ask.at.now);
-        // The draw: the first two of a shuffle. The rest is for batches that fail, best first.
+        // The draw is the first two of a shuffle. The rest is for batches that fail, best first.
         for place in 0..order.len().min(2) {
             let drawn = place + self.random.below(order.len() - place);
             order.swap(place, drawn);

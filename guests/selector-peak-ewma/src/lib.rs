@@ -1,9 +1,9 @@
-//! Peak EWMA: the sink that will probably be done first.
+//! Peak EWMA: the sink that will probably finish first.
 //!
-//! The cost of a sink is `latency × (batches under way + 1)`. Its latency is an average that
-//! forgets, but a batch that takes longer than the average becomes the average at once: a sink
-//! that gets slow is left at once, and is come back to slowly. A failure counts as a batch that
-//! took `penalty-ms`.
+//! The cost of a sink is `latency × (batches in flight + 1)`. Its latency is a decaying average,
+//! but a batch that takes longer than the average becomes the average at once: a sink that gets
+//! slow is avoided at once, and comes back slowly. A failure counts as a batch that took
+//! `penalty-ms`.
 
 use flume_policy_sdk::{Ask, Latencies, News, SelectorSetup, SinkSelector, State, export_selector};
 
@@ -11,7 +11,7 @@ use flume_policy_sdk::{Ask, Latencies, News, SelectorSetup, SinkSelector, State,
 #[derive(Debug)]
 pub struct PeakEwma {
     latencies: Latencies,
-    /// What a failure counts for, in nanoseconds.
+    /// The time that a failure counts as, in nanoseconds.
     penalty: f64,
 }
 
@@ -39,13 +39,13 @@ impl SinkSelector for PeakEwma {
             let busy = f64::from(ask.sinks[sink].in_flight);
             match self.latencies.of(sink) {
                 Some(_) => self.latencies.faded(sink, ask.at.now) * (busy + 1.0),
-                // Nothing is known of it: one batch will tell, not all of them.
+                // Nothing is known about it, so it gets one batch, not all of them.
                 None => self.penalty * busy,
             }
         };
         let costs: Vec<f64> = (0..ask.sinks.len()).map(cost).collect();
         let mut order: Vec<usize> = (0..costs.len()).collect();
-        // A stable sort: of equal costs the sink that is listed first.
+        // The sort is stable: of equal costs, the sink listed first wins.
         order.sort_by(|one, other| costs[*one].total_cmp(&costs[*other]));
         order
     }
@@ -108,12 +108,12 @@ mod tests {
     #[test]
     fn a_peak_counts_at_once_and_is_forgotten_slowly() {
         let mut group = group([1, 10, 40]);
-        // Otherwise both batches would be one piece of news, with their mean.
+        // Otherwise both batches would be reported together, with their mean.
         group.order();
         group.begin(0);
         group.deliver(0, 10, 100);
         assert_eq!(group.order(), [1, 2, 0]);
-        // The others go on; the memory of the peak fades by half in seven seconds.
+        // The others go on; the peak decays by half in seven seconds.
         let mut back = None;
         for second in 1..60 {
             group.advance_ms(1000);
@@ -126,7 +126,7 @@ mod tests {
                 break;
             }
         }
-        // 100 ms fade below 10 ms in 10 s x ln 10.
+        // 100 ms decay below 10 ms in 10 s x ln 10.
         assert_eq!(back, Some(24));
     }
 

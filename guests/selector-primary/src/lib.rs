@@ -1,18 +1,18 @@
-//! Primary: one sink gets everything as long as it is well, and has to prove that it is.
+//! Primary: one sink gets everything as long as it is well. After a failure it has to prove itself.
 //!
 //! | primary | batches go to | it becomes |
 //! |---|---|---|
 //! | in use | the primary | out of use, when it fails |
-//! | out of use | the standby in use; one every `over-ms / probes` to the primary, as a probe | in use, when `probes` of them were delivered since its last failure and that is `over-ms` ago |
+//! | out of use | the standby in use; one every `over-ms / probes` to the primary, as a probe | in use, when `probes` of them were delivered since its last failure, which was `over-ms` ago |
 //!
-//! Without the proof a primary that comes and goes would take the load along each time. Probes are
-//! real batches: one that fails goes to the standby within the same call.
+//! Otherwise the load would move each time that the primary comes and goes. Probes are real
+//! batches: one that fails goes to the standby within the same call.
 
 use flume_policy_sdk::{
     Ask, Backoff, News, SelectorSetup, SinkSelector, State, export_selector, words,
 };
 
-/// Prefers one sink, if it is well for good.
+/// Prefers one sink, once it is reliably well.
 #[derive(Debug)]
 pub struct Primary {
     backoff: Backoff,
@@ -80,7 +80,7 @@ impl SinkSelector for Primary {
         if sink != self.primary {
             return;
         }
-        // A batch that was under way when the primary failed proves as little as one probe does.
+        // A batch that was in flight when the primary failed proves no more than one probe does.
         let proven = |outage: &mut Outage| {
             outage.good += u64::from(news.batches);
             outage.good >= self.probes && news.at >= outage.failed_at + self.over
@@ -96,7 +96,7 @@ impl SinkSelector for Primary {
             .into_iter()
             .filter(|sink| *sink != primary)
             .collect();
-        // The standby in use stays so until it fails.
+        // The standby in use stays in use until it fails.
         if ask.sinks[self.standby].failures > 0 || !standbys.contains(&self.standby) {
             let well = |sink: &&usize| ask.sinks[**sink].failures == 0;
             let next = standbys.iter().find(well).or(standbys.first());
@@ -172,7 +172,7 @@ mod tests {
         Group::of(&SINKS, properties)
     }
 
-    /// Who delivers a batch each second.
+    /// The sink that delivers a batch, each second.
     fn seconds(group: &mut Group<Primary>, count: usize, broken: &[usize]) -> Vec<usize> {
         let second = |_| {
             group.advance_ms(1000);
@@ -220,7 +220,7 @@ mod tests {
             let broken: &[usize] = if second % 20 < 10 { &[0] } else { &[] };
             by_primary += usize::from(seconds(&mut group, 1, broken) == [0]);
         }
-        // Probes alone, one every ten seconds. It was well for 300 s.
+        // Only probes, one every ten seconds. It was well for 300 s.
         assert!(by_primary <= 60, "{by_primary} of 600");
     }
 

@@ -68,7 +68,7 @@ mod tests {
         assert_eq!(group.order().len(), 2);
     }
 
-    /// With several batches under way: the contract wants a sink to be tried while one is well.
+    /// With several batches in flight: the contract requires a sink to be tried while one is well.
     #[test]
     fn a_sink_that_delivered_since_it_failed_is_tried_when_no_other_may_be() {
         let mut group = Group::<RoundRobin>::of(&["k1", "k2"], &[("backoff", "true")]);

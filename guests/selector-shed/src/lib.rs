@@ -2,10 +2,10 @@
 //!
 //! | sink | left out | back in turn |
 //! |---|---|---|
-//! | average above `factor` × the best average, and above `floor-ms` | from then on; one batch every `trickle-ms` tells how it is | below the middle between the best and the limit, or below `floor-ms` |
+//! | average above `factor` × the best average, and above `floor-ms` | from then on; one batch every `trickle-ms` measures it | below the middle between the best and the limit, or below `floor-ms` |
 //!
-//! The way back begins lower than the way out, so a sink at the limit does not come and go. The
-//! best sink is never left out, so there always is one.
+//! The limit for returning is lower than the one for being left out, so a sink near the limit does
+//! not come and go. The best sink is never left out, so there is always one.
 
 use flume_policy_sdk::{
     Ask, Backoff, Latencies, News, SelectorSetup, SinkSelector, State, export_selector,
@@ -57,7 +57,7 @@ impl SinkSelector for Shed {
         let (mut order, mut slow): (Vec<usize>, Vec<usize>) = allowed
             .into_iter()
             .partition(|sink| self.shed[*sink].is_none());
-        // What is left out is a last resort, the one that was tried last behind the others.
+        // Sinks that are left out are the last resort, the most recently tried one last.
         slow.sort_by_key(|sink| self.shed[*sink]);
         let due = slow
             .first()
@@ -77,7 +77,7 @@ impl SinkSelector for Shed {
 }
 
 impl Shed {
-    /// Who is too slow as of now.
+    /// The sinks that are too slow now.
     fn judge(&mut self, allowed: &[usize], now: u64) {
         let known = allowed.iter().filter_map(|sink| self.latencies.of(*sink));
         let best = known.fold(f64::INFINITY, f64::min);
@@ -118,7 +118,7 @@ mod tests {
 
     const SINKS: [&str; 3] = ["k1", "k2", "k3"];
 
-    /// Who delivers some batches, one every 10 ms, while each sink takes its time.
+    /// The sinks that deliver some batches, one every 10 ms, each sink with its own latency.
     fn shares(group: &mut Group<Shed>, batches: u32, latencies: [u64; 3]) -> [u32; 3] {
         let mut shares = [0; 3];
         for _ in 0..batches {
@@ -142,12 +142,12 @@ mod tests {
     fn a_slow_sink_keeps_a_trickle_and_comes_back() {
         let mut group = Group::<Shed>::of(&SINKS, &[]);
         shares(&mut group, 300, [10, 10, 10]);
-        // The average has to get there first.
+        // The average has to reach the limit first.
         shares(&mut group, 2000, [10, 10, 200]);
         let [quick, other, slow] = shares(&mut group, 1000, [10, 10, 200]);
         assert_eq!(slow, 10, "one batch each second");
         assert!(quick.abs_diff(other) <= 1, "{quick} {other}");
-        // 200 ms fade to the middle of 10 and 30 ms in 10 s x ln 19.
+        // 200 ms decay to the middle of 10 and 30 ms in 10 s x ln 19.
         assert_eq!(shares(&mut group, 2800, [10, 10, 10])[2], 28);
         let shares = shares(&mut group, 600, [10, 10, 10]);
         assert!(shares[2] > 90, "{shares:?}");
@@ -164,7 +164,7 @@ mod tests {
     fn there_is_no_to_and_fro_at_the_limit() {
         let mut group = Group::<Shed>::of(&SINKS, &[]);
         shares(&mut group, 300, [10, 10, 31]);
-        // Between the two limits what is out stays out.
+        // Between the two limits, a sink that is out stays out.
         let [_, _, slow] = shares(&mut group, 6000, [10, 10, 25]);
         assert_eq!(slow, 60);
     }

@@ -1,7 +1,7 @@
 //! Sticky: one sink gets everything until it fails, then the next one does.
 //!
-//! There is no way back by itself: a sink that failed waits for the others to fail. So connections
-//! and caches at the other end stay warm, and a sink that comes and goes does no harm.
+//! It does not switch back: a sink that failed is used again only after the others fail. So
+//! connections and caches at the receiver stay warm, and a sink that comes and goes does no harm.
 
 use flume_policy_sdk::{
     Ask, Backoff, News, SelectorSetup, SinkSelector, State, export_selector, words,
@@ -75,7 +75,7 @@ impl State for Sticky {
     fn import(&mut self, format: u32, bytes: &[u8]) -> Result<(), String> {
         words::same_format(format, Self::FORMAT)?;
         let [current] = words::unpack::<1>(bytes)?;
-        // The sinks are those of the predecessor, but its word is not taken for it.
+        // The sinks are those of the predecessor, but its state is not trusted.
         self.current = usize::try_from(current)
             .ok()
             .filter(|current| *current < self.sinks)

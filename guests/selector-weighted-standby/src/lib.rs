@@ -1,4 +1,4 @@
-//! Weighted shares among primaries; standbys stand in for exactly what is lost.
+//! Weighted shares among primaries; standbys replace exactly the lost share.
 //!
 //! | weight of | while all primaries are well | while primaries of weight `L` together are out |
 //! |---|---|---|
@@ -11,16 +11,16 @@ use flume_policy_sdk::{
     Ask, Backoff, News, SelectorSetup, Shares, Sink, SinkSelector, State, export_selector,
 };
 
-/// Weights are counted in parts of one, so that a lost weight of 1 can be shared by three.
+/// Weights are counted in fractions of one, so that a lost weight of 1 can be shared by three.
 const PARTS: i64 = 1 << 20;
 
-/// Orders primaries by their shares, and standbys by what is lost.
+/// Orders primaries by their shares, and standbys by the lost share.
 #[derive(Debug)]
 pub struct WeightedStandby {
     backoff: Backoff,
     weights: Vec<i64>,
     standby: Vec<bool>,
-    /// The weights of the order under way, in parts.
+    /// The weights for the current order, in fractions.
     active: Vec<i64>,
     shares: Shares,
 }
@@ -61,8 +61,7 @@ impl SinkSelector for WeightedStandby {
         let allowed = self.backoff.allowed(ask.at.now);
         self.weigh(&allowed);
         let mut order = self.shares.order(ask, allowed, &self.active);
-        // A batch that its primary does not take goes to those that stand in, not to the other
-        // primaries.
+        // A batch that its primary refuses goes to the standbys, not to the other primaries.
         if let Some((_, rest)) = order.split_first_mut() {
             rest.sort_by_key(|sink| !self.standby[*sink]);
         }
@@ -71,7 +70,7 @@ impl SinkSelector for WeightedStandby {
 }
 
 impl WeightedStandby {
-    /// The weights as of now.
+    /// The current weights.
     fn weigh(&mut self, allowed: &[usize]) {
         let weight = |sink: usize| self.weights[sink];
         let sum = |standby: bool, sinks: &mut dyn Iterator<Item = usize>| -> i64 {
@@ -99,7 +98,7 @@ impl WeightedStandby {
 }
 
 impl State for WeightedStandby {
-    // Not the layout of `weighted`: credits are in parts.
+    // Not the layout of `weighted`: credits are in fractions.
     const FORMAT: u32 = flume_policy_sdk::words::format(b"shs1");
 
     fn export(&self) -> Vec<u8> {
@@ -137,7 +136,7 @@ mod tests {
         Group::with(&sinks, &[]).unwrap()
     }
 
-    /// Who delivers 1000 batches while some sinks are down.
+    /// How many of 1000 batches each sink delivers while some are down.
     fn shares(group: &mut Group<WeightedStandby>, broken: &[usize]) -> [u32; 5] {
         let mut shares = [0; 5];
         for _ in 0..1000 {

@@ -1,7 +1,7 @@
 //! Smooth weighted round robin: sinks get batches in proportion to their weights, well mixed.
 //!
-//! With weights 5, 1, 1 seven batches go to `aabacaa`, not to `aaaaabc`. See [`Shares`] for how,
-//! and for what becomes of the batches of a sink that fails.
+//! With weights 5, 1, 1 seven batches go to `aabacaa`, not to `aaaaabc`. [`Shares`] explains how,
+//! and where the batches of a failing sink go.
 
 use flume_policy_sdk::{
     Ask, Backoff, News, SelectorSetup, Shares, Sink, SinkSelector, State, export_selector,
@@ -121,7 +121,7 @@ mod tests {
         let expected: Vec<_> = (0..7).map(|_| alone.play(&[], 1)).collect();
         let mut old = group(&["5", "1", "1"]);
         let mut found: Vec<_> = (0..3).map(|_| old.play(&[], 1)).collect();
-        // What the host has not told yet, it tells the successor.
+        // News that the host has not reported yet goes to the successor.
         old.order();
         let mut new = group(&["5", "1", "1"]);
         new.import(&old).unwrap();

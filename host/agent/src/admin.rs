@@ -4,13 +4,16 @@
 //! |---|---|
 //! | `/metrics` | Flume's JSON; OpenMetrics text if `Accept` asks for it |
 //! | `/livez` | 200 while the process works |
-//! | `/readyz` | 200 when every source is open, else 503 with those that are not |
-//! | `/config` | what runs, secrets masked |
-//! | `/groups` | each group: its selector, and of each sink state, penalty, delivered, last error |
+//! | `/readyz` | 200 while events are taken in, else 503 with the reason |
+//! | `/healthz` | what is wrong, the worst first; 503 if something fails |
+//! | `/config` | what runs, without secrets |
+//! | `/groups` | each group: its selector, and each sink's state, penalty, counts and last error |
 //! | `/policies` | each policy: version, places, violations, CPU time, last error |
 //!
-//! Only `GET` and `HEAD`, but for `policies`, which can be changed here. It listens on loopback
-//! unless told otherwise, since it has no password.
+//! Only `GET` and `HEAD`, except under `/policies`, where policies can be changed. It listens on
+//! loopback unless `--admin` says otherwise, since it has no password; there it answers only to
+//! addresses and `localhost` (`admin/names.rs`). Flume's own keys bind it as in Flume, for `/metrics`
+//! alone.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,83 +24,112 @@ use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use flume_components::MemoryLimit;
 use parking_lot::RwLock;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-pub use self::policies::ChangesFrom;
-use crate::metrics::{self, flume_json, prometheus};
-use crate::plan::InterceptorPlan;
+use self::names::Names;
+pub(crate) use self::policies::ChangesFrom;
+use crate::health::{Phase, Trouble};
+use crate::metrics::{self, ProcessView, flume_json, prometheus};
+use crate::plan::{InterceptorPlan, Written};
 use crate::policies::Policies;
 use crate::runner::SourceState;
-use crate::topology::{AgentView, SourceView};
+use crate::topology::{AgentView, DepartingView};
 
+mod connections;
 mod groups;
+mod health;
+mod names;
 mod policies;
 
 /// What the admin port shows: the agents that run now, and the policies.
 #[derive(Clone)]
-pub struct Board {
+pub(crate) struct AdminView {
     agents: Arc<RwLock<Vec<AgentView>>>,
+    phase: Arc<RwLock<Phase>>,
     policies: Policies,
+    memory: MemoryLimit,
 }
 
-impl Board {
-    /// A board without agents, as yet.
-    pub fn new(policies: Policies) -> Self {
+impl AdminView {
+    /// A view without agents, for now.
+    pub(crate) fn new(policies: Policies, memory: MemoryLimit) -> Self {
         let agents = Arc::default();
-        Self { agents, policies }
+        let phase = Arc::new(RwLock::new(Phase::Starting));
+        Self {
+            agents,
+            phase,
+            policies,
+            memory,
+        }
+    }
+
+    /// Says what the process is doing from now on.
+    pub(crate) fn enter(&self, phase: Phase) {
+        *self.phase.write() = phase;
+    }
+
+    /// What is wrong now, the worst first.
+    pub(crate) fn troubles(&self) -> Vec<Trouble> {
+        let (phase, agents) = (*self.phase.read(), self.agents());
+        crate::health::of(phase, &agents, &self.policies.reports())
     }
 
     /// Shows these agents from now on.
-    pub fn show(&self, agents: Vec<AgentView>) {
+    pub(crate) fn show(&self, agents: Vec<AgentView>) {
         *self.agents.write() = agents;
     }
 
     /// The agents that run now.
-    pub fn agents(&self) -> Vec<AgentView> {
+    pub(crate) fn agents(&self) -> Vec<AgentView> {
         self.agents.read().clone()
     }
 }
 
-/// Answers on a listener until `stop` is cancelled.
+/// Answers on a listener until `stop` is cancelled. If it is there for Flume's keys of monitoring,
+/// other machines see `/metrics` alone.
 ///
 /// # Errors
 /// The listener fails.
-pub async fn serve(
+pub(crate) async fn serve(
     listener: TcpListener,
-    board: Board,
-    changes: ChangesFrom,
+    admin: AdminView,
+    (changes, is_flumes): (ChangesFrom, bool),
     stop: CancellationToken,
 ) -> std::io::Result<()> {
-    let stopped = async move { stop.cancelled().await };
-    let pages = router(board, changes).into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, pages)
-        .with_graceful_shutdown(stopped)
-        .await
+    let names = match is_flumes {
+        true => Names::FlumesPage,
+        false => Names::on(listener.local_addr()?.ip()),
+    };
+    connections::serve(listener, router(admin, changes, names), stop).await;
+    Ok(())
 }
 
-/// The address that a listener got.
+/// Opens a listener.
 ///
 /// # Errors
-/// The address is in use or not the machine's.
-pub async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+/// The address is in use, or not one of this machine.
+pub(crate) async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     TcpListener::bind(address).await
 }
 
-fn router(board: Board, changes: ChangesFrom) -> Router {
-    let policies = policies::routes(board.policies.clone(), changes);
+fn router(admin: AdminView, changes: ChangesFrom, names: Names) -> Router {
+    let policies = policies::routes(admin.policies.clone(), changes);
     Router::new()
         .route("/", get(index))
         .route("/metrics", get(show_metrics))
         .route("/livez", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready))
+        .route("/readyz", get(health::ready))
+        .route("/healthz", get(health::healthy))
         .route("/config", get(config))
         .route("/groups", get(groups::show))
-        .with_state(board)
+        .with_state(admin)
         .merge(policies)
         .layer(middleware::from_fn(refuse_methods))
+        .layer(middleware::from_fn_with_state(names, names::guard))
 }
 
 /// Flume answers TRACE and OPTIONS with 403.
@@ -112,12 +144,17 @@ async fn index() -> Html<&'static str> {
     Html(
         "flume-host: <a href=\"metrics\">metrics</a> <a href=\"groups\">groups</a> \
          <a href=\"policies\">policies</a> \
-         <a href=\"config\">config</a> <a href=\"readyz\">readyz</a>\n",
+         <a href=\"config\">config</a> <a href=\"healthz\">healthz</a> \
+         <a href=\"readyz\">readyz</a>\n",
     )
 }
 
-async fn show_metrics(State(board): State<Board>, headers: HeaderMap) -> Response {
-    let samples = metrics::collect(&board.agents(), &board.policies.reports());
+async fn show_metrics(State(admin): State<AdminView>, headers: HeaderMap) -> Response {
+    let samples = metrics::collect(
+        &admin.agents(),
+        &admin.policies.reports(),
+        &ProcessView::of_this(),
+    );
     let accept = headers
         .get(header::ACCEPT)
         .and_then(|value| value.to_str().ok())
@@ -149,34 +186,16 @@ fn wants_text(accept: &str) -> bool {
     text > weight(&["application/json", "application/*"]) && text >= weight(&["*/*"])
 }
 
-async fn ready(State(board): State<Board>) -> Response {
-    let mut waiting = String::new();
-    for view in board.agents() {
-        for SourceView { name, status, .. } in &view.sources {
-            let state = match status.state() {
-                SourceState::Starting => "is starting".to_owned(),
-                SourceState::Failed(error) => format!("failed: {error}"),
-                SourceState::Running(_) | SourceState::Completed | SourceState::Stopped => continue,
-            };
-            waiting.push_str(&format!("source {name} of {}: {state}\n", view.plan.name));
-        }
-    }
-    match waiting.is_empty() {
-        true => "ok\n".into_response(),
-        false => (StatusCode::SERVICE_UNAVAILABLE, waiting).into_response(),
-    }
-}
-
-async fn config(State(board): State<Board>) -> Json<Value> {
-    let agents: serde_json::Map<String, Value> = board
+async fn config(State(admin): State<AdminView>) -> Json<Value> {
+    let agents: serde_json::Map<String, Value> = admin
         .agents()
         .iter()
-        .map(|view| (view.plan.name.clone(), agent_config(view)))
+        .map(|view| (view.plan.name.clone(), agent_config(view, &admin.memory)))
         .collect();
     Json(Value::Object(agents))
 }
 
-fn agent_config(view: &AgentView) -> Value {
+fn agent_config(view: &AgentView, memory: &MemoryLimit) -> Value {
     let sources = view
         .plan
         .sources
@@ -193,16 +212,14 @@ fn agent_config(view: &AgentView) -> Value {
                 "listens": address,
                 "channels": plan.channels,
                 "interceptors": plan.interceptors.iter().map(InterceptorPlan::kind).collect::<Vec<_>>(),
-                "properties": properties(&plan.component.context),
+                "properties": properties(&plan.component.keys),
             })
         });
     let channels = view.plan.channels.iter().map(|plan| {
-        json!({
-            "names": plan.names,
-            "capacity": plan.config.capacity,
-            "transactionCapacity": plan.config.transaction_capacity,
-            "keep-alive": plan.config.keep_alive.as_secs(),
-        })
+        let shown = plan.recipe.shown().into_iter();
+        let shown = shown.map(|(key, value)| (key.to_owned(), json!(value)));
+        let names = ("names".to_owned(), json!(plan.names));
+        Value::Object(shown.chain([names]).collect())
     });
     let groups = view.plan.groups.iter().map(|plan| {
         let sinks = plan.sinks.iter().map(|sink| {
@@ -210,37 +227,53 @@ fn agent_config(view: &AgentView) -> Value {
                 "name": sink.component.name,
                 "type": sink.component.kind,
                 "channel": sink.channel,
-                "properties": properties(&sink.component.context),
+                "properties": properties(&sink.component.keys),
             })
         });
         json!({
             "name": plan.name,
-            "processor": properties(&plan.processor),
-            "parallelism": plan.parallelism,
+            "processor": properties(&plan.keys),
+            "parallelism": plan.processor.parallelism,
             "sinks": sinks.collect::<Vec<_>>(),
         })
     });
+    let departing = view.departing.iter().map(departing);
     json!({
+        "memory-limit": { "bytes": memory.bytes, "from": memory.from },
         "sources": sources.collect::<Vec<_>>(),
         "channels": channels.collect::<Vec<_>>(),
         "groups": groups.collect::<Vec<_>>(),
+        "departing": departing.collect::<Vec<_>>(),
     })
 }
 
-/// The keys of a component as they were written, secrets masked.
-fn properties(context: &flume_core::Context) -> Value {
-    let shown = |key: &str, text: &str| {
-        let lower = key.to_ascii_lowercase();
-        let secret = ["password", "secret", "token", "credential"];
-        match secret.iter().any(|word| lower.contains(word)) {
-            true => Value::String("***".to_owned()),
-            false => Value::String(text.to_owned()),
-        }
-    };
-    context
-        .iter()
-        .map(|(key, value)| (key.to_owned(), shown(key, &value.text)))
-        .collect()
+/// Channels that the file has no more, until they are empty.
+fn departing(view: &DepartingView) -> Value {
+    let channels = view.channels.iter();
+    let channels = channels.map(|channel| {
+        let events = channel.channel.depth();
+        json!({ "names": channel.names, "events": events })
+    });
+    let group = view.group.as_ref();
+    let sinks = group.map(|group| {
+        group
+            .sinks
+            .iter()
+            .map(|sink| &sink.name)
+            .collect::<Vec<_>>()
+    });
+    json!({
+        "channels": channels.collect::<Vec<_>>(),
+        "sinks": sinks.unwrap_or_default(),
+        "into": view.into,
+    })
+}
+
+/// The keys of a component, as far as the component lets their values be shown.
+fn properties(keys: &Written) -> Value {
+    let shown = keys.shown();
+    let shown = shown.map(|(key, text)| (key.to_owned(), Value::String(text)));
+    Value::Object(shown.collect())
 }
 
 #[cfg(test)]

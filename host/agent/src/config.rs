@@ -3,31 +3,33 @@
 //! | pass | takes | gives |
 //! |---|---|---|
 //! | [`properties`], [`toml`] | text | keys and values with their places |
-//! | [`interpolate`] | values | values with variables filled in, if that was asked for |
+//! | [`interpolate`] | values | values with variables replaced, if requested |
 //! | [`tree`] | keys and values | for each agent its components with their contexts |
 //! | [`plan`](crate::plan) | a tree | a value that cannot be wrong |
 //!
-//! What is found on the way is collected, sorted by place and shown by [`render`]. Two syntaxes
-//! give the same tree: everything behind the first pass knows keys and places and no file format.
+//! Findings are collected on the way, sorted by place, and shown by [`render`]. Two syntaxes give
+//! the same tree: everything after the first pass works on keys and places, not on a file format.
 
 use std::path::Path;
 
 use flume_core::context::{Mode, Value};
 use flume_core::{Code, Diagnostic, Severity, Span};
 
-pub mod convert;
-pub mod interpolate;
-pub mod properties;
-pub mod render;
-pub mod toml;
-pub mod tree;
+pub(crate) mod convert;
+pub(crate) mod hidden;
+pub(crate) mod interpolate;
+pub(crate) mod properties;
+pub(crate) mod render;
+pub(crate) mod toml;
+pub(crate) mod tree;
 
-pub use self::interpolate::Interpolation;
-pub use self::tree::AgentTree;
+use self::hidden::Hidden;
+pub(crate) use self::interpolate::Interpolation;
+pub(crate) use self::tree::AgentTree;
 
 /// One property of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Property {
+pub(crate) struct Property {
     /// The whole key, from the agent's name on.
     pub key: String,
     /// The value, with the places of both.
@@ -36,16 +38,29 @@ pub struct Property {
 
 /// A file's name and text, for messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SourceFile {
-    /// The path as it was given.
+pub(crate) struct SourceFile {
+    /// The path as given.
     pub path: String,
     /// The whole text.
     pub text: String,
+    /// The parts of it that are not to be shown.
+    pub hidden: Vec<Hidden>,
+}
+
+impl SourceFile {
+    /// A file of which nothing is hidden yet.
+    pub(crate) fn new(path: impl Into<String>, text: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            text: text.into(),
+            hidden: Vec::new(),
+        }
+    }
 }
 
 /// The syntax of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
+pub(crate) enum Format {
     /// Flume's own: `java.util.Properties`.
     Properties,
     /// TOML with one table for each component.
@@ -53,8 +68,8 @@ pub enum Format {
 }
 
 impl Format {
-    /// The syntax by the name of the file: everything that does not end in `.toml` is Flume's.
-    pub fn of(path: &str) -> Self {
+    /// The syntax by the file's name: TOML if it ends in `.toml`, otherwise Flume's.
+    pub(crate) fn of(path: &str) -> Self {
         let extension = Path::new(path).extension();
         let toml = extension.is_some_and(|extension| extension.eq_ignore_ascii_case("toml"));
         if toml { Self::Toml } else { Self::Properties }
@@ -62,42 +77,82 @@ impl Format {
 }
 
 /// The first pass, for files of either syntax.
-pub fn read(path: String, bytes: Vec<u8>) -> (SourceFile, Vec<Property>, Vec<Diagnostic>) {
-    let mut diagnostics = Vec::new();
-    let text = String::from_utf8(bytes).unwrap_or_else(|error| {
-        let start = error.utf8_error().valid_up_to();
-        // The replacement character takes the place of the first bad byte.
-        let span = Span {
-            start,
-            end: start + char::REPLACEMENT_CHARACTER.len_utf8(),
-        };
-        diagnostics.push(
-            Diagnostic::new(Code::Syntax, "the file is not UTF-8")
-                .at(&span, "this is not a character")
-                .help("save the file as UTF-8, or write the character as `\\uXXXX`"),
-        );
-        String::from_utf8_lossy(error.as_bytes()).into_owned()
-    });
-    let (properties, found) = match Format::of(&path) {
+pub(crate) fn read(path: String, bytes: Vec<u8>) -> (SourceFile, Vec<Property>, Vec<Diagnostic>) {
+    let (text, replaced) = decoded(&bytes);
+    let format = Format::of(&path);
+    let (properties, mut diagnostics) = match format {
         Format::Properties => properties::parse(&text),
         Format::Toml => toml::parse(&text),
     };
-    diagnostics.extend(found);
-    (SourceFile { path, text }, properties, diagnostics)
+    let is_read = |at: &&Span| {
+        let mut all = properties.iter().map(|property| &property.value);
+        all.any(|value| value.key_span.start < at.end && at.start < value.span.end)
+    };
+    let bad = match format {
+        Format::Properties => replaced.iter().find(is_read),
+        Format::Toml => replaced.first(),
+    };
+    diagnostics.extend(match (bad, replaced.first()) {
+        (Some(bad), _) => Some(
+            Diagnostic::new(Code::Syntax, "the file is not UTF-8")
+                .at(bad, "this is not a character")
+                .help("save the file as UTF-8, or write the character as `\\uXXXX`"),
+        ),
+        // Nobody reads a comment but people.
+        (None, Some(first)) => {
+            let mut found = Diagnostic::new(Code::Syntax, "a comment is not UTF-8")
+                .at(first, "this is not a character")
+                .help("save the file as UTF-8");
+            found.severity = Severity::Warning;
+            Some(found)
+        }
+        (None, None) => None,
+    });
+    (SourceFile::new(path, text), properties, diagnostics)
 }
 
-/// In lenient mode what Flume carries on with is a warning. These it does not carry on with:
-/// what cannot be read, what has no value, and an agent of which nothing is left.
+/// The text of a file, and where characters take the place of bytes that are not UTF-8.
+fn decoded(bytes: &[u8]) -> (String, Vec<Span>) {
+    let mut text = String::with_capacity(bytes.len());
+    let mut replaced = Vec::new();
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        if !chunk.invalid().is_empty() {
+            let start = text.len();
+            text.push(char::REPLACEMENT_CHARACTER);
+            let end = text.len();
+            replaced.push(Span { start, end });
+        }
+    }
+    (text, replaced)
+}
+
+/// Whether a finding says nothing about Flume: it is about what Flume runs and this host cannot, or
+/// about what only this host has.
+pub(crate) fn is_ours(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Unsupported
+            | Code::PolicyFile
+            | Code::PolicyRefused
+            | Code::PolicyConfig
+            | Code::PolicyViolation
+    )
+}
+
+/// In lenient mode, a mistake that Flume tolerates becomes a warning. The kinds below stay errors.
 pub(crate) fn judge(mode: Mode, mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let fatal = [
         Code::Syntax,
         Code::MissingVariable,
         Code::UnknownAgent,
         Code::NothingRuns,
-        Code::Unsupported,
+        Code::UndrainedChannel,
+        Code::MissingTimestamp,
     ];
     for finding in &mut diagnostics {
-        let tolerable = mode == Mode::Lenient && !fatal.contains(&finding.code);
+        let is_fatal = fatal.contains(&finding.code) || is_ours(finding.code);
+        let tolerable = mode == Mode::Lenient && !is_fatal;
         if tolerable && finding.severity == Severity::Error {
             finding.severity = Severity::Warning;
         }

@@ -1,14 +1,13 @@
-//! Watching the configuration file: looked at every 30 s as in Flume, or at once on SIGHUP.
+//! Watches the configuration file: every 30 s as in Flume, or at once on SIGHUP.
 //!
-//! Flume goes by the time of the last change, so it misses an older file that is put back, and it
-//! loads a file that is half written. Here the text itself is compared, and a changed text counts
-//! only when it has stayed the same for a second.
+//! Flume goes by the modification time, so it misses an older file that is put back, and it loads a
+//! half-written file. Here the text itself is compared, and a changed text counts only once it has
+//! stayed the same for a second.
 
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use flume_core::context::Mode;
 use tokio::time::sleep;
 
 use crate::load::{self, Loaded, Options};
@@ -16,14 +15,14 @@ use crate::logging::LogFormat;
 use crate::plan::AgentPlan;
 use crate::services::Services;
 
-/// Flume's pause between two looks at the file.
+/// Flume's pause between two checks of the file.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
-/// A text that is the same after this long is written to its end.
+/// If the text is the same after this time, the writer has finished.
 const SETTLED_AFTER: Duration = Duration::from_secs(1);
 
-/// A file that agents run by.
+/// The file that the agents run from.
 #[derive(Debug)]
-pub struct ConfigWatch {
+pub(crate) struct ConfigWatch {
     path: PathBuf,
     options: Options,
     polls: bool,
@@ -32,8 +31,8 @@ pub struct ConfigWatch {
 }
 
 impl ConfigWatch {
-    /// Watches a file, as it is now. Without `polls` only SIGHUP reads it again.
-    pub fn new(path: PathBuf, options: Options, polls: bool) -> Self {
+    /// Watches a file from its current text. Without `polls`, only SIGHUP reads it again.
+    pub(crate) fn new(path: PathBuf, options: Options, polls: bool) -> Self {
         let text = std::fs::read(&path).ok();
         Self {
             path,
@@ -43,16 +42,16 @@ impl ConfigWatch {
         }
     }
 
-    /// Loads the file without a look at what ran before.
+    /// Loads the file without comparing it to what ran before.
     ///
     /// # Errors
     /// The file cannot be read.
-    pub fn load(&self, services: &Services) -> io::Result<Loaded> {
+    pub(crate) fn load(&self, services: &Services) -> io::Result<Loaded> {
         load::load(&self.path, &self.options, services)
     }
 
-    /// Waits for a change that can run. A change that cannot is logged, and waited on.
-    pub async fn changed(&mut self, services: &Services) -> Vec<AgentPlan> {
+    /// Waits for a change that can run. A change that cannot run is logged, and the wait goes on.
+    pub(crate) async fn changed(&mut self, services: &Services) -> Vec<AgentPlan> {
         loop {
             if !self.polls {
                 std::future::pending::<()>().await;
@@ -75,8 +74,8 @@ impl ConfigWatch {
 
     /// Loads the file now. A file that is refused is logged, and the agents stay as they are.
     ///
-    /// A policy in it may take many seconds to compile, so this is done where no events pass.
-    pub async fn read_again(&mut self, services: &Services) -> Option<Vec<AgentPlan>> {
+    /// A policy in it may take many seconds to compile, so this runs on a thread without events.
+    pub(crate) async fn read_again(&mut self, services: &Services) -> Option<Vec<AgentPlan>> {
         self.text = self.read().await;
         let (path, options) = (self.path.clone(), self.options.clone());
         let services = services.clone();
@@ -84,7 +83,7 @@ impl ConfigWatch {
         let file = self.path.display();
         match loading.await.map_err(io::Error::other).flatten() {
             Err(error) => {
-                tracing::error!(%file, %error, "the file cannot be read, the agents stay");
+                tracing::error!(%file, %error, "the file cannot be read; the agents keep running");
                 None
             }
             Ok(loaded) if self.runs(&loaded) => {
@@ -93,15 +92,15 @@ impl ConfigWatch {
             }
             Ok(loaded) => {
                 loaded.log(LogFormat::Json);
-                tracing::error!(%file, "the changed file is refused, the agents stay");
+                tracing::error!(%file, "the changed file is refused; the agents keep running");
                 None
             }
         }
     }
 
-    /// Whether what was loaded may run, in the mode that was asked for.
-    pub fn runs(&self, loaded: &Loaded) -> bool {
-        !loaded.plans.is_empty() && (self.options.mode == Mode::Lenient || !loaded.has_errors())
+    /// Whether the loaded file may run, in the requested mode.
+    pub(crate) fn runs(&self, loaded: &Loaded) -> bool {
+        !loaded.plans.is_empty() && !loaded.has_errors()
     }
 
     async fn read(&self) -> Option<Vec<u8>> {

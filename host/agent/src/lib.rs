@@ -1,28 +1,29 @@
 //! The agent: sockets, files, signals, and the way from a configuration file to running tasks.
 //!
-//! text → [`config`] (spanned keys, one tree a file) → [`plan`] (every name resolved) →
-//! [`topology`] (tasks); [`load`] goes the way up to the plan. Components are listed in [`source`], [`sink`], [`interceptor`]; adding
-//! one is a file and a line there.
+//! text → `config` (keys with places, one tree per agent) → `plan` (every name resolved) →
+//! `topology` (tasks); `load` does the steps up to the plan. Sources, sinks and interceptors are in
+//! the crate `flume-components`.
 
-#[macro_use]
-pub mod component;
+mod admin;
+mod allocator;
+mod cli;
+mod config;
+mod config_watch;
+mod files;
+mod health;
+mod host;
+mod load;
+mod logging;
+mod metrics;
+mod plan;
+mod policies;
+mod record;
+mod runner;
+mod secrets;
+mod services;
+#[cfg(test)]
+mod testing;
+mod topology;
 
-pub mod admin;
-pub mod allocator;
-pub mod cli;
-pub mod config;
-pub mod config_watch;
-pub mod host;
-pub mod interceptor;
-pub mod load;
-pub mod logging;
-pub mod metrics;
-pub mod net;
-pub mod plan;
-pub mod policies;
-pub mod record;
-pub mod runner;
-pub mod services;
-pub mod sink;
-pub mod source;
-pub mod topology;
+pub use allocator::set_up as set_up_allocator;
+pub use cli::Cli;

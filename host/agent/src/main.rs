@@ -1,12 +1,11 @@
-//! The program `flume-host`; everything is in the library.
+//! The program `flume-host`; its code is in the library.
 
 use std::process::ExitCode;
 
 use clap::Parser;
-use flume_agent::allocator;
-use flume_agent::cli::Cli;
+use flume_agent::{Cli, set_up_allocator};
 
 fn main() -> ExitCode {
-    allocator::set_up();
+    set_up_allocator();
     Cli::parse().execute()
 }

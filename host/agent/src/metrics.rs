@@ -1,120 +1,97 @@
 //! Metrics of all components: one collection, two formats.
 //!
-//! A component is `TYPE.name`, as in Flume. Where one process runs several agents, which Flume
-//! does not, the name is `agent.name`, since two agents may both have a channel `c1`.
+//! A component is `TYPE.name`, as in Flume. If one process runs several agents, which Flume cannot,
+//! the name is `agent.name`, because two agents may both have a channel `c1`.
 
-use std::time::Duration;
+use flume_core::counters::Metric;
 
-use flume_core::Channel;
-use flume_core::sink_processor::SinkState;
-use flume_policy::SeatState;
-
+use crate::logging;
 use crate::policies::PolicyFileReport;
-use crate::runner::SourceState;
-use crate::topology::{AgentView, GroupView, Watchers};
+use crate::topology::{AgentView, GroupView, RunningChannel, Watchers};
 
-pub mod flume_json;
-pub mod prometheus;
+pub(crate) mod flume_json;
+pub(crate) mod prometheus;
+pub(crate) mod table;
 
 /// One component's numbers.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Sample {
-    /// `SOURCE`, `CHANNEL`, `SINK`, `SINK_PROCESSOR` or `POLICY`.
+pub(crate) struct Sample {
+    /// `SOURCE`, `CHANNEL`, `SINK`, `SINK_PROCESSOR`, `POLICY` or `PROCESS`.
     pub kind: &'static str,
-    /// The agent.
+    /// The agent; empty for what belongs to no agent.
     pub agent: String,
     /// The component.
     pub name: String,
-    /// Attributes with Flume's names.
-    pub attributes: Vec<(&'static str, Value)>,
-    /// Counters that come in kinds.
+    /// Its numbers.
+    pub attributes: Vec<(&'static Metric, Number)>,
+    /// Counters by kind.
     pub kinds: Vec<Kinds>,
 }
 
-/// A counter that comes in kinds.
+/// What belongs to no agent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ProcessView {
+    /// Log lines that nobody read in time.
+    pub log_lines_dropped: u64,
+}
+
+impl ProcessView {
+    /// The process that asks.
+    pub(crate) fn of_this() -> Self {
+        Self {
+            log_lines_dropped: logging::dropped(),
+        }
+    }
+}
+
+/// A counter that is split by kind.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Kinds {
-    /// The attribute.
-    pub attribute: &'static str,
-    /// Each kind with its number.
+pub(crate) struct Kinds {
+    /// What is counted.
+    pub metric: &'static Metric,
+    /// The number of each kind.
     pub counts: Vec<(&'static str, u64)>,
 }
 
-/// A number that only grows, or one that goes up and down.
+/// A number.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Value {
-    /// Only grows.
-    Counter(u64),
-    /// Goes up and down.
-    Gauge(f64),
-    /// Goes up and down, whole.
-    WholeGauge(u64),
+pub(crate) enum Number {
+    /// A whole number.
+    Whole(u64),
+    /// A number with decimal places.
+    Fraction(f64),
 }
 
-/// All numbers, agents and components in the order of the file, then policies.
-pub fn collect(agents: &[AgentView], policies: &[PolicyFileReport]) -> Vec<Sample> {
+/// All numbers, agents and components in the order of the file, then policies, then the process.
+pub(crate) fn collect(
+    agents: &[AgentView],
+    policies: &[PolicyFileReport],
+    process: &ProcessView,
+) -> Vec<Sample> {
     let components = agents.iter().flat_map(collect_agent);
-    components.chain(policies.iter().map(policy)).collect()
+    let policies = policies.iter().map(policy);
+    let process = Sample {
+        kind: "PROCESS",
+        agent: String::new(),
+        name: "flume-host".to_owned(),
+        attributes: table::read(table::PROCESS, process),
+        kinds: Vec::new(),
+    };
+    components.chain(policies).chain([process]).collect()
 }
 
 fn policy(report: &PolicyFileReport) -> Sample {
-    let totals = &report.totals;
-    let in_state = |wanted: fn(&SeatState) -> bool| {
-        let seats = report.seats.iter().filter(|seat| wanted(&seat.state));
-        Value::WholeGauge(seats.count() as u64)
-    };
-    let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
     let name = report.name.split_once('/').map_or("", |(_, name)| name);
-    let attributes = vec![
-        ("CallCount", Value::Counter(totals.calls)),
-        ("EventCount", Value::Counter(totals.events)),
-        ("CpuNanosCount", Value::Counter(nanos(totals.cpu))),
-        ("FallbackCount", Value::Counter(totals.fallbacks)),
-        ("ThrottledCount", Value::Counter(totals.throttled)),
-        ("PoisonCount", Value::Counter(totals.poison)),
-        ("ReplacementCount", Value::Counter(totals.replacements)),
-        ("SwapCount", Value::Counter(totals.swaps)),
-        ("RollBackCount", Value::Counter(totals.roll_backs)),
-        (
-            "LogLineDroppedCount",
-            Value::Counter(totals.log_lines_dropped),
-        ),
-        ("Generation", Value::WholeGauge(report.generation)),
-        ("MemoryBytes", Value::WholeGauge(totals.memory)),
-        ("MostMemoryBytes", Value::WholeGauge(totals.most_memory)),
-        ("CallP99Nanos", Value::WholeGauge(nanos(totals.usual_call))),
-        (
-            "LongestCallNanos",
-            Value::WholeGauge(nanos(totals.longest_call)),
-        ),
-        (
-            "LongestSwapNanos",
-            Value::WholeGauge(nanos(totals.longest_swap)),
-        ),
-        (
-            "RunningSeats",
-            in_state(|s| matches!(s, SeatState::Running)),
-        ),
-        (
-            "RestingSeats",
-            in_state(|s| matches!(s, SeatState::Resting { .. } | SeatState::Starting)),
-        ),
-        (
-            "QuarantinedSeats",
-            in_state(|s| matches!(s, SeatState::Quarantined)),
-        ),
-    ];
-    let counts = totals.violations.iter().map(|(kind, n)| (kind.id(), *n));
-    let kinds = vec![Kinds {
-        attribute: "ViolationCount",
-        counts: counts.collect(),
-    }];
+    let counts = report.totals.violations.iter();
     Sample {
         kind: "POLICY",
         agent: report.agent.clone(),
         name: name.to_owned(),
-        attributes,
-        kinds,
+        attributes: table::read(table::POLICY, report),
+        kinds: vec![Kinds {
+            metric: &table::VIOLATIONS,
+            counts: counts.map(|(kind, n)| (kind.id(), *n)).collect(),
+        }],
     }
 }
 
@@ -128,108 +105,75 @@ fn collect_agent(view: &AgentView) -> Vec<Sample> {
         kinds: Vec::new(),
     };
     for source in &view.sources {
-        let mut attributes = typed(source.counters.attributes());
-        attributes.push(("RestartCount", Value::Counter(source.status.restarts())));
-        let running = matches!(source.status.state(), SourceState::Running(_));
-        attributes.push(("Running", Value::WholeGauge(u64::from(running))));
+        let mut attributes = whole(source.counters.attributes());
+        attributes.extend(table::read(table::SOURCE, source));
         samples.push(sample("SOURCE", &source.name, attributes));
     }
-    for channel in &view.channels {
-        let (depth, capacity) = (channel.channel.depth(), channel.channel.capacity());
-        let mut attributes = typed(channel.channel.counters().attributes());
-        attributes.push(("ChannelSize", Value::WholeGauge(depth as u64)));
-        attributes.push(("ChannelCapacity", Value::WholeGauge(capacity as u64)));
-        attributes.push((
-            "ChannelFillPercentage",
-            Value::Gauge(percentage(depth, capacity)),
-        ));
-        // A mirrored channel answers under each of its names.
+    for channel in view.channels.iter().chain(departing_channels(view)) {
+        let mut attributes = whole(channel.channel.counters().attributes());
+        attributes.extend(table::read(table::CHANNEL, channel));
+        // A mirrored channel is listed under each of its names.
         for name in &channel.names {
             samples.push(sample("CHANNEL", name, attributes.clone()));
         }
     }
-    for GroupView {
-        runner,
-        sinks,
-        watchers,
-    } in &view.groups
-    {
-        let report = runner.report();
-        for (sink, report) in sinks.iter().zip(&report) {
-            let mut attributes = typed(sink.counters.attributes());
-            attributes.push(("RestartCount", Value::Counter(report.restarts)));
+    for group in view.groups.iter().chain(departing_groups(view)) {
+        for (sink, report) in group.sinks.iter().zip(&group.runner.report()) {
+            let mut attributes = whole(sink.counters.attributes());
+            attributes.extend(table::read(table::SINK, report));
             samples.push(sample("SINK", &sink.name, attributes));
         }
-        let usable = report
-            .iter()
-            .filter(|r| !matches!(r.state, SinkState::Penalty { .. }));
-        let mut attributes = vec![
-            ("SinkCount", Value::WholeGauge(report.len() as u64)),
-            ("UsableSinkCount", Value::WholeGauge(usable.count() as u64)),
-            ("CallCount", Value::Counter(runner.calls())),
-            (
-                "ExhaustedCallCount",
-                Value::Counter(runner.exhausted_calls()),
-            ),
-        ];
-        attributes.extend(watched(watchers));
-        samples.push(sample("SINK_PROCESSOR", runner.name(), attributes));
+        samples.push(sample(
+            "SINK_PROCESSOR",
+            group.runner.name(),
+            processor(group),
+        ));
     }
     samples
 }
 
-/// What a shadow and a record have counted.
-fn watched(watchers: &Watchers) -> Vec<(&'static str, Value)> {
-    let mut attributes = Vec::new();
-    if let Some(shadow) = &watchers.shadow {
-        attributes.extend([
-            ("ShadowComparedCount", shadow.compared.get()),
-            ("ShadowFirstDiffersCount", shadow.first_differs.get()),
-            ("ShadowOrderDiffersCount", shadow.order_differs.get()),
-            ("ShadowUnansweredCount", shadow.unanswered.get()),
-            ("ShadowDroppedCount", shadow.dropped.get()),
-        ]);
+/// Channels that the file has no more and that are not empty. One whose name is in use again has to
+/// do without numbers, since those of the new one are asked for.
+fn departing_channels(view: &AgentView) -> Vec<&RunningChannel> {
+    let mut channels: Vec<&RunningChannel> = Vec::new();
+    for channel in view.departing.iter().flat_map(|gone| &gone.channels) {
+        let others = view.channels.iter().chain(channels.iter().copied());
+        let mut names = others.flat_map(|other| &other.names);
+        if !names.any(|name| channel.names.contains(name)) {
+            channels.push(channel);
+        }
     }
-    if let Some(record) = &watchers.record {
-        let (entries, dropped) = record.entries();
-        attributes.extend([
-            ("RecordEntryCount", entries),
-            ("RecordDroppedCount", dropped),
-            ("RecordByteCount", record.written()),
-            ("RecordFailedWriteCount", record.failures()),
-        ]);
-    }
-    typed(attributes)
+    channels
 }
 
-/// Flume's attributes that go up and down; all others only grow.
-const GAUGES: &[&str] = &[
-    "OpenConnectionCount",
-    "StartTime",
-    "StopTime",
-    "BucketCount",
-];
-
-fn typed(attributes: Vec<(&'static str, u64)>) -> Vec<(&'static str, Value)> {
-    let value = |name, n| match GAUGES.contains(&name) {
-        true => Value::WholeGauge(n),
-        false => Value::Counter(n),
+/// The groups that empty them, except those whose sinks are in use again.
+fn departing_groups(view: &AgentView) -> Vec<&GroupView> {
+    let is_used = |name: &str| {
+        let groups = view.groups.iter();
+        let mut sinks = groups.clone().flat_map(|group| &group.sinks);
+        sinks.any(|sink| sink.name == name)
+            || groups.into_iter().any(|group| group.runner.name() == name)
     };
-    attributes
-        .into_iter()
-        .map(|(name, n)| (name, value(name, n)))
-        .collect()
+    let departing = view.departing.iter().filter_map(|gone| gone.group.as_ref());
+    let unused = departing.filter(|group| {
+        !is_used(group.runner.name()) && !group.sinks.iter().any(|sink| is_used(&sink.name))
+    });
+    unused.collect()
 }
 
-/// Of a channel without room Flume says the largest double.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a percentage needs no more digits than a double"
-)]
-fn percentage(depth: usize, capacity: usize) -> f64 {
-    if capacity == 0 {
-        f64::MAX
-    } else {
-        depth as f64 / capacity as f64 * 100.0
+fn processor(group: &GroupView) -> Vec<(&'static Metric, Number)> {
+    let mut attributes = table::read(table::PROCESSOR, group);
+    let Watchers { shadow, record } = &group.watchers;
+    if let Some(shadow) = shadow {
+        attributes.extend(table::read(table::SHADOW, shadow));
     }
+    if let Some(record) = record {
+        attributes.extend(table::read(table::RECORD, record));
+    }
+    attributes
+}
+
+fn whole(attributes: Vec<(&'static Metric, u64)>) -> Vec<(&'static Metric, Number)> {
+    let all = attributes.into_iter();
+    all.map(|(metric, n)| (metric, Number::Whole(n))).collect()
 }

@@ -1,7 +1,7 @@
-//! The plan: an agent with every name resolved, a value that cannot be wrong.
+//! The plan: an agent with every name resolved. It is a value that cannot be wrong.
 //!
-//! A plan holds no sockets and no tasks. It keeps each component's context, so that a component
-//! that fails can be made anew, and so that two plans can be compared.
+//! A plan holds no sockets and no tasks. It keeps a recipe of each component, so that one that fails
+//! can be made again, and so that two plans can be compared.
 //!
 //! [`build`] makes it in Flume's two steps, because in lenient mode the result has to be Flume's:
 //!
@@ -10,35 +10,55 @@
 //! | validation | no keys, no type, no channel that passed | a group without `sinks` |
 //! | loading | its keys are refused, its channel did not load | a type or a grouped sink is broken |
 //!
-//! Both modes take the same way. In strict mode whatever would be dropped is an error, and an agent
-//! with an error has no plan.
+//! A plan is made in stages, each a function of what the earlier ones gave. A stage does not stop at
+//! a problem: it gives its value together with what it found. Both modes run the same stages, and
+//! [`lenient`] decides what to make of the findings. In strict mode whatever would be dropped is an
+//! error, and in both modes an agent with an error has no plan.
+//!
+//! ```text
+//! tree ─▶ channels ─▶ sources, sinks ─▶ groups ─▶ warnings, mirrors ─▶ assemble ─▶ delivery ─▶ plan
+//! ```
 
 use std::path::Path;
+use std::sync::Arc;
 
-use flume_core::channel::memory::MemoryConfig;
 use flume_core::context::Mode;
-use flume_core::{Context, Diagnostic, Severity};
+use flume_core::sink_processor::ProcessorRecipe;
+use flume_core::{
+    ChannelRecipe, ChannelSelector, Diagnostic, Recipe, Sink, Source, sink_processor,
+};
 
-use crate::config::{AgentTree, judge};
+use crate::config::AgentTree;
 use crate::services::Services;
 
 mod agent;
+mod assemble;
+mod batch_size;
+mod buckets;
+pub(crate) mod changes;
 mod channels;
-pub(crate) mod groups;
+mod component;
+mod delivery;
+mod files;
+mod finding;
+mod groups;
+mod interceptors;
+mod lenient;
 mod mirrors;
+mod parts;
 pub(crate) mod policy;
 mod sinks;
 mod sources;
 pub(crate) mod traces;
-mod types;
 mod warnings;
 
-pub use crate::record::RecordPlan;
-pub use policy::{InterceptorPlan, PolicyChoice, PolicyInterceptorPlan, SelectorPlan};
+pub(crate) use component::{ComponentPlan, Written};
+pub(crate) use flume_core::sink_processor::RecordPlan;
+pub(crate) use policy::{InterceptorPlan, PolicyChoice, SelectorPlan};
 
 /// One agent of a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AgentPlan {
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct AgentPlan {
     /// The name that `-n` gives.
     pub name: String,
     /// Channels that have at least one source or sink.
@@ -49,24 +69,45 @@ pub struct AgentPlan {
     pub sources: Vec<SourcePlan>,
 }
 
+impl AgentPlan {
+    /// A plan by which nothing runs.
+    pub(crate) fn empty(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            channels: Vec::new(),
+            groups: Vec::new(),
+            sources: Vec::new(),
+        }
+    }
+}
+
 /// One channel. Mirrored channels are one plan with several names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ChannelPlan {
+#[derive(Debug, Clone)]
+pub(crate) struct ChannelPlan {
     /// The names that sources and sinks use: one, or all of a set of mirrors.
     pub names: Vec<String>,
-    /// The limits; of mirrors the narrowest of each.
-    pub config: MemoryConfig,
+    /// The first name of its type.
+    pub kind: &'static str,
+    /// What it is made from; of mirrors the narrowest of each limit.
+    pub recipe: Arc<dyn ChannelRecipe>,
+}
+
+impl PartialEq for ChannelPlan {
+    fn eq(&self, other: &Self) -> bool {
+        let names = |plan: &Self| (plan.names.clone(), plan.kind);
+        names(self) == names(other) && *self.recipe == *other.recipe
+    }
 }
 
 /// One source with its way into the channels.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SourcePlan {
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct SourcePlan {
     /// The component.
-    pub component: ComponentPlan,
+    pub component: ComponentPlan<dyn Source>,
     /// The names of its channels, in the order of the file; a selector's indices mean these.
     pub channels: Vec<String>,
-    /// The keys below `selector.`, `type` included.
-    pub selector: Context,
+    /// What chooses among them.
+    pub selector: Recipe<dyn ChannelSelector>,
     /// Its interceptors, in their order.
     pub interceptors: Vec<InterceptorPlan>,
 }
@@ -74,7 +115,7 @@ pub struct SourcePlan {
 impl SourcePlan {
     /// All channels that it may put events into: its own, and those for what its interceptors
     /// cannot handle.
-    pub fn targets(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn targets(&self) -> impl Iterator<Item = &str> {
         let dead_letters = self.interceptors.iter();
         let dead_letters = dead_letters.filter_map(InterceptorPlan::dead_letters);
         self.channels.iter().map(String::as_str).chain(dead_letters)
@@ -82,74 +123,76 @@ impl SourcePlan {
 }
 
 /// Sinks that one runner serves.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GroupPlan {
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct GroupPlan {
     /// The group's name, or the sink's where there is no group.
     pub name: String,
     /// Whether the file has such a group.
     pub declared: bool,
     /// Its sinks, in the order of the file.
     pub sinks: Vec<SinkPlan>,
+    /// What chooses among them.
+    pub processor: ProcessorRecipe,
     /// The keys below `processor.`, `type` included.
-    pub processor: Context,
+    pub keys: Written,
     /// What orders its sinks in place of a native selector.
     pub policy: Option<SelectorPlan>,
     /// A policy that is asked beside it, and never obeyed.
     pub shadow: Option<SelectorPlan>,
-    /// Where what its selector is told and answers is written.
+    /// Where what its selector hears and answers is written.
     pub record: Option<RecordPlan>,
-    /// Batches that a load-balancing group may have under way at once, on different sinks.
-    pub parallelism: usize,
+}
+
+impl GroupPlan {
+    /// A sink alone.
+    pub(crate) fn of_one(sink: SinkPlan, keys: Written) -> Self {
+        Self {
+            name: sink.component.name.clone(),
+            declared: false,
+            sinks: vec![sink],
+            processor: sink_processor::default::single(),
+            keys,
+            policy: None,
+            shadow: None,
+            record: None,
+        }
+    }
 }
 
 /// One sink.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SinkPlan {
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct SinkPlan {
     /// The component.
-    pub component: ComponentPlan,
+    pub component: ComponentPlan<dyn Sink>,
     /// The name of the channel that it drains.
     pub channel: String,
 }
 
-/// A component by its type, with all that is needed to make it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ComponentPlan {
-    /// The name in the file.
-    pub name: String,
-    /// The entry of the table (its first name).
-    pub kind: &'static str,
-    /// Its keys.
-    pub context: Context,
-}
-
 /// What a plan depends on besides the keys.
 #[derive(Debug, Clone, Copy)]
-pub struct Setting<'a> {
+pub(crate) struct Setting<'a> {
     /// What components may use.
     pub services: &'a Services,
     /// Whether to refuse what Flume skips.
     pub mode: Mode,
     /// Where relative paths of policies begin: the folder of the file.
     pub folder: &'a Path,
+    /// Whether to look at the files that components will open.
+    pub looks: bool,
     /// Policies that the command line gives to groups.
     pub choices: &'a [PolicyChoice],
 }
 
-/// Plans agents. In strict mode an agent with an error is left out; in lenient mode its plan has
-/// what Flume would run, which may be nothing.
-pub fn build(trees: &[AgentTree], setting: Setting<'_>) -> (Vec<AgentPlan>, Vec<Diagnostic>) {
-    let mode = setting.mode;
+/// Plans agents. One with an error is left out; in lenient mode a plan has what Flume would run.
+pub(crate) fn build(
+    trees: &[AgentTree],
+    setting: Setting<'_>,
+) -> (Vec<AgentPlan>, Vec<Diagnostic>) {
     let mut plans = Vec::new();
-    let mut diagnostics = policy::choice::unmet(setting.choices, trees);
+    let mut diagnostics = policy::choice::unmatched(setting.choices, trees);
     for tree in trees {
         let (plan, found) = agent::plan(tree, setting);
-        let found = judge(mode, found);
-        let failed = found
-            .iter()
-            .any(|finding| finding.severity == Severity::Error);
-        if mode == Mode::Lenient || !failed {
-            plans.push(plan);
-        }
+        plans.extend(plan);
         diagnostics.extend(found);
     }
     diagnostics.extend(warnings::shared_ports(&plans));

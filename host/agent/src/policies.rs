@@ -1,23 +1,22 @@
 //! Policies in files: what runs in this process, and how another version takes over.
 //!
-//! A file is known by its agent and by its path as it is used, made absolute but with links left as
-//! they are: a link that is turned is a change like any other. It runs in one version at a time, in
-//! all the places of its agent that name it. Its name in logs, metrics and on the admin port is
-//! `agent/stem`; a second file with this stem in the same agent is `agent/stem-2`, by the order of
-//! first use.
+//! A file is known by its agent and its absolute path. Links are not resolved: a link that points
+//! elsewhere is a change like any other. One version of a file runs at a time, in all the places of
+//! its agent that name the file. In logs, metrics and on the admin port it is called `agent/stem`;
+//! a second file with this stem in the same agent is `agent/stem-2`, in the order of first use.
 //!
 //! | what | where |
 //! |---|---|
 //! | opening a file, and nothing outside of its agent's folder | `read` |
-//! | one file: its versions, its places, the swap | [`file`] |
+//! | one file: its content, and what runs | [`file`] |
 //! | when a change on disk counts | `change` |
-//! | the ways of another version into the process | `hot` |
+//! | how another version gets into the process | `hot` |
 //! | what operators see | `report` |
 //!
 //! Law: compiling and trying out is done by one thread at a time, never by one that moves events;
-//! and whatever fails before the swap leaves what runs as it is.
+//! and a failure before the swap leaves what runs as it is.
 //!
-//! The engine is made at the first use: an agent without policies has none.
+//! The engine is made on first use: an agent without policies never makes one.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -25,19 +24,18 @@ use std::sync::Arc;
 
 use flume_core::SinkSelector;
 use flume_core::clock::WallClock;
-use flume_core::sink_selector::{Backoff, round_robin};
 use flume_policy::{
     Artifact, Cache, InterceptorSetup, Limits, LoadError, Policy, PolicyEngine, PolicyError,
-    PolicyInterceptor, PolicySelector, Problem, Remedy, SelectorSetup,
+    PolicyInterceptor, PolicySelector, Problem, Remedy, SelectorSetup, Trial,
 };
 use parking_lot::Mutex;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{Notify, Semaphore};
 
-use self::file::PolicyFile;
-pub use self::read::FileError;
+use self::file::WatchedFile;
+pub(crate) use self::read::FileError;
 use self::read::Mark;
-pub use self::report::{PolicyFileReport, Totals};
+pub(crate) use self::report::PolicyFileReport;
 
 mod change;
 mod file;
@@ -45,11 +43,11 @@ mod hot;
 mod read;
 mod report;
 
-pub use self::hot::{ChangeError, Changed, Turn};
+pub(crate) use self::hot::{ChangeError, Changed};
 
 /// A policy's file as one place uses it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PolicyUse {
+pub(crate) struct PolicyUse {
     /// The agent.
     pub agent: String,
     /// The file, absolute or relative to the working directory.
@@ -63,43 +61,19 @@ pub struct PolicyUse {
 
 /// A policy cannot be used in its place.
 #[derive(Debug, thiserror::Error)]
-pub enum PolicyUseError {
+pub(crate) enum PolicyUseError {
     /// The file cannot be read, or may not be.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The policy does not accept its properties: each problem has a key, usually.
+    /// The policy does not accept its properties. Most problems name a key.
     #[error("the policy does not accept its properties")]
     Config(Vec<Problem>),
-    /// The file is no policy, or none of this kind.
+    /// The file is not a policy, or not one of this kind.
     #[error(transparent)]
     Load(LoadError),
     /// The policy broke the contract when it was tried out, or there is no engine.
     #[error(transparent)]
     Policy(PolicyError),
-}
-
-impl CacheChoice {
-    /// What `--policy-cache` says; without it `flume-host/policies` in the user's cache folder,
-    /// if the user has one.
-    pub fn of_flag(flag: Option<&str>) -> Self {
-        let folder = match flag {
-            Some("none") => None,
-            Some(folder) => Some(PathBuf::from(folder)),
-            None => user_cache(&|name| std::env::var_os(name)),
-        };
-        folder.map_or(Self::None, Self::Folder)
-    }
-}
-
-/// As the base directory specification has it: a relative path counts as none.
-fn user_cache(variable: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
-    let absolute = |name| {
-        variable(name)
-            .map(PathBuf::from)
-            .filter(|p| p.is_absolute())
-    };
-    let caches = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
-    Some(caches.join("flume-host").join("policies"))
 }
 
 impl From<PolicyError> for PolicyUseError {
@@ -114,153 +88,177 @@ impl From<PolicyError> for PolicyUseError {
 
 /// Where compiled policies are kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum CacheChoice {
+pub(crate) enum CacheChoice {
     /// Nowhere: each start compiles.
     #[default]
     None,
-    /// In this folder. One that must not be used is warned about, and policies are compiled.
+    /// In this folder. If it cannot be used, a warning says so, and each start compiles.
     Folder(PathBuf),
+}
+
+impl CacheChoice {
+    /// The folder of `--policy-cache`. Without that flag it is `flume-host/policies` in the user's
+    /// cache folder, if there is one.
+    pub(crate) fn of_flag(flag: Option<&str>) -> Self {
+        let folder = match flag {
+            Some("none") => None,
+            Some(folder) => Some(PathBuf::from(folder)),
+            None => user_cache(&|name| std::env::var_os(name)),
+        };
+        folder.map_or(Self::None, Self::Folder)
+    }
 }
 
 /// All policies of the process. Cheap to clone.
 #[derive(Clone)]
-pub struct Policies(Arc<Inner>);
+pub(crate) struct Policies(Arc<Inner>);
 
 struct Inner {
     cache: CacheChoice,
     wall: WallClock,
     tools: Mutex<Option<Tools>>,
     /// Held while something is compiled or tried out.
-    workshop: Mutex<()>,
-    files: Mutex<Vec<Arc<PolicyFile>>>,
-    /// The one change over the admin port that is at work.
+    heavy: Mutex<()>,
+    files: Mutex<Vec<Arc<WatchedFile>>>,
+    /// Held by the one change over the admin port that is at work.
     turn: Arc<Semaphore>,
-    /// Somebody wants a look at the files.
+    /// Wakes the watch, for a look at the files now.
     again: Notify,
 }
 
-/// What is made at the first use.
+/// What is made on first use.
 #[derive(Debug, Clone)]
 struct Tools {
     engine: PolicyEngine,
     cache: Option<Cache>,
 }
 
-/// Whether a place would accept a policy.
-type Trial<'a> = dyn Fn(&Arc<Policy>) -> Result<(), PolicyError> + 'a;
+/// Whether a place would accept a version.
+type Accepts<'a> = dyn Fn(&PolicyEngine, &Artifact) -> Result<(), PolicyError> + 'a;
 
 /// The version for a new place.
 struct Choice {
     artifact: Artifact,
-    /// What the file looked like, if this is what it says.
+    /// The mark of the file, if this is its content.
     mark: Option<Mark>,
-    /// Why it is not what the file says.
+    /// Why the content of the file was not chosen.
     refused: Option<PolicyUseError>,
 }
 
 impl Choice {
-    /// Why there is no version for the place: what is wrong with the file matters most.
+    /// Why there is no version for the place. A problem with the file comes first.
     fn refusal(self, error: PolicyError) -> PolicyUseError {
         self.refused.unwrap_or_else(|| error.into())
     }
 }
 
-fn accepts_group(policy: &Arc<Policy>, setup: &SelectorSetup) -> Result<(), PolicyError> {
-    let fallback = round_robin::build(Backoff::none(setup.sinks.len()), 0);
-    policy.selector("trial", setup.clone(), fallback).map(drop)
-}
+impl PolicyUse {
+    /// Tries whether a version can be the selector of a group here.
+    fn accepts_group(
+        &self,
+        setup: &SelectorSetup,
+    ) -> impl Fn(&PolicyEngine, &Artifact) -> Result<(), PolicyError> {
+        move |engine, artifact| {
+            Trial::selector(engine, artifact, &self.limits, setup.clone()).map(drop)
+        }
+    }
 
-fn accepts_source(policy: &Arc<Policy>, setup: &InterceptorSetup) -> Result<(), PolicyError> {
-    let remedy = Remedy::Fail;
-    policy.interceptor("trial", setup.clone(), remedy).map(drop)
+    /// Tries whether a version can be an interceptor here.
+    fn accepts_source(
+        &self,
+        setup: &InterceptorSetup,
+    ) -> impl Fn(&PolicyEngine, &Artifact) -> Result<(), PolicyError> {
+        move |engine, artifact| {
+            Trial::interceptor(engine, artifact, &self.limits, setup.clone()).map(drop)
+        }
+    }
 }
 
 impl Policies {
-    /// A process without policies, as yet.
-    pub fn new(cache: CacheChoice) -> Self {
+    /// No policies yet.
+    pub(crate) fn new(cache: CacheChoice) -> Self {
         Self(Arc::new(Inner {
             cache,
             wall: WallClock::system(),
             tools: Mutex::default(),
-            workshop: Mutex::default(),
+            heavy: Mutex::default(),
             files: Mutex::default(),
             turn: Arc::new(Semaphore::new(1)),
             again: Notify::new(),
         }))
     }
 
-    /// Tries out whether a policy would accept to be the selector of a group. Nothing of it is kept
-    /// but its compiled form in the cache.
+    /// Tries whether a policy can be the selector of a group. Only its compiled form is kept, in
+    /// the cache.
     ///
     /// # Errors
-    /// What [`selector`](Self::selector) would say.
-    pub fn try_selector(
+    /// Those of [`selector`](Self::selector).
+    pub(crate) fn try_selector(
         &self,
         file: &PolicyUse,
         setup: &SelectorSetup,
     ) -> Result<(), PolicyUseError> {
-        self.trial(file, &|policy| accepts_group(policy, setup))
+        self.trial(file, &file.accepts_group(setup))
     }
 
-    /// Tries out whether a policy would accept to be an interceptor. Nothing of it is kept but its
-    /// compiled form in the cache.
+    /// Tries whether a policy can be an interceptor. Only its compiled form is kept, in the cache.
     ///
     /// # Errors
-    /// What [`interceptor`](Self::interceptor) would say.
-    pub fn try_interceptor(
+    /// Those of [`interceptor`](Self::interceptor).
+    pub(crate) fn try_interceptor(
         &self,
         file: &PolicyUse,
         setup: &InterceptorSetup,
     ) -> Result<(), PolicyUseError> {
-        self.trial(file, &|policy| accepts_source(policy, setup))
+        self.trial(file, &file.accepts_source(setup))
     }
 
     /// A selector for a group. `place` is the group's name; `fallback` orders the batches that the
-    /// policy cannot. Compiles, if the cache does not have it; other tasks of the runtime go on.
+    /// policy does not. This may compile; other tasks of the runtime go on meanwhile.
     ///
     /// # Errors
-    /// The file cannot be read, is no selector, does not accept its properties, or broke the
+    /// The file cannot be read, is not a selector, does not accept its properties, or broke the
     /// contract when it was tried out.
-    pub fn selector(
+    pub(crate) fn selector(
         &self,
         file: &PolicyUse,
         place: &str,
         setup: SelectorSetup,
         fallback: Box<dyn SinkSelector>,
     ) -> Result<PolicySelector, PolicyUseError> {
-        let accepts = |policy: &Arc<Policy>| accepts_group(policy, &setup);
-        let sit = |policy: &Arc<Policy>| policy.selector(place, setup.clone(), fallback);
-        self.seat(file, &accepts, sit)
+        self.seat(file, &file.accepts_group(&setup), |policy| {
+            policy.selector(place, file.limits.clone(), setup.clone(), fallback)
+        })
     }
 
-    /// An interceptor for a source. `place` says which, for people.
+    /// An interceptor for a source. `place` names it, for people.
     ///
     /// # Errors
-    /// The file cannot be read, is no interceptor, does not accept its properties, or broke the
+    /// The file cannot be read, is not an interceptor, does not accept its properties, or broke the
     /// contract when it was tried out.
-    pub fn interceptor(
+    pub(crate) fn interceptor(
         &self,
         file: &PolicyUse,
         place: &str,
         setup: InterceptorSetup,
         remedy: Remedy,
     ) -> Result<PolicyInterceptor, PolicyUseError> {
-        let accepts = |policy: &Arc<Policy>| accepts_source(policy, &setup);
-        let sit = |policy: &Arc<Policy>| policy.interceptor(place, setup.clone(), remedy);
-        self.seat(file, &accepts, sit)
+        self.seat(file, &file.accepts_source(&setup), |policy| {
+            policy.interceptor(place, file.limits.clone(), setup.clone(), remedy)
+        })
     }
 
-    /// How the files stand that are in use, in the order of first use.
-    pub fn reports(&self) -> Vec<PolicyFileReport> {
+    /// Reports on the files in use, in the order of first use.
+    pub(crate) fn reports(&self) -> Vec<PolicyFileReport> {
         self.files().iter().map(|file| file.report()).collect()
     }
 
-    fn trial(&self, wanted: &PolicyUse, accepts: &Trial<'_>) -> Result<(), PolicyUseError> {
-        self.in_workshop(|| {
+    fn trial(&self, wanted: &PolicyUse, accepts: &Accepts<'_>) -> Result<(), PolicyUseError> {
+        self.heavy_work(|| {
             let known = self.find(wanted);
             let choice = self.choose(wanted, known.as_deref(), accepts)?;
-            let policy = self.policy(choice.artifact.clone(), &wanted.limits)?;
-            accepts(&policy).map_err(|error| choice.refusal(error))
+            let engine = self.tools()?.engine;
+            accepts(&engine, &choice.artifact).map_err(|error| choice.refusal(error))
         })
     }
 
@@ -268,39 +266,38 @@ impl Policies {
     fn seat<T>(
         &self,
         wanted: &PolicyUse,
-        accepts: &Trial<'_>,
-        sit: impl FnOnce(&Arc<Policy>) -> Result<T, PolicyError>,
+        accepts: &Accepts<'_>,
+        make_seat: impl FnOnce(&Arc<Policy>) -> Result<T, PolicyError>,
     ) -> Result<T, PolicyUseError> {
-        self.in_workshop(|| {
+        self.heavy_work(|| {
             let known = self.find(wanted);
             let choice = self.choose(wanted, known.as_deref(), accepts)?;
             let artifact = choice.artifact.clone();
-            let file = known.unwrap_or_else(|| {
-                let name = artifact.name().to_owned();
-                Arc::new(PolicyFile::new(name, wanted, artifact.clone(), choice.mark))
-            });
+            let file = match known {
+                Some(file) => file,
+                None => {
+                    let (engine, wall) = (self.tools()?.engine, self.0.wall.clone());
+                    let policy = Policy::new(engine, artifact.clone(), wall);
+                    Arc::new(WatchedFile::new(wanted, policy, choice.mark))
+                }
+            };
             if file.running().digest() != artifact.digest() {
                 file.take_in(&artifact);
             }
-            let policy = match file.policy(&wanted.limits, &artifact) {
-                Some(policy) => policy,
-                None => self.policy(artifact.clone(), &wanted.limits)?,
-            };
-            let seated = sit(&policy).map_err(|error| choice.refusal(error))?;
-            file.adopt(policy, wanted, &artifact);
-            self.adopt(&file);
+            let seated = make_seat(file.policy()).map_err(|error| choice.refusal(error))?;
+            file.stay_in_folder_of(wanted);
+            self.keep(&file);
             Ok(seated)
         })
     }
 
-    /// The version for a new place: what the file says, if that is new and the place accepts it,
-    /// else what runs. So a file and a configuration that change together, in either order, do
-    /// not keep each other out.
+    /// The version for a new place: the content of the file if that is new and the place accepts
+    /// it, else what runs. So a file and a configuration may change together, in either order.
     fn choose(
         &self,
         wanted: &PolicyUse,
-        known: Option<&PolicyFile>,
-        accepts: &Trial<'_>,
+        known: Option<&WatchedFile>,
+        accepts: &Accepts<'_>,
     ) -> Result<Choice, PolicyUseError> {
         let content = read::read(&wanted.path, wanted.directory.as_deref());
         let Some(known) = known else {
@@ -315,11 +312,11 @@ impl Policies {
         };
         let mut refused = None;
         match content {
-            // A file that is not there keeps its policy running; the rounds tell of it.
+            // If the file is missing, the running policy stays; the periodic look reports it.
             Err(FileError::Io { .. }) => {}
             Err(error) => refused = Some(error.into()),
             Ok(content) if known.knows(&Artifact::digest_of(&content.bytes)) => {}
-            Ok(content) => match self.accepted(known.name(), &content.bytes, wanted, accepts) {
+            Ok(content) => match self.accepted(known.name(), &content.bytes, accepts) {
                 Ok(artifact) => {
                     let mark = content.mark;
                     return Ok(Choice {
@@ -342,18 +339,11 @@ impl Policies {
         &self,
         name: &str,
         bytes: &[u8],
-        wanted: &PolicyUse,
-        accepts: &Trial<'_>,
+        accepts: &Accepts<'_>,
     ) -> Result<Artifact, PolicyUseError> {
         let artifact = self.load(name, bytes)?;
-        accepts(&self.policy(artifact.clone(), &wanted.limits)?)?;
+        accepts(&self.tools()?.engine, &artifact)?;
         Ok(artifact)
-    }
-
-    fn policy(&self, artifact: Artifact, limits: &Limits) -> Result<Arc<Policy>, PolicyUseError> {
-        let engine = self.tools()?.engine;
-        let wall = self.0.wall.clone();
-        Ok(Policy::new(engine, artifact, limits.clone(), wall))
     }
 
     fn load(&self, name: &str, bytes: &[u8]) -> Result<Artifact, PolicyError> {
@@ -366,7 +356,7 @@ impl Policies {
         )?)
     }
 
-    /// The engine and the cache, made now if nobody has needed them before.
+    /// The engine and the cache, made on first use.
     fn tools(&self) -> Result<Tools, PolicyError> {
         let mut tools = self.0.tools.lock();
         if let Some(tools) = &*tools {
@@ -386,7 +376,7 @@ impl Policies {
         Ok(tools.insert(Tools { engine, cache }).clone())
     }
 
-    fn find(&self, wanted: &PolicyUse) -> Option<Arc<PolicyFile>> {
+    fn find(&self, wanted: &PolicyUse) -> Option<Arc<WatchedFile>> {
         self.files().into_iter().find(|file| file.is(wanted))
     }
 
@@ -404,24 +394,25 @@ impl Policies {
         name
     }
 
-    /// The files in use; those that no place uses any more are forgotten.
-    fn files(&self) -> Vec<Arc<PolicyFile>> {
+    /// The files in use. Files that no place uses any more are forgotten.
+    fn files(&self) -> Vec<Arc<WatchedFile>> {
         let mut files = self.0.files.lock();
-        files.retain(|file| file.is_used());
+        files.retain(|file| file.policy().is_used());
         files.clone()
     }
 
-    fn adopt(&self, file: &Arc<PolicyFile>) {
+    /// Adds a file that is new.
+    fn keep(&self, file: &Arc<WatchedFile>) {
         let mut files = self.0.files.lock();
         if !files.iter().any(|known| Arc::ptr_eq(known, file)) {
             files.push(Arc::clone(file));
         }
     }
 
-    /// Does work that takes its time: one at a time, and without holding up the tasks of a runtime.
-    fn in_workshop<T>(&self, work: impl FnOnce() -> T) -> T {
+    /// Compiles or tries out: one thread at a time, and without blocking the tasks of a runtime.
+    fn heavy_work<T>(&self, work: impl FnOnce() -> T) -> T {
         let work = || {
-            let _turn = self.0.workshop.lock();
+            let _turn = self.0.heavy.lock();
             work()
         };
         let flavor = Handle::try_current().map(|handle| handle.runtime_flavor());
@@ -430,6 +421,17 @@ impl Policies {
             _ => work(),
         }
     }
+}
+
+/// By the XDG base directory specification: a relative path counts as not set.
+fn user_cache(variable: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let absolute = |name| {
+        variable(name)
+            .map(PathBuf::from)
+            .filter(|p| p.is_absolute())
+    };
+    let caches = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
+    Some(caches.join("flume-host").join("policies"))
 }
 
 impl std::fmt::Debug for Policies {

@@ -1,17 +1,17 @@
-//! Traces in files: what the selector of a group is told and answers, written by a thread of its
-//! own (`processor.record`).
+//! Traces in files: the input and answers of a group's selector, written by a separate thread
+//! (`processor.record`).
 //!
 //! | file | what |
 //! |---|---|
-//! | `trace` | the one that is written |
-//! | `trace.1`, `trace.2`, … | the ones before it; the oldest goes when there are too many |
+//! | `trace` | the current one |
+//! | `trace.1`, `trace.2`, … | earlier ones; the oldest is removed when there are too many |
 //!
-//! A start never writes on in a file that is there: that one becomes `trace.1`. A disk that is full
-//! or slow costs entries, which are counted, and never a batch its time.
+//! A start never appends to an existing file: that one becomes `trace.1`. A full or slow disk costs
+//! entries, which are counted, and never delays a batch.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -19,33 +19,21 @@ use std::time::Duration;
 use flume_core::SinkSelector;
 use flume_core::clock::{self, Instant, WallClock};
 use flume_core::counters::Counter;
-use flume_policy::trace::{Chunk, Recorder, TraceHeader, TraceQueue};
+use flume_core::sink_processor::RecordPlan;
+use flume_policy::trace::{Chunk, Recorder, TraceHeader, TraceQueue, older};
 
-/// Bytes that wait to be written at most.
+/// The most bytes that wait to be written.
 const QUEUE: usize = 4 << 20;
 
-/// How often they are written, unless half of the room is taken.
+/// How often they are written, unless the queue is half full.
 const WRITE: Duration = Duration::from_millis(200);
 
-/// How long a file that could not be written is left alone.
+/// The pause after a file could not be written.
 const RETRY: Duration = Duration::from_secs(5);
 
-/// What is to be recorded, and where.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RecordPlan {
-    /// The file that is written.
-    pub path: PathBuf,
-    /// Bytes of one file at most; a single write may be longer.
-    pub most_bytes: u64,
-    /// Files at most, that one included; 1 at least.
-    pub files: usize,
-    /// Headers that are recorded; empty: those that the policy asks for.
-    pub headers: Vec<String>,
-}
-
-/// How a recording stands, for operators.
+/// The state of a recording, for operators.
 #[derive(Debug)]
-pub struct RecordStats {
+pub(crate) struct RecordStats {
     /// The file.
     pub path: PathBuf,
     queue: Arc<TraceQueue>,
@@ -54,36 +42,40 @@ pub struct RecordStats {
 }
 
 impl RecordStats {
-    /// Entries taken in, and dropped since the queue was full.
-    pub fn entries(&self) -> (u64, u64) {
+    /// Entries recorded, and entries dropped because the queue was full.
+    pub(crate) fn entries(&self) -> (u64, u64) {
         (self.queue.entries.get(), self.queue.dropped.get())
     }
 
     /// Bytes written.
-    pub fn written(&self) -> u64 {
+    pub(crate) fn written(&self) -> u64 {
         self.written.get()
     }
 
-    /// Writes that failed, with all that was in them.
-    pub fn failures(&self) -> u64 {
+    /// Writes that failed, with all entries in them.
+    pub(crate) fn failures(&self) -> u64 {
         self.failures.get()
     }
 }
 
-/// A recording that has begun, and is to be put around a selector.
-pub struct Recording {
+/// A recording that has begun and is still to be put around a selector.
+pub(crate) struct Recording {
     headers: Vec<String>,
     wall: WallClock,
     stats: Arc<RecordStats>,
 }
 
 impl Recording {
-    /// Makes the file, and the thread that writes it. `header` says what is recorded; which run
-    /// this is, and which file of it, is filled in.
+    /// Creates the file and the thread that writes it. `header` says what is recorded; the run and
+    /// the number of the file are filled in.
     ///
     /// # Errors
-    /// The file cannot be made, or there is no thread to spare.
-    pub fn begin(plan: &RecordPlan, group: &str, mut header: TraceHeader) -> io::Result<Self> {
+    /// The file or the thread cannot be created.
+    pub(crate) fn begin(
+        plan: &RecordPlan,
+        group: &str,
+        mut header: TraceHeader,
+    ) -> io::Result<Self> {
         let wall = WallClock::system();
         header.began_unix_ms = wall.millis();
         header.run = header.began_unix_ms;
@@ -94,8 +86,8 @@ impl Recording {
             written: Counter::default(),
             failures: Counter::default(),
         });
-        let writer = Writer {
-            files: Files::open(plan, header, wall.clone())?,
+        let writer = TraceWriter {
+            files: TraceFiles::open(plan, header, wall.clone())?,
             stats: Arc::clone(&stats),
             rest_until: None,
         };
@@ -109,36 +101,29 @@ impl Recording {
         })
     }
 
-    /// How it stands.
-    pub fn stats(&self) -> Arc<RecordStats> {
+    /// The state of the recording.
+    pub(crate) fn stats(&self) -> Arc<RecordStats> {
         Arc::clone(&self.stats)
     }
 
     /// Records this selector, whose time begins at `zero`.
-    pub fn of(self, selector: Box<dyn SinkSelector>, zero: Instant) -> Recorder {
+    pub(crate) fn of(self, selector: Box<dyn SinkSelector>, zero: Instant) -> Recorder {
         let queue = Arc::clone(&self.stats.queue);
         Recorder::new(selector, queue, zero, self.wall, self.headers)
     }
 }
 
-/// The name of the `number`th file before this one.
-pub fn older(path: &Path, number: usize) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{number}"));
-    name.into()
-}
-
-struct Writer {
-    files: Files,
+struct TraceWriter {
+    files: TraceFiles,
     stats: Arc<RecordStats>,
     rest_until: Option<Instant>,
 }
 
-impl Writer {
+impl TraceWriter {
     fn run(mut self) {
         let queue = Arc::clone(&self.stats.queue);
         loop {
-            // Looked at first: what came before the end is taken below.
+            // Checked first, so that entries from before the end are still taken below.
             let is_closed = queue.is_closed();
             if let Some(chunk) = queue.take() {
                 self.write(&chunk);
@@ -173,18 +158,18 @@ impl Writer {
 }
 
 /// The files of one recording.
-struct Files {
+struct TraceFiles {
     path: PathBuf,
     most_bytes: u64,
     most_files: usize,
-    /// Of the next file.
+    /// The number of the next file.
     header: TraceHeader,
     wall: WallClock,
-    /// The file that is written, and its size. `None` after a failure.
+    /// The current file and its size. `None` after a failure.
     file: Option<(File, u64)>,
 }
 
-impl Files {
+impl TraceFiles {
     fn open(plan: &RecordPlan, header: TraceHeader, wall: WallClock) -> io::Result<Self> {
         let mut files = Self {
             path: plan.path.clone(),
@@ -212,13 +197,13 @@ impl Files {
         Ok(())
     }
 
-    /// After a failure: the next file does not go on where this one ends.
+    /// After a failure: the next file does not continue where this one ends.
     fn give_up(&mut self) {
         self.file = None;
         self.header.part += 1;
     }
 
-    /// Moves the files that are there one further, and begins another.
+    /// Renames the existing files by one number, and begins a new one.
     fn next(&mut self) -> io::Result<()> {
         self.file = None;
         for number in (0..self.most_files.saturating_sub(1)).rev() {
@@ -231,7 +216,8 @@ impl Files {
                 _ => {}
             }
         }
-        // A file of its own: whoever still writes to, or reads, one of this name is not disturbed.
+        // Always a new file, so that a process that still writes or reads one of this name is not
+        // disturbed.
         match fs::remove_file(&self.path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}

@@ -2,31 +2,37 @@
 //!
 //! Started in three steps over all agents of the process: ports are bound, then sinks start, then
 //! sources read. So an agent whose sinks feed another agent of the same process finds it there.
-//! Stopped the other way round and agent by agent, upstream first: sources end, sinks drain the
-//! channels until a deadline, and what is left then is counted and said.
+//! Stopped in the opposite order, and agent by agent, upstream first: sources end, sinks drain the
+//! channels until a deadline, and what is left then is counted and logged.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use flume_core::channel::memory::MemoryChannel;
 use flume_core::clock;
 use flume_core::{Channel, ComponentError, SinkCounter, SourceCounter};
 use flume_policy::shadow::ShadowStats;
+use futures_util::future::join_all;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use self::build::Builder;
 use crate::plan::AgentPlan;
 use crate::record::RecordStats;
-use crate::runner::{GroupRunner, SourceRunner, SourceStatus};
+use crate::runner::{GroupRunner, SourceRunner, SourceState, SourceStatus};
 use crate::services::Services;
 
 mod balanced;
+mod brake;
 mod build;
+mod departing;
 mod reload;
 
-/// One agent at work.
-pub struct RunningAgent {
+pub(crate) use self::brake::Brake;
+pub(crate) use self::departing::{Departing, DepartingView};
+pub(crate) use self::reload::ReloadTerms;
+
+/// A running agent.
+pub(crate) struct RunningAgent {
     /// What it was made from.
     pub plan: AgentPlan,
     /// Its channels; mirrors are one channel with several names.
@@ -35,11 +41,13 @@ pub struct RunningAgent {
     pub groups: Vec<RunningGroup>,
     /// Its sources.
     pub sources: Vec<RunningSource>,
+    /// Channels that the file has no more, until they are empty.
+    pub departing: Vec<Departing>,
 }
 
-/// What operators may look at while an agent works: its parts, shared.
+/// What operators may look at while an agent runs: its parts, shared.
 #[derive(Clone)]
-pub struct AgentView {
+pub(crate) struct AgentView {
     /// What the agent was made from.
     pub plan: AgentPlan,
     /// Its channels.
@@ -48,12 +56,36 @@ pub struct AgentView {
     pub groups: Vec<GroupView>,
     /// Its sources.
     pub sources: Vec<SourceView>,
+    /// Channels that the file has no more, until they are empty.
+    pub departing: Vec<DepartingView>,
 }
 
-/// A group, shared with whoever looks at it.
+/// The events in all channels of these agents, those on their way out included.
+pub(crate) fn events_left(agents: &[AgentView]) -> usize {
+    let of_agent = |view: &AgentView| -> usize {
+        let leaving = view.departing.iter().flat_map(|gone| &gone.channels);
+        let channels = distinct(view.channels.iter().chain(leaving));
+        channels.iter().map(|channel| channel.channel.depth()).sum()
+    };
+    agents.iter().map(of_agent).sum()
+}
+
+/// Each channel once: two groups may empty the same one.
+fn distinct<'a>(channels: impl Iterator<Item = &'a RunningChannel>) -> Vec<&'a RunningChannel> {
+    let mut all: Vec<&RunningChannel> = Vec::new();
+    for channel in channels {
+        let is_it = |known: &&RunningChannel| Arc::ptr_eq(&known.channel, &channel.channel);
+        if !all.iter().any(is_it) {
+            all.push(channel);
+        }
+    }
+    all
+}
+
+/// A group, as operators see it.
 #[derive(Clone)]
-pub struct GroupView {
-    /// Asks how it stands.
+pub(crate) struct GroupView {
+    /// Reports its state.
     pub runner: GroupRunner,
     /// Its sinks, in the order of the group.
     pub sinks: Vec<SinkView>,
@@ -63,7 +95,7 @@ pub struct GroupView {
 
 /// What watches the selector of a group.
 #[derive(Debug, Clone, Default)]
-pub struct Watchers {
+pub(crate) struct Watchers {
     /// The candidate in its shadow.
     pub shadow: Option<Arc<ShadowStats>>,
     /// Its record.
@@ -72,19 +104,19 @@ pub struct Watchers {
 
 /// A sink's name and numbers.
 #[derive(Debug, Clone)]
-pub struct SinkView {
+pub(crate) struct SinkView {
     /// The name in the file.
     pub name: String,
     /// Its counters.
     pub counters: Arc<SinkCounter>,
 }
 
-/// A source, shared with whoever looks at it.
+/// A source, as operators see it.
 #[derive(Debug, Clone)]
-pub struct SourceView {
+pub(crate) struct SourceView {
     /// The name in the file.
     pub name: String,
-    /// Where it stands.
+    /// Its state.
     pub status: Arc<SourceStatus>,
     /// Its counters.
     pub counters: Arc<SourceCounter>,
@@ -92,23 +124,25 @@ pub struct SourceView {
 
 /// A channel with all its names.
 #[derive(Debug, Clone)]
-pub struct RunningChannel {
+pub(crate) struct RunningChannel {
     /// The names in the file.
     pub names: Vec<String>,
+    /// The first name of its type.
+    pub kind: &'static str,
     /// The channel.
-    pub channel: Arc<MemoryChannel>,
+    pub channel: Arc<dyn Channel>,
 }
 
-/// A group at work.
-pub struct RunningGroup {
+/// A running group.
+pub(crate) struct RunningGroup {
     view: GroupView,
     drain: CancellationToken,
     stop: CancellationToken,
     task: Option<JoinHandle<()>>,
 }
 
-/// A source at work.
-pub struct RunningSource {
+/// A running source.
+pub(crate) struct RunningSource {
     view: SourceView,
     stop: CancellationToken,
     runner: Option<SourceRunner>,
@@ -119,13 +153,12 @@ impl RunningAgent {
     /// Makes all components, without a task or a socket.
     ///
     /// # Errors
-    /// A component cannot be made; a plan that was checked gives none.
-    pub fn build(plan: AgentPlan, services: &Services) -> Result<Self, ComponentError> {
+    /// A policy cannot be used: its file has changed since the plan was made.
+    pub(crate) fn build(plan: AgentPlan, services: &Services) -> Result<Self, ComponentError> {
         let channels: Vec<RunningChannel> = plan.channels.iter().map(build::channel).collect();
         let builder = Builder {
             channels: &channels,
             before: None,
-            agent: &plan.name,
             services,
         };
         let groups: Result<Vec<_>, _> = plan.groups.iter().map(|g| builder.group(g)).collect();
@@ -136,11 +169,12 @@ impl RunningAgent {
             channels,
             groups,
             sources,
+            departing: Vec::new(),
         })
     }
 
     /// What operators may look at.
-    pub fn view(&self) -> AgentView {
+    pub(crate) fn view(&self) -> AgentView {
         AgentView {
             plan: self.plan.clone(),
             channels: self.channels.clone(),
@@ -150,19 +184,20 @@ impl RunningAgent {
                 .iter()
                 .map(|source| source.view.clone())
                 .collect(),
+            departing: self.departing.iter().map(Departing::view).collect(),
         }
     }
 
     /// Binds the sources' ports. A source that cannot is tried again later.
-    pub async fn bind(&mut self) {
+    pub(crate) async fn bind(&mut self) {
         for source in &mut self.sources {
             source.bind().await;
         }
     }
 
     /// Starts channels and sinks.
-    pub fn start_sinks(&mut self, services: &Services) {
-        let now = services.wall.millis();
+    pub(crate) fn start_sinks(&mut self, services: &Services) {
+        let now = services.components.wall.millis();
         for channel in &self.channels {
             channel.channel.counters().start_time.set(now);
         }
@@ -172,41 +207,45 @@ impl RunningAgent {
     }
 
     /// Lets the sources read.
-    pub fn start_sources(&mut self, services: &Services) {
+    pub(crate) fn start_sources(&mut self, services: &Services) {
         for source in &mut self.sources {
-            source.start(&self.plan.name, services.wall.millis());
+            source.start(&self.plan.name, services.components.wall.millis());
         }
     }
 
     /// Stops: sources first, then sinks once the channels are empty or `deadline` has passed.
     /// Returns how many events were left.
-    pub async fn stop(&mut self, deadline: clock::Instant, services: &Services) -> usize {
+    pub(crate) async fn stop(&mut self, deadline: clock::Instant, services: &Services) -> usize {
+        let now = || services.components.wall.millis();
         for source in &self.sources {
             source.stop.cancel();
         }
         for source in &mut self.sources {
-            source.finish(deadline, services.wall.millis()).await;
+            source.finish(deadline, now()).await;
+        }
+        // Before the sinks, because the events may move to them.
+        for departing in &mut self.departing {
+            departing.finish(deadline, now()).await;
         }
         for group in &self.groups {
             group.drain.cancel();
         }
-        for group in &mut self.groups {
-            group.finish(deadline, services.wall.millis()).await;
-        }
+        join_all(self.groups.iter_mut().map(|g| g.finish(deadline, now()))).await;
         self.report_left(services)
     }
 
     fn report_left(&self, services: &Services) -> usize {
         let mut left = 0;
-        for channel in &self.channels {
+        let leaving = self.departing.iter().flat_map(|gone| &gone.channels);
+        for channel in distinct(self.channels.iter().chain(leaving)) {
             let depth = channel.channel.depth();
             channel
                 .channel
                 .counters()
                 .stop_time
-                .set(services.wall.millis());
+                .set(services.components.wall.millis());
             if depth > 0 {
-                let (agent, channel) = (&self.plan.name, channel.channel.name());
+                let (agent, channel) = (&self.plan.name, channel.names.join("+"));
                 tracing::warn!(
                     agent,
                     channel,
@@ -238,18 +277,12 @@ impl RunningGroup {
         ));
     }
 
-    /// Waits until the channels are drained (if told to) or the deadline; then ends the rest.
+    /// Waits until the channels are drained, if they are to be, or the deadline; then ends the rest.
     async fn finish(&mut self, deadline: clock::Instant, now: u64) {
-        if let Some(task) = &mut self.task
-            && tokio::time::timeout_at(deadline, task).await.is_err()
-        {
+        let name = self.view.runner.name();
+        if !ended(&mut self.task, deadline, name).await {
             self.stop.cancel();
-            end(
-                &mut self.task,
-                clock::now() + LAST_BATCH,
-                self.view.runner.name(),
-            )
-            .await;
+            end(&mut self.task, clock::now() + LAST_BATCH, name).await;
         }
         for sink in &self.view.sinks {
             sink.counters.stop_time.set(now);
@@ -258,9 +291,25 @@ impl RunningGroup {
 }
 
 impl RunningSource {
+    /// The port on which it listens.
+    pub(crate) fn port(&self) -> Option<u16> {
+        match self.view.status.state() {
+            SourceState::Running(address) => address.map(|address| address.port()),
+            _ => None,
+        }
+    }
+
     async fn bind(&mut self) {
         if let Some(runner) = &mut self.runner {
             runner.bind().await;
+        }
+    }
+
+    /// Opens its port if that is not done yet.
+    async fn try_bind(&mut self) -> Result<(), String> {
+        match &mut self.runner {
+            Some(runner) => runner.try_bind().await,
+            None => Ok(()),
         }
     }
 
@@ -278,7 +327,7 @@ impl RunningSource {
     }
 }
 
-/// How long a batch under way may still take when the deadline has passed.
+/// How long a batch that is under way may still take after the deadline.
 const LAST_BATCH: Duration = Duration::from_millis(500);
 
 fn spawn(
@@ -287,23 +336,34 @@ fn spawn(
     work: impl Future<Output = ()> + Send + 'static,
 ) -> JoinHandle<()> {
     use tracing::Instrument;
-    tokio::spawn(work.instrument(tracing::info_span!("component", agent, name)))
+    tokio::spawn(work.instrument(tracing::info_span!("component", agent, component = name)))
 }
 
-/// Waits for a task until the deadline, then ends it where it stands.
+/// Waits for a task until the deadline, then aborts it.
 async fn end(task: &mut Option<JoinHandle<()>>, deadline: clock::Instant, name: &str) {
-    let Some(mut task) = task.take() else { return };
-    match tokio::time::timeout_at(deadline, &mut task).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::error!(component = name, %error, "component ended early"),
-        Err(_) => {
-            tracing::warn!(
-                component = name,
-                "component did not end in time and was cut off"
-            );
-            task.abort();
-        }
+    if !ended(task, deadline, name).await
+        && let Some(task) = task.take()
+    {
+        tracing::warn!(
+            component = name,
+            "component did not end in time and was cut off"
+        );
+        task.abort();
     }
+}
+
+/// Waits for a task until the deadline; says whether it has ended. A wait that is cut off can be
+/// begun again.
+async fn ended(task: &mut Option<JoinHandle<()>>, deadline: clock::Instant, name: &str) -> bool {
+    let Some(running) = task else { return true };
+    let Ok(ended) = tokio::time::timeout_at(deadline, running).await else {
+        return false;
+    };
+    if let Err(error) = ended {
+        tracing::error!(component = name, %error, "component ended early");
+    }
+    *task = None;
+    true
 }
 
 #[cfg(test)]

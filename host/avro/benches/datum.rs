@@ -1,18 +1,18 @@
-//! Why this crate encodes and decodes the one record it needs by itself: the same batch through it
-//! and through `apache-avro`, in one run.
+//! Why this crate has its own encoder and decoder for the one record it needs: the same batch
+//! through it and through `apache-avro`, in one run.
 //!
 //! ```text
 //! cargo bench -p flume-avro
 //! ```
 //!
 //! Prints nanoseconds per event, the median of 15 rounds after a warm-up, and the ratio. Ours
-//! includes the frame and the handshake; theirs is the bare datum, with its values built beforehand.
+//! includes the frame and the handshake; theirs is the bare datum, with its values already built.
 
 #![expect(
     clippy::print_stdout,
     clippy::unwrap_used,
     clippy::disallowed_methods,
-    reason = "a benchmark prints, measures real time, and ends at what it did not expect"
+    reason = "a benchmark prints, measures real time, and panics on the unexpected"
 )]
 
 use std::collections::HashMap;
@@ -23,7 +23,8 @@ use apache_avro::types::Value;
 use apache_avro::{Schema, from_avro_datum, to_avro_datum};
 use bytes::BytesMut;
 use flume_avro::{
-    Client, KnownClients, Limits, PLAIN_TEXT, Protocol, Response, Server, Status, Step,
+    Client, KnownClients, PLAIN_TEXT, Protocol, ReplyStatus, Response, RpcLimits, Server,
+    ServerStep,
 };
 
 const EVENTS: usize = 100;
@@ -51,8 +52,8 @@ fn main() {
 /// Requests from a client to a server on one connection.
 fn ours(names: &[String]) -> (f64, f64) {
     let body = vec![b'x'; BODY];
-    let mut client = Client::new(Limits::default(), Protocol::flume());
-    let mut server = Server::new(Limits::default(), KnownClients::default());
+    let mut client = Client::new(RpcLimits::default(), Protocol::flume());
+    let mut server = Server::new(RpcLimits::default(), KnownClients::default());
     let (mut there, mut back) = (BytesMut::new(), BytesMut::new());
     let (mut encoding, mut decoding) = (Vec::new(), Vec::new());
     for _ in 0..=ROUNDS {
@@ -65,7 +66,7 @@ fn ours(names: &[String]) -> (f64, f64) {
             out += began.elapsed().as_secs_f64();
 
             let began = Instant::now();
-            let Step::Call(call) = server.poll(&mut there, &mut back).unwrap() else {
+            let ServerStep::Call(call) = server.poll(&mut there, &mut back).unwrap() else {
                 panic!("the request is whole")
             };
             let mut count = 0;
@@ -75,7 +76,7 @@ fn ours(names: &[String]) -> (f64, f64) {
             }
             taken += began.elapsed().as_secs_f64();
             assert_eq!(count, EVENTS);
-            server.respond(call.serial, &Response::Status(Status::Ok), &mut back);
+            server.respond(call.serial, &Response::Status(ReplyStatus::Ok), &mut back);
             client.poll(&mut back, &mut there).unwrap().unwrap();
         }
         encoding.push(out);

@@ -5,9 +5,9 @@
 //! socket <- output: BytesMut <- respond / append_batch <- the application
 //! ```
 //!
-//! The laws: an end keeps no bytes of its own, the caller owns both buffers and moves them to
-//! and from its socket; an end does not know time; it answers by itself only what no
-//! application could answer better (handshakes, pings, unknown messages).
+//! The laws: an end keeps no bytes; the caller owns both buffers and moves their contents from and
+//! to its socket. An end has no clock. It answers only what no application could answer better
+//! (handshakes, pings, unknown messages).
 //!
 //! Why not a codec for an async framework: the same machine must serve plain, compressed and
 //! encrypted streams, and tests that step two ends against each other without a runtime.
@@ -16,7 +16,7 @@ mod client;
 mod server;
 
 pub use client::{Answer, Client};
-pub use server::{Call, Method, Server, Step};
+pub use server::{Method, RpcCall, Server, ServerStep};
 
 use bytes::BytesMut;
 
@@ -24,25 +24,25 @@ use crate::error::ConnectionError;
 use crate::frame::{Frame, FrameDecoder, FrameLimits};
 use crate::sniff::Foreign;
 
-/// Default of [`Limits::max_entries`].
+/// Default of [`RpcLimits::max_entries`].
 pub const MAX_ENTRIES: usize = 1_000_000;
 
-/// Default of [`Limits::max_in_flight`].
+/// Default of [`RpcLimits::max_in_flight`].
 pub const MAX_IN_FLIGHT: usize = 1024;
 
-/// What a connection takes from its peer, and how far a client runs ahead.
+/// What a connection accepts from its peer, and how many requests a client sends ahead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Size of a frame. A client does not send larger ones either.
+pub struct RpcLimits {
+    /// The size of a frame. A client does not send larger ones either.
     pub frame: FrameLimits,
-    /// Most events plus headers in one message. Each may be as short as 2 bytes on the wire
+    /// The most events plus headers in one message. Each may be as short as 2 bytes on the wire,
     /// and takes about 64 in memory. Default [`MAX_ENTRIES`].
     pub max_entries: usize,
-    /// Most requests of a client that wait for an answer. Default [`MAX_IN_FLIGHT`].
+    /// The most requests of a client that wait for an answer. Default [`MAX_IN_FLIGHT`].
     pub max_in_flight: usize,
 }
 
-impl Default for Limits {
+impl Default for RpcLimits {
     fn default() -> Self {
         Self {
             frame: FrameLimits::default(),
@@ -52,11 +52,11 @@ impl Default for Limits {
     }
 }
 
-/// The reading half that both ends share: frames, and an explanation when there are none.
+/// The reading half that both ends share: frames, and an explanation if the bytes are not frames.
 #[derive(Debug)]
 struct Inbound {
     frames: FrameDecoder,
-    /// A whole frame has been read, so the peer does speak the protocol.
+    /// A whole frame has been read, so the peer speaks the protocol.
     proven: bool,
 }
 

@@ -1,31 +1,31 @@
-//! What can go wrong, sorted by the reaction it asks for.
+//! The errors, grouped by how a caller has to react.
 //!
 //! The law: a caller learns what to do from the *type*, never from the text.
 //!
 //! | type | who sees it | reaction |
 //! |---|---|---|
-//! | [`DecodeError`] | whoever reads the events of a call | roll back, answer a system error |
+//! | [`DecodeError`] | the reader of a call's events | roll back, answer a system error |
 //! | [`ConnectionError`] | both ends, from `poll` | close the connection |
-//! | [`SendError`] | a client, from `append_batch` and its kin | see [`SendError::is_busy`] |
+//! | [`SendError`] | a client, from `append_batch` and similar methods | see [`SendError::is_busy`] |
 //!
-//! One error enum for all of it would be the usual choice; it was not taken because every
-//! caller would then match on variants that cannot reach it.
+//! A single error enum would be the usual choice. There are three because otherwise every caller
+//! would have to match variants that it can never see.
 
 use crate::frame::FrameError;
 use crate::sniff::Foreign;
 
-/// The bytes inside a frame are not the Avro data that they should be.
+/// The bytes inside a frame are not the expected Avro data.
 ///
-/// The frame itself was sound, so the connection still is in step: a server answers with a
-/// system error and carries on. (A client turns it into a [`ConnectionError`], since it has
-/// nobody to answer.)
+/// The frame itself was valid, so the connection is still in sync: a server answers with a system
+/// error and continues. (A client turns it into a [`ConnectionError`], because it has no way to
+/// answer.)
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// The data ends inside a value, or a length points past the end.
+    /// The data ends inside a value, or a length is larger than the rest of the data.
     #[error("data ends inside a value")]
     Truncated,
-    /// Bytes are left over after the last value: the peer writes another schema than ours.
+    /// Bytes are left over after the last value: the peer writes with a different schema.
     #[error("{0} bytes left after the last value")]
     Trailing(usize),
     /// A number needs more than 64 bits (or more than 32, where an int was expected).
@@ -46,7 +46,7 @@ pub enum DecodeError {
         index: i64,
     },
     /// One message holds more events and headers than
-    /// [`Limits::max_entries`](crate::Limits::max_entries).
+    /// [`RpcLimits::max_entries`](crate::RpcLimits::max_entries).
     #[error("more than {0} events and headers in one message")]
     TooManyEntries(usize),
     /// A peer sent a protocol text that is not JSON, or one whose messages differ from Flume's.
@@ -58,7 +58,7 @@ pub enum DecodeError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectionError {
-    /// The framing is lost.
+    /// The framing is broken.
     #[error("{0}")]
     Frame(#[from] FrameError),
     /// The very first bytes show that the peer speaks something else.
@@ -70,7 +70,7 @@ pub enum ConnectionError {
     /// An answer carries the serial of no open request (client only).
     #[error("answer to unknown request {0}")]
     UnknownSerial(i32),
-    /// The server still does not know our protocol after it was given the text (client only).
+    /// The server still does not accept our protocol after it received the text (client only).
     #[error("server refused our protocol twice")]
     HandshakeRejected,
     /// The server could not read our handshake, and says why (client only).
@@ -85,7 +85,7 @@ pub enum SendError {
     /// The first request of a connection must be answered before a second one may follow.
     #[error("handshake is not answered yet")]
     HandshakePending,
-    /// [`Limits::max_in_flight`](crate::Limits::max_in_flight) requests wait for an answer.
+    /// [`RpcLimits::max_in_flight`](crate::RpcLimits::max_in_flight) requests wait for an answer.
     #[error("{0} requests are in flight already")]
     TooManyInFlight(usize),
     /// The encoded request is larger than the frame limit.
@@ -96,7 +96,7 @@ pub enum SendError {
         /// [`FrameLimits::max_frame`](crate::FrameLimits::max_frame).
         limit: usize,
     },
-    /// An iterator announced another length than it had.
+    /// An iterator did not have the length that it announced.
     #[error("iterator announced {announced} items and had {found}")]
     Count {
         /// What `ExactSizeIterator::len` said.

@@ -4,18 +4,17 @@
 //! serial: i32   count: i32   count x (length: i32, data)        all big-endian
 //! ```
 //!
-//! The message is the concatenation of the buffers; their boundaries mean nothing. Java cuts at
+//! The message is the concatenation of the buffers; their boundaries have no meaning. Java cuts at
 //! 8192 bytes and starts a new buffer between the parts of a call; a length may be 0.
 //!
-//! The laws: bytes may arrive in any pieces; each length field is looked at once, however often
-//! an unfinished frame is offered; the memory used is that of the bytes received. Joining the
-//! buffers moves bytes inside the received allocation, all but those of the last buffer, so a
-//! frame of one buffer (or of a short prefix and one large buffer, as [`crate::Client`] writes)
-//! is handed on without a copy.
+//! The laws: bytes may arrive in any pieces. Each length field is read once, no matter how often an
+//! unfinished frame is offered. The memory used is that of the bytes received. To join the buffers,
+//! bytes are moved inside the received allocation, except those of the last buffer. So a frame of
+//! one buffer (or of a short prefix and one large buffer, as [`crate::Client`] writes) is passed on
+//! without a copy.
 //!
-//! Why not `tokio_util`'s length-delimited codec: a frame has no length of its own, only its
-//! buffers do, and Avro's specification (buffers ended by an empty one) is not what Flume
-//! speaks.
+//! Why not `tokio_util`'s length-delimited codec: only the buffers of a frame have a length, not
+//! the frame, and Avro's specification (buffers terminated by an empty one) is not what Flume uses.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
@@ -24,7 +23,7 @@ const HEADER: usize = 8;
 /// Size of a buffer's length field.
 const LENGTH: usize = 4;
 
-/// Longest buffer that its length field can express.
+/// The longest buffer that a length field can express.
 pub(crate) const MAX_LENGTH: usize = 0x7fff_ffff;
 
 /// Default of [`FrameLimits::max_frame`]: 100 MiB.
@@ -32,16 +31,16 @@ pub const MAX_FRAME: usize = 100 * 1024 * 1024;
 
 /// Default of [`FrameLimits::max_buffers`].
 ///
-/// 32,768 buffers of Java's 8192 bytes are 256 MiB, more than [`MAX_FRAME`]. It stays below
-/// 65,536 because that makes a TLS greeting, read as a frame, fail at its eighth byte.
+/// 32,768 buffers of Java's 8192 bytes are 256 MiB, more than [`MAX_FRAME`]. It is below 65,536 so
+/// that a TLS greeting, read as a frame, fails at its eighth byte.
 pub const MAX_BUFFERS: usize = 32_768;
 
 /// How large a frame a peer may send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FrameLimits {
-    /// Most bytes of data in one frame, over all its buffers. Default [`MAX_FRAME`].
+    /// The most bytes of data in one frame, over all its buffers. Default [`MAX_FRAME`].
     pub max_frame: usize,
-    /// Most buffers in one frame. Default [`MAX_BUFFERS`].
+    /// The most buffers in one frame. Default [`MAX_BUFFERS`].
     pub max_buffers: usize,
 }
 
@@ -58,7 +57,7 @@ impl Default for FrameLimits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FrameError {
-    /// A frame announces no buffer, or a negative number of them. (Java waits for ever on 0.)
+    /// A frame announces 0 buffers, or a negative number. (On 0, Java waits for ever.)
     #[error("frame of {0} buffers")]
     Count(i32),
     /// A frame announces more buffers than the limit.
@@ -82,7 +81,7 @@ pub enum FrameError {
     },
 }
 
-/// One whole message.
+/// One complete message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
     /// Number of the request; its answer carries the same.
@@ -98,15 +97,15 @@ pub struct Frame {
 pub struct FrameDecoder {
     limits: FrameLimits,
     /// The frame whose header has been read.
-    open: Option<Open>,
+    open: Option<OpenFrame>,
     /// Lengths of the buffers of the open frame; kept between frames for its allocation.
     lengths: Vec<usize>,
     failed: Option<FrameError>,
 }
 
-/// A frame of which the end has not arrived.
+/// A frame whose end has not arrived.
 #[derive(Debug, Clone, Copy)]
-struct Open {
+struct OpenFrame {
     serial: i32,
     buffers: usize,
     /// Where the next length field begins.
@@ -124,13 +123,13 @@ impl FrameDecoder {
         }
     }
 
-    /// True if part of a frame has been seen and its end has not: a stream that ends here was
-    /// cut. (Up to seven bytes may wait in the input without being counted.)
+    /// Whether a frame has begun and not ended: a stream that ends here was cut off. (Up to seven
+    /// bytes may be in the input without counting as a begun frame.)
     pub fn is_inside(&self) -> bool {
         self.open.is_some()
     }
 
-    /// Takes the next frame off the front of `input`, or `None` until all of it is there.
+    /// Takes the next frame off the front of `input`, or returns `None` until it is complete.
     ///
     /// Between two calls the caller may only append to `input`.
     pub fn decode(&mut self, input: &mut BytesMut) -> Result<Option<Frame>, FrameError> {
@@ -154,7 +153,7 @@ impl FrameDecoder {
     }
 
     /// Reads the length fields that have arrived; `Some` once the last buffer is complete.
-    fn scan(&mut self, input: &[u8]) -> Result<Option<Open>, FrameError> {
+    fn scan(&mut self, input: &[u8]) -> Result<Option<OpenFrame>, FrameError> {
         let mut open = match self.open {
             Some(open) => open,
             None => {
@@ -163,7 +162,7 @@ impl FrameDecoder {
                 };
                 self.lengths.clear();
                 let buffers = self.buffers(count)?;
-                Open {
+                OpenFrame {
                     serial,
                     buffers,
                     scanned: HEADER,
@@ -245,7 +244,7 @@ pub(crate) fn close_buffer(out: &mut BytesMut, start: usize) {
     }
 }
 
-/// Writes a buffer that is known already.
+/// Writes a buffer whose contents are ready.
 pub(crate) fn put_buffer(out: &mut BytesMut, data: &[u8]) {
     put_int(out, data.len());
     out.put_slice(data);
@@ -255,7 +254,7 @@ fn put_int(out: &mut BytesMut, value: usize) {
     out.put_i32(to_i32(value));
 }
 
-/// Callers keep their values below [`MAX_LENGTH`]; a larger one must not become negative.
+/// Callers keep their values below [`MAX_LENGTH`]. A larger one must not turn negative.
 fn to_i32(value: usize) -> i32 {
     i32::try_from(value).unwrap_or(i32::MAX)
 }

@@ -1,6 +1,6 @@
 //! The handshake that precedes the first call of a connection.
 //!
-//! Each end tells the hash of its protocol and the other's as it believes it to be:
+//! Each end sends the hash of its own protocol, and what it believes to be the other's:
 //!
 //! | server knows the client's hash | client's guess is right | match | the answer carries |
 //! |---|---|---|---|
@@ -8,11 +8,11 @@
 //! | yes | no | `Client` | text and hash; the call's answer follows |
 //! | no | either | `None` | text and hash; the call was **not** executed |
 //!
-//! The law: every answer but `Both` carries text *and* hash, also when the client's guess was
+//! The law: every answer except `Both` carries text *and* hash, even if the client's guess was
 //! right. A Java client whose collector was restarted fails for good on a `None` without text.
 //!
-//! Why a cache of hashes and not of texts: texts are checked when they arrive and data is read
-//! with one schema, so knowing that a text was accepted is enough.
+//! Why a cache of hashes and not of texts: texts are checked when they arrive, and data is read
+//! with one schema, so it is enough to know that a text was accepted.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ use crate::schema::{FLUME_HASH, Hash, PLAIN_HASH, Protocol};
 /// versions; a hash takes 16 bytes.
 pub const MAX_KNOWN_CLIENTS: usize = 1024;
 
-/// What a client says first.
+/// The first message of a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HandshakeRequest {
     pub(crate) client_hash: Hash,
@@ -58,7 +58,7 @@ impl HandshakeRequest {
     }
 }
 
-/// How well the two ends know each other.
+/// Which protocols of the two ends match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Match {
     Both,
@@ -66,7 +66,7 @@ pub(crate) enum Match {
     None,
 }
 
-/// What a server answers.
+/// The answer of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HandshakeResponse {
     pub(crate) matched: Match,
@@ -122,8 +122,8 @@ impl HandshakeResponse {
 /// The client protocols that a process has accepted, shared by all its connections.
 ///
 /// Clones share the same memory. The default knows the two texts of this crate; others are
-/// added when a client sends them. Once full, nothing is added or removed: clients that are not
-/// known then send their text on each connection, at the price of one round trip.
+/// added when a client sends them. Once full, nothing is added or removed: unknown clients then
+/// send their text on each connection, which costs one round trip.
 #[derive(Debug, Clone)]
 pub struct KnownClients {
     hashes: Arc<Mutex<HashSet<Hash>>>,
@@ -131,7 +131,7 @@ pub struct KnownClients {
 }
 
 impl KnownClients {
-    /// Knows the clients in `first`, and has room for `limit` in all.
+    /// A cache with the clients in `first`, and room for `limit` in total.
     pub fn new(first: impl IntoIterator<Item = Hash>, limit: usize) -> Self {
         Self {
             hashes: Arc::new(Mutex::new(first.into_iter().take(limit).collect())),
@@ -153,7 +153,7 @@ impl KnownClients {
     /// Decides on a client's handshake and remembers its protocol.
     ///
     /// A text is kept only under its own hash, so that a client cannot vouch for another one's
-    /// protocol. An error if the text describes other messages than Flume's.
+    /// protocol. Fails if the messages in the text differ from Flume's.
     pub(crate) fn accept(
         &self,
         request: &HandshakeRequest,
@@ -182,7 +182,7 @@ impl Default for KnownClients {
     }
 }
 
-/// A union of null and something.
+/// A union of null and another type.
 fn optional<T>(
     reader: &mut Reader,
     read: impl FnOnce(&mut Reader) -> Result<T, DecodeError>,

@@ -5,9 +5,9 @@
 //! answer  meta: map<bytes>   error: boolean   a Status, or a union index and a text
 //! ```
 //!
-//! The laws: the events of a call are read one at a time, so that the caller converts them to
-//! its own type without a list in between; a batch counts only once its end has been reached
-//! without an error. Written, a call is two buffers, as Flume's own are.
+//! The laws: the events of a call are read one at a time, so that the caller converts them to its
+//! own type without an intermediate list. A batch counts only once its end has been reached without
+//! an error. A call is written as two buffers, like Flume's.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use bytestring::ByteString;
@@ -15,18 +15,18 @@ use bytestring::ByteString;
 use crate::error::{DecodeError, SendError};
 use crate::primitive::{Reader, put_bytes, put_length};
 
-/// Name of the message that carries one event.
+/// The name of the message that carries one event.
 pub(crate) const APPEND: &str = "append";
-/// Name of the message that carries a list of events.
+/// The name of the message that carries a list of events.
 pub(crate) const APPEND_BATCH: &str = "appendBatch";
 
-/// Longest text of a system error that is written, in bytes; the rest is cut off.
+/// The most bytes written of a system error's text; the rest is cut off.
 pub const MAX_ERROR_TEXT: usize = 4096;
 
-/// Least size of an event, a header or an item of metadata: two lengths of 0.
+/// The least size of an event, a header or an item of metadata: two lengths of 0.
 const SMALLEST_ITEM: usize = 2;
 
-/// An event as it is on the wire. All parts share the memory of the frame they came in.
+/// An event as it is on the wire. All parts share the memory of their frame.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct WireEvent {
     /// Names and values in the order sent. A name may repeat; Flume keeps the last value.
@@ -35,7 +35,7 @@ pub struct WireEvent {
     pub body: Bytes,
 }
 
-/// The events of one call, read as they are asked for.
+/// The events of one call, read on demand.
 ///
 /// The whole call is valid only if the end (`None`) is reached without an error; after an error
 /// the events taken so far must be dropped. After an error or the end there are no more events.
@@ -143,7 +143,7 @@ impl Iterator for Events {
     }
 }
 
-/// What a client asks.
+/// The request of a client.
 #[derive(Debug, Clone)]
 pub(crate) enum Request {
     Append(Events),
@@ -166,14 +166,14 @@ impl Request {
     }
 }
 
-/// What became of the events of a call.
+/// The outcome for the events of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Status {
+pub enum ReplyStatus {
     /// All are stored.
     Ok,
-    /// None is stored; send them again.
+    /// No event is stored; send them again.
     Failed,
-    /// The receiver cannot tell. Senders treat it as a failure.
+    /// The receiver does not know. Senders treat this as a failure.
     Unknown,
 }
 
@@ -181,8 +181,8 @@ pub enum Status {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Response {
     /// The call was carried out, with this result.
-    Status(Status),
-    /// The call could not be carried out, and why. On the wire the text ends after
+    Status(ReplyStatus),
+    /// The call could not be carried out, for this reason. On the wire the text is cut after
     /// [`MAX_ERROR_TEXT`] bytes.
     SystemError(String),
     /// The answer to a ping.
@@ -192,21 +192,22 @@ pub enum Response {
 impl Response {
     /// Reads what follows the handshake.
     ///
-    /// `ping` says what was asked: the answer to a ping is empty, and only that.
+    /// `ping` says whether the request was a ping: the answer to a ping, and to nothing else, is
+    /// empty.
     pub(crate) fn decode(mut reader: Reader, ping: bool) -> Result<Self, DecodeError> {
         if ping && reader.remaining() == 0 {
             return Ok(Self::Pong);
         }
         reader.skip_meta()?;
         let response = if reader.boolean()? {
-            // The messages declare no errors of their own, which leaves the union one branch.
+            // The messages declare no errors, so the union has only one branch.
             reader.index("the union of errors", 1)?;
             Self::SystemError(reader.string()?.to_string())
         } else {
             Self::Status(match reader.index("Status", 3)? {
-                0 => Status::Ok,
-                1 => Status::Failed,
-                _ => Status::Unknown,
+                0 => ReplyStatus::Ok,
+                1 => ReplyStatus::Failed,
+                _ => ReplyStatus::Unknown,
             })
         };
         reader.finish()?;
@@ -216,9 +217,9 @@ impl Response {
     /// Writes the error flag and the value; nothing for a pong.
     pub(crate) fn encode(&self, out: &mut BytesMut) {
         match self {
-            Self::Status(Status::Ok) => out.put_slice(&[0, 0]),
-            Self::Status(Status::Failed) => out.put_slice(&[0, 2]),
-            Self::Status(Status::Unknown) => out.put_slice(&[0, 4]),
+            Self::Status(ReplyStatus::Ok) => out.put_slice(&[0, 0]),
+            Self::Status(ReplyStatus::Failed) => out.put_slice(&[0, 2]),
+            Self::Status(ReplyStatus::Unknown) => out.put_slice(&[0, 4]),
             Self::SystemError(text) => {
                 out.put_slice(&[1, 0]);
                 let end = text.floor_char_boundary(MAX_ERROR_TEXT);
@@ -235,7 +236,7 @@ pub(crate) fn put_call(out: &mut BytesMut, name: &str) {
     put_bytes(out, name.as_bytes());
 }
 
-/// Writes one event. `H` tells its length, since the count precedes the headers.
+/// Writes one event. `H` knows its length, because the count precedes the headers.
 pub(crate) fn put_event<'a, H>(out: &mut BytesMut, headers: H, body: &[u8]) -> Result<(), SendError>
 where
     H: IntoIterator<Item = (&'a str, &'a str)>,
@@ -250,8 +251,8 @@ where
     Ok(())
 }
 
-/// Writes a list of events of at most `limit` bytes, which is checked after each event, so that
-/// an oversized batch is given up before it is copied in full.
+/// Writes a list of events of at most `limit` bytes. The limit is checked after each event, so that
+/// an oversized batch is not copied in full.
 pub(crate) fn put_events<'a, E, H>(
     out: &mut BytesMut,
     events: E,
@@ -275,7 +276,7 @@ where
     })
 }
 
-/// Writes one block of items and the end of the map or array.
+/// Writes one block of items, and then the end of the map or array.
 fn put_items<T>(
     out: &mut BytesMut,
     items: impl ExactSizeIterator<Item = T>,

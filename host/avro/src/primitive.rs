@@ -1,8 +1,7 @@
 //! The part of Avro's binary encoding that Flume's protocol uses.
 //!
-//! The law: no length read from the wire is believed before the bytes it promises are there,
-//! and nothing is allocated from it. Strings and bytes are slices of the frame that they came
-//! in.
+//! The law: a length read from the wire is not trusted before its bytes have arrived, and never
+//! decides an allocation. Strings and bytes are slices of their frame.
 //!
 //! Why not a general Avro crate: those read a datum into a tree of values (one allocation per
 //! field) or through `std::io::Read` (one copy per field); here an event of 500 bytes costs
@@ -13,7 +12,7 @@ use bytestring::ByteString;
 
 use crate::error::DecodeError;
 
-/// Longest encoding of a 64-bit number.
+/// The longest encoding of a 64-bit number.
 const MAX_VARINT: usize = 10;
 
 /// A cursor over the bytes of one message.
@@ -27,12 +26,12 @@ impl Reader {
         Self { rest: bytes }
     }
 
-    /// Bytes not read yet.
+    /// The bytes not read yet.
     pub(crate) fn remaining(&self) -> usize {
         self.rest.len()
     }
 
-    /// An error unless everything was read.
+    /// Fails unless everything was read.
     pub(crate) fn finish(&self) -> Result<(), DecodeError> {
         match self.remaining() {
             0 => Ok(()),
@@ -77,7 +76,7 @@ impl Reader {
         }
     }
 
-    /// A number of 0 or more that is no more than the bytes left.
+    /// A number from 0 to the number of bytes left.
     fn length(&mut self) -> Result<usize, DecodeError> {
         let length = self.long()?;
         if length < 0 {
@@ -103,16 +102,16 @@ impl Reader {
         Ok(self.rest.split_to(length))
     }
 
-    /// A string. Bytes that are not UTF-8 become U+FFFD, as in Java: a sender that writes them
-    /// would otherwise repeat the same batch for ever.
+    /// A string. Bytes that are not UTF-8 become U+FFFD, as in Java: otherwise a sender of such
+    /// bytes would repeat the same batch for ever.
     pub(crate) fn string(&mut self) -> Result<ByteString, DecodeError> {
         let bytes = self.bytes()?;
-        // Replacing looks at each character, checking at eight bytes at once.
+        // Replacing looks at each character; checking looks at eight bytes at once.
         if str::from_utf8(&bytes).is_err() {
             return Ok(String::from_utf8_lossy(&bytes).into_owned().into());
         }
         // Known to be UTF-8 here. Checking a short string again is cheaper than keeping a second
-        // handle on its memory for the case of an error.
+        // handle on its memory in case of an error.
         Ok(ByteString::try_from(bytes).unwrap_or_default())
     }
 
@@ -124,9 +123,9 @@ impl Reader {
 
     /// The start of the next block of a map or array: its number of items, 0 at the end.
     ///
-    /// A negative count is followed by the block's size in bytes, which only serves readers
-    /// that skip. `item` is the least number of bytes an item takes; a count that cannot fit
-    /// in what is left is an error at once.
+    /// A negative count is followed by the block's size in bytes, which is only useful for
+    /// skipping. `item` is the least number of bytes of an item; a count that cannot fit into the
+    /// rest is an error at once.
     pub(crate) fn block(&mut self, item: usize) -> Result<usize, DecodeError> {
         let count = self.long()?;
         if count < 0 {
@@ -139,7 +138,7 @@ impl Reader {
         }
     }
 
-    /// Reads past a `map<bytes>`: call metadata, which Flume leaves empty and does not use.
+    /// Skips a `map<bytes>`: call metadata, which Flume leaves empty and does not use.
     pub(crate) fn skip_meta(&mut self) -> Result<(), DecodeError> {
         loop {
             let items = self.block(2)?;

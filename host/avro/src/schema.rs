@@ -1,13 +1,13 @@
-//! Protocol texts: what Flume's peers say about themselves in a handshake.
+//! Protocol texts, with which Flume's peers introduce themselves in a handshake.
 //!
 //! A protocol is identified by the MD5 of its JSON text, so the texts are kept byte for byte.
 //! Two of them name the same protocol: Flume's own, which carries a licence comment as `doc`,
 //! and the one without it, as small clients send.
 //!
 //! The law: data is read with one fixed schema, so a peer's text must describe that schema;
-//! [`Protocol::new`] looks at the messages and types that Flume uses and at nothing else.
-//! Avro's schema resolution (reordered or defaulted fields) is left out on purpose: no Flume
-//! release ever changed the protocol, and a resolving reader would cost every event.
+//! [`Protocol::new`] checks only the messages and types that Flume uses. Avro's schema resolution
+//! (reordered or defaulted fields) is left out on purpose: no Flume release ever changed the
+//! protocol, and a resolving reader would cost time for every event.
 
 use std::collections::HashMap;
 
@@ -32,8 +32,8 @@ pub const PLAIN_TEXT: &str = include_str!("plain-protocol.json");
 /// MD5 of [`PLAIN_TEXT`].
 pub const PLAIN_HASH: Hash = 0x30da_5405_9df7_2d95_84b8_67d5_202e_2069_u128.to_be_bytes();
 
-/// Longest protocol text taken from a peer, in bytes. Flume's has 1334; the most elaborate
-/// generator output seen is below 4 KiB.
+/// The longest protocol text accepted from a peer, in bytes. Flume's has 1334; the longest
+/// generated one seen is below 4 KiB.
 pub const MAX_PROTOCOL_TEXT: usize = 64 * 1024;
 
 /// A protocol text and its hash.
@@ -62,9 +62,9 @@ impl Protocol {
 
     /// Another text of the same protocol, with other properties for example.
     ///
-    /// An error if it is no protocol, is longer than [`MAX_PROTOCOL_TEXT`], or describes the
-    /// messages `append` and `appendBatch` in another way than Flume. Messages that it leaves
-    /// out or adds do not matter.
+    /// Fails if it is not a protocol, is longer than [`MAX_PROTOCOL_TEXT`], or if its messages
+    /// `append` and `appendBatch` differ from Flume's. Messages that it leaves out or adds do not
+    /// matter.
     pub fn new(text: ByteString) -> Result<Self, DecodeError> {
         check(&text).map_err(|problem| DecodeError::Protocol(problem.to_owned()))?;
         let hash = Md5::digest(text.as_bytes()).into();
@@ -88,7 +88,7 @@ impl Default for Protocol {
     }
 }
 
-/// Says in what way a text differs from Flume's protocol.
+/// Returns how a text differs from Flume's protocol, as an error.
 fn check(text: &str) -> Result<(), &'static str> {
     if text.len() > MAX_PROTOCOL_TEXT {
         return Err("text is too long");
@@ -162,7 +162,7 @@ impl<'a> Types<'a> {
     /// The kind of a type (`record`, `map`, `bytes` …) and the value that defines it.
     ///
     /// A type may be a name, a definition, or either wrapped as `{"type": …}` with properties.
-    /// The loop ends: a name leads to a definition, and a wrapper to something smaller.
+    /// The loop ends: a name leads to a definition, and a wrapper to a smaller value.
     fn resolve(&self, mut value: &'a Value) -> Option<(&'a str, &'a Value)> {
         loop {
             value = match value {
@@ -179,7 +179,7 @@ impl<'a> Types<'a> {
         }
     }
 
-    /// The part `key` of a type, if that is of this kind.
+    /// The part `key` of a type, if it is of this kind.
     fn part(&self, value: &'a Value, kind: &str, key: &str) -> Option<&'a Value> {
         match self.resolve(value)? {
             (found, definition) if found == kind => definition.get(key),
@@ -203,7 +203,7 @@ impl<'a> Types<'a> {
         self.is(body.get("type")?, "bytes")
     }
 
-    /// The response of this message is an enum that begins with Flume's three symbols.
+    /// Whether the response of this message is an enum that begins with Flume's three symbols.
     fn is_status(&self, message: &'a Value) -> Option<()> {
         let symbols = self
             .part(message.get("response")?, "enum", "symbols")?

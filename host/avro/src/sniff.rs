@@ -1,11 +1,11 @@
-//! Recognises what a peer speaks when it does not speak Flume.
+//! Recognises the protocol of a peer that does not speak Flume's.
 //!
-//! The most frequent mistake with Flume's Avro ports is a `ssl` or `compression-type` that
-//! only one end has. Read as frames, such bytes are a huge buffer count, and a message about
-//! that helps nobody; the first bytes tell the cause.
+//! The most frequent mistake with Flume's Avro ports is an `ssl` or `compression-type` that is set
+//! on only one end. Read as frames, the bytes look like a huge buffer count, and a message about
+//! that would not help; the first bytes show the cause.
 //!
-//! The law: this only explains a failure. It never decides that a stream is bad, since nothing
-//! forbids a client to number its first request 0x16030100.
+//! The law: this only explains a failure. It never decides that a stream is bad, because a client
+//! may number its first request 0x16030100.
 
 /// A protocol that is not Flume's, known by its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -23,10 +23,17 @@ pub enum Foreign {
     /// An HTTP request or answer.
     #[error("the peer speaks HTTP: this port takes Flume's Avro protocol only")]
     Http,
+    /// Lines of text.
+    #[error(
+        "the peer sends plain text: this port takes Flume's Avro protocol only, and lines go to a \
+         netcat source"
+    )]
+    Text,
 }
 
 impl Foreign {
-    /// Judges the first bytes of a stream; two are enough for TLS and zlib, eight for all.
+    /// Checks the first bytes of a stream. Two are enough for TLS and zlib, eight for all. A frame
+    /// begins with two numbers, and those of text are too large for any.
     ///
     /// Call it when decoding failed, or when a stream ended inside its first frame.
     ///
@@ -53,9 +60,15 @@ impl Foreign {
             // RFC 1950: the two bytes, as a big-endian number, are a multiple of 31.
             [0x78, flags, ..] if (0x7800 + u16::from(*flags)) % 31 == 0 => Some(Self::Zlib),
             _ if HTTP.iter().any(|verb| first.starts_with(verb)) => Some(Self::Http),
+            [_, _, _, _, ..] if first.iter().take(8).all(is_text) => Some(Self::Text),
             _ => None,
         }
     }
+}
+
+/// Whether a byte is one of a line of text.
+fn is_text(byte: &u8) -> bool {
+    matches!(byte, b'\t' | b'\n' | b'\r' | b' '..=b'~')
 }
 
 #[cfg(test)]
@@ -63,8 +76,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn streams_are_told_apart_by_their_first_bytes() {
-        let cases: [(&[u8], Option<Foreign>); 14] = [
+    fn streams_are_recognised_by_their_first_bytes() {
+        let cases: [(&[u8], Option<Foreign>); 17] = [
             (
                 &[0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01],
                 Some(Foreign::Tls),
@@ -81,7 +94,10 @@ mod tests {
             (b"GET / HTTP/1.1\r\n", Some(Foreign::Http)),
             (b"OPTIONS * HTTP/1.1", Some(Foreign::Http)),
             (b"HTTP/1.1 400 Bad Request", Some(Foreign::Http)),
-            (b"GETA", None),
+            (b"GETA", Some(Foreign::Text)),
+            (b"hello world\n", Some(Foreign::Text)),
+            (b"a\r\n\r\n", Some(Foreign::Text)),
+            (b"hello\0\0\0", None),
             (&[0x16], None),
             (&[], None),
             (&[0, 0, 0, 1, 0, 0, 0, 2], None),

@@ -1,4 +1,4 @@
-//! What the tests of several modules share: the recorded frames in `tests/wire`.
+//! Shared by the tests of several modules: the recorded frames in `tests/wire`.
 
 use bytes::BytesMut;
 
@@ -13,7 +13,7 @@ pub(crate) fn wire(name: &str) -> BytesMut {
         .filter(|c| !c.is_whitespace())
         .map(|c| {
             c.to_digit(16)
-                .unwrap_or_else(|| panic!("{path}: {c:?} is no digit"))
+                .unwrap_or_else(|| panic!("{path}: {c:?} is not a digit"))
         })
         .collect();
     assert_eq!(digits.len() % 2, 0, "{path}: half a byte");

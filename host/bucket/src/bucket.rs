@@ -1,11 +1,11 @@
-//! One bucket: events of one folder and name, and the file that is open for them.
+//! One bucket: the events of one folder and file prefix, and the file that is open for them.
 //!
 //! | step | a store that appends | an object store |
 //! |---|---|---|
-//! | events | encoded; written by the mebibyte | the same |
+//! | events | encoded; written in chunks of 1 MiB | the same |
 //! | end of a batch | flushed, written, synced | written |
-//! | the file is full, its time is over | synced; closed and renamed on the side | flushed, completed |
-//! | a failure | the file is ended on the side, the next event begins a new one | the upload is aborted |
+//! | the file is full, or too old | synced; closed and renamed in the background | flushed, completed |
+//! | a failure | the file is ended in the background, the next event opens a new one | the upload is aborted |
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,25 +15,18 @@ use flume_core::{Event, clock};
 
 use crate::format::Encoder;
 use crate::ledger::BatchId;
-use crate::naming::FileNames;
+use crate::naming::{BucketPath, FileNames};
 use crate::roll::Fill;
+use crate::shared::Shared;
 use crate::store::{Durable, StoreError, StoreFile};
-use crate::works::Works;
 
-/// Encoded bytes that are handed to the store at once.
+/// Encoded bytes that are buffered before they are handed to the store.
 const WRITE_BYTES: usize = 1 << 20;
 
-/// Folder and name of a bucket.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Place {
-    pub(crate) folder: String,
-    pub(crate) prefix: String,
-}
-
 pub(crate) struct Bucket {
-    place: Place,
+    path: BucketPath,
     open: Option<OpenFile>,
-    /// The number of its last file.
+    /// The number of the last file.
     last: Option<u64>,
 }
 
@@ -43,7 +36,7 @@ struct OpenFile {
     encoder: Box<dyn Encoder>,
     buffer: Vec<u8>,
     fill: Fill,
-    /// The batches that wait for this file.
+    /// The batches with events in this file, in stores that are durable at close.
     batches: Vec<BatchId>,
 }
 
@@ -51,127 +44,126 @@ impl fmt::Debug for Bucket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let file = self.open.as_ref().map(|open| &open.names.in_use);
         f.debug_struct("Bucket")
-            .field("place", &self.place)
+            .field("path", &self.path)
             .field("file", &file)
             .finish()
     }
 }
 
 impl Bucket {
-    /// A bucket without a file, whose last one had this number.
-    pub(crate) fn new(place: Place, last: Option<u64>) -> Self {
+    /// A bucket without an open file.
+    pub(crate) fn new(path: BucketPath, last: Option<u64>) -> Self {
         Self {
-            place,
+            path,
             open: None,
             last,
         }
     }
 
-    /// The number of its last file.
     pub(crate) fn last(&self) -> Option<u64> {
         self.last
     }
 
-    pub(crate) fn place(&self) -> &Place {
-        &self.place
+    pub(crate) fn path(&self) -> &BucketPath {
+        &self.path
     }
 
-    /// How full its file is; `None` if it has none.
+    /// How full the open file is; `None` if no file is open.
     pub(crate) fn fill(&self) -> Option<&Fill> {
         self.open.as_ref().map(|open| &open.fill)
     }
 
-    /// Writes its part of a batch, into as many files as that takes.
+    /// Writes this bucket's events of a batch, into as many files as that takes.
     pub(crate) async fn write(
         &mut self,
-        works: &Arc<Works>,
+        shared: &Arc<Shared>,
         events: &[Event],
         batch: BatchId,
     ) -> Result<(), StoreError> {
-        let written = self.try_write(works, events, batch).await;
+        let written = self.try_write(shared, events, batch).await;
         if written.is_err() {
-            self.abandon(works);
+            self.abandon(shared);
         }
         written
     }
 
     async fn try_write(
         &mut self,
-        works: &Arc<Works>,
+        shared: &Arc<Shared>,
         events: &[Event],
         batch: BatchId,
     ) -> Result<(), StoreError> {
-        let now = works.wall.millis();
+        let now = shared.wall.millis();
         for event in events {
             let open = match &mut self.open {
                 Some(open) => open,
                 closed => {
-                    closed.insert(OpenFile::create(works, &self.place, &mut self.last).await?)
+                    closed.insert(OpenFile::create(shared, &self.path, &mut self.last).await?)
                 }
             };
-            open.add(works, event, now, batch).await?;
-            if open.fill.is_full(&works.settings.limits) {
-                self.try_close(works).await?;
+            open.add(shared, event, now, batch).await?;
+            if open.fill.is_full(&shared.settings.limits) {
+                self.try_close(shared).await?;
             }
         }
         if let Some(open) = &mut self.open {
             open.fill.touch(clock::now());
-            match works.durable() {
-                Durable::AtSync => open.sync(works).await?,
-                Durable::AtClose => open.write(works).await?,
+            match shared.durable() {
+                Durable::AtSync => open.sync(shared).await?,
+                Durable::AtClose => open.write(shared).await?,
             }
         }
         Ok(())
     }
 
     /// Closes the file, if one is open.
-    pub(crate) async fn close(&mut self, works: &Arc<Works>) -> Result<(), StoreError> {
-        let closed = self.try_close(works).await;
+    pub(crate) async fn close(&mut self, shared: &Arc<Shared>) -> Result<(), StoreError> {
+        let closed = self.try_close(shared).await;
         if closed.is_err() {
-            self.abandon(works);
+            self.abandon(shared);
         }
         closed
     }
 
-    async fn try_close(&mut self, works: &Arc<Works>) -> Result<(), StoreError> {
+    async fn try_close(&mut self, shared: &Arc<Shared>) -> Result<(), StoreError> {
         let Some(open) = &mut self.open else {
             return Ok(());
         };
-        match works.durable() {
-            Durable::AtSync => open.sync(works).await?,
+        match shared.durable() {
+            Durable::AtSync => open.sync(shared).await?,
             Durable::AtClose => {
                 open.flush()?;
-                open.write(works).await?;
-                works.call("complete", open.file.close()).await?;
+                open.write(shared).await?;
+                shared.call("complete", open.file.close()).await?;
                 tracing::debug!("Uploaded {}", open.names.done);
             }
         }
         if let Some(open) = self.open.take() {
-            works.files().file_roll.increment();
-            open.end(works);
+            shared.files().file_roll.increment();
+            open.end(shared);
         }
         Ok(())
     }
 
-    /// Lets the file go after a failure.
-    pub(crate) fn abandon(&mut self, works: &Arc<Works>) {
+    /// After a failure: hands the open file to a background task that ends it.
+    pub(crate) fn abandon(&mut self, shared: &Arc<Shared>) {
         if let Some(open) = self.open.take() {
-            works.end_failed(open.file, open.names);
+            shared.end_failed(open.file, open.names);
         }
     }
 }
 
 impl OpenFile {
     async fn create(
-        works: &Arc<Works>,
-        place: &Place,
+        shared: &Arc<Shared>,
+        path: &BucketPath,
         last: &mut Option<u64>,
     ) -> Result<Self, StoreError> {
-        let mut encoder = works.settings.file_type.encoder();
+        let mut encoder = shared.settings.file_type.encoder();
         let mut buffer = Vec::new();
         let begun = encoder.begin(&mut buffer);
-        begun.map_err(|error| StoreError::failed("encode", &place.folder, error))?;
-        let (file, names) = works.create(place, last).await?;
+        begun.map_err(|error| StoreError::failed("encode", &path.folder, error))?;
+        let (file, names) = shared.create(path, last).await?;
         let fill = Fill::new(clock::now());
         Ok(Self {
             file,
@@ -185,7 +177,7 @@ impl OpenFile {
 
     async fn add(
         &mut self,
-        works: &Works,
+        shared: &Shared,
         event: &Event,
         now: u64,
         batch: BatchId,
@@ -193,44 +185,44 @@ impl OpenFile {
         let encoded = self.encoder.append(event, now, &mut self.buffer);
         encoded.map_err(|error| StoreError::failed("encode", &self.names.in_use, error))?;
         self.fill.add(event.body.len());
-        if works.durable() == Durable::AtClose && self.batches.last() != Some(&batch) {
+        if shared.durable() == Durable::AtClose && self.batches.last() != Some(&batch) {
             self.batches.push(batch);
-            works.ledger.lock().join(batch);
+            shared.ledger.lock().join(batch);
         }
         if self.buffer.len() >= WRITE_BYTES {
-            self.write(works).await?;
+            self.write(shared).await?;
         }
         Ok(())
     }
 
-    /// Makes all that was added readable to its end.
+    /// Moves what the encoder still holds into the buffer, so that a reader can decode all events.
     fn flush(&mut self) -> Result<(), StoreError> {
         let flushed = self.encoder.flush(&mut self.buffer);
         flushed.map_err(|error| StoreError::failed("encode", &self.names.in_use, error))
     }
 
-    async fn write(&mut self, works: &Works) -> Result<(), StoreError> {
+    async fn write(&mut self, shared: &Shared) -> Result<(), StoreError> {
         if self.buffer.is_empty() {
             return Ok(());
         }
         let bytes = Bytes::from(std::mem::take(&mut self.buffer));
-        works.call("write", self.file.write(bytes)).await
+        shared.call("write", self.file.write(bytes)).await
     }
 
-    async fn sync(&mut self, works: &Works) -> Result<(), StoreError> {
+    async fn sync(&mut self, shared: &Shared) -> Result<(), StoreError> {
         self.flush()?;
-        self.write(works).await?;
-        works.call("sync", self.file.sync()).await
+        self.write(shared).await?;
+        shared.call("sync", self.file.sync()).await
     }
 
-    /// Behind its last byte. That it is not renamed yet is no reason to write events again.
-    fn end(self, works: &Arc<Works>) {
-        match works.durable() {
-            Durable::AtSync => works.end_synced(self.file, self.names),
+    /// Called after the last byte. A pending rename must not cause redelivery.
+    fn end(self, shared: &Arc<Shared>) {
+        match shared.durable() {
+            Durable::AtSync => shared.end_synced(self.file, self.names),
             Durable::AtClose => {
-                let mut ledger = works.ledger.lock();
+                let mut ledger = shared.ledger.lock();
                 self.batches.iter().for_each(|batch| ledger.leave(*batch));
-                works.counters.connection_closed.increment();
+                shared.counters.connection_closed.increment();
             }
         }
     }

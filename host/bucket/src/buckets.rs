@@ -1,33 +1,33 @@
-//! All buckets of a sink: events find theirs, files are opened and closed, and the sink learns
-//! which batches cannot be lost any more.
+//! All buckets of a sink: routes events to them, opens and closes their files, and says which
+//! batches are delivered.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use flume_core::clock::{self, Instant, WallClock};
-use flume_core::{Event, SinkCounter};
+use flume_core::{Event, SinkCounter, chain};
 use futures_util::StreamExt;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, JoinSet};
 
-use crate::bucket::{Bucket, Place};
+use crate::bucket::Bucket;
 use crate::escape::TimeError;
 use crate::ledger::{BatchId, Ledger};
-use crate::naming::Numbers;
+use crate::naming::{BucketPath, Numbers};
+use crate::pending::PendingEnds;
+use crate::shared::{BucketSettings, Shared};
 use crate::store::{Durable, Store, StoreError};
-use crate::waits::Waits;
-use crate::works::{Settings, Works};
 
 mod route;
 
 /// Why a batch was not written.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
-    /// An event has no path.
+    /// An event has no usable time, and the path needs one.
     #[error(transparent)]
     Time(#[from] TimeError),
-    /// The store did not take it.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -35,33 +35,33 @@ pub enum WriteError {
 /// The buckets of a sink.
 ///
 /// In a store that appends, a batch is delivered when [`write`](Self::write) returns. In an object
-/// store it is delivered when every object with a part of it is complete; how many are is told by
-/// [`delivered`](Self::delivered). After a failure of any method all batches that were not told of
-/// are undelivered, and forgotten here.
+/// store it is delivered when every object with a part of it is complete, and
+/// [`delivered`](Self::delivered) counts it. If any method fails, all batches not counted yet are
+/// undelivered, and forgotten here.
 #[derive(Debug)]
 pub struct Buckets {
-    works: Arc<Works>,
-    open: HashMap<Place, Bucket>,
-    /// The numbers of files that were closed because they were full: the next one of the same
-    /// bucket counts on. As many as there may be open files.
-    last: HashMap<Place, u64>,
-    /// Whether the last thing that happened was a failure. Then the next batch does not wait for
-    /// its objects to fill, so that whoever sends it learns whether the store is well again.
+    shared: Arc<Shared>,
+    open: HashMap<BucketPath, Bucket>,
+    /// The last file number of each bucket whose file was closed because it was full: the next file
+    /// of the bucket has the number after it. At most as many entries as open files.
+    last: HashMap<BucketPath, u64>,
+    /// Whether the last call failed. If so, the next batch closes its objects at once, so that the
+    /// caller learns whether the store works again.
     failed: bool,
-    /// Looks for leftovers.
+    /// The task that looks for leftovers.
     lookout: Option<AbortHandle>,
 }
 
 impl Buckets {
     pub(crate) fn over(
         store: Box<dyn Store>,
-        settings: Settings,
+        settings: BucketSettings,
         counters: Arc<SinkCounter>,
         wall: WallClock,
     ) -> Self {
-        let works = Arc::new(Works {
-            waits: Waits::default(),
-            turns: Semaphore::new(settings.at_once.max(1)),
+        let shared = Arc::new(Shared {
+            pending: PendingEnds::default(),
+            close_permits: Semaphore::new(settings.at_once.max(1)),
             store,
             settings,
             numbers: Numbers::default(),
@@ -70,11 +70,11 @@ impl Buckets {
             ledger: Mutex::new(Ledger::default()),
             endings: Mutex::new(JoinSet::new()),
         });
-        // The counters are there from the start.
-        works.files();
-        let lookout = works.look_for_leftovers();
+        // Creates the counters, so that metrics show them from the start.
+        shared.files();
+        let lookout = shared.look_for_leftovers();
         Self {
-            works,
+            shared,
             open: HashMap::new(),
             last: HashMap::new(),
             failed: false,
@@ -85,15 +85,15 @@ impl Buckets {
     /// Writes a batch.
     ///
     /// # Errors
-    /// The batch is not delivered, though a part of it may be in files.
+    /// The batch is not delivered, but a part of it may be in files.
     pub async fn write(&mut self, batch: &[Event]) -> Result<(), WriteError> {
         let written = self.try_write(batch).await;
         self.conclude(written)
     }
 
-    /// How many batches more are delivered, the oldest first.
+    /// How many more batches are delivered, oldest first, since the last call.
     pub fn delivered(&mut self) -> usize {
-        self.works.ledger.lock().delivered()
+        self.shared.ledger.lock().delivered()
     }
 
     /// Closes all files, so that every batch is delivered.
@@ -105,14 +105,14 @@ impl Buckets {
         self.conclude(closed)
     }
 
-    /// When a file has to be closed.
+    /// When the next file must be closed because of its age.
     pub fn next_due(&self) -> Option<Instant> {
-        let limits = &self.works.settings.limits;
+        let limits = &self.shared.settings.limits;
         let fills = self.open.values().filter_map(Bucket::fill);
         fills.filter_map(|fill| fill.due(limits)).min()
     }
 
-    /// Closes the files whose time is over.
+    /// Closes the files that are too old, or idle for too long.
     ///
     /// # Errors
     /// As [`complete`](Self::complete).
@@ -121,27 +121,27 @@ impl Buckets {
         self.conclude(closed)
     }
 
-    /// Closes all files, and waits until each has its name for good or was tried once. Those that
-    /// failed have the time of one more call.
+    /// Closes all files, and waits until each has its final name or one attempt has failed. Failed
+    /// ones get one more `callTimeout`.
     pub async fn stop(&mut self) {
         if let Err(error) = self.complete().await {
-            tracing::error!(%error, "unable to close all files");
+            tracing::error!(error = chain(&error), "unable to close all files");
         }
-        let waits = &self.works.waits;
-        waits.tried().await;
-        let limit = self.works.settings.call_timeout;
-        if tokio::time::timeout(limit, waits.ended()).await.is_err() {
-            let files = waits.count();
+        let pending = &self.shared.pending;
+        pending.tried().await;
+        let limit = self.shared.settings.call_timeout;
+        if tokio::time::timeout(limit, pending.ended()).await.is_err() {
+            let files = pending.count();
             tracing::warn!(
                 files,
-                "files keep their names in use: they could not be renamed"
+                "files could not be renamed and keep their temporary names"
             );
         }
         self.let_go();
     }
 
     fn let_go(&self) {
-        self.works.endings.lock().abort_all();
+        self.shared.endings.lock().abort_all();
         if let Some(lookout) = &self.lookout {
             lookout.abort();
         }
@@ -149,48 +149,48 @@ impl Buckets {
 
     async fn try_write(&mut self, batch: &[Event]) -> Result<(), WriteError> {
         self.close_those_due().await?;
-        let (places, groups) = self.route(batch)?;
-        let id = self.works.ledger.lock().begin();
-        if let [place] = places.as_slice() {
-            self.make_room(std::slice::from_ref(place)).await?;
-            let mut bucket = self.bucket(place);
-            let written = bucket.write(&self.works, batch, id).await;
+        let (paths, groups) = self.route(batch)?;
+        let id = self.shared.ledger.lock().begin();
+        if let [path] = paths.as_slice() {
+            self.make_room(std::slice::from_ref(path)).await?;
+            let mut bucket = self.bucket(path);
+            let written = bucket.write(&self.shared, batch, id).await;
             self.put_back(bucket);
             written?;
         } else {
             let mut groups = groups.into_iter();
-            for places in places.chunks(self.works.settings.most_open.max(1)) {
-                self.make_room(places).await?;
-                let groups = groups.by_ref().take(places.len());
-                let jobs = places.iter().zip(groups);
+            for paths in paths.chunks(self.shared.settings.most_open.max(1)) {
+                self.make_room(paths).await?;
+                let groups = groups.by_ref().take(paths.len());
+                let jobs = paths.iter().zip(groups);
                 let jobs = jobs
-                    .map(|(place, events)| (self.bucket(place), events))
+                    .map(|(path, events)| (self.bucket(path), events))
                     .collect();
                 self.write_groups(jobs, id).await?;
             }
         }
-        self.works.ledger.lock().leave(id);
+        self.shared.ledger.lock().leave(id);
         if self.failed && self.durable() == Durable::AtClose {
             self.close(|_| true).await?;
         }
         Ok(())
     }
 
-    /// Writes to several buckets at once. All that began end, whatever becomes of the others.
+    /// Writes to several buckets at once. A failure of one does not stop the others.
     async fn write_groups(
         &mut self,
         jobs: Vec<(Bucket, Vec<Event>)>,
         id: BatchId,
     ) -> Result<(), WriteError> {
-        let works = &self.works;
+        let shared = &self.shared;
         let jobs = jobs.into_iter().map(|(mut bucket, events)| {
-            let works = Arc::clone(works);
+            let shared = Arc::clone(shared);
             async move {
-                let written = bucket.write(&works, &events, id).await;
+                let written = bucket.write(&shared, &events, id).await;
                 (bucket, written)
             }
         });
-        let results = futures_util::stream::iter(jobs).buffer_unordered(works.settings.at_once);
+        let results = futures_util::stream::iter(jobs).buffer_unordered(shared.settings.at_once);
         let results: Vec<_> = results.collect().await;
         let mut outcome = Ok(());
         for (bucket, written) in results {
@@ -205,7 +205,7 @@ impl Buckets {
         if self.next_due().is_none_or(|due| due > now) {
             return Ok(());
         }
-        let limits = self.works.settings.limits;
+        let limits = self.shared.settings.limits;
         let is_due = |bucket: &Bucket| {
             let due = bucket.fill().and_then(|fill| fill.due(&limits));
             due.is_some_and(|due| due <= now)
@@ -213,85 +213,85 @@ impl Buckets {
         self.close(is_due).await
     }
 
-    /// Closes some files.
+    /// Closes the files of the buckets that `which` chooses.
     async fn close(&mut self, which: impl Fn(&Bucket) -> bool) -> Result<(), WriteError> {
-        let chosen: Vec<Place> = {
+        let chosen: Vec<BucketPath> = {
             let open = self.open.iter().filter(|(_, bucket)| which(bucket));
-            open.map(|(place, _)| place.clone()).collect()
+            open.map(|(path, _)| path.clone()).collect()
         };
         let buckets: Vec<Bucket> = chosen
             .iter()
-            .filter_map(|place| self.open.remove(place))
+            .filter_map(|path| self.open.remove(path))
             .collect();
-        let works = &self.works;
+        let shared = &self.shared;
         let jobs = buckets.into_iter().map(|mut bucket| {
-            let works = Arc::clone(works);
-            async move { bucket.close(&works).await }
+            let shared = Arc::clone(shared);
+            async move { bucket.close(&shared).await }
         });
-        let results = futures_util::stream::iter(jobs).buffer_unordered(works.settings.at_once);
+        let results = futures_util::stream::iter(jobs).buffer_unordered(shared.settings.at_once);
         let results: Vec<_> = results.collect().await;
         self.count_open();
         let outcome = results.into_iter().fold(Ok(()), Result::and);
         Ok(outcome?)
     }
 
-    /// Closes the files that were idle longest, until there is room for these.
-    async fn make_room(&mut self, places: &[Place]) -> Result<(), WriteError> {
-        let new = places
+    /// Closes the files that were idle longest, until the buckets of these paths may open theirs.
+    async fn make_room(&mut self, paths: &[BucketPath]) -> Result<(), WriteError> {
+        let new = paths
             .iter()
-            .filter(|place| !self.open.contains_key(place))
+            .filter(|path| !self.open.contains_key(path))
             .count();
-        let most = self.works.settings.most_open.max(1);
+        let most = self.shared.settings.most_open.max(1);
         while self.open.len() + new > most {
             let others = self
                 .open
                 .values()
-                .filter(|bucket| !places.contains(bucket.place()));
+                .filter(|bucket| !paths.contains(bucket.path()));
             let oldest = others.min_by_key(|bucket| bucket.fill().map(|fill| fill.touched()));
-            let Some(oldest) = oldest.map(|bucket| bucket.place().clone()) else {
+            let Some(oldest) = oldest.map(|bucket| bucket.path().clone()) else {
                 break;
             };
-            self.close(|bucket| *bucket.place() == oldest).await?;
+            self.close(|bucket| *bucket.path() == oldest).await?;
         }
         Ok(())
     }
 
-    fn bucket(&mut self, place: &Place) -> Bucket {
-        let last = self.last.remove(place);
+    fn bucket(&mut self, path: &BucketPath) -> Bucket {
+        let last = self.last.remove(path);
         self.open
-            .remove(place)
-            .unwrap_or_else(|| Bucket::new(place.clone(), last))
+            .remove(path)
+            .unwrap_or_else(|| Bucket::new(path.clone(), last))
     }
 
     fn put_back(&mut self, bucket: Bucket) {
         if bucket.fill().is_some() {
-            self.open.insert(bucket.place().clone(), bucket);
+            self.open.insert(bucket.path().clone(), bucket);
         } else if let Some(last) = bucket.last() {
-            if self.last.len() >= self.works.settings.most_open {
-                // Those that are forgotten begin with the time again.
+            if self.last.len() >= self.shared.settings.most_open {
+                // A forgotten bucket starts again with the present time as its number.
                 self.last.clear();
             }
-            self.last.insert(bucket.place().clone(), last);
+            self.last.insert(bucket.path().clone(), last);
         }
         self.count_open();
     }
 
     fn count_open(&self) {
-        self.works.files().open_bucket.set(self.open.len() as u64);
+        self.shared.files().open_bucket.set(self.open.len() as u64);
     }
 
-    /// What the store's files have to do to count.
+    /// When the store makes events durable.
     pub fn durable(&self) -> Durable {
-        self.works.durable()
+        self.shared.durable()
     }
 
     fn conclude(&mut self, result: Result<(), WriteError>) -> Result<(), WriteError> {
         self.failed = result.is_err();
         if self.failed {
-            self.works.ledger.lock().forget();
+            self.shared.ledger.lock().forget();
             if self.durable() == Durable::AtClose {
                 for (_, mut bucket) in self.open.drain() {
-                    bucket.abandon(&self.works);
+                    bucket.abandon(&self.shared);
                 }
                 self.count_open();
             }

@@ -1,64 +1,65 @@
-//! The ends of files that are synced, and of those that failed: each is ended by a task of its own,
-//! so that no batch waits for it. HDFS may take half a second to close a file.
+//! Closing and renaming files in the background: each file has a task of its own, so that no batch
+//! waits for it. HDFS may take half a second to close a file.
 //!
 //! | a file that | is |
 //! |---|---|
-//! | is synced and full, or whose time is over | closed and renamed, when it is its turn: `at_once` are at a time |
-//! | failed while it was written, in a store that appends | cut where it was last synced if that can be done, closed, renamed; deleted if it is empty |
+//! | is synced and full or too old | closed and renamed, at most `at_once` files at a time |
+//! | failed while it was written, in a store that appends | cut back to its last sync if the store can do that, closed, renamed; deleted if it is empty |
 //! | failed in an object store | aborted |
-//! | could not be closed or renamed | asked again every `retryInterval`, up to `closeTries` times |
+//! | could not be closed or renamed | tried again every `retryInterval`, up to `closeTries` times |
 //!
-//! What a file holds up to its last sync is delivered, so its end is never a reason to give events
-//! back. Their number is bounded: where too many wait, whoever wants to create a file waits until
-//! one has ended, and is refused when all of them failed.
+//! What a file holds up to its last sync is delivered, so a failure here never makes a batch roll
+//! back. The number of these files is limited: see [`pending`](crate::pending).
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::naming::FileNames;
-use crate::store::{Durable, Finished, StoreError, StoreFile, within};
-use crate::waits::Waiting;
-use crate::works::Works;
+use flume_core::chain;
 
-/// What lease recovery may take beyond the limit of one call.
+use crate::naming::FileNames;
+use crate::pending::PendingEnd;
+use crate::shared::Shared;
+use crate::store::{Durable, Finished, StoreError, StoreFile, within};
+
+/// Time for lease recovery, in addition to the limit of one call.
 const RECOVERY_TIME: Duration = Duration::from_secs(10);
 
-/// The pause while a store has not let go of a file.
+/// The pause before a store is asked again whether it has released a file.
 const NOT_YET_PAUSE: Duration = Duration::from_secs(2);
 
-impl Works {
-    /// Ends a file that is synced to its last byte.
+impl Shared {
+    /// Closes and renames a file that is synced to its last byte.
     pub(crate) fn end_synced(self: &Arc<Self>, file: Box<dyn StoreFile>, names: FileNames) {
-        let (works, waiting) = (Arc::clone(self), self.waits.first());
-        self.spawn(async move { works.close_and_rename(file, names, waiting).await });
+        let (shared, pending) = (Arc::clone(self), self.pending.first());
+        self.spawn(async move { shared.close_and_rename(file, names, pending).await });
     }
 
-    /// Ends a file after a failure.
+    /// Ends a file that could not be written.
     pub(crate) fn end_failed(self: &Arc<Self>, file: Box<dyn StoreFile>, names: FileNames) {
         self.counters.connection_failed.increment();
-        let (works, waiting) = (Arc::clone(self), self.waits.failed());
+        let (shared, pending) = (Arc::clone(self), self.pending.failed());
         self.spawn(async move {
-            works.let_go_and_end(file, names).await;
-            drop(waiting);
+            shared.let_go_and_end(file, names).await;
+            drop(pending);
         });
     }
 
-    /// Ends a file that may be there, though nobody told that it was created.
+    /// Ends a file that may exist although the call that creates it timed out.
     pub(crate) fn end_later(self: &Arc<Self>, names: FileNames) {
-        let (works, waiting) = (Arc::clone(self), self.waits.failed());
+        let (shared, pending) = (Arc::clone(self), self.pending.failed());
         let pause = self.settings.retry_interval;
         self.spawn(async move {
-            works.keep_ending(names, pause).await;
-            drop(waiting);
+            shared.keep_ending(None, names, pause).await;
+            drop(pending);
         });
     }
 
-    /// Begins a task, and lets go of those that are done.
+    /// Starts a task, and removes those that are done.
     fn spawn(&self, ending: impl Future<Output = ()> + Send + 'static) {
         let mut endings = self.endings.lock();
         while let Some(ended) = endings.try_join_next() {
             if let Err(error) = ended {
-                tracing::error!(%error, "the end of a file panicked");
+                tracing::error!(%error, "the task that closes a file panicked");
             }
         }
         endings.spawn(ending);
@@ -68,16 +69,20 @@ impl Works {
         &self,
         mut file: Box<dyn StoreFile>,
         names: FileNames,
-        mut waiting: Waiting,
+        mut pending: PendingEnd,
     ) {
-        // Nobody closes the semaphore.
-        let turn = self.turns.acquire().await.ok();
+        // `acquire` fails only if the semaphore is closed, and nothing closes it.
+        let turn = self.close_permits.acquire().await.ok();
         if let Err(error) = self.call("close", file.close()).await {
             self.files().close_fail.increment();
             self.counters.connection_failed.increment();
-            tracing::warn!(file = names.in_use, %error, "failed to close a file, its lease will be \
-                recovered");
-            waiting.fail();
+            tracing::warn!(
+                file = names.in_use,
+                error = chain(&error),
+                "failed to close a file, its lease will be \
+                recovered"
+            );
+            pending.fail();
             drop(turn);
             self.let_go_and_end(file, names).await;
             return;
@@ -87,45 +92,73 @@ impl Works {
             Err(error) => {
                 self.files().rename_fail.increment();
                 let pause = self.settings.retry_interval;
-                tracing::warn!(file = names.in_use, ?pause, %error, "failed to rename a file, \
-                    will retry");
-                waiting.fail();
+                tracing::warn!(
+                    file = names.in_use,
+                    ?pause,
+                    error = chain(&error),
+                    "failed to rename a file, \
+                    will retry"
+                );
+                pending.fail();
                 drop(turn);
-                self.keep_ending(names, pause).await;
+                self.keep_ending(None, names, pause).await;
             }
         }
     }
 
-    async fn let_go_and_end(&self, file: Box<dyn StoreFile>, names: FileNames) {
-        if !self.let_go(file, &names).await {
-            self.keep_ending(names, Duration::ZERO).await;
-        }
-    }
-
-    /// Closes a file that failed; says whether nothing is left to do.
-    async fn let_go(&self, mut file: Box<dyn StoreFile>, names: &FileNames) -> bool {
+    async fn let_go_and_end(&self, mut file: Box<dyn StoreFile>, names: FileNames) {
         let aborted = self.call("abort", file.abort()).await;
         if let Err(error) = &aborted {
-            tracing::debug!(file = names.in_use, %error, "a failed file cannot be cut");
+            tracing::debug!(
+                file = names.in_use,
+                error = chain(&error),
+                "a failed file cannot be cut back"
+            );
         }
-        if self.durable() == Durable::AtClose {
-            return aborted.is_ok();
+        match self.durable() {
+            Durable::AtClose if aborted.is_ok() => {}
+            Durable::AtClose => self.keep_ending(Some(file), names, Duration::ZERO).await,
+            Durable::AtSync => {
+                if let Err(error) = self.call("close", file.close()).await {
+                    self.files().close_fail.increment();
+                    tracing::warn!(
+                        file = names.in_use,
+                        error = chain(&error),
+                        "failed to close a file, its lease \
+                        will be recovered"
+                    );
+                }
+                self.keep_ending(None, names, Duration::ZERO).await;
+            }
         }
-        if let Err(error) = self.call("close", file.close()).await {
-            self.files().close_fail.increment();
-            tracing::warn!(file = names.in_use, %error, "failed to close a file, its lease will be \
-                recovered");
-        }
-        false
     }
 
-    /// Tries to end a file until it succeeds or there were enough tries.
-    async fn keep_ending(&self, names: FileNames, first_pause: Duration) {
+    /// Tries to end a file until it succeeds or `closeTries` is reached.
+    ///
+    /// An upload is aborted through its `upload`, which knows the ID; the store may not have taken
+    /// the marker that tells it to others.
+    async fn keep_ending(
+        &self,
+        mut upload: Option<Box<dyn StoreFile>>,
+        names: FileNames,
+        first_pause: Duration,
+    ) {
+        let what = match &upload {
+            Some(_) => "abort an upload",
+            None => "rename a file",
+        };
         let mut pause = first_pause;
         let mut tries = 0_u32;
         loop {
             tokio::time::sleep(pause).await;
-            match self.finish(&names).await {
+            let ended = match &mut upload {
+                Some(upload) => {
+                    let aborted = self.call("abort", upload.abort()).await;
+                    aborted.map(|()| Finished::Aborted)
+                }
+                None => self.finish(&names).await,
+            };
+            match ended {
                 Ok(Finished::NotYet) => {
                     pause = NOT_YET_PAUSE;
                     continue;
@@ -138,19 +171,30 @@ impl Works {
                     self.files().rename_fail.increment();
                     tries = tries.saturating_add(1);
                     if self.settings.close_tries.is_some_and(|most| tries >= most) {
-                        tracing::error!(file = names.in_use, tries, %error, "failed to rename a \
-                            file, it keeps its name");
+                        tracing::error!(
+                            file = names.in_use,
+                            tries,
+                            error = chain(&error),
+                            "failed to {what}, it \
+                            is left as it is"
+                        );
                         return;
                     }
                     pause = self.settings.retry_interval;
-                    tracing::warn!(file = names.in_use, tries, ?pause, %error, "failed to rename a \
-                        file, will retry");
+                    tracing::warn!(
+                        file = names.in_use,
+                        tries,
+                        ?pause,
+                        error = chain(&error),
+                        "failed to {what}, \
+                        will retry"
+                    );
                 }
             }
         }
     }
 
-    /// Ends a file that nobody writes any more; under another name if its own is taken.
+    /// Ends a file that nobody writes any more, under another name if its own is taken.
     pub(crate) async fn finish(&self, names: &FileNames) -> Result<Finished, StoreError> {
         let limit = self.settings.call_timeout.saturating_add(RECOVERY_TIME);
         match within(limit, "finish", self.store.finish(names)).await {

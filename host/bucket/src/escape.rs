@@ -2,24 +2,28 @@
 //!
 //! | escape | becomes |
 //! |---|---|
-//! | `%{name}` | the event's header, nothing if it has none |
+//! | `%{name}` | the value of the event's header, or nothing without it |
 //! | `%Y %m %d %H %M %S …` | a part of the event's time ([`time`]) |
-//! | `%t`, `%s` | that time in milliseconds, in seconds since 1970 |
+//! | `%t`, `%s` | the event's time in milliseconds, in seconds since 1970 |
 //! | `%[localhost]`, `%[IP]`, `%[FQDN]` | this machine |
 //! | `%%` | a percent sign |
 //!
-//! The law: a header comes from a client, and a client does not choose folders above the ones that
-//! the template names. Where the parts of a finished path would be `.` or `..` they become `_` and
-//! `__`, and control characters become `_`. Flume follows them.
+//! The law: headers come from clients, and a client must not leave the folders that the template
+//! names, nor stop the events behind his own. In a finished path the parts `.` and `..` become `_`
+//! and `__`, and control characters become `_`. What is too long for a store is cut, and ends with a
+//! hash of the whole. Flume uses all as it is.
 
 use std::fmt::Write;
 
 use flume_core::Headers;
 
+pub(crate) use self::cut::{MOST_KEY, MOST_PATH, cut_path};
+use self::cut::{cut_part, is_long};
 use self::time::TimeField;
 pub(crate) use self::time::stamp;
-pub use self::time::{RoundUnit, Rounding, TimeError, Times, zone};
+pub use self::time::{RoundUnit, Rounding, TimeError, Times, Untimed, zone};
 
+mod cut;
 mod time;
 
 /// A path or a name with escapes.
@@ -43,10 +47,10 @@ enum HostField {
     FullName,
 }
 
-/// What this machine is called.
+/// The names of this machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HostNames {
-    /// `%[localhost]`: its own name for itself.
+    /// `%[localhost]`: the host name.
     pub name: String,
     /// `%[IP]`: the address of that name.
     pub address: String,
@@ -54,25 +58,25 @@ pub struct HostNames {
     pub full_name: String,
 }
 
-/// Why a text is no template.
+/// Why a text is not a template.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EscapeError {
-    /// Flume puts nothing in its place.
-    #[error("`%{0}` is no escape")]
+    /// An unknown letter. Flume replaces it with nothing.
+    #[error("`%{0}` is not an escape sequence")]
     Unknown(char),
-    /// Flume throws at the first event.
-    #[error("`%[{0}]` is none of `%[localhost]`, `%[IP]` and `%[FQDN]`")]
+    /// An unknown name in brackets. Flume fails at the first event.
+    #[error("`%[{0}]` is unknown: use `%[localhost]`, `%[IP]` or `%[FQDN]`")]
     UnknownHost(String),
-    /// A part of the path leads back.
-    #[error("the part `{0}` leads to another folder than it says")]
+    /// A relative part.
+    #[error("the path must not contain the part `{0}`")]
     Dots(String),
 }
 
 impl Template {
-    /// Reads a text. What only looks like an escape (`%-`, a `%` at the end) stays as it is.
+    /// Parses a text. A `%` that begins no escape (`%-`, or at the end) stays as it is.
     ///
     /// # Errors
-    /// An escape that means nothing.
+    /// An unknown escape, or a part `.` or `..`.
     pub fn parse(text: &str) -> Result<Self, EscapeError> {
         if let Some(dots) = text.split('/').find(|part| matches!(*part, "." | "..")) {
             return Err(EscapeError::Dots(dots.to_owned()));
@@ -101,17 +105,17 @@ impl Template {
         Ok(Self { parts })
     }
 
-    /// Whether an event needs a time to be put into this path.
+    /// Whether the text depends on the time of an event.
     pub fn needs_time(&self) -> bool {
         self.parts.iter().any(|part| matches!(part, Part::Time(_)))
     }
 
-    /// Whether all events go to one path.
+    /// Whether the text is the same for all events.
     pub fn is_constant(&self) -> bool {
         self.parts.iter().all(|part| matches!(part, Part::Text(_)))
     }
 
-    /// Whether all events of a second go to one path.
+    /// Whether the text is the same for all events of a second.
     pub(crate) fn is_constant_in_a_second(&self) -> bool {
         let slow = |part: &Part| match part {
             Part::Text(_) => true,
@@ -121,12 +125,12 @@ impl Template {
         self.parts.iter().all(slow)
     }
 
-    /// Whether this machine's names have to be found out.
+    /// Whether the text contains names of this machine.
     pub fn needs_host(&self) -> bool {
         self.parts.iter().any(|part| matches!(part, Part::Host(_)))
     }
 
-    /// Puts the machine's names in.
+    /// Replaces the escapes for names of this machine.
     pub fn settle_host(&mut self, host: &HostNames) {
         for part in &mut self.parts {
             if let Part::Host(field) = part {
@@ -140,7 +144,7 @@ impl Template {
         }
     }
 
-    /// What stands before the first part that depends on the event.
+    /// The text before the first part that depends on the event.
     pub fn fixed(&self) -> String {
         let texts = self.parts.iter().map_while(|part| match part {
             Part::Text(text) => Some(text.as_str()),
@@ -159,7 +163,7 @@ impl Template {
                     text.push_str(headers.get(name).map_or("", |value| &**value));
                 }
                 Part::Host(_) => {}
-                // Writing to a string does not fail.
+                // Writing to a string cannot fail.
                 Part::Time(field) => {
                     write!(text, "{}", times.show(*field, millis)).unwrap_or_default();
                 }
@@ -175,7 +179,7 @@ fn push_text(parts: &mut Vec<Part>, plain: &mut String) {
     }
 }
 
-/// The escape behind a `%`, with the text behind it; `None` if there is none.
+/// The escape after a `%`, and the text after the escape; `None` if it is not an escape.
 fn escape(after: &str) -> Result<Option<(Part, &str)>, EscapeError> {
     let mut chars = after.chars();
     let Some(first) = chars.next() else {
@@ -212,16 +216,17 @@ fn named(text: &str, end: char, allowed: impl Fn(char) -> bool) -> Option<(Strin
     (!name.is_empty() && name.chars().all(allowed)).then(|| (name.to_owned(), rest))
 }
 
-/// Keeps a path where its template put it.
+/// Keeps a path in the folders of its template, and its parts at a length that stores take.
 fn tame(text: String) -> String {
     let wild = |part: &str| part == "." || part == "..";
-    if !text.contains(char::is_control) && !text.split('/').any(wild) {
+    let odd = |part: &str| wild(part) || is_long(part);
+    if !text.contains(char::is_control) && !text.split('/').any(odd) {
         return text;
     }
     let parts = text.split('/').map(|part| {
         let dots = wild(part);
         let change = |c: char| if c.is_control() || dots { '_' } else { c };
-        part.chars().map(change).collect::<String>()
+        cut_part(part.chars().map(change).collect())
     });
     parts.collect::<Vec<_>>().join("/")
 }

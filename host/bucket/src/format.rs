@@ -1,9 +1,9 @@
-//! What the bytes of a file are: Flume's `fileType` with its serializer and its codec.
+//! File formats: Flume's `fileType` with its serializer and its codec.
 //!
 //! An [`Encoder`] turns events into bytes and owns no file. Its law: what was flushed can be read
-//! to its end without what comes later, so a file whose writer died after a batch was committed
-//! gives every event of that batch back. A compressed file is therefore a row of members, one for
-//! each batch or mebibyte, as Flume's is.
+//! without what comes later, so a file whose writer died after a batch was committed still yields
+//! every event of that batch. A compressed file is therefore a sequence of members, one for each
+//! batch or MiB, like Flume's.
 
 use std::io;
 
@@ -23,30 +23,30 @@ mod text;
 pub enum FileType {
     /// Hadoop's SequenceFile; with a codec, block-compressed.
     Sequence {
-        /// What the values are.
+        /// The type of the values.
         value: Writable,
-        /// What compresses them.
+        /// The compression of the blocks, if there is one.
         codec: Option<Codec>,
     },
-    /// What the serializer writes.
+    /// The output of the serializer, as it is.
     Stream(Serializer),
     /// The same, compressed.
     Compressed(Serializer, Codec),
 }
 
-/// How events become bytes, in files that are no SequenceFile.
+/// How events become bytes, in all files but SequenceFiles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Serializer {
-    /// Bodies.
+    /// The bodies, as text.
     Text {
-        /// Whether the headers stand before each body, as Java prints a map.
+        /// Whether each body is preceded by its headers, the way Java prints a map.
         headers: bool,
-        /// Whether a line feed stands behind each body.
+        /// Whether each body is followed by a line feed.
         newline: bool,
     },
-    /// An Avro container of records with headers and body.
+    /// An Avro container file of records with headers and body.
     Avro {
-        /// What compresses its blocks.
+        /// The compression of its blocks.
         codec: AvroCodec,
         /// Bytes after which a block ends.
         block_bytes: usize,
@@ -54,7 +54,7 @@ pub enum Serializer {
 }
 
 impl FileType {
-    /// An encoder at the begin of a file.
+    /// An encoder for a new file.
     pub(crate) fn encoder(self) -> Box<dyn Encoder> {
         match self {
             Self::Sequence { value, codec } => {
@@ -67,7 +67,7 @@ impl FileType {
         }
     }
 
-    /// What a file's name ends with if nothing else is said.
+    /// The default end of file names.
     pub fn extension(self) -> &'static str {
         match self {
             Self::Sequence { codec, .. } => codec.map_or("", Codec::extension),
@@ -88,15 +88,15 @@ impl Serializer {
     }
 }
 
-/// Events to bytes, for one file.
+/// Turns events into the bytes of one file.
 pub(crate) trait Encoder: Send {
-    /// What stands before the first event.
+    /// Writes what comes before the first event.
     fn begin(&mut self, out: &mut Vec<u8>) -> io::Result<()>;
 
-    /// One event, at this time. Some of its bytes may come later.
+    /// Writes one event, written at `now` (ms since 1970). Some of its bytes may come later.
     fn append(&mut self, event: &Event, now: u64, out: &mut Vec<u8>) -> io::Result<()>;
 
-    /// The bytes that have not come yet.
+    /// Writes what `append` has held back.
     fn flush(&mut self, out: &mut Vec<u8>) -> io::Result<()>;
 }
 

@@ -1,24 +1,24 @@
-//! Which batches are delivered, where a batch is delivered once every file with a part of it is
-//! complete.
+//! Which batches are delivered, in a store where a batch is delivered once every file with a part
+//! of it is complete. Each batch counts its holders.
 //!
 //! | step | the batch |
 //! |---|---|
-//! | `begin` | is held by the call that writes it |
-//! | `join` | is held by one more file |
-//! | `leave` | is held by one less: a file is complete, or the call has written all |
-//! | `delivered` | those at the front that nobody holds are counted, and forgotten |
-//! | `forget` | all are forgotten: what a file says about them later does not count |
+//! | `begin` | has one holder: the call that writes it |
+//! | `join` | has one more holder: a file |
+//! | `leave` | has one holder less: a file is complete, or the call has written everything |
+//! | `delivered` | is counted and removed, if no batch up to it has a holder |
+//! | `forget` | is removed: what a file reports about it later has no effect |
 
 use std::collections::VecDeque;
 
-/// A batch.
+/// A batch by its number.
 pub(crate) type BatchId = u64;
 
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
-    /// The batch at the front.
+    /// The oldest batch.
     first: BatchId,
-    /// How many hold each.
+    /// The number of holders, by batch.
     holds: VecDeque<usize>,
 }
 
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_forgotten_comes_not_back() {
+    fn a_forgotten_batch_does_not_come_back() {
         let mut ledger = Ledger::default();
         let old = ledger.begin();
         ledger.join(old);

@@ -1,43 +1,44 @@
-//! Files in use that no running agent writes: what a killed one left behind.
+//! Leftovers: files in use that a killed agent left.
 //!
-//! They are looked for once, on the side, below the part of the path that has no escapes. Only
-//! names that this sink would give, with a number from before its start, are taken for leftovers.
-//! Agents that write to one folder cannot be told apart by that: an agent that finishes leftovers
-//! needs a `filePrefix` of its own, with `%[FQDN]` for example. A writer whose file is taken from
-//! it loses nothing, since it begins another one and gives its batch back.
+//! A background task looks for them once, below the part of the path that has no escapes. A file is
+//! a leftover if this sink would give it that name, with a number from before its start. This does
+//! not tell apart agents that write to the same folder: an agent that finishes leftovers needs a
+//! `filePrefix` of its own, with `%[FQDN]` for example. A running agent whose file is taken this way
+//! loses no event: its batch fails, is rolled back, and goes into a new file.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use flume_core::chain;
 use tokio::task::AbortHandle;
 
 use crate::naming::FileNames;
+use crate::shared::{Leftovers, Shared};
 use crate::store::{Finished, StoreError, within};
-use crate::works::{Leftovers, Works};
 
-/// Entries of folders that are looked at.
+/// The most directory entries that are looked at.
 const MOST_ENTRIES: usize = 100_000;
 
-/// Calls of the store that listing may take as long as.
+/// Listing may take this many times `callTimeout`.
 const LISTING_CALLS: u32 = 6;
 
-/// The longest pause before a store that cannot be listed is asked again.
+/// The longest pause before a failed listing is tried again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// Looks whether a lease is recovered, and the pause between them.
+/// How often, and with which pause, the store is asked whether a lease is recovered.
 const LOOKS: u32 = 30;
 const LOOK_PAUSE: Duration = Duration::from_secs(2);
 
-impl Works {
-    /// Begins to look, if that is wanted.
+impl Shared {
+    /// Starts the task, unless leftovers are ignored.
     pub(crate) fn look_for_leftovers(self: &Arc<Self>) -> Option<AbortHandle> {
         if self.settings.leftovers == Leftovers::Ignore {
             return None;
         }
-        // Files of this run have this number or a later one.
+        // Files of this run have this number or a higher one.
         let start = self.numbers.next(self.wall.millis());
-        let works = Arc::clone(self);
-        let task = tokio::spawn(async move { works.treat_leftovers(start).await });
+        let shared = Arc::clone(self);
+        let task = tokio::spawn(async move { shared.treat_leftovers(start).await });
         Some(task.abort_handle())
     }
 
@@ -47,14 +48,20 @@ impl Works {
             self.settings.folder.is_constant(),
         );
         let pause = self.settings.retry_interval.min(LONGEST_PAUSE);
-        let mut told = false;
+        let mut has_warned = false;
         let found = loop {
             match self.leftovers(&folder, start).await {
                 Ok(found) => break found,
-                Err(error) if told => tracing::debug!(folder, %error, "cannot look for leftovers"),
+                Err(error) if has_warned => {
+                    tracing::debug!(folder, error = chain(&error), "cannot look for leftovers")
+                }
                 Err(error) => {
-                    told = true;
-                    tracing::warn!(folder, %error, "cannot look for leftovers, will retry");
+                    has_warned = true;
+                    tracing::warn!(
+                        folder,
+                        error = chain(&error),
+                        "cannot look for leftovers, will retry"
+                    );
                 }
             }
             tokio::time::sleep(pause).await;
@@ -65,7 +72,7 @@ impl Works {
                 Leftovers::Finish => self.finish_leftover(&names).await,
                 _ => tracing::warn!(
                     file = names.in_use,
-                    "leftover of another run: `hdfs.leftovers = finish` gives it its name"
+                    "a leftover of an earlier run: `hdfs.leftovers = finish` would rename it"
                 ),
             }
         }
@@ -78,8 +85,7 @@ impl Works {
             tracing::warn!(
                 folder,
                 entries = MOST_ENTRIES,
-                "too many entries to look for leftovers \
-                in all of them"
+                "too many entries: only some were checked for leftovers"
             );
         }
         let naming = &self.settings.naming;
@@ -103,19 +109,23 @@ impl Works {
                     return;
                 }
                 Err(error) => {
-                    tracing::warn!(file = names.in_use, %error, "cannot finish a leftover");
+                    tracing::warn!(
+                        file = names.in_use,
+                        error = chain(&error),
+                        "cannot finish a leftover"
+                    );
                     return;
                 }
             }
         }
         tracing::warn!(
             file = names.in_use,
-            "the lease of a leftover is not recovered"
+            "the lease of a leftover was not recovered"
         );
     }
 }
 
-/// The folder in which all files lie.
+/// The deepest folder that holds all files of the sink.
 fn fixed_folder(fixed: &str, whole: bool) -> String {
     let folder = match fixed.rsplit_once('/') {
         Some((folder, _)) if !whole => folder,

@@ -1,11 +1,11 @@
-//! A bucket writer: events into files of folders that depend on them, on HDFS, in object stores
-//! and on this machine, with an answer that can be believed.
+//! A bucket writer: writes each event to a file in a folder that depends on the event, on HDFS, in
+//! object stores and on this machine.
 //!
-//! The law: a batch counts as delivered when its events are where they cannot be lost, and not
-//! before. Where a store appends, that is at the end of each batch; where it does not, when every
-//! object with a part of the batch is complete. What a failure leaves behind is ended on the side.
+//! The law: a batch counts as delivered only once its events cannot be lost. In a store that
+//! appends, that is at the end of each batch. In an object store it is when every object with a
+//! part of the batch is complete. Files that failed are ended in the background.
 //!
-//! Nothing here reads a configuration or knows a channel: the agent's `hdfs` sink does.
+//! Nothing here reads Flume's configuration or knows a channel: the `hdfs` sink does that.
 
 mod address;
 mod bucket;
@@ -13,21 +13,25 @@ mod buckets;
 mod ending;
 mod escape;
 mod format;
+mod hadoop;
 mod ledger;
 mod leftovers;
 mod naming;
+mod pending;
 mod roll;
+mod shared;
 mod store;
 mod target;
-mod waits;
-mod works;
 
-pub use address::{Address, AddressError, Scheme};
+pub use address::{AddressError, Scheme, StoreAddress};
 pub use buckets::{Buckets, WriteError};
-pub use escape::{EscapeError, HostNames, RoundUnit, Rounding, Template, TimeError, Times, zone};
+pub use escape::{
+    EscapeError, HostNames, RoundUnit, Rounding, Template, TimeError, Times, Untimed, zone,
+};
 pub use format::{AvroCodec, Codec, FileType, Serializer, Writable};
+pub use hadoop::Hadoop;
 pub use naming::Naming;
 pub use roll::RollLimits;
+pub use shared::{BucketSettings, Leftovers};
 pub use store::{Durable, StoreError};
-pub use target::{Identity, OpenError, Target};
-pub use works::{Leftovers, Settings};
+pub use target::{OpenError, StoreUser, Target};

@@ -1,8 +1,9 @@
 //! Names of files: Flume's `prefix.number suffix`, and what they are called while in use.
 //!
-//! As in Flume the files of a bucket are numbered one by one from the milliseconds at which it was
-//! opened. Here a bucket begins behind all numbers that the sink has used, so that one that is closed
-//! and opened again while its numbers run ahead of the clock meets no file of its own.
+//! As in Flume, the files of a bucket are numbered one by one from the time, in milliseconds, at
+//! which it was opened. Here a bucket also starts after all numbers that the sink has used: its
+//! numbers may run ahead of the clock, and a bucket that is closed and opened again must not meet
+//! its own files.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -11,17 +12,24 @@ use crate::escape::Template;
 /// `filePrefix`, `fileSuffix`, `inUsePrefix`, `inUseSuffix`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Naming {
-    /// What names begin with.
+    /// The start of every name, with escapes.
     pub prefix: Template,
-    /// What names end with.
+    /// The end of every name.
     pub suffix: String,
-    /// What stands before the name of a file in use.
+    /// Added before the name while the file is in use.
     pub in_use_prefix: String,
-    /// What stands behind the name of a file in use.
+    /// Added after the name while the file is in use.
     pub in_use_suffix: String,
 }
 
-/// The two names of one file, as paths.
+/// Folder and file prefix of a bucket, without escapes: what tells buckets apart.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct BucketPath {
+    pub(crate) folder: String,
+    pub(crate) prefix: String,
+}
+
+/// The paths of one file: while it is in use, and its final one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FileNames {
     pub(crate) in_use: String,
@@ -48,8 +56,8 @@ impl Naming {
         format!("{name}.{number}{}", self.suffix)
     }
 
-    /// The names of a file in use that was begun before `number`, by its path. `None` if it is not
-    /// one of these, or if names in use do not differ from others.
+    /// The names of a leftover: a file in use that was created before `number`. `None` if the path
+    /// is not one, or if names in use look like all others.
     pub(crate) fn leftover(&self, path: &str, number: u64) -> Option<FileNames> {
         if self.in_use_prefix.is_empty() && self.in_use_suffix.is_empty() {
             return None;
@@ -69,7 +77,7 @@ impl Naming {
     }
 }
 
-/// The numbers in names: the highest that any bucket of the sink has used.
+/// The source of file numbers: the highest one that any bucket of the sink has used.
 #[derive(Debug, Default)]
 pub(crate) struct Numbers(AtomicU64);
 
@@ -83,7 +91,7 @@ impl Numbers {
         now.max(last.saturating_add(1))
     }
 
-    /// The number behind `last`, of the same bucket; that of a new bucket if it has none.
+    /// The number after `last` of the same bucket, or the first number of a new bucket.
     pub(crate) fn after(&self, last: Option<u64>, now: u64) -> u64 {
         let Some(last) = last else {
             return self.next(now);

@@ -1,13 +1,13 @@
-//! When a file is full, and when its time is over.
+//! When a file is rolled: by its size, and by its age.
 //!
-//! Flume looks at count and size before each event, so a full file stays open until the next event
-//! comes; here it is closed with the event that fills it. The files are the same.
+//! Flume checks count and size before each event, so a full file stays open until the next event
+//! comes. Here the event that fills a file closes it. The files are the same.
 
 use std::time::Duration;
 
 use flume_core::clock::Instant;
 
-/// What ends a file; `None` is no limit.
+/// When a file is rolled; `None` is no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RollLimits {
     /// Time since it was opened.
@@ -45,7 +45,7 @@ impl Fill {
         self.count = self.count.saturating_add(1);
     }
 
-    /// Notes that a batch came.
+    /// Restarts the idle time: a batch came.
     pub(crate) fn touch(&mut self, now: Instant) {
         self.touched = now;
     }
@@ -59,7 +59,7 @@ impl Fill {
             || limits.bytes.is_some_and(|most| self.bytes >= most)
     }
 
-    /// When its time is over.
+    /// When the file must be closed because of its age, or because it is idle.
     pub(crate) fn due(&self, limits: &RollLimits) -> Option<Instant> {
         let interval = limits
             .interval

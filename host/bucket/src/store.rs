@@ -1,10 +1,10 @@
-//! The contract of a store, and the calls that are given up when they take too long.
+//! The contract of a store, and the time limit on its calls.
 //!
 //! | store | appends | a batch cannot be lost once | names in use |
 //! |---|---|---|---|
 //! | HDFS | yes | its blocks are synced by every datanode of the pipeline | renamed on close |
 //! | files | yes | the file system has synced it | renamed on close |
-//! | S3, GCS, Azure | no | the object is complete | a marker, while an upload is under way |
+//! | S3, GCS, Azure | no | the object is complete | a marker object, while an upload is open |
 
 use std::fmt;
 use std::time::Duration;
@@ -18,7 +18,7 @@ pub(crate) mod hdfs;
 pub(crate) mod local;
 pub(crate) mod object;
 
-/// What a batch has to wait for before it counts as delivered.
+/// The call after which a batch cannot be lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durable {
     /// `StoreFile::sync`.
@@ -32,74 +32,74 @@ pub enum Durable {
 pub(crate) trait Store: Send + Sync + fmt::Debug {
     fn durable(&self) -> Durable;
 
-    /// Creates a file, which must not be there yet, with the folders above it.
+    /// Creates a file, which must not exist yet, and its folders.
     async fn create(&self, names: &FileNames) -> Result<Box<dyn StoreFile>, StoreError>;
 
-    /// Gives a closed file its name for good, which nothing must have yet.
+    /// Gives a closed file its final name, which must not be taken.
     async fn rename(&self, names: &FileNames) -> Result<(), StoreError>;
 
-    /// Ends a file that its writer left: recovers its lease, and renames it; deletes it if it is
-    /// empty; aborts its upload.
+    /// Ends a file without a writer: recovers its lease and renames it, deletes it if it is empty,
+    /// or aborts its upload.
     async fn finish(&self, names: &FileNames) -> Result<Finished, StoreError>;
 
-    /// The files below a folder, as far as `most` entries go. No folder, no files.
+    /// The files below a folder, from at most `most` entries; empty if the folder does not exist.
     async fn list(&self, folder: &str, most: usize) -> Result<Listing, StoreError>;
 }
 
-/// A file that is written.
+/// An open file.
 #[async_trait]
 pub(crate) trait StoreFile: Send {
     async fn write(&mut self, bytes: Bytes) -> Result<(), StoreError>;
 
-    /// Where the store is durable at sync, all that was written cannot be lost from here on.
+    /// In a store that is durable at sync: what was written so far cannot be lost any more.
     async fn sync(&mut self) -> Result<(), StoreError>;
 
-    /// Nothing is written behind it. A file that could not be closed may be tried again.
+    /// Nothing is written after this. If it fails, it may be called again.
     async fn close(&mut self) -> Result<(), StoreError>;
 
-    /// After a failure: takes back what was written since the last sync, where that can be done.
+    /// After a failure: removes what was written since the last sync, if the store can do that.
     async fn abort(&mut self) -> Result<(), StoreError>;
 }
 
-/// What became of a file that its writer left.
+/// What became of a file without a writer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Finished {
-    /// It has its name for good.
+    /// It has its final name.
     Renamed,
     /// It was empty and is gone.
     Deleted,
-    /// It was an upload that is aborted.
+    /// It was an upload, which is aborted.
     Aborted,
-    /// It is not there.
+    /// It does not exist.
     Gone,
-    /// The store has not let go of it yet: to be asked again.
+    /// The store has not released it yet: ask again.
     NotYet,
 }
 
-/// Files of a folder.
+/// The files of a folder.
 #[derive(Debug, Default)]
 pub(crate) struct Listing {
     pub(crate) paths: Vec<String>,
-    /// Whether there are more entries than were asked for.
+    /// Whether there were more entries than asked for.
     pub(crate) cut: bool,
 }
 
-/// Why a store did not do what it was asked.
+/// Why a call of a store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Another file has the name.
+    /// The name is taken.
     #[error("`{0}` exists")]
     Exists(String),
-    /// The call took longer than `callTimeout`, and what became of it is not known.
+    /// The call took longer than `callTimeout`. It may have succeeded.
     #[error("no answer to `{0}` within {1:?}")]
     TimedOut(&'static str, Duration),
-    /// No file is begun while so many wait for their end.
-    #[error("{0} files wait to be closed or renamed, and no more are begun (`maxOpenFiles`)")]
+    /// Too many files are still to be closed and renamed.
+    #[error("no new file is opened: {0} files could not be closed or renamed (`maxOpenFiles`)")]
     TooMany(usize),
-    /// A file that failed before is used again.
+    /// The file failed before, or is closed.
     #[error("the file is no longer open")]
     Closed,
-    /// Anything else, in the words of the store.
+    /// Any other failure: the call, the path, and the store's error.
     #[error("cannot {0} `{1}`")]
     Failed(
         &'static str,
@@ -118,7 +118,7 @@ impl StoreError {
     }
 }
 
-/// Waits for a call no longer than this.
+/// Waits for a call, but no longer than `limit`.
 pub(crate) async fn within<T>(
     limit: Duration,
     what: &'static str,

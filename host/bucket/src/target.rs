@@ -1,61 +1,67 @@
-//! The store behind an address, with its options.
+//! Opening a store: its address, the options of its client, the user.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flume_core::SinkCounter;
 use flume_core::clock::WallClock;
+use flume_core::context::{MASK, Secret};
+use flume_core::{SinkCounter, chain};
 use hdfs_native::{ClientBuilder, WriteOptions};
 use tokio::runtime::Handle;
 
-use crate::address::{Address, Scheme};
+use crate::address::{Scheme, StoreAddress};
 use crate::buckets::Buckets;
+use crate::shared::BucketSettings;
 use crate::store::hdfs::HdfsStore;
 use crate::store::local::LocalStore;
-use crate::store::object::{Objects, accepts, build};
+use crate::store::object::{Objects, accepts, build, is_harmless};
 use crate::store::{Durable, Store};
-use crate::works::Settings;
 
-/// How often a namenode that is the only one is asked again; Hadoop's 15 times would outlast every
-/// `callTimeout`, and a failover group would wait for it.
+/// Attempts to reach the namenode if there is only one. Hadoop's default of 15 outlasts any
+/// `callTimeout`, and a failover group would have to wait for it.
 const FAILOVER_ATTEMPTS: (&str, &str) = ("dfs.client.failover.max.attempts", "1");
 
-/// A store that can be opened.
-#[derive(Debug, Clone)]
+/// Everything that it takes to open a store.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Target {
-    /// Where it is.
-    pub address: Address,
-    /// Options of its client, by the client's names.
-    pub options: BTreeMap<String, String>,
-    /// Bytes of one part of an upload.
+    /// Where the store is.
+    pub address: StoreAddress,
+    /// The folder of Hadoop's configuration, for its client.
+    pub config_dir: Option<PathBuf>,
+    /// Options of the client, by the client's names for them.
+    pub options: BTreeMap<String, Secret>,
+    /// Bytes in one part of a multipart upload.
     pub part_bytes: usize,
-    /// How long one call may take.
+    /// How long one HTTP request to an object store may take.
     pub call_timeout: Duration,
-    /// Who writes, on HDFS.
-    pub identity: Identity,
+    /// The user, on HDFS.
+    pub identity: StoreUser,
 }
 
-/// Who a client of HDFS is.
+/// The user of an HDFS client.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Identity {
-    /// The user that is written as.
+pub struct StoreUser {
+    /// The name of the user, or of the proxy user with Kerberos.
     pub user: Option<String>,
-    /// Kerberos principal and key tab.
+    /// Kerberos principal and keytab file.
     pub kerberos: Option<(String, String)>,
 }
 
-/// A store cannot be opened.
+type BoxedError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The client of a store cannot be made.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot set up the client of {scheme}")]
 pub struct OpenError {
     scheme: Scheme,
     #[source]
-    cause: Box<dyn std::error::Error + Send + Sync>,
+    cause: BoxedError,
 }
 
 impl Target {
-    /// What a batch has to wait for.
+    /// When the store makes events durable.
     pub fn durable(&self) -> Durable {
         match self.address.scheme {
             Scheme::Hdfs | Scheme::File => Durable::AtSync,
@@ -68,24 +74,40 @@ impl Target {
         accepts(scheme, option)
     }
 
-    /// Opens the store, without asking it anything, and begins to look for leftovers.
+    /// Whether the value of an option may be shown, in whichever store.
+    pub fn is_harmless(option: &str) -> bool {
+        is_harmless(option)
+    }
+
+    /// Opens the store without contacting it, and starts to look for leftovers.
     ///
     /// # Errors
-    /// The client cannot be made: an option has a bad value, a key tab is missing.
+    /// The client cannot be made: an option has a bad value, or the keytab is missing.
     pub fn open(
         &self,
-        settings: Settings,
+        settings: BucketSettings,
         counters: Arc<SinkCounter>,
         wall: WallClock,
     ) -> Result<Buckets, OpenError> {
         let store = self.store().map_err(|cause| OpenError {
             scheme: self.address.scheme,
-            cause,
+            cause: self.without_secrets(cause),
         })?;
         Ok(Buckets::over(store, settings, counters, wall))
     }
 
-    fn store(&self) -> Result<Box<dyn Store>, Box<dyn std::error::Error + Send + Sync>> {
+    /// An error as it is, unless it quotes the value of an option that is not to be shown.
+    fn without_secrets(&self, cause: BoxedError) -> BoxedError {
+        let text = chain(&*cause);
+        let mut clean = text.clone();
+        let hidden = self.options.iter().filter(|(name, _)| !is_harmless(name));
+        for (_, secret) in hidden.filter(|(_, secret)| !secret.expose().is_empty()) {
+            clean = clean.replace(secret.expose(), MASK);
+        }
+        if clean == text { cause } else { clean.into() }
+    }
+
+    fn store(&self) -> Result<Box<dyn Store>, BoxedError> {
         Ok(match self.address.scheme {
             Scheme::File => Box::new(LocalStore),
             Scheme::Hdfs => Box::new(self.hdfs()?),
@@ -97,10 +119,12 @@ impl Target {
         })
     }
 
-    fn hdfs(&self) -> Result<HdfsStore, Box<dyn std::error::Error + Send + Sync>> {
+    fn hdfs(&self) -> Result<HdfsStore, BoxedError> {
         let root = &self.address.root;
-        let mut config = self.options.clone();
-        // A port makes it one namenode and not a name service.
+        let options = self.options.iter();
+        let plain = |(name, value): (&String, &Secret)| (name.clone(), value.expose().to_owned());
+        let mut config: BTreeMap<String, String> = options.map(plain).collect();
+        // With a port it is a single namenode, not a name service.
         if root
             .rsplit(':')
             .next()
@@ -120,9 +144,10 @@ impl Target {
         }
         let mut builder = ClientBuilder::new()
             .with_config(config)
-            .with_io_runtime(Handle::current());
-        if !root.is_empty() {
-            builder = builder.with_url(root);
+            .with_io_runtime(Handle::current())
+            .with_url(root);
+        if let Some(folder) = &self.config_dir {
+            builder = builder.with_config_dir(folder.display().to_string());
         }
         if let Some(user) = &self.identity.user {
             builder = builder.with_user(user);

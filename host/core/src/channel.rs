@@ -1,10 +1,10 @@
 //! The channel contract: where events rest between a source and a sink.
 //!
 //! This trait is the implementor's side, in small steps that cannot fail halfway: *reserve room,
-//! append* for puts; *take, settle or give back* for takes. Its users hold a
-//! [`PutTransaction`](crate::PutTransaction) or a [`TakeTransaction`](crate::TakeTransaction),
-//! which keep the laws: each reservation is appended or released once, each taken event settled
-//! or given back once, also when the transaction is just dropped.
+//! append* for puts; *take, settle or give back* for takes. Only the values of
+//! [`transaction`](crate::transaction) call these steps, and they keep the laws: each reservation
+//! is appended or released once, and each taken event is settled or given back once, also when the
+//! transaction is just dropped.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,6 +15,9 @@ use crate::counters::ChannelCounter;
 use crate::event::Event;
 
 pub mod memory;
+mod recipe;
+
+pub use recipe::ChannelRecipe;
 
 /// A queue of events with transactional put and take.
 ///
@@ -34,35 +37,44 @@ pub trait Channel: Send + Sync + fmt::Debug {
     /// Events that can be taken now.
     fn depth(&self) -> usize;
 
+    /// Whether there is no room at all, be it for events or for their bytes.
+    fn is_full(&self) -> bool {
+        self.depth() >= self.capacity()
+    }
+
     /// The channel's counters.
     fn counters(&self) -> &Arc<ChannelCounter>;
 
-    /// Reserves room for as many of the first events as fit at once; says for how many.
+    /// Reserves room for as many of the first events as fit now, and returns how many.
     fn try_reserve(&self, events: &[Event]) -> usize;
 
     /// Reserves room for all events, waiting no longer than the channel's `keep-alive`.
     /// Nothing stays reserved when it fails or when the future is dropped.
     async fn reserve(&self, events: &[Event]) -> Result<(), ChannelError>;
 
-    /// Gives a reservation for these events back.
+    /// Releases the room reserved for these events.
     fn release(&self, events: &[Event]);
+
+    /// Turns a reservation for some events into one for others, in one step, if there is room; says
+    /// whether it did. It always does if the others are no more and no larger.
+    fn exchange(&self, reserved: &[Event], wanted: &[Event]) -> bool;
 
     /// Stores events for which room was reserved, all at once.
     fn append(&self, events: Vec<Event>);
 
-    /// Moves up to `most` events to the end of `into`; says how many. Never waits.
+    /// Moves up to `most` events to the end of `into` and returns how many. Never waits.
     fn take(&self, most: usize, into: &mut Vec<Event>) -> usize;
 
-    /// Waits until an event can be taken (or could: another taker may be faster).
+    /// Waits until an event can be taken. Another taker may still be faster.
     async fn ready(&self);
 
-    /// Whether a put waits for room. A channel that never makes a put wait never says so.
+    /// Whether a put waits for room. Always `false` for a channel whose puts never wait.
     fn is_short_of_room(&self) -> bool {
         false
     }
 
-    /// Waits until a put waits for room. Whoever holds taken events back for reasons of its own
-    /// lets go of them then. A channel that never makes a put wait never returns.
+    /// Returns once a put waits for room. A taker that is holding events back then completes them.
+    /// Never returns for a channel whose puts never wait.
     async fn short_of_room(&self) {
         std::future::pending().await
     }
@@ -72,9 +84,14 @@ pub trait Channel: Send + Sync + fmt::Debug {
 
     /// Puts taken events back at the head in their old order.
     fn give_back(&self, events: Vec<Event>);
+
+    /// Has a channel in use keep to the limits of a recipe. A channel that holds more than a limit
+    /// takes nothing in until it holds less. Says whether it is a recipe of this type of channel; if
+    /// not, nothing changes.
+    fn resize(&self, recipe: &dyn ChannelRecipe) -> bool;
 }
 
-/// Why a channel refuses. The texts are Flume's, since clients see them.
+/// Why a channel refuses. The texts are Flume's, because clients see them.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChannelError {
     /// The put list of a transaction is full: the batch is larger than `transactionCapacity`.
@@ -83,15 +100,6 @@ pub enum ChannelError {
          frequently, increasing capacity or increasing thread count"
     )]
     PutListFull {
-        /// The channel's `transactionCapacity`.
-        capacity: usize,
-    },
-    /// The take list of a transaction is full.
-    #[error(
-        "Take list for MemoryTransaction, capacity {capacity} full, consider committing more \
-         frequently, increasing capacity, or increasing thread count"
-    )]
-    TakeListFull {
         /// The channel's `transactionCapacity`.
         capacity: usize,
     },

@@ -1,17 +1,26 @@
 //! The channel processor: interceptors, then the channel selector, then the channels of a source.
 //!
-//! A put to several required channels reserves room in all of them before it commits to any, so a
-//! refused event is in none: a client that sends it again makes no duplicate. Rooms are reserved in
-//! one order everywhere (by channel name), so that two sources cannot each wait for the other.
+//! A put to several required channels reserves room in all of them before it commits to any. So a
+//! refused event is in none of them, and a client that sends it again makes no duplicate. Room is
+//! reserved in one order everywhere (by channel name), so that two sources cannot each wait for the
+//! other.
 
-use std::mem;
 use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::channel::{Channel, ChannelError};
 use crate::channel_selector::{ChannelIndex, ChannelSelector, Selection};
+use crate::clock;
 use crate::event::Event;
-use crate::interceptor::{Batch, InterceptorChain, InterceptorError};
-use crate::transaction::{PutTransaction, ReservedPut};
+use crate::interceptor::{InterceptorChain, InterceptorError};
+use crate::log_limit::LogLimit;
+use crate::transaction::{PutTransaction, ReservedFront, ReservedPut};
+
+mod put;
+
+pub use put::{Progress, PutInProgress};
 
 /// Why an event was not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,7 +40,7 @@ impl ProcessError {
     }
 }
 
-/// How the events of one [`ChannelProcessor::process_each`] fared.
+/// The outcome of one [`ChannelProcessor::process_each`].
 #[derive(Debug, Default)]
 pub struct Outcomes {
     refused: Vec<(usize, ProcessError)>,
@@ -43,31 +52,26 @@ impl Outcomes {
         self.refused.is_empty()
     }
 
-    /// The refused events, by their place in what was given, in order.
+    /// The refused events in order, by their place in the input.
     pub fn refused(&self) -> &[(usize, ProcessError)] {
         &self.refused
     }
 }
 
-/// What one [`ChannelProcessor::process_front`] came to.
-#[derive(Debug)]
-pub struct Front {
-    /// How many events were accepted or filtered, and taken off the front.
-    pub dealt: usize,
-    /// Why the event that is at the front now was refused.
-    pub refused: Option<ProcessError>,
-}
-
-/// The way from a source into its channels.
+/// The path from a source into its channels.
 pub struct ChannelProcessor {
     interceptors: InterceptorChain,
     selector: Box<dyn ChannelSelector>,
     channels: Vec<Arc<dyn Channel>>,
+    complaints: Mutex<LogLimit>,
 }
 
+/// Lines about optional channels without room: one in this time.
+const COMPLAINTS: Duration = Duration::from_secs(10);
+
 impl ChannelProcessor {
-    /// A processor over the channels of a source, in the order of its `channels` list, which is
-    /// what the selector's indices mean.
+    /// A processor over the channels of a source, in the order of its `channels` list. The
+    /// selector's indices refer to that order.
     pub fn new(
         interceptors: InterceptorChain,
         selector: Box<dyn ChannelSelector>,
@@ -77,135 +81,119 @@ impl ChannelProcessor {
             interceptors,
             selector,
             channels,
+            complaints: Mutex::new(LogLimit::new(1, COMPLAINTS)),
         }
     }
 
-    /// Puts a batch in one transaction for each channel: all of it is accepted, or nothing.
+    /// Puts a batch in one transaction per channel. All of it is accepted, or nothing.
+    ///
+    /// Where every event goes the same way, room is reserved before the interceptors run. So they
+    /// do not see events of a batch that a full channel refuses, and see them as new when the client
+    /// sends them again.
     ///
     /// # Errors
-    /// An interceptor's error, or that of the first required channel that refuses.
+    /// An interceptor's error, or the error of the first required channel that refuses.
     pub async fn process_batch(&self, events: Vec<Event>) -> Result<(), ProcessError> {
-        let mut batch = Batch::new(events);
-        let turn = self.interceptors.turn().await;
-        self.interceptors.intercept(&mut batch)?;
-        drop(turn);
-        let (required, optional) = self.distribute(batch.into_events());
-        let mut reserved = Vec::with_capacity(required.len());
-        for (channel, events) in required {
-            reserved.push(PutTransaction::of(channel, events)?.reserve().await?);
+        if self.interceptors.is_empty() {
+            return self.put_batch(events, Vec::new()).await;
         }
-        reserved.into_iter().for_each(ReservedPut::commit);
-        put_optional(optional).await;
+        let rooms = self.reserve_rooms(&events).await?;
+        let mut batch = self.interceptors.pass(events).await;
+        if let Some((_, error)) = batch.refused().iter().min_by_key(|(origin, _)| *origin) {
+            return Err(error.clone().into());
+        }
+        let aside = batch.take_aside();
+        self.put_batch(batch.into_events(), rooms).await?;
+        aside.into_iter().for_each(ReservedPut::commit);
         Ok(())
     }
 
-    /// Puts each event as if in a transaction of its own, in order. Those that fit at once go
-    /// together; the first that does not waits as the channel says, and is then refused alone.
-    pub async fn process_each(&self, mut events: Vec<Event>) -> Outcomes {
+    /// Reserves room for a batch in all channels that will get it, if the selector says that before
+    /// the interceptors have run.
+    async fn reserve_rooms(&self, events: &[Event]) -> Result<Vec<ReservedPut>, ChannelError> {
+        match events.first() {
+            Some(first) if self.selector.is_uniform() => {
+                let channels = self.targets(self.selector.select(first).required);
+                reserve_all(to_all(channels, events.to_vec()), Vec::new()).await
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// Puts what has passed the interceptors, into rooms that are reserved already or not.
+    async fn put_batch(
+        &self,
+        events: Vec<Event>,
+        rooms: Vec<ReservedPut>,
+    ) -> Result<(), ProcessError> {
+        let (required, optional) = self.distribute(events);
+        let reserved = reserve_all(required, rooms).await?;
+        reserved.into_iter().for_each(ReservedPut::commit);
+        self.put_optional(optional);
+        Ok(())
+    }
+
+    /// Puts each event as if in its own transaction, in order. Those that fit now go in together.
+    /// The first that does not fit waits as long as the channel allows, and is then refused alone.
+    pub async fn process_each(&self, events: Vec<Event>) -> Outcomes {
         let mut outcomes = Outcomes::default();
-        let mut dealt = 0;
-        while !events.is_empty() {
-            let front = self.process_front(&mut events).await;
-            dealt += front.dealt;
-            if let Some(error) = front.refused {
-                outcomes.refused.push((dealt, error));
-                events.remove(0);
-                dealt += 1;
+        let mut put = self.begin(events).await;
+        while !put.is_complete() {
+            if let Some(error) = put.advance().await.refused {
+                outcomes.refused.push((put.place(), error));
+                put.skip();
             }
         }
         outcomes
     }
 
-    /// Does the first part of [`Self::process_each`] and takes it off the front of `events`: all
-    /// that fits at once, or else one event, with the wait that the channel allows. A refused event
-    /// stays at the front, to be dropped or offered again; so a loop over this has to look.
-    ///
-    /// A source that answers each event uses this, so that no answer waits for the room of a later
-    /// event. Dropped while it waits, it has not put the event that it waits for,
-    /// and `events` is lost.
-    pub async fn process_front(&self, events: &mut Vec<Event>) -> Front {
-        let mut most = events.len();
+    /// Begins to put each event as [`Self::process_each`] does. The interceptors run now, and only
+    /// now. The result owns the events and puts them step by step.
+    pub async fn begin(&self, events: Vec<Event>) -> PutInProgress<'_> {
         if self.interceptors.is_empty() {
-            let (front, left) = self.put_front(mem::take(events), &[], most).await;
-            *events = left;
-            return front;
+            return PutInProgress::new(self, events);
         }
-        loop {
-            let mut batch = Batch::new(events.get(..most).unwrap_or_default().to_vec());
-            let turn = self.interceptors.turn().await;
-            let intercepted = self.interceptors.intercept(&mut batch);
-            drop(turn);
-            let front = match intercepted {
-                Ok(()) => {
-                    let origins: Vec<usize> = (0..batch.events().len())
-                        .map(|at| batch.origin(at))
-                        .collect();
-                    self.put_front(batch.into_events(), &origins, most).await.0
+        let total = events.len();
+        let batch = self.interceptors.pass(events).await;
+        PutInProgress::intercepted(self, batch, total)
+    }
+
+    /// Optional channels take what fits now. The source does not wait for them, and does not see
+    /// which events they missed: those are counted in the channel.
+    fn put_optional(&self, shares: Shares<'_>) {
+        for (channel, events) in shares {
+            let channels = [channel];
+            let mut rest = events.into_iter();
+            let mut missed = 0;
+            while rest.len() > 0 {
+                let reserved = ReservedFront::reserve(&channels, &mut rest, usize::MAX);
+                if reserved.events().is_empty() {
+                    drop(reserved);
+                    // A later event may be smaller.
+                    rest.next();
+                    missed += 1;
+                } else {
+                    reserved.commit();
                 }
-                Err(error) if most <= 1 => Front {
-                    dealt: 0,
-                    refused: Some(error.into()),
-                },
-                // Somewhere in the batch is an event that cannot be handled: halve until it is
-                // alone, or behind what can.
-                Err(_) => {
-                    most /= 2;
-                    continue;
-                }
-            };
-            // What stays is the original: an interceptor gets no event that it has edited before.
-            events.drain(..front.dealt.min(events.len()));
-            return front;
+            }
+            if missed > 0 {
+                self.count_missed(channel, missed);
+            }
         }
     }
 
-    /// Puts the first of these events and hands back the rest. They stood at `origins` (at their
-    /// own places, if that is empty) among `total` events, and the others were filtered.
-    async fn put_front(
-        &self,
-        events: Vec<Event>,
-        origins: &[usize],
-        total: usize,
-    ) -> (Front, Vec<Event>) {
-        let origin = |at: usize| origins.get(at).copied().unwrap_or(at);
-        let mut rest = events.into_iter();
-        let mut at = 0;
-        while let Some(first) = rest.as_slice().first() {
-            let selection = self.selector.select(first);
-            let run = self.run_length(rest.as_slice(), &selection);
-            let required = self.targets(selection.required);
-            let fitting = fitting(&required, rest.as_slice().get(..run).unwrap_or_default());
-            if fitting == 0 && at > 0 {
-                return (
-                    Front {
-                        dealt: origin(at),
-                        refused: None,
-                    },
-                    rest.collect(),
-                );
-            }
-            let optional = self.targets(selection.optional);
-            let head: Vec<Event> = rest.by_ref().take(fitting.max(1)).collect();
-            let copies: Vec<_> = optional.iter().map(|c| (*c, head.clone())).collect();
-            let size = head.len();
-            if fitting > 0 {
-                append_reserved(&required, head);
-            } else if let Err(error) = put_waiting(&required, head.clone()).await {
-                let left = head.into_iter().chain(rest).collect();
-                let refused = Some(error.into());
-                let dealt = origin(at);
-                return (Front { dealt, refused }, left);
-            }
-            at += size;
-            put_optional_each(copies).await;
+    fn count_missed(&self, channel: &Arc<dyn Channel>, missed: usize) {
+        let counter = &channel.counters().event_missed;
+        counter.add(missed);
+        if let Some(left_out) = self.complaints.lock().admit(clock::now()) {
+            tracing::warn!(
+                channel = channel.name(),
+                events = missed,
+                all = counter.get(),
+                left_out,
+                "events missed an optional channel, which has no room"
+            );
         }
-        (
-            Front {
-                dealt: total,
-                refused: None,
-            },
-            Vec::new(),
-        )
     }
 
     /// How many of the first events go the same way.
@@ -219,7 +207,7 @@ impl ChannelProcessor {
             .count()
     }
 
-    /// The channels of these indices, in the order in which rooms are reserved.
+    /// The channels of these indices, in the order in which room is reserved.
     fn targets(&self, indices: &[ChannelIndex]) -> Vec<&Arc<dyn Channel>> {
         let mut targets: Vec<_> = indices
             .iter()
@@ -233,8 +221,9 @@ impl ChannelProcessor {
         targets
     }
 
-    /// Each channel with its events: required ones in the order of reservation, and optional ones.
-    fn distribute(&self, events: Vec<Event>) -> (Put<'_>, Put<'_>) {
+    /// Each channel with its events: the required ones in the order of reservation, then the
+    /// optional ones.
+    fn distribute(&self, events: Vec<Event>) -> (Shares<'_>, Shares<'_>) {
         let Some(first) = events.first() else {
             return (Vec::new(), Vec::new());
         };
@@ -247,7 +236,7 @@ impl ChannelProcessor {
             let optional = optional.collect();
             return (to_all(self.targets(selection.required), events), optional);
         }
-        let (mut required, mut optional): (Put<'_>, Put<'_>) = (Vec::new(), Vec::new());
+        let (mut required, mut optional): (Shares<'_>, Shares<'_>) = (Vec::new(), Vec::new());
         for event in events {
             let selection = self.selector.select(&event);
             for channel in self.targets(selection.required) {
@@ -272,10 +261,10 @@ impl std::fmt::Debug for ChannelProcessor {
     }
 }
 
-/// Channels, each with events of its own.
-type Put<'a> = Vec<(&'a Arc<dyn Channel>, Vec<Event>)>;
+/// Channels, each with its own events.
+type Shares<'a> = Vec<(&'a Arc<dyn Channel>, Vec<Event>)>;
 
-fn add<'a>(put: &mut Put<'a>, channel: &'a Arc<dyn Channel>, event: Event) {
+fn add<'a>(put: &mut Shares<'a>, channel: &'a Arc<dyn Channel>, event: Event) {
     match put
         .iter_mut()
         .find(|(known, _)| Arc::ptr_eq(known, channel))
@@ -286,7 +275,7 @@ fn add<'a>(put: &mut Put<'a>, channel: &'a Arc<dyn Channel>, event: Event) {
 }
 
 /// The events for each of the channels; the last one gets the original.
-fn to_all<'a>(channels: Vec<&'a Arc<dyn Channel>>, events: Vec<Event>) -> Put<'a> {
+fn to_all<'a>(channels: Vec<&'a Arc<dyn Channel>>, events: Vec<Event>) -> Shares<'a> {
     let mut rest = Some(events);
     let last = channels.len().saturating_sub(1);
     let share = |(at, channel)| {
@@ -300,89 +289,28 @@ fn to_all<'a>(channels: Vec<&'a Arc<dyn Channel>>, events: Vec<Event>) -> Put<'a
     channels.into_iter().enumerate().map(share).collect()
 }
 
-/// Reserves as many of the first events as all channels have room for; says how many.
-fn fitting(channels: &[&Arc<dyn Channel>], events: &[Event]) -> usize {
-    let mut wanted = events.len();
-    for channel in channels {
-        wanted = wanted.min(channel.transaction_capacity());
-    }
-    let mut reserved: Vec<(&Arc<dyn Channel>, usize)> = Vec::with_capacity(channels.len());
-    for channel in channels {
-        let got = channel.try_reserve(events.get(..wanted).unwrap_or_default());
-        for (earlier, had) in &mut reserved {
-            earlier.release(events.get(got..*had).unwrap_or_default());
-            *had = got;
-        }
-        reserved.push((channel, got));
-        wanted = got;
-    }
-    wanted
+/// A copy of the events for each of the channels.
+fn copies<'a>(channels: Vec<&'a Arc<dyn Channel>>, events: &[Event]) -> Shares<'a> {
+    let copy = |channel| (channel, events.to_vec());
+    channels.into_iter().map(copy).collect()
 }
 
-/// Appends to channels in which room is reserved already.
-fn append_reserved(channels: &[&Arc<dyn Channel>], events: Vec<Event>) {
-    for (channel, events) in to_all(channels.to_vec(), events) {
-        channel.append(events);
+/// Reserves room in each channel, waiting as long as each allows. Rooms that are reserved already
+/// are those of the first channels, in the same order.
+async fn reserve_all(
+    shares: Shares<'_>,
+    rooms: Vec<ReservedPut>,
+) -> Result<Vec<ReservedPut>, ChannelError> {
+    let mut rooms = rooms.into_iter();
+    let mut reserved = Vec::with_capacity(shares.len());
+    for (channel, events) in shares {
+        let put = PutTransaction::of(channel, events)?;
+        reserved.push(match rooms.next() {
+            Some(room) => room.exchange(put).await?,
+            None => put.reserve().await?,
+        });
     }
-}
-
-/// Reserves in each channel, waiting as each says, and commits to all.
-async fn put_waiting(
-    channels: &[&Arc<dyn Channel>],
-    events: Vec<Event>,
-) -> Result<(), ChannelError> {
-    let mut reserved = Vec::with_capacity(channels.len());
-    for (channel, events) in to_all(channels.to_vec(), events) {
-        reserved.push(PutTransaction::of(channel, events)?.reserve().await?);
-    }
-    reserved.into_iter().for_each(ReservedPut::commit);
-    Ok(())
-}
-
-/// Optional channels take a batch if they can; a refusal is logged and the source is not told.
-async fn put_optional(puts: Put<'_>) {
-    for (channel, mut events) in puts {
-        while !events.is_empty() {
-            let rest = events.split_off(events.len().min(channel.transaction_capacity()));
-            let size = events.len();
-            let put = match PutTransaction::of(channel, std::mem::replace(&mut events, rest)) {
-                Ok(transaction) => transaction.commit().await,
-                Err(error) => Err(error),
-            };
-            if let Err(error) = put {
-                log_optional(channel, size, &error);
-            }
-        }
-    }
-}
-
-/// The same for events that stand for themselves. A full channel makes the source wait once, and
-/// not, as in Flume, for each of the events.
-async fn put_optional_each(puts: Put<'_>) {
-    for (channel, mut events) in puts {
-        let mut refusal: Option<ChannelError> = None;
-        let mut refused = 0;
-        while !events.is_empty() {
-            let fitting = fitting(&[channel], &events);
-            let rest = events.split_off(fitting.max(1));
-            let head = std::mem::replace(&mut events, rest);
-            if fitting > 0 {
-                channel.append(head);
-            } else if refusal.is_some() {
-                refused += 1;
-            } else if let Err(error) = put_waiting(&[channel], head).await {
-                refusal = Some(error);
-                refused += 1;
-            }
-        }
-        if let Some(error) = refusal {
-            log_optional(channel, refused, &error);
-        }
-    }
-}
-
-fn log_optional(channel: &Arc<dyn Channel>, events: usize, error: &ChannelError) {
-    tracing::error!(channel = channel.name(), events, %error, "unable to put on optional channel");
+    Ok(reserved)
 }
 
 #[cfg(test)]

@@ -1,46 +1,31 @@
-//! The channel selector contract: into which channels of its source an event goes.
+//! The channel selector contract: which channels of its source an event goes to.
 
 use crate::context::Context;
 use crate::diagnostic::Code;
 use crate::event::Event;
+use crate::recipe::Recipe;
+use crate::registry::{Registry, Type};
 
-/// One type of selector.
-#[derive(Debug)]
-pub struct ChannelSelectorType {
-    /// The name to write, then Flume's class.
-    pub names: &'static [&'static str],
-    /// Makes it. `None` leaves an error in the context.
-    pub configure: Configure,
-}
+pub mod multiplexing;
+pub mod replicating;
 
-/// Makes a selector from the keys below `selector.` and the channels of the source.
-pub type Configure = fn(&mut Context, &[String]) -> Option<Box<dyn ChannelSelector>>;
+/// Reads the keys below `selector.`; the channels are those of the source.
+pub type ConfigureChannelSelector =
+    fn(&mut Context, &[String]) -> Option<Recipe<dyn ChannelSelector>>;
 
-/// Declares the modules of the selectors and their table.
-macro_rules! selectors {
-    ($($($name:literal)|+ => $module:ident,)*) => {
-        $(pub mod $module;)*
+/// The types of channel selectors.
+pub static TYPES: Registry<ConfigureChannelSelector> = Registry {
+    kind: "channel selector",
+    types: &[
+        Type::new(replicating::NAMES, replicating::configure),
+        Type::new(multiplexing::NAMES, multiplexing::configure),
+    ],
+    elsewhere: &["load_balancing"],
+    left_out: &[],
+};
 
-        /// The types of selectors; the first is the default.
-        pub static SELECTORS: &[ChannelSelectorType] = &[
-            $(ChannelSelectorType { names: &[$($name),+], configure: $module::configure },)*
-        ];
-    };
-}
-
-selectors! {
-    "replicating" | "org.apache.flume.channel.ReplicatingChannelSelector" => replicating,
-    "multiplexing" | "org.apache.flume.channel.MultiplexingChannelSelector" => multiplexing,
-}
-
-/// The type of this name, in any case.
-pub fn find(name: &str) -> Option<&'static ChannelSelectorType> {
-    SELECTORS.iter().find(|kind| {
-        kind.names
-            .iter()
-            .any(|known| known.eq_ignore_ascii_case(name))
-    })
-}
+/// The type for a source that does not name one.
+pub const DEFAULT: &str = "replicating";
 
 /// A channel's place in the `channels` list of its source, from 0.
 pub type ChannelIndex = usize;
@@ -48,7 +33,7 @@ pub type ChannelIndex = usize;
 /// The channels of one event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Selection<'a> {
-    /// All of these take the event, or none does and the source is told.
+    /// All of these take the event, or none does and the source gets an error.
     pub required: &'a [ChannelIndex],
     /// These take it if they can.
     pub optional: &'a [ChannelIndex],
@@ -59,7 +44,7 @@ pub trait ChannelSelector: Send + Sync {
     /// The channels of an event.
     fn select(&self, event: &Event) -> Selection<'_>;
 
-    /// Whether every event goes the same way, so that a batch need not be taken apart.
+    /// Whether every event goes the same way, so that a batch need not be split.
     fn is_uniform(&self) -> bool {
         false
     }

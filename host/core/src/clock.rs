@@ -1,8 +1,8 @@
-//! The only place that reads time.
+//! The only place that reads time, or waits for it.
 //!
 //! Intervals come from the runtime's monotonic clock, which tests pause and advance. Wall-clock
-//! time is a value that is handed in ([`WallClock`]), since a header may carry it and a test wants
-//! to know it beforehand.
+//! time is passed in ([`WallClock`]), because a header may carry it and a test has to know it
+//! beforehand.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,10 +10,22 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A point of monotonic time; follows the runtime's paused clock in tests.
 pub use tokio::time::Instant;
+/// Waits that end at a point of monotonic time.
+pub use tokio::time::{sleep_until, timeout_at};
 
-/// The present, monotonic.
+/// The current monotonic time.
 pub fn now() -> Instant {
     Instant::now()
+}
+
+/// Whole seconds since a point of time.
+pub fn seconds_since(at: Instant) -> u64 {
+    now().saturating_duration_since(at).as_secs()
+}
+
+/// Whole seconds until a point of time; 0 once it is over.
+pub fn seconds_until(at: Instant) -> u64 {
+    at.saturating_duration_since(now()).as_secs()
 }
 
 /// Source of wall-clock time, in milliseconds since 1970-01-01 UTC.
@@ -31,7 +43,7 @@ impl WallClock {
         Self(Arc::new(move || millis))
     }
 
-    /// A clock that somebody drives.
+    /// A clock that a function provides.
     pub fn from_fn(millis: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
         Self(Arc::new(millis))
     }

@@ -1,7 +1,33 @@
-//! Counters with Flume's names, one set a component. They only grow, across restarts too.
+//! Counters with Flume's names, one set per component. They only grow, across restarts of the
+//! component too.
+//!
+//! The name, meaning and unit of each counter are stated here once; `/metrics`, its `HELP` lines
+//! and `host/METRICS.md` are made from them.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// What a number of a component means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Metric {
+    /// The attribute's name, Flume's where Flume has it.
+    pub name: &'static str,
+    /// Whether it can go down.
+    pub kind: MetricKind,
+    /// What is counted or measured.
+    pub unit: &'static str,
+    /// The meaning, as a sentence.
+    pub help: &'static str,
+}
+
+/// Whether a number can go down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MetricKind {
+    /// It only grows.
+    Counter,
+    /// It goes up and down.
+    Gauge,
+}
 
 /// One number that only grows, or a gauge that is set.
 #[derive(Debug, Default)]
@@ -18,9 +44,9 @@ impl Counter {
         self.add(1);
     }
 
-    /// Takes one off (gauges only); never below 0.
+    /// Subtracts one (gauges only); never below 0.
     pub fn decrement(&self) {
-        // A failed update means that the gauge stood at 0 already.
+        // A failed update means that the gauge was already 0.
         self.0
             .fetch_update(Relaxed, Relaxed, |n| n.checked_sub(1))
             .ok();
@@ -41,21 +67,30 @@ macro_rules! counters {
     (
         $(#[$doc:meta])*
         $name:ident {
-            $($(#[$field_doc:meta])* $field:ident = $flume:literal,)*
-            $(; $(#[$more_doc:meta])* $more:ident: $more_type:ident)?
+            $(#[doc = $help:literal] $field:ident: $kind:ident $flume:literal, $unit:literal;)*
+            $(+ $(#[$more_doc:meta])* $more:ident: $more_type:ident)?
         }
     ) => {
         $(#[$doc])*
         #[derive(Debug, Default)]
         pub struct $name {
-            $($(#[$field_doc])* pub $field: Counter,)*
+            $(#[doc = $help] pub $field: Counter,)*
             $($(#[$more_doc])* pub $more: OnceLock<$more_type>,)?
         }
 
         impl $name {
-            /// Flume's attribute names with the values.
-            pub fn attributes(&self) -> Vec<(&'static str, u64)> {
-                let own = vec![$(($flume, self.$field.get()),)*];
+            /// What its numbers mean, in the order of [`attributes`](Self::attributes).
+            pub const METRICS: &'static [Metric] = &[$(Metric {
+                name: $flume,
+                kind: MetricKind::$kind,
+                unit: $unit,
+                help: $help.trim_ascii(),
+            },)*];
+
+            /// The numbers with their meanings.
+            pub fn attributes(&self) -> Vec<(&'static Metric, u64)> {
+                let values = [$(self.$field.get(),)*];
+                let own: Vec<(&'static Metric, u64)> = Self::METRICS.iter().zip(values).collect();
                 $(
                     let more = self.$more.get().into_iter().flat_map($more_type::attributes);
                     let own = own.into_iter().chain(more).collect();
@@ -69,96 +104,98 @@ macro_rules! counters {
 counters! {
     /// What a source counts.
     SourceCounter {
-        /// Events that came in.
-        event_received = "EventReceivedCount",
-        /// Events that all required channels took.
-        event_accepted = "EventAcceptedCount",
-        /// Requests with a single event.
-        append_received = "AppendReceivedCount",
-        /// Requests with a single event that were answered OK.
-        append_accepted = "AppendAcceptedCount",
-        /// Requests with a batch.
-        append_batch_received = "AppendBatchReceivedCount",
-        /// Requests with a batch that were answered OK.
-        append_batch_accepted = "AppendBatchAcceptedCount",
+        /// Events that came in, whether or not they could be kept.
+        event_received: Counter "EventReceivedCount", "events";
+        /// Events that all required channels took, or that an interceptor dropped.
+        event_accepted: Counter "EventAcceptedCount", "events";
+        /// Avro requests with a single event.
+        append_received: Counter "AppendReceivedCount", "requests";
+        /// Avro requests with a single event that were answered OK.
+        append_accepted: Counter "AppendAcceptedCount", "requests";
+        /// Avro requests with a batch.
+        append_batch_received: Counter "AppendBatchReceivedCount", "requests";
+        /// Avro requests with a batch that were answered OK.
+        append_batch_accepted: Counter "AppendBatchAcceptedCount", "requests";
         /// Connections open now.
-        open_connection = "OpenConnectionCount",
-        /// Times that input could not be read or understood.
-        event_read_fail = "EventReadFail",
+        open_connection: Gauge "OpenConnectionCount", "connections";
+        /// Input that could not be understood: lines that are too long, connections that broke.
+        event_read_fail: Counter "EventReadFail", "failures";
         /// Times that a required channel refused.
-        channel_write_fail = "ChannelWriteFail",
-        /// Times that something else refused: an interceptor, a selector.
-        generic_processing_fail = "GenericProcessingFail",
-        /// When the component started, in ms since the epoch.
-        start_time = "StartTime",
-        /// When it stopped, in ms since the epoch; 0 while it runs.
-        stop_time = "StopTime",
+        channel_write_fail: Counter "ChannelWriteFail", "failures";
+        /// Times that something else refused: an interceptor or a channel selector.
+        generic_processing_fail: Counter "GenericProcessingFail", "failures";
+        /// When the source started.
+        start_time: Gauge "StartTime", "ms since 1970";
+        /// When the source stopped; 0 while it runs.
+        stop_time: Gauge "StopTime", "ms since 1970";
     }
 }
 
 counters! {
     /// What a channel counts.
     ChannelCounter {
-        /// Events that wanted in.
-        event_put_attempt = "EventPutAttemptCount",
-        /// Events that got in.
-        event_put_success = "EventPutSuccessCount",
-        /// Events and empty looks that takers asked for.
-        event_take_attempt = "EventTakeAttemptCount",
-        /// Events that were taken and delivered.
-        event_take_success = "EventTakeSuccessCount",
-        /// When the component started, in ms since the epoch.
-        start_time = "StartTime",
-        /// When it stopped, in ms since the epoch; 0 while it runs.
-        stop_time = "StopTime",
+        /// Events that sources tried to put.
+        event_put_attempt: Counter "EventPutAttemptCount", "events";
+        /// Events that were put and committed.
+        event_put_success: Counter "EventPutSuccessCount", "events";
+        /// Events that missed the channel, which is optional for their source and had no room.
+        event_missed: Counter "EventMissedCount", "events";
+        /// Events that were taken, again after a rollback too; a look at an empty channel is one.
+        event_take_attempt: Counter "EventTakeAttemptCount", "events";
+        /// Events that were delivered, so that they left the channel for good.
+        event_take_success: Counter "EventTakeSuccessCount", "events";
+        /// When the channel started.
+        start_time: Gauge "StartTime", "ms since 1970";
+        /// When the channel stopped; 0 while it runs.
+        stop_time: Gauge "StopTime", "ms since 1970";
     }
 }
 
 counters! {
     /// What a sink counts.
     SinkCounter {
-        /// Connections made.
-        connection_created = "ConnectionCreatedCount",
-        /// Connections closed.
-        connection_closed = "ConnectionClosedCount",
-        /// Connections that failed or could not be made.
-        connection_failed = "ConnectionFailedCount",
-        /// Looks at an empty channel.
-        batch_empty = "BatchEmptyCount",
-        /// Batches smaller than the batch size.
-        batch_underflow = "BatchUnderflowCount",
-        /// Full batches.
-        batch_complete = "BatchCompleteCount",
-        /// Events taken for delivery.
-        event_drain_attempt = "EventDrainAttemptCount",
-        /// Events delivered.
-        event_drain_success = "EventDrainSuccessCount",
-        /// Batches that could not be delivered.
-        event_write_fail = "EventWriteFail",
-        /// Times that the channel could not be read.
-        channel_read_fail = "ChannelReadFail",
-        /// When the component started, in ms since the epoch.
-        start_time = "StartTime",
-        /// When it stopped, in ms since the epoch; 0 while it runs.
-        stop_time = "StopTime",
-        ;
-        /// What a sink that writes files counts besides.
+        /// Connections made; of sinks that write files, files created.
+        connection_created: Counter "ConnectionCreatedCount", "connections";
+        /// Connections closed, for any reason; of sinks that write files, files closed.
+        connection_closed: Counter "ConnectionClosedCount", "connections";
+        /// Connections that could not be made; of sinks that write files, files that failed.
+        connection_failed: Counter "ConnectionFailedCount", "connections";
+        /// Takes that found the channel empty.
+        batch_empty: Counter "BatchEmptyCount", "batches";
+        /// Batches with fewer events than the batch size.
+        batch_underflow: Counter "BatchUnderflowCount", "batches";
+        /// Batches with as many events as the batch size.
+        batch_complete: Counter "BatchCompleteCount", "batches";
+        /// Events taken for delivery, again after a rollback too.
+        event_drain_attempt: Counter "EventDrainAttemptCount", "events";
+        /// Events delivered and committed.
+        event_drain_success: Counter "EventDrainSuccessCount", "events";
+        /// Deliveries that failed and were rolled back.
+        event_write_fail: Counter "EventWriteFail", "failures";
+        /// Times that the channel could not be read: always 0, kept for Flume's dashboards.
+        channel_read_fail: Counter "ChannelReadFail", "failures";
+        /// When the sink started.
+        start_time: Gauge "StartTime", "ms since 1970";
+        /// When the sink stopped; 0 while it runs.
+        stop_time: Gauge "StopTime", "ms since 1970";
+        +
+        /// Further counters of a sink that writes files.
         files: FileCounter
     }
 }
 
 counters! {
-    /// What a sink counts that writes files into buckets. Flume has no such counters.
+    /// What a sink that writes files into buckets counts. Flume has no such counters.
     FileCounter {
         /// Buckets with an open file now.
-        open_bucket = "BucketCount",
+        open_bucket: Gauge "BucketCount", "buckets";
         /// Files that were closed because they were full or their time was over.
-        file_roll = "FileRollCount",
-        /// Times that a file could not be given its name for good.
-        rename_fail = "RenameFailCount",
-        /// Times that a file could not be closed.
-        close_fail = "CloseFailCount",
-        /// Files of another run that were found at the start.
-        leftover = "LeftoverCount",
+        file_roll: Counter "FileRollCount", "files";
+        /// Attempts that failed to give a file its final name.
+        rename_fail: Counter "RenameFailCount", "failures";
+        /// Attempts that failed to close a file.
+        close_fail: Counter "CloseFailCount", "failures";
+        /// Files and uploads of an earlier run that were found at the start.
+        leftover: Counter "LeftoverCount", "files";
     }
 }

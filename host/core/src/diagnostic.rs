@@ -1,4 +1,5 @@
-//! Findings about a configuration: what, where, and the remedy. No rendering here.
+//! Findings about a configuration: what is wrong, where, and how to correct it. Rendering is
+//! elsewhere.
 
 use std::fmt;
 
@@ -7,18 +8,19 @@ use std::fmt;
 pub struct Span {
     /// The first byte.
     pub start: usize,
-    /// The byte behind the last.
+    /// The byte after the last.
     pub end: usize,
 }
 
-/// Whether a finding keeps the agent from running.
+/// Whether a finding keeps the agent from running. What Flume runs, runs: a finding that does not
+/// change what happens is a warning, and an error is for what will not do what was meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// `run` refuses the file (unless it is told to be lenient).
+    /// `run` refuses the file (unless `--lenient` is given).
     Error,
-    /// It runs, probably not as meant.
+    /// The file runs, but probably not as meant.
     Warning,
-    /// What the file means, where that is not obvious.
+    /// Explains what the file means, where that is not obvious.
     Note,
 }
 
@@ -31,13 +33,13 @@ pub struct Diagnostic {
     pub severity: Severity,
     /// What is wrong, in one line: lower case, no full stop, names in backticks.
     pub message: String,
-    /// Where; `None` for what is missing from the file as a whole.
+    /// The place; `None` if something is missing from the file as a whole.
     pub span: Option<Span>,
     /// A word under the caret.
     pub label: String,
-    /// How to mend it.
+    /// How to correct it.
     pub help: Option<String>,
-    /// Other places that play a part, with a word each.
+    /// Other places that matter, each with a short label.
     pub related: Vec<(Span, String)>,
 }
 
@@ -70,7 +72,7 @@ impl Diagnostic {
         self
     }
 
-    /// The same, with another place.
+    /// The same, with a related place.
     #[must_use]
     pub fn related(mut self, span: &Span, label: impl Into<String>) -> Self {
         self.related.push((*span, label.into()));
@@ -95,7 +97,7 @@ macro_rules! codes {
                 match self { $(Code::$name => $id,)* }
             }
 
-            /// How bad such a finding is.
+            /// The severity of such a finding.
             pub fn severity(self) -> Severity {
                 match self { $(Code::$name => Severity::$severity,)* }
             }
@@ -106,17 +108,17 @@ macro_rules! codes {
 codes! {
     /// The text is not a properties file or not TOML.
     Syntax = "syntax", Error;
-    /// A key that no component reads.
+    /// A key that no component reads: an error if it is near one that is read.
     UnknownKey = "unknown-key", Error;
-    /// A key that does not have the shape `agent.kind.name.key`.
+    /// A key that does not have the shape `agent.kind.name.key`: an error if one was meant.
     InvalidKey = "invalid-key", Error;
-    /// The same key twice; the last one counts.
+    /// The same key twice; the last one counts. A warning if both say the same.
     DuplicateKey = "duplicate-key", Error;
     /// A key without a value.
-    EmptyValue = "empty-value", Error;
-    /// A key that a component cannot do without.
+    EmptyValue = "empty-value", Warning;
+    /// A required key is missing.
     MissingKey = "missing-key", Error;
-    /// A value that does not mean anything for its key.
+    /// A value that has no meaning for its key.
     BadValue = "bad-value", Error;
     /// A number outside its bounds.
     OutOfRange = "out-of-range", Error;
@@ -124,9 +126,9 @@ codes! {
     UnknownType = "unknown-type", Error;
     /// A channel that the source does not feed.
     UnknownChannel = "unknown-channel", Error;
-    /// Events that a source accepts and puts nowhere.
+    /// Events that a source accepts and does not put anywhere.
     EventsDiscarded = "events-discarded", Warning;
-    /// Two sinks of a failover group with one priority.
+    /// Two sinks of a failover group have the same priority.
     EqualPriorities = "equal-priorities", Warning;
     /// A group with fewer sinks than its processor needs, or more.
     GroupSize = "group-size", Error;
@@ -138,29 +140,30 @@ codes! {
     UnknownAgent = "unknown-agent", Error;
     /// A sink group lists a sink that the agent does not have.
     UnknownSink = "unknown-sink", Error;
-    /// A component is listed and has no properties.
+    /// A component is listed and has no properties: an error if another name was meant.
     NotDescribed = "not-described", Error;
-    /// A component has properties and is not listed, so it would not run.
+    /// A component has properties and is not listed, so it does not run: an error unless the list
+    /// is a choice.
     NotListed = "not-listed", Error;
-    /// A name stands twice in one list.
+    /// A name is in one list twice.
     DuplicateName = "duplicate-name", Warning;
-    /// A sink group has the name of a sink outside of it.
+    /// A sink group has the same name as a sink that is not its member.
     NameClash = "name-clash", Error;
-    /// A sink stands in two groups.
+    /// A sink is in two groups.
     GroupedTwice = "grouped-twice", Error;
-    /// An environment variable that a value asks for is not set.
+    /// A value uses an environment variable that is not set.
     MissingVariable = "missing-variable", Error;
-    /// A value looks as if it asked for a variable, and interpolation is off.
+    /// A value looks as if it used a variable, but interpolation is off.
     NotInterpolated = "not-interpolated", Warning;
     /// A channel that no source fills and no sink drains.
-    UnusedChannel = "unused-channel", Error;
-    /// A channel that a source needs and no sink drains.
+    UnusedChannel = "unused-channel", Warning;
+    /// A channel that a source needs and no sink drains: an error if a sink that would is left out.
     UndrainedChannel = "undrained-channel", Warning;
     /// A channel that no source fills.
     UnfilledChannel = "unfilled-channel", Warning;
-    /// A batch that is larger than a transaction of its channel.
+    /// A batch is larger than its channel's transaction capacity.
     BatchSize = "batch-size", Warning;
-    /// A sink whose files would hold more events uncommitted than its channel has room for.
+    /// A sink whose open files would hold more uncommitted events than its channel has room for.
     HeldEvents = "held-events", Warning;
     /// Two sources listen on one port.
     SharedPort = "shared-port", Warning;
@@ -168,17 +171,25 @@ codes! {
     MirroredChannels = "mirrored-channels", Note;
     /// The sinks of a group drain different channels.
     SeparateChannels = "separate-channels", Warning;
-    /// A component that does not run, as in Flume (lenient mode).
+    /// Folders by time, and events without one: they can never be written.
+    MissingTimestamp = "missing-timestamp", Error;
+    /// Files that end after ten events, since one limit was set and not the other.
+    SmallFiles = "small-files", Warning;
+    /// A file or folder that a component needs and that cannot be opened: an error if it is there.
+    UnusableFile = "unusable-file", Warning;
+    /// A path without a store, and where it is.
+    DefaultStore = "default-store", Warning;
+    /// A component that does not run, as in Flume: a warning in lenient mode, else an error.
     Dropped = "dropped", Warning;
-    /// The file of a policy cannot be read, or may not be.
+    /// The file of a policy cannot be read, or is outside the permitted folder.
     PolicyFile = "policy-file", Error;
-    /// The file is no policy for its place.
+    /// The file is not a policy of the required kind.
     PolicyRefused = "policy-refused", Error;
-    /// A policy refuses its properties in words of its own.
+    /// A policy refuses its properties; the message is the policy's own.
     PolicyConfig = "policy-config", Error;
-    /// A policy broke the contract when it was tried out.
+    /// A policy broke the contract when it was tried.
     PolicyViolation = "policy-violation", Error;
-    /// A policy is given on the command line to a group that is not there.
+    /// The command line gives a policy to a group that does not exist.
     UnknownGroup = "unknown-group", Error;
     /// Nothing of an agent runs, as in Flume (lenient mode).
     NothingRuns = "nothing-runs", Error;

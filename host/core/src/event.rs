@@ -1,7 +1,8 @@
 //! The event: headers and a body, both shared and cheap to clone.
 //!
 //! A body is a slice of the buffer that the socket was read into, and an event without headers
-//! allocates nothing, so that an event costs its bytes once however many channels it goes to.
+//! allocates nothing. So an event's bytes are in memory once, no matter how many channels it goes
+//! to.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -14,7 +15,7 @@ pub use self::java_map::JavaMap;
 
 mod java_map;
 
-/// What flows: a body of bytes with a map of text headers.
+/// A body of bytes with a map of text headers.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Event {
     /// Small facts about the body, by name.
@@ -53,14 +54,17 @@ impl fmt::Debug for Event {
 /// Header names and values in the order in which they were set; each name once.
 ///
 /// Copied on write: clones share one allocation until one of them changes.
-/// There is no null value: what has no value has no header.
+/// There is no null value: a header without a value does not exist.
 #[derive(Clone, Default)]
 pub struct Headers(Option<Arc<Vec<(ByteString, ByteString)>>>);
 
-/// Up to so many headers are compared each with each, which is faster than hashing them.
+/// What a header takes besides its name and value.
+const PAIR: usize = size_of::<(ByteString, ByteString)>();
+
+/// Up to this many headers are compared pairwise, which is faster than hashing them.
 const FEW: usize = 16;
 
-/// Strikes earlier pairs of a name in one pass: a client may send a million headers.
+/// Removes earlier pairs of the same name in one pass, because a client may send a million headers.
 fn keep_last_of_many(pairs: &mut Vec<(ByteString, ByteString)>) {
     let mut seen = HashSet::with_capacity(pairs.len());
     let last: Vec<bool> = pairs
@@ -78,7 +82,7 @@ impl Headers {
         Self(None)
     }
 
-    /// Takes over a list of pairs; of a name that occurs twice the last value stays.
+    /// Takes over a list of pairs. If a name occurs twice, its last value stays.
     pub fn from_pairs(mut pairs: Vec<(ByteString, ByteString)>) -> Self {
         if pairs.is_empty() {
             return Self::new();
@@ -124,7 +128,7 @@ impl Headers {
         }
     }
 
-    /// Removes a header; says whether it was there.
+    /// Removes a header, and returns whether it was there.
     pub fn remove(&mut self, name: &str) -> bool {
         let before = self.len();
         self.retain(|key, _| key != name);
@@ -157,9 +161,17 @@ impl Headers {
         self.iter().len()
     }
 
-    /// Whether there are none.
+    /// The memory that they take: names, values, and a fixed part of each.
+    pub fn bytes(&self) -> usize {
+        let Some(pairs) = &self.0 else { return 0 };
+        let pair = |(name, value): &(ByteString, ByteString)| PAIR + name.len() + value.len();
+        pairs.iter().map(pair).sum()
+    }
+
+    /// Whether there are no headers.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        // No headers have no allocation.
+        self.0.is_none()
     }
 }
 
@@ -217,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_of_doubled_names_stays() {
+    fn the_last_of_duplicate_names_stays() {
         let headers: Headers = [("a", "1"), ("b", "2"), ("a", "3")].into_iter().collect();
         assert_eq!(headers, [("b", "2"), ("a", "3")].into_iter().collect());
         assert_eq!(headers.len(), 2);
@@ -229,6 +241,13 @@ mod tests {
         let headers: Headers = pairs.collect();
         assert_eq!(headers.len(), 50_000);
         assert_eq!(headers.get("7").map(|v| &**v), Some("50007"));
+    }
+
+    #[test]
+    fn the_memory_of_headers_is_names_values_and_a_part_of_each() {
+        assert_eq!(Headers::new().bytes(), 0);
+        let headers: Headers = [("a", "12"), ("bc", "")].into_iter().collect();
+        assert_eq!(headers.bytes(), 5 + 2 * PAIR);
     }
 
     #[test]

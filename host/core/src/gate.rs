@@ -1,12 +1,11 @@
 //! A gate before an interceptor: one batch at a time, and none while it is closed.
 //!
-//! Interceptors are called synchronously. One that serves a batch at a time, or has to be waited
-//! for, would block a thread that other sources need, too; at a gate, a batch waits without one.
-//! Who waits is the connection that the batch came from, so the wait is felt by its client alone.
+//! Interceptors are called synchronously. One that serves one batch at a time, or is not ready,
+//! would block a thread that other sources need too. At a gate, a batch waits without a thread.
+//! Only the connection that the batch came from waits, so only its client notices.
 
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::sleep_until;
 
 use crate::clock::{self, Instant};
 
@@ -20,7 +19,7 @@ pub struct Gate {
 /// A batch's turn; the next one's comes when it is dropped.
 #[derive(Debug)]
 pub struct Turn<'a> {
-    /// `None` only if the gate was torn down, which nothing does.
+    /// `None` only if the semaphore was closed, which never happens.
     _permit: Option<SemaphorePermit<'a>>,
 }
 
@@ -34,7 +33,7 @@ impl Default for Gate {
 }
 
 impl Gate {
-    /// Closes the gate until then. Whoever has passed is not concerned.
+    /// Closes the gate until then. Batches already inside are not affected.
     pub fn close_until(&self, at: Instant) {
         *self.closed_until.lock() = Some(at);
     }
@@ -45,7 +44,7 @@ impl Gate {
         // Not taken out: a batch that gives up waiting does not open the gate.
         let until = *self.closed_until.lock();
         if let Some(until) = until.filter(|until| *until > clock::now()) {
-            sleep_until(until).await;
+            clock::sleep_until(until).await;
         }
         Turn { _permit: permit }
     }
@@ -61,7 +60,7 @@ mod tests {
         let gate = Gate::default();
         let began = clock::now();
         let first = gate.pass().await;
-        let second = tokio::time::timeout(Duration::from_secs(1), gate.pass()).await;
+        let second = clock::timeout_at(began + Duration::from_secs(1), gate.pass()).await;
         assert!(second.is_err());
         gate.close_until(began + Duration::from_secs(5));
         drop(first);

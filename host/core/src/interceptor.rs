@@ -1,17 +1,27 @@
 //! Interceptors: they edit or drop events between a source and its channels.
 //!
-//! Law: never more events out than in. [`Batch`] keeps it by having no way to add one, and it
-//! remembers which of the original events are left, so that a source can answer each client line.
+//! Two laws. There are never more events out than in: [`Batch`] has no way to add one. An event
+//! passes the chain once: what an interceptor has edited, dropped or refused is not shown to it
+//! again, whatever becomes of the other events and however long a channel has no room. So an
+//! interceptor may remember what it has seen. (A client that sends a refused event again sends a
+//! new one.)
+//!
+//! A batch remembers where its events stood, so that a source can answer each line of a client.
 
 use crate::event::Event;
 use crate::gate::{Gate, Turn};
+use crate::transaction::ReservedPut;
 
 /// The events of one put, on their way through the chain.
 #[derive(Debug, Default)]
 pub struct Batch {
     events: Vec<Event>,
-    /// Original position of each event; empty while nothing was dropped.
+    /// Original position of each event; empty while each is at its own.
     origins: Vec<usize>,
+    /// Events that could not be handled, by their original position.
+    refused: Vec<(usize, InterceptorError)>,
+    /// Room for events that go elsewhere.
+    aside: Vec<ReservedPut>,
 }
 
 impl Batch {
@@ -19,7 +29,7 @@ impl Batch {
     pub fn new(events: Vec<Event>) -> Self {
         Self {
             events,
-            origins: Vec::new(),
+            ..Self::default()
         }
     }
 
@@ -33,20 +43,71 @@ impl Batch {
         &mut self.events
     }
 
-    /// Keeps and edits events: those for which `keep` says false are dropped.
-    ///
-    /// # Errors
-    /// The first error of `keep`; the batch is in an unspecified, but valid, state.
-    pub fn try_retain<E>(
+    /// Keeps and edits events. Those for which `keep` says false are dropped; those for which it
+    /// fails are refused, and the others go on without them.
+    pub fn try_retain(
         &mut self,
-        mut keep: impl FnMut(&mut Event) -> Result<bool, E>,
-    ) -> Result<(), E> {
+        mut keep: impl FnMut(&mut Event) -> Result<bool, InterceptorError>,
+    ) {
         let mut mask = Vec::with_capacity(self.events.len());
-        for event in &mut self.events {
-            mask.push(keep(event)?);
+        for (at, event) in self.events.iter_mut().enumerate() {
+            mask.push(match keep(event) {
+                Ok(kept) => kept,
+                Err(error) => {
+                    let origin = self.origins.get(at).copied().unwrap_or(at);
+                    self.refused.push((origin, error));
+                    false
+                }
+            });
         }
+        self.keep_those(&mask);
+    }
+
+    /// Edits events; those for which `edit` fails are refused, and the others go on without them.
+    pub fn try_edit(&mut self, mut edit: impl FnMut(&mut Event) -> Result<(), InterceptorError>) {
+        self.try_retain(|event| edit(event).map(|()| true));
+    }
+
+    /// Keeps and edits events; those for which `keep` returns false are dropped.
+    pub fn retain(&mut self, mut keep: impl FnMut(&mut Event) -> bool) {
+        self.try_retain(|event| Ok(keep(event)));
+    }
+
+    /// Has events put elsewhere once the batch is accepted.
+    pub fn set_aside(&mut self, puts: impl IntoIterator<Item = ReservedPut>) {
+        self.aside.extend(puts);
+    }
+
+    /// What was set aside, to be committed by whoever accepts the batch.
+    pub fn take_aside(&mut self) -> Vec<ReservedPut> {
+        std::mem::take(&mut self.aside)
+    }
+
+    /// The place that an event of this batch had before any left it.
+    pub fn origin(&self, at: usize) -> usize {
+        self.origins.get(at).copied().unwrap_or(at)
+    }
+
+    /// The events that could not be handled, by the place that they had, and why.
+    pub fn refused(&self) -> &[(usize, InterceptorError)] {
+        &self.refused
+    }
+
+    /// The events that are left.
+    pub fn into_events(self) -> Vec<Event> {
+        self.events
+    }
+
+    /// What is left with the places that the events had, and what was refused, in order. No places
+    /// means that each event is at its own.
+    pub(crate) fn into_parts(mut self) -> (Vec<Event>, Vec<usize>, Vec<(usize, InterceptorError)>) {
+        self.refused.sort_by_key(|(origin, _)| *origin);
+        (self.events, self.origins, self.refused)
+    }
+
+    fn keep_those(&mut self, mask: &[bool]) {
         if mask.iter().all(|kept| *kept) {
-            return Ok(());
+            return;
         }
         if self.origins.is_empty() {
             self.origins = (0..self.events.len()).collect();
@@ -57,26 +118,6 @@ impl Batch {
         let mut kept = mask.iter();
         self.origins
             .retain(|_| kept.next().copied().unwrap_or(false));
-        Ok(())
-    }
-
-    /// Keeps and edits events: those for which `keep` says false are dropped.
-    pub fn retain(&mut self, mut keep: impl FnMut(&mut Event) -> bool) {
-        let kept: Result<(), std::convert::Infallible> = self.try_retain(|event| Ok(keep(event)));
-        match kept {
-            Ok(()) => {}
-            Err(never) => match never {},
-        }
-    }
-
-    /// The place that an event of this batch had before any was dropped.
-    pub fn origin(&self, at: usize) -> usize {
-        self.origins.get(at).copied().unwrap_or(at)
-    }
-
-    /// The events that are left.
-    pub fn into_events(self) -> Vec<Event> {
-        self.events
     }
 }
 
@@ -108,13 +149,14 @@ pub trait Interceptor: Send + Sync {
     /// The name in the configuration.
     fn name(&self) -> &str;
 
-    /// Edits the batch.
+    /// Edits the batch. An event that cannot be handled is refused alone, by
+    /// [`Batch::try_retain`] or [`Batch::try_edit`].
     ///
     /// # Errors
-    /// No event of the batch goes on; the source tries them one by one to find the culprit.
+    /// None of the events can be handled: all that are left in the batch are refused.
     fn intercept(&self, batch: &mut Batch) -> Result<(), InterceptorError>;
 
-    /// Where batches wait for their turn, if they have to.
+    /// The gate at which batches wait for their turn, if there is one.
     fn gate(&self) -> Option<&Gate> {
         None
     }
@@ -140,29 +182,24 @@ impl InterceptorChain {
         Self(interceptors)
     }
 
-    /// Whether there are none.
+    /// Whether there are no interceptors.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Waits until the batch may come: see [`Gate`]. What comes back is held until it has been
-    /// through.
-    pub async fn turn(&self) -> Vec<Turn<'_>> {
-        let mut turns = Vec::new();
+    /// Takes events through all interceptors, once. Waits for their [gates](Gate) first.
+    pub async fn pass(&self, events: Vec<Event>) -> Batch {
+        let mut turns: Vec<Turn<'_>> = Vec::new();
         for gate in self.0.iter().filter_map(|interceptor| interceptor.gate()) {
             turns.push(gate.pass().await);
         }
-        turns
-    }
-
-    /// Runs the batch through all of them.
-    ///
-    /// # Errors
-    /// The first error; later interceptors do not run.
-    pub fn intercept(&self, batch: &mut Batch) -> Result<(), InterceptorError> {
-        self.0
-            .iter()
-            .try_for_each(|interceptor| interceptor.intercept(batch))
+        let mut batch = Batch::new(events);
+        for interceptor in &self.0 {
+            if let Err(error) = interceptor.intercept(&mut batch) {
+                batch.try_retain(|_| Err(error.clone()));
+            }
+        }
+        batch
     }
 }
 
@@ -185,5 +222,25 @@ mod tests {
         batch.retain(|event| event.body != "c");
         assert_eq!(batch.events(), ["a", "d"].map(Event::new));
         assert_eq!((batch.origin(0), batch.origin(1)), (0, 3));
+    }
+
+    #[test]
+    fn a_refused_event_leaves_the_batch_with_its_place() {
+        let error = |message: &str| InterceptorError {
+            interceptor: "i1".to_owned(),
+            message: message.to_owned(),
+        };
+        let mut batch = Batch::new(["a", "b", "c", "d"].map(Event::new).to_vec());
+        batch.try_retain(|event| match event.body.as_ref() {
+            b"d" => Err(error("no d")),
+            body => Ok(body != b"a"),
+        });
+        batch.try_edit(|event| match event.body.as_ref() {
+            b"b" => Err(error("no b")),
+            _ => Ok(()),
+        });
+        let (events, origins, refused) = batch.into_parts();
+        assert_eq!((events, origins), (vec![Event::new("c")], vec![2]));
+        assert_eq!(refused, [(1, error("no b")), (3, error("no d"))]);
     }
 }

@@ -1,8 +1,10 @@
 //! The vocabulary and the laws of an agent: events, channels with transactions, selectors,
-//! processors, interceptors, and the contracts of sources and sinks.
+//! processors, interceptors, and the contracts of sources and sinks. What commands say to the shell
+//! ([`shell`]) is here, too, since the agent and the desk share it.
 //!
-//! Nothing here opens a socket or a file, and time is read only through [`clock`]. What talks to
-//! the world lives in the agent and implements the traits of this crate.
+//! Nothing here opens a socket or a file, and time is read only through [`clock`]. Code that talks
+//! to the outside world is in `flume-components` and the agent, and implements the traits of this
+//! crate.
 
 pub mod channel;
 pub mod channel_processor;
@@ -11,28 +13,42 @@ pub mod clock;
 pub mod context;
 pub mod counters;
 pub mod diagnostic;
+pub mod error;
 pub mod event;
 pub mod gate;
 pub mod interceptor;
+pub mod log_limit;
+pub mod printable;
+pub mod recipe;
+pub mod registry;
+pub mod shell;
 pub mod sink;
+pub mod sink_group;
 pub mod sink_processor;
+pub mod sink_schedule;
 pub mod sink_selector;
 pub mod source;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod transaction;
 
-pub use channel::{Channel, ChannelError};
-pub use channel_processor::{ChannelProcessor, Front, Outcomes, ProcessError};
+pub use channel::{Channel, ChannelError, ChannelRecipe};
+pub use channel_processor::{ChannelProcessor, Outcomes, ProcessError, Progress, PutInProgress};
 pub use channel_selector::{ChannelSelector, Selection};
 pub use context::Context;
 pub use counters::{ChannelCounter, FileCounter, SinkCounter, SourceCounter};
 pub use diagnostic::{Code, Diagnostic, Severity, Span};
+pub use error::{ComponentError, EventDeliveryError, chain, panic_text};
 pub use event::{Event, Headers, JavaMap};
 pub use gate::{Gate, Turn};
 pub use interceptor::{Batch, Interceptor, InterceptorChain, InterceptorError};
-pub use sink::{EventDeliveryError, Pipeline, Sink, Status};
+pub use log_limit::LogLimit;
+pub use printable::printable;
+pub use recipe::Recipe;
+pub use registry::{Registry, Type};
+pub use sink::{Gather, Pipeline, Sink, SinkMode, Status};
+pub use sink_group::{Load, SinkIndex, SinkState, Step};
 pub use sink_processor::SinkProcessor;
-pub use sink_selector::{Load, SinkSelector, Step};
-pub use source::{ComponentError, Source, SourceContext};
-pub use transaction::{PutTransaction, ReservedPut, Share, TakeTransaction};
+pub use sink_selector::SinkSelector;
+pub use source::{Source, SourceContext};
+pub use transaction::{PutTransaction, ReservedFront, ReservedPut, Share, TakeTransaction};

@@ -11,87 +11,58 @@
 //! | `report(&mut call, sink, outcome, now)` | [`Verdict::Return`] ends the call, [`Verdict::Continue`] asks `next` again |
 //!
 //! Several calls may be open at once (`processor.parallelism`), and a call may be dropped at any
-//! point: what a call holds, it holds in its [`Call`].
+//! point: all state of a call is in its [`Call`].
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::clock::Instant;
-use crate::context::Context;
+use crate::registry::{Registry, Type};
 use crate::sink::Status;
-use crate::sink_selector::{Load, Step};
+use crate::sink_group::{Load, SinkIndex, SinkState, Step};
 
 pub mod default;
 pub mod failover;
 pub mod load_balance;
 
+mod keys;
+
 pub use default::DefaultProcessor;
 pub use failover::FailoverProcessor;
+pub use keys::{
+    Abilities, ConfigureProcessor, Group, ProcessorKeys, ProcessorRecipe, ProcessorType,
+    RecordPlan, foreign_keys,
+};
 pub use load_balance::LoadBalancingProcessor;
 
-/// One type of processor.
-#[derive(Debug)]
-pub struct ProcessorType {
-    /// The name to write, then Flume's class.
-    pub names: &'static [&'static str],
-    /// Makes it. `None` leaves an error in the context.
-    pub configure: Configure,
-}
-
-/// Makes a processor from the keys below `processor.`, the group's sinks, and a seed for what is
-/// random.
-pub type Configure = fn(&mut Context, &[String], u64) -> Option<Box<dyn SinkProcessor>>;
-
 /// The types of processors.
-pub static PROCESSORS: &[ProcessorType] = &[
-    ProcessorType {
-        names: &["default", "org.apache.flume.sink.DefaultSinkProcessor"],
-        configure: |context, sinks, _| boxed(DefaultProcessor::configure(context, sinks)),
-    },
-    ProcessorType {
-        names: &["failover", "org.apache.flume.sink.FailoverSinkProcessor"],
-        configure: |context, sinks, _| boxed(FailoverProcessor::configure(context, sinks)),
-    },
-    ProcessorType {
-        names: &[
-            "load_balance",
-            "org.apache.flume.sink.LoadBalancingSinkProcessor",
-        ],
-        configure: |context, sinks, seed| {
-            boxed(LoadBalancingProcessor::configure(context, sinks, seed))
-        },
-    },
-];
+pub static TYPES: Registry<ConfigureProcessor, Abilities> = Registry {
+    kind: "sink processor",
+    types: &[
+        Type::able(default::NAMES, default::configure, default::ABILITIES),
+        Type::able(failover::NAMES, failover::configure, failover::ABILITIES),
+        Type::able(
+            load_balance::NAMES,
+            load_balance::configure,
+            load_balance::ABILITIES,
+        ),
+    ],
+    elsewhere: &[],
+    left_out: &[],
+};
 
-/// The type of this name, in any case.
-pub fn find(name: &str) -> Option<&'static ProcessorType> {
-    PROCESSORS.iter().find(|kind| {
-        kind.names
-            .iter()
-            .any(|known| known.eq_ignore_ascii_case(name))
-    })
-}
-
-fn boxed<P: SinkProcessor + 'static>(processor: Option<P>) -> Option<Box<dyn SinkProcessor>> {
-    Some(Box::new(processor?))
-}
-
-/// A sink's place in its group, in the order of the file, from 0.
-pub type SinkIndex = usize;
-
-/// One run through the sinks of a group. The shares of a split batch have a clone each.
+/// One run through the sinks of a group. Each share of a split batch has its own clone.
 #[derive(Debug, Clone)]
 pub struct Call {
     /// When the call began.
     now: Instant,
-    /// Which call of the processor this is, from 1.
+    /// The number of this call of the processor, from 1.
     number: u64,
     /// Sinks still to try, if that was decided when the call began.
     order: VecDeque<SinkIndex>,
     /// Sinks tried so far.
     tried: Vec<SinkIndex>,
-    /// The sink that this call alone may try, until the call is dropped.
+    /// A sink that no other call may try until this call is dropped.
     probe: Option<(SinkIndex, Arc<()>)>,
 }
 
@@ -124,7 +95,7 @@ impl Call {
 pub enum Outcome {
     /// Delivered, or nothing to deliver.
     Returned(Status),
-    /// Threw, in Flume's words.
+    /// Failed (in Flume: threw an exception).
     Failed,
 }
 
@@ -137,41 +108,23 @@ pub enum Verdict {
     Continue,
 }
 
-/// How one sink of a group stands, for operators.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SinkState {
-    /// The sink that a failover group uses now.
-    Active,
-    /// Usable, not in use.
-    Standby,
-    /// Usable (load balancing).
-    Live,
-    /// Not tried before this time.
-    Penalty {
-        /// When it may be tried again.
-        until: Instant,
-        /// Failures in sequence.
-        failures: u32,
-    },
-}
-
 /// Chooses among the sinks of a group.
 pub trait SinkProcessor: Send {
     /// Begins a call.
     fn begin(&mut self, now: Instant) -> Call;
 
-    /// The same, for processors to which it matters what is about to be delivered.
+    /// The same, for processors that look at what is about to be delivered.
     fn begin_load(&mut self, now: Instant, _load: Load<'_>) -> Call {
         self.begin(now)
     }
 
     /// Begins a call that has a sink for each event of the load, if this processor splits the
-    /// batch. What a sink then fails to deliver begins a call of its own, with an order.
+    /// batch. Events that a sink then fails to deliver begin a new call, with an order.
     fn route(&mut self, _now: Instant, _load: Load<'_>) -> Option<(Call, Vec<SinkIndex>)> {
         None
     }
 
-    /// Whether [`Load::events`] is worth the runner's while.
+    /// Whether the runner should fill in [`Load::events`].
     fn wants_events(&self) -> bool {
         false
     }
@@ -182,7 +135,14 @@ pub trait SinkProcessor: Send {
     /// The next sink to try; each at most once in a call.
     fn next(&mut self, call: &mut Call) -> Option<SinkIndex>;
 
-    /// Learns how a tried sink answered.
+    /// The sink to try if the call may try none, because all are excluded: the one whose exclusion
+    /// ends first, among those that failed quickly. So events do not wait for the end of a penalty
+    /// after a collector has returned. `None`: they wait.
+    fn nearest(&mut self, _call: &mut Call) -> Option<SinkIndex> {
+        None
+    }
+
+    /// Reports how a tried sink answered.
     fn report(
         &mut self,
         call: &mut Call,
@@ -191,16 +151,11 @@ pub trait SinkProcessor: Send {
         now: Instant,
     ) -> Verdict;
 
-    /// What a call says that has tried everything in vain.
+    /// The error of a call in which every sink failed.
     fn exhausted(&self) -> &'static str;
 
-    /// How each sink stands, in the order of the group.
+    /// The state of each sink, in the order of the group.
     fn states(&self, now: Instant) -> Vec<SinkState>;
-}
-
-/// How long a sink rests after this many failures in sequence: `2ⁿ` seconds, capped.
-pub(crate) fn penalty(failures: u32, cap: Duration) -> Duration {
-    Duration::from_secs(1_u64.checked_shl(failures).unwrap_or(u64::MAX)).min(cap)
 }
 
 #[cfg(test)]
@@ -219,9 +174,9 @@ mod tests {
                 "org.apache.flume.sink.LoadBalancingSinkProcessor",
             ),
         ] {
-            let (by_alias, by_class) = (find(alias).unwrap(), find(class).unwrap());
+            let (by_alias, by_class) = (TYPES.find(alias).unwrap(), TYPES.find(class).unwrap());
             assert!(std::ptr::eq(by_alias, by_class), "{alias}");
         }
-        assert!(find("fail_over").is_none());
+        assert!(TYPES.find("fail_over").is_none());
     }
 }

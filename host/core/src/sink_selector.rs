@@ -1,84 +1,38 @@
 //! The sink selector contract: in which order a load-balancing group tries its sinks.
 //!
-//! Native selectors are in [`SELECTORS`]: adding one is a file and a line. A selector from
-//! elsewhere implements [`SinkSelector`] and is handed to
-//! [`LoadBalancingProcessor::with_selector`](crate::sink_processor::LoadBalancingProcessor::with_selector).
+//! Native selectors are in [`TYPES`]: adding one is a file and a line. A custom selector implements
+//! [`SinkSelector`] and is passed to
+//! [`LoadBalancingProcessor::new`](crate::sink_processor::LoadBalancingProcessor::new).
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use crate::clock::Instant;
-use crate::context::Context;
-use crate::event::Event;
-use crate::sink_processor::{SinkIndex, SinkState};
+use crate::registry::{Registry, Type};
+use crate::sink_group::{Load, SinkIndex, SinkState, Step};
 
 pub mod backoff;
+mod native;
 pub mod order;
+pub mod random;
+pub mod round_robin;
 
 pub use backoff::Backoff;
+pub use native::NativeSelector;
 pub use order::Order;
 
-/// One native selector.
-#[derive(Debug)]
-pub struct SelectorType {
-    /// How files call it, in any case.
-    pub name: &'static str,
-    /// Makes it from its sinks, the back-off that their group asks for, and a seed.
-    pub build: fn(Backoff, u64) -> Box<dyn SinkSelector>,
-}
+/// Makes a native selector from its group's back-off and a seed.
+pub type ConfigureSinkSelector = fn(Backoff, u64) -> Box<dyn SinkSelector>;
 
-/// Declares the modules of the native selectors and their table.
-macro_rules! selectors {
-    ($($name:literal => $module:ident,)*) => {
-        $(pub mod $module;)*
-
-        /// The native selectors.
-        pub static SELECTORS: &[SelectorType] = &[
-            $(SelectorType { name: $name, build: $module::build },)*
-        ];
-    };
-}
-
-selectors! {
-    "round_robin" => round_robin,
-    "random" => random,
-}
-
-/// The native selector of this name, in any case.
-pub fn find(name: &str) -> Option<&'static SelectorType> {
-    SELECTORS
-        .iter()
-        .find(|selector| selector.name.eq_ignore_ascii_case(name))
-}
-
-/// Says that the group's `selector` is none that is known.
-pub fn unknown(context: &mut Context, name: &str) {
-    let names: Vec<&str> = SELECTORS.iter().map(|selector| selector.name).collect();
-    context.unknown_type("selector", name, &names);
-}
-
-/// What is about to be routed, for selectors that look.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Load<'a> {
-    /// Events in the channel.
-    pub depth: usize,
-    /// The next events of the channel, if the selector [wants](SinkSelector::wants_events) them.
-    pub events: &'a [Event],
-}
-
-/// One step of a batch on its way to a sink, for selectors that count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
-    /// The sink has got a batch.
-    Begun,
-    /// The sink has answered for a batch.
-    Ended {
-        /// Events delivered; 0 if the batch failed or there was none.
-        events: usize,
-        /// Time since it began.
-        latency: Duration,
-    },
-}
+/// The native selectors.
+pub static TYPES: Registry<ConfigureSinkSelector> = Registry {
+    kind: "sink selector",
+    types: &[
+        Type::new(round_robin::NAMES, round_robin::configure),
+        Type::new(random::NAMES, random::configure),
+    ],
+    elsewhere: &[],
+    left_out: &[],
+};
 
 /// Orders the sinks of a load-balancing group; asked once per batch.
 ///
@@ -87,33 +41,33 @@ pub trait SinkSelector: Send {
     /// The sinks to try, best first. An empty order means that none may be tried now.
     fn order(&mut self, now: Instant) -> VecDeque<SinkIndex>;
 
-    /// The same, for selectors to which it matters what is about to be routed.
+    /// The same, for selectors that look at what is about to be routed.
     fn order_load(&mut self, now: Instant, _load: Load<'_>) -> VecDeque<SinkIndex> {
         self.order(now)
     }
 
-    /// A sink for each event of the load, from selectors that split batches. `None` means that the
-    /// batch stays whole: ask for an order.
+    /// A sink for each event of the load, from selectors that split batches. `None`: the batch
+    /// stays whole, so ask for an order.
     fn route(&mut self, _now: Instant, _load: Load<'_>) -> Option<Vec<SinkIndex>> {
         None
     }
 
-    /// Whether [`Load::events`] is worth the caller's while.
+    /// Whether the caller should fill in [`Load::events`].
     fn wants_events(&self) -> bool {
         false
     }
 
-    /// A batch begins or ends at a sink. The outcome is told apart from it, before its end:
+    /// A batch begins or ends at a sink. The outcome is reported separately, before the end:
     /// [`failed`](Self::failed), [`delivered`](Self::delivered).
     fn step(&mut self, _sink: SinkIndex, _step: Step, _now: Instant) {}
 
-    /// A sink of the order failed. Of several batches that were under way to it when it failed,
-    /// only the first is told.
+    /// A sink of the order failed. Of several batches in flight to it at that time, only the first
+    /// is reported.
     fn failed(&mut self, sink: SinkIndex, now: Instant);
 
     /// A sink of the order delivered.
     fn delivered(&mut self, sink: SinkIndex, now: Instant);
 
-    /// How each sink stands.
+    /// The state of each sink.
     fn states(&self, now: Instant) -> Vec<SinkState>;
 }

@@ -8,16 +8,17 @@ use tokio_util::sync::CancellationToken;
 
 use crate::channel_processor::ChannelProcessor;
 use crate::counters::SourceCounter;
+use crate::error::ComponentError;
 
-/// What a source is given to work with.
+/// What a source works with.
 #[derive(Debug, Clone)]
 pub struct SourceContext {
-    /// Interceptors, channel selector and channels behind the source. An event counts as accepted,
-    /// and may be acknowledged, only after this took it.
+    /// Interceptors, channel selector and channels of the source. An event counts as accepted, and
+    /// may be acknowledged, only after this has taken it.
     pub channels: Arc<ChannelProcessor>,
     /// The source's counters.
     pub counters: Arc<SourceCounter>,
-    /// Cancelled when the source has to end: accept nothing more, finish what was begun.
+    /// Cancelled when the source has to end: accept nothing more, and finish what has begun.
     pub stop: CancellationToken,
 }
 
@@ -32,39 +33,10 @@ pub trait Source: Send {
         None
     }
 
-    /// Acquires what it listens on, so that a port in use is known early; says where it listens.
+    /// Opens the port, so that one in use is noticed early. Returns the address on which it
+    /// listens.
     async fn start(&mut self) -> Result<Option<SocketAddr>, ComponentError>;
 
     /// Works until `stop` is cancelled or there is nothing more to read.
     async fn run(&mut self, context: SourceContext) -> Result<(), ComponentError>;
-}
-
-/// Why a component cannot start or go on.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
-pub struct ComponentError {
-    message: String,
-    #[source]
-    source: Option<Box<dyn std::error::Error + Send + Sync>>,
-}
-
-impl ComponentError {
-    /// A failure told in words.
-    pub fn new(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            source: None,
-        }
-    }
-
-    /// A failure with its cause, which is kept apart from the message.
-    pub fn caused_by(
-        message: impl Into<String>,
-        cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-    ) -> Self {
-        Self {
-            message: message.into(),
-            source: Some(cause.into()),
-        }
-    }
 }

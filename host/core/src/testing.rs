@@ -1,12 +1,15 @@
-//! Test doubles: sinks and channels that misbehave on purpose, each in one way.
+//! Test doubles: sinks and channels that misbehave on purpose, each in one way, and an interceptor
+//! that counts.
 //!
-//! They are here rather than beside the tests, since the agent's runners and whole topologies are
-//! tested with the same ones (feature `testing`).
+//! They are here and not next to the tests, because the agent's runners and whole topologies are
+//! tested with the same doubles (feature `testing`).
 
 mod failing_sinks;
 mod flaky_channel;
 mod scripted_sink;
+mod witness;
 
 pub use failing_sinks::{ErrorSink, PanicSink, StallSink};
 pub use flaky_channel::FlakyChannel;
 pub use scripted_sink::{Reply, ScriptedSink, SinkLog};
+pub use witness::Witness;

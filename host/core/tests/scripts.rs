@@ -1,7 +1,7 @@
 //! Runs the golden scripts of sink processors and sink selectors (`tests/scripts` at the root).
 //!
-//! A script is a story with explicit time; the expected trace stands below each block of commands.
-//! `UPDATE_GOLDENFILES=1 cargo test -p flume-core --test scripts` writes the traces anew.
+//! A script is a sequence of commands with explicit time; the expected trace follows each block of
+//! commands. `UPDATE_GOLDENFILES=1 cargo test -p flume-core --test scripts` rewrites the traces.
 //!
 //! | command | does |
 //! |---|---|
@@ -10,9 +10,9 @@
 //! | `process [N]` | one call with its trace, or N calls with what each sink delivered |
 //! | `open A`, `next A`, `answer A ready`, `drop A` | the same step by step, for several calls at once |
 //! | `selector TYPE N [key=value …] [seed=N]` | makes a selector over N sinks |
-//! | `order [N]`, `failed 0 …`, `delivered 0 …` | asks and informs it |
+//! | `order [N]`, `failed 0 …`, `delivered 0 …` | asks for orders, reports outcomes |
 //! | `advance 2s` | time passes |
-//! | `states` | how each sink stands |
+//! | `states` | the state of each sink |
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -21,8 +21,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use flume_core::clock::{self, Instant};
-use flume_core::sink_processor::{Call, Outcome, SinkIndex, SinkState, Verdict};
-use flume_core::sink_processor::{DefaultProcessor, FailoverProcessor, LoadBalancingProcessor};
+use flume_core::sink_group::{SinkIndex, SinkState};
+use flume_core::sink_processor::{self, Call, Group, Outcome, Verdict};
 use flume_core::sink_selector::{self, Backoff};
 use flume_core::{Context, SinkProcessor, SinkSelector, Status};
 use goldenscript::{Argument, Command, Runner};
@@ -37,7 +37,7 @@ fn selectors() -> Result<(), Box<dyn Error>> {
     run_all("selector", 3)
 }
 
-/// Runs every script of a folder, of which there are at least so many.
+/// Runs every script of a folder, which must have at least this many.
 fn run_all(folder: &str, at_least: usize) -> Result<(), Box<dyn Error>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../tests/scripts")
@@ -137,24 +137,21 @@ impl Story {
         self.sinks = sinks.iter().map(|sink| (*sink).to_owned()).collect();
         self.answers.clear();
         self.calls.clear();
-        let sinks = &self.sinks;
-        self.processor = match kind {
-            "default" => boxed(DefaultProcessor::configure(&mut context, sinks)),
-            "failover" => boxed(FailoverProcessor::configure(&mut context, sinks)),
-            "load_balance" => boxed(LoadBalancingProcessor::configure(&mut context, sinks, seed)),
-            other => return Err(format!("no processor {other}").into()),
-        };
+        let kind = sink_processor::TYPES.find(kind);
+        let kind = kind.ok_or("there is no such processor")?;
+        let keys = (kind.configure)(&mut context, &Group::of(&self.sinks, seed));
+        self.processor = keys.recipe.map(|recipe| recipe.processor.make());
         findings(context, self.processor.is_some())
     }
 
     fn make_selector(&mut self, kind: &str, sinks: usize, keys: &[(&str, &str)]) -> Output {
         let (keys, seed) = without_seed(keys)?;
         let mut context = Context::of("a1.sinkgroups.g1.processor", &keys);
-        self.selector = match sink_selector::find(kind) {
+        self.selector = match sink_selector::TYPES.find(kind) {
             Some(selector) => Backoff::configure(&mut context, sinks)
-                .map(|backoff| (selector.build)(backoff, seed)),
+                .map(|backoff| (selector.configure)(backoff, seed)),
             None => {
-                sink_selector::unknown(&mut context, kind);
+                context.unknown_type("selector", kind, &sink_selector::TYPES.names());
                 None
             }
         };
@@ -289,13 +286,9 @@ fn processor(
     processor.as_mut().ok_or_else(|| "no group".into())
 }
 
-fn boxed<P: SinkProcessor + 'static>(processor: Option<P>) -> Option<Box<dyn SinkProcessor>> {
-    Some(Box::new(processor?))
-}
-
 type Keys<'a> = Vec<(&'a str, &'a str)>;
 
-/// Separates the seed, which is none of the file's keys.
+/// Separates the seed, which is not a key of the file.
 fn without_seed<'a>(keys: &[(&'a str, &'a str)]) -> Result<(Keys<'a>, u64), Box<dyn Error>> {
     let seed = keys
         .iter()
@@ -309,7 +302,7 @@ fn without_seed<'a>(keys: &[(&'a str, &'a str)]) -> Result<(Keys<'a>, u64), Box<
     Ok((rest, seed.parse()?))
 }
 
-/// What the configuration has to say.
+/// The findings about the configuration.
 fn findings(context: Context, made: bool) -> Output {
     let mut lines: Vec<String> = Vec::new();
     for found in context.finish() {

@@ -1,7 +1,7 @@
 //! From bytes to something that can run: completed, checked, compiled, pre-linked.
 //!
-//! Everything that can be wrong with a file is found here, off the data path, and told in the words
-//! of its author's toolchain. What is left for later are the things that only a run can show.
+//! Everything that can be wrong with a file is found here, off the data path, and reported in the
+//! words of its author's toolchain. What is left for later can only be seen in a run.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,7 +14,8 @@ use crate::bindings::{batch_router, interceptor, sink_selector, state};
 use crate::cache::Cache;
 use crate::engine::PolicyEngine;
 use crate::error::LoadError;
-use crate::instance::Host;
+use crate::hex::hex;
+use crate::host::Host;
 use crate::setup::Setup;
 
 mod compile;
@@ -26,12 +27,9 @@ pub(crate) mod stub;
 pub use complete::VERSION as CONTRACT_VERSION;
 pub use inspection::{Completion, Inspection, Memory};
 
-/// Compiling a file of this size takes longer than an operator waits without a word. (Go's have 2 MB
+/// Compiling a file of this size takes so long that the log says so. (Go's have 2 MB
 /// and take 2 seconds, those of scripting languages ten times that.)
 const WORTH_A_WORD: usize = 1 << 20;
-
-/// The largest file that is read: the components of scripting languages have some 20 MB.
-const MOST_BYTES: usize = 256 << 20;
 
 /// What a policy is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +69,7 @@ struct Inner {
 }
 
 /// The file that a component was made from.
-struct Input {
+struct LoadedFile {
     digest: String,
     size: usize,
     /// Whether it was a core module.
@@ -88,23 +86,21 @@ pub(crate) enum Indices {
 }
 
 impl Artifact {
+    /// The largest file that is read: the components of scripting languages have some 20 MB.
+    pub const MOST_BYTES: usize = 256 << 20;
+
     /// Reads a policy: a component or a core module, binary or text. Takes from 20 ms (50 KB) to
-    /// many seconds (20 MB) unless the cache has it: call it where nobody waits.
+    /// many seconds (20 MB) unless the cache has it: call it off the data path.
     ///
     /// # Errors
-    /// The file is no policy for this host.
+    /// The file is not a policy for this host.
     pub fn load(
         engine: &PolicyEngine,
         name: &str,
         bytes: &[u8],
         cache: Option<&Cache>,
     ) -> Result<Self, LoadError> {
-        if bytes.len() > MOST_BYTES {
-            return Err(LoadError::TooLarge {
-                size: bytes.len(),
-                most: MOST_BYTES,
-            });
-        }
+        Self::check_size(bytes)?;
         let digest = Self::digest_of(bytes);
         let binary = compile::binary(bytes)?;
         let cached = cache.and_then(|cache| cache.get(engine, &digest));
@@ -126,7 +122,7 @@ impl Artifact {
                 component
             }
         };
-        let input = Input {
+        let input = LoadedFile {
             digest,
             size: bytes.len(),
             was_completed: !Parser::is_component(&binary),
@@ -139,7 +135,7 @@ impl Artifact {
         hex(&Sha256::digest(bytes))
     }
 
-    /// The name that it goes by: its file's, usually.
+    /// Its name: usually that of its file.
     pub fn name(&self) -> &str {
         &self.0.name
     }
@@ -151,7 +147,12 @@ impl Artifact {
 
     /// The first characters of the digest, which are enough for people.
     pub fn short_digest(&self) -> &str {
-        self.0.digest.get(..12).unwrap_or(&self.0.digest)
+        Self::shortened(&self.0.digest)
+    }
+
+    /// The first characters of any digest, which are enough for people.
+    pub fn shortened(digest: &str) -> &str {
+        digest.get(..12).unwrap_or(digest)
     }
 
     /// The version of the contract that it was built for.
@@ -177,6 +178,15 @@ impl Artifact {
     /// Whether it hands over its state in a swap.
     pub fn has_state(&self) -> bool {
         self.0.state.is_some()
+    }
+
+    /// Refuses what is too large before anything looks into it.
+    fn check_size(bytes: &[u8]) -> Result<(), LoadError> {
+        let (size, most) = (bytes.len(), Self::MOST_BYTES);
+        match size > most {
+            true => Err(LoadError::TooLarge { size, most }),
+            false => Ok(()),
+        }
     }
 
     pub(crate) fn fits(&self, setup: &Setup) -> bool {
@@ -206,7 +216,7 @@ impl Artifact {
     fn link(
         engine: &PolicyEngine,
         name: &str,
-        input: Input,
+        input: LoadedFile,
         component: &Component,
     ) -> Result<Self, LoadError> {
         let found = inspect::component(engine, component, input.was_completed)?;
@@ -255,17 +265,4 @@ impl fmt::Debug for Artifact {
             .field("world", &self.world())
             .finish_non_exhaustive()
     }
-}
-
-/// Bytes as hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use fmt::Write as _;
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            // Writing to a string cannot fail.
-            match write!(text, "{byte:02x}") {
-                Ok(()) | Err(fmt::Error) => text,
-            }
-        })
 }

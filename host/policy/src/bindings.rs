@@ -1,7 +1,7 @@
-//! What wasmtime makes of the contract: the one place where bindings are generated.
+//! The bindings that wasmtime generates from the contract; nothing else generates any.
 //!
-//! One world with all that a policy may export; which of it a policy has is found by inspection
-//! ([`crate::artifact`]), since a world has no optional exports.
+//! There is one world with all that a policy may export. Which of it a policy has is found by
+//! inspection ([`crate::artifact`]), since a world has no optional exports.
 
 mod generated {
     wasmtime::component::bindgen!({

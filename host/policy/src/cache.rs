@@ -2,9 +2,9 @@
 //!
 //! A compiled policy is native code that is trusted as it is, so nobody else may be able to write
 //! it: the folder belongs to the user of this process, and no other user may write to it. Since a
-//! folder can be exchanged after that look, each file is looked at, too, once it is open: a plain
-//! file of ours with one name, that no other user may write to. A file that was cut short, went bad
-//! or belongs under another name is found by its own digest, and made anew.
+//! folder can be exchanged after that check, each file is checked, too, once it is open: it must be a
+//! plain file of this user with one name, which no other user may write to. A file that was cut
+//! short, was damaged or belongs under another name is recognised by its digest, and made again.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -18,11 +18,11 @@ use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
 use wasmtime::component::Component;
 
-use crate::artifact::hex;
 use crate::artifact::stub;
 use crate::engine::PolicyEngine;
+use crate::hex::hex;
 
-/// Policies that are kept; the ones that were written first make room.
+/// Policies that are kept; the oldest ones make room.
 const MOST_FILES: usize = 64;
 
 /// The first bytes of each file; the number is the layout's.
@@ -40,7 +40,7 @@ pub struct Cache {
 /// A folder that must not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum CacheError {
-    /// It cannot be made or looked at.
+    /// It cannot be made or read.
     #[error("cache {}: {source}", .folder.display())]
     Io {
         /// The folder.
@@ -48,7 +48,7 @@ pub enum CacheError {
         /// Why not.
         source: io::Error,
     },
-    /// Somebody else could put code into it.
+    /// Another user could put code into it.
     #[error("cache {}: {why}; compiled policies are trusted code", .folder.display())]
     Unsafe {
         /// The folder.
@@ -110,7 +110,7 @@ impl Cache {
         let (magic, rest) = bytes.split_at_checked(MAGIC.len())?;
         let (sum, code) = rest.split_at_checked(DIGEST)?;
         if magic != MAGIC || sum != self::sum(&key, code).as_slice() {
-            tracing::warn!(path = %path.display(), "compiled policy is damaged and is made anew");
+            tracing::warn!(path = %path.display(), "compiled policy is damaged: it is compiled again");
             return None;
         }
         match deserialize(engine, code) {
@@ -136,7 +136,7 @@ impl Cache {
         }
     }
 
-    /// Writes a file beside its place and moves it there, so that none is ever half there.
+    /// Writes a file under another name and renames it, so that no reader sees half of it.
     fn write(&self, key: &str, code: &[u8]) -> io::Result<()> {
         // Not shared by two threads that compile the same file, nor with a process that crashed.
         static NUMBER: AtomicU64 = AtomicU64::new(0);
@@ -150,7 +150,7 @@ impl Cache {
         bytes.extend_from_slice(code);
         let open = || {
             let mut options = fs::OpenOptions::new();
-            // Made anew: what is there by this name (a link, for one) is not written through.
+            // Created anew: an existing file of this name (perhaps a link) is not written to.
             options.write(true).create_new(true).mode(0o600).open(&new)
         };
         let mut file = match open() {
@@ -163,7 +163,7 @@ impl Cache {
         let written =
             io::Write::write_all(&mut file, &bytes).and_then(|()| fs::rename(&new, self.path(key)));
         if written.is_err() {
-            // The disk is full, probably; the first error is the one to tell.
+            // The disk is probably full; the first error is the one to report.
             fs::remove_file(&new).ok();
         }
         written
@@ -173,7 +173,7 @@ impl Cache {
         let mut files = Vec::new();
         for entry in fs::read_dir(&self.folder)? {
             let entry = entry?;
-            // What a crash left half written counts, too, and makes room in its turn.
+            // What a crash left half written counts, too, and is removed in its turn.
             let ours = |extension: &OsStr| extension == "cwasm" || extension == "new";
             if entry.path().extension().is_some_and(ours) {
                 // Another process may have made room in the meantime.
@@ -210,8 +210,8 @@ fn key(engine: &PolicyEngine, digest: &str) -> String {
     hex(&Sha256::digest(format!("{digest} {:x}", hasher.finish())))
 }
 
-/// The digest of a file's code and of the name that it belongs under: files that trade their names
-/// are found out, too.
+/// The digest of a file's code and of its name, so that files with exchanged names are recognised,
+/// too.
 fn sum(key: &str, code: &[u8]) -> Vec<u8> {
     Sha256::new()
         .chain_update(key)
@@ -220,9 +220,9 @@ fn sum(key: &str, code: &[u8]) -> Vec<u8> {
         .to_vec()
 }
 
-/// Reads a file that nobody else can have made.
+/// Reads a file that no other user can have made.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
-    // Neither follows a link nor waits for a pipe's other end.
+    // This neither follows a link nor waits for the other end of a pipe.
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
     let mut file = fs::OpenOptions::new()
         .read(true)

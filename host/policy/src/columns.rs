@@ -1,14 +1,13 @@
 //! A batch as columns: what a policy asked to see, joined without separators.
 //!
-//! The buffers are kept from batch to batch, so a call allocates nothing once they are as large as
-//! they need to be.
+//! The buffers are kept from batch to batch, so a call allocates nothing once they are large enough.
 
 use flume_core::Event;
 
 use crate::bindings::{interceptor, types};
 use crate::instance::{Bodies, Needs};
 
-/// Of an end: the row has no value.
+/// The end of a row without a value.
 pub(crate) const ABSENT: u32 = 0x8000_0000;
 
 /// Bytes that one column can hold: ends have 31 bits.
@@ -30,8 +29,8 @@ struct Column {
 }
 
 impl Columns {
-    /// Fills the columns with these events. Says for how many of them there was room: fewer than
-    /// all only if their values make more than 2 GiB.
+    /// Fills the columns with these events. Returns for how many of them there was room: fewer than
+    /// all only if their values are more than 2 GiB.
     pub(crate) fn fill(&mut self, events: &[Event], needs: &Needs) -> usize {
         self.headers
             .resize_with(needs.headers.len(), Column::default);

@@ -1,12 +1,12 @@
-//! Orders and routes of a guest, checked: what it says is either good or a named violation.
+//! Checks the orders and routes of a guest: each is either good or a named violation.
 
 use std::collections::VecDeque;
 
-use flume_core::sink_processor::SinkIndex;
+use flume_core::sink_group::SinkIndex;
 
 use crate::error::{Violation, ViolationKind};
 
-/// An order: each sink at most once. Whether it may be empty the caller knows.
+/// An order: each sink at most once. Whether it may be empty is up to the caller.
 pub(crate) fn order(answer: &[u32], sinks: usize) -> Result<VecDeque<SinkIndex>, Violation> {
     if answer.len() > sinks {
         let detail = format!("{} entries for {sinks} sinks", answer.len());
@@ -45,8 +45,8 @@ pub(crate) fn route(
     answer.iter().map(checked).collect()
 }
 
-/// Which sinks an order has named. A group has seldom more sinks than a word has bits, and then
-/// this is no list.
+/// Which sinks an order has named. A group seldom has more sinks than a word has bits; up to that
+/// number this needs no list.
 enum Seen {
     Few(u64),
     Many(Vec<bool>),
@@ -60,7 +60,7 @@ impl Seen {
         }
     }
 
-    /// Marks a sink that is in range; says whether it was marked before.
+    /// Marks a sink that is in range; returns whether it was marked before.
     fn mark(&mut self, sink: usize) -> bool {
         match self {
             Self::Few(seen) => {

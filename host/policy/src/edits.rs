@@ -1,7 +1,7 @@
-//! What an interceptor answered, checked as a whole and then done.
+//! What an interceptor answered, first checked as a whole and then applied.
 //!
-//! Nothing is done before everything is checked: a batch with a violation is as it was, and can be
-//! handed in again in halves.
+//! Nothing is applied before everything is checked: a batch with a violation is unchanged, and can
+//! be given to the policy again in halves.
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -11,17 +11,17 @@ use crate::bindings::{interceptor, types};
 use crate::columns::ABSENT;
 use crate::error::{Violation, ViolationKind, cut};
 
-/// What a header costs besides its text. An answer of a few bytes can set a header of each of ten
-/// thousand events, and another one, and so on: it is measured by what it makes of the batch.
+/// What a header costs besides its text. An answer of a few bytes can set a header of ten thousand
+/// events, and then another one: so it is measured by what it adds to the batch.
 const CELL: usize = 32;
 
-/// Values of a buffer up to this size share it. Of a larger one each has a copy of its own: one
-/// event that stays in a channel would keep the whole answer in memory.
+/// Values of a buffer up to this size share it. Those of a larger one are copied, since one event
+/// that stays in a channel would keep the whole answer in memory.
 const SHARED: usize = 64 << 10;
 
 /// What becomes of one event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum EventVerdict {
     /// It goes on.
     Keep,
     /// It is gone.
@@ -30,11 +30,11 @@ pub(crate) enum Verdict {
     Reject,
 }
 
-/// Good edits of a batch.
+/// Checked edits of a batch.
 #[derive(Debug)]
 pub(crate) struct Edits {
     /// Empty: all are kept.
-    verdicts: Vec<Verdict>,
+    verdicts: Vec<EventVerdict>,
     headers: Vec<(ByteString, Rows)>,
     bodies: Option<Rows>,
 }
@@ -109,14 +109,14 @@ impl Edits {
         headers.chain(bodies).fold(0, usize::saturating_add)
     }
 
-    /// Edits the events, and says what becomes of each.
-    pub(crate) fn apply(self, events: &mut [Event], mut becomes: impl FnMut(usize, Verdict)) {
+    /// Edits the events, and calls `becomes` with what becomes of each.
+    pub(crate) fn apply(self, events: &mut [Event], mut becomes: impl FnMut(usize, EventVerdict)) {
         for (name, rows) in &self.headers {
             rows.for_each(events, |event, value| match value {
                 // Its text was checked as a whole.
                 Some(value) => match ByteString::try_from(value) {
                     Ok(value) => event.headers.insert(name.clone(), value),
-                    Err(_) => tracing::error!("a checked header is no text"),
+                    Err(_) => tracing::error!("a header that was checked is not valid UTF-8"),
                 },
                 None => {
                     event.headers.remove(name);
@@ -176,7 +176,7 @@ impl Rows {
         }
     }
 
-    /// Bytes of values, over all events that they go to.
+    /// Bytes of values, over all events that get them.
     fn makes(&self, events: usize) -> usize {
         let times = match self.values.ends.len() {
             1 => self.count(events),
@@ -228,7 +228,7 @@ impl Values {
         }
         let mut bytes = column.bytes;
         if let Some(spare) = usize::try_from(start).ok().filter(|end| *end < bytes.len()) {
-            // Nobody's bytes: not kept with those of the events.
+            // Bytes of no event are not kept.
             bytes.truncate(spare);
             bytes.shrink_to_fit();
         }
@@ -238,7 +238,7 @@ impl Values {
         })
     }
 
-    /// Whether all values are UTF-8, each by itself.
+    /// Whether each value is UTF-8.
     fn check_text(&self, name: &str) -> Result<(), Violation> {
         let text = std::str::from_utf8(&self.bytes).ok();
         let cuts_between_characters = |text: &str| {
@@ -248,7 +248,7 @@ impl Values {
         if text.is_some_and(cuts_between_characters) {
             return Ok(());
         }
-        let detail = format!("a value of header `{}` is no UTF-8", cut(name));
+        let detail = format!("a value of header `{}` is not valid UTF-8", cut(name));
         Err(Violation::new(ViolationKind::EditText, detail))
     }
 
@@ -266,15 +266,15 @@ impl Values {
     }
 }
 
-fn verdicts(bytes: &[u8], events: usize) -> Result<Vec<Verdict>, Violation> {
+fn verdicts(bytes: &[u8], events: usize) -> Result<Vec<EventVerdict>, Violation> {
     if !bytes.is_empty() && bytes.len() != events {
         let detail = format!("{} verdicts for {events} events", bytes.len());
         return Err(Violation::new(ViolationKind::VerdictLength, detail));
     }
     let verdict = |byte: &u8| match byte {
-        0 => Ok(Verdict::Drop),
-        1 => Ok(Verdict::Keep),
-        2 => Ok(Verdict::Reject),
+        0 => Ok(EventVerdict::Drop),
+        1 => Ok(EventVerdict::Keep),
+        2 => Ok(EventVerdict::Reject),
         other => Err(Violation::new(
             ViolationKind::VerdictUnknown,
             format!("verdict {other}"),

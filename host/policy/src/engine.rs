@@ -2,27 +2,23 @@
 //!
 //! Concurrency support is off: a call is three times cheaper, and no policy waits for anything.
 //! With it off the engine does not check re-entrancy, so no import ever calls a guest. Memory comes
-//! from the system and not from a pool: a pool's places would be a limit that one tenant can use up
-//! for all, and an instance is made once for a file, not once for a batch.
+//! from the system and not from a pool: one tenant could use up a pool for all others, and an
+//! instance is made once for a file, not once for a batch.
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, SyncSender, TrySendError};
 use std::thread;
-use std::time::Duration;
 
 use wasmtime::component::Linker;
 use wasmtime::{Config, Engine, EngineWeak};
 
 use crate::error::{LoadError, PolicyError};
-use crate::instance::{self, Host, Instance};
-
-/// How often the clock ticks: the grain of deadlines.
-pub(crate) const TICK: Duration = Duration::from_millis(1);
+use crate::host::{self, Host, TICK};
 
 /// Bytes of stack for a guest.
 const STACK: usize = 512 << 10;
 
-/// Instances that wait to be taken down.
+/// The most instances that wait to be dropped.
 const MOST_RETIRED: usize = 16;
 
 /// Compiles and runs policies. Cheap to clone; the clock stops with the last clone.
@@ -32,19 +28,19 @@ pub struct PolicyEngine(Arc<Inner>);
 struct Inner {
     engine: Engine,
     linker: Linker<Host>,
-    retired: SyncSender<Instance>,
+    retired: SyncSender<Box<dyn Send>>,
 }
 
 impl PolicyEngine {
     /// An engine with its clock, which is a thread of its own.
     ///
     /// # Errors
-    /// The machine has no code generator, or no thread to spare.
+    /// The machine has no code generator, or no thread can be started.
     pub fn new() -> Result<Self, PolicyError> {
         let mut config = Config::new();
         config
-            // Nothing that a policy needs, and each a way to differ between machines or to ask for
-            // more than a limit was made for.
+            // A policy needs none of these, and each could differ between machines or get around a
+            // limit.
             .wasm_memory64(false)
             .wasm_component_model_memory64(false)
             .relaxed_simd_deterministic(true)
@@ -54,7 +50,7 @@ impl PolicyEngine {
             .max_wasm_stack(STACK);
         let engine = Engine::new(&config).map_err(compile_error)?;
         let mut linker = Linker::new(&engine);
-        instance::add_to_linker(&mut linker).map_err(compile_error)?;
+        host::add_to_linker(&mut linker).map_err(compile_error)?;
         let weak = engine.weak();
         thread::Builder::new()
             .name("policy-clock".to_owned())
@@ -63,7 +59,7 @@ impl PolicyEngine {
         let (retired, graves) = mpsc::sync_channel(MOST_RETIRED);
         thread::Builder::new()
             .name("policy-retire".to_owned())
-            .spawn(move || graves.into_iter().for_each(drop::<Instance>))
+            .spawn(move || graves.into_iter().for_each(drop::<Box<dyn Send>>))
             .map_err(|error| LoadError::Compile(error.to_string()))?;
         Ok(Self(Arc::new(Inner {
             engine,
@@ -72,10 +68,10 @@ impl PolicyEngine {
         })))
     }
 
-    /// Takes an instance down where nobody waits: giving 64 MiB back to the system takes
-    /// milliseconds. If too many wait for that already, it is done here.
-    pub(crate) fn retire(&self, instance: Instance) {
-        match self.0.retired.try_send(instance) {
+    /// Drops an instance in the background: giving 64 MiB back to the system takes milliseconds. If
+    /// too many wait for that already, it is dropped here.
+    pub(crate) fn retire(&self, instance: impl Send + 'static) {
+        match self.0.retired.try_send(Box::new(instance)) {
             Ok(()) => {}
             Err(TrySendError::Full(instance) | TrySendError::Disconnected(instance)) => {
                 drop(instance);
@@ -107,7 +103,7 @@ fn tick(engine: &EngineWeak) {
     }
 }
 
-/// The whole chain of causes: wasmtime puts what matters at its end.
+/// The whole chain of causes: wasmtime puts the important one last.
 pub(crate) fn compile_error(error: wasmtime::Error) -> LoadError {
     LoadError::Compile(format!("{error:#}"))
 }

@@ -1,4 +1,4 @@
-//! What can be wrong with a policy, by what one does about it.
+//! What can be wrong with a policy, by the reaction to it.
 //!
 //! | error | whose fault | reaction |
 //! |---|---|---|
@@ -6,7 +6,10 @@
 //! | [`PolicyError::Config`] | the configuration's | keep what runs; show each problem |
 //! | [`PolicyError::Violation`] | the running policy's | the native fallback, a new instance |
 
+use std::borrow::Cow;
 use std::fmt;
+
+use flume_core::printable;
 
 /// A policy cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -45,16 +48,16 @@ pub enum LoadError {
         most: usize,
     },
     /// A file that takes too long to compile.
-    #[error("is not compiled within {0:?}")]
+    #[error("could not be compiled within {0:?}")]
     TooSlow(std::time::Duration),
-    /// Exports nothing of the contract.
+    /// It exports nothing of the contract.
     #[error("exports nothing of `flume:policy` (it exports {})", or_nothing(.exports))]
     WrongWorld {
         /// What it exports instead.
         exports: Vec<String>,
     },
     /// A good policy of another kind than its place asks for.
-    #[error("is {is}, and {wanted} is wanted here")]
+    #[error("is {is}, but {wanted} is required here")]
     WrongKind {
         /// What it is.
         is: &'static str,
@@ -62,7 +65,7 @@ pub enum LoadError {
         wanted: &'static str,
     },
     /// Exports another version of the contract.
-    #[error("exports `{export}`; this host speaks flume:policy {SPOKEN}.x")]
+    #[error("exports `{}`; this host speaks flume:policy {SPOKEN}.x", cut(.export))]
     WrongVersion {
         /// The export with its version.
         export: String,
@@ -84,22 +87,36 @@ pub enum LoadError {
     Compile(String),
 }
 
+impl LoadError {
+    /// A file that is not WebAssembly, by the words of who tried to read it. Their first line is
+    /// enough, and where it happened; the rest repeats the file, which may be anything.
+    pub(crate) fn not_wasm(words: &str) -> Self {
+        let mut lines = words.lines();
+        let first = lines.next().unwrap_or_default();
+        let place = lines.find_map(|line| line.trim_start().strip_prefix("--> <anon>:"));
+        Self::NotWasm(match place {
+            Some(place) => format!("{first} (at {place})"),
+            None => first.to_owned(),
+        })
+    }
+}
+
 /// The part of the version that must be the same: additions keep it.
 pub(crate) const SPOKEN: &str = "0.1";
 
 /// One thing that a policy finds wrong with its properties.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Problem {
-    /// A property that it cannot do without, by key.
+    /// A property that it needs, by key.
     MissingKey(String),
-    /// A property whose value means nothing to it.
+    /// A property whose value it does not accept.
     BadValue {
         /// The key.
         key: String,
         /// What was expected.
         expected: String,
     },
-    /// A property that it does not know, by key.
+    /// A property that it does not have, by key.
     UnknownKey(String),
     /// Anything else, in the policy's own words.
     Other(String),
@@ -127,9 +144,9 @@ pub struct Violation {
 }
 
 impl Violation {
-    /// A violation with its circumstances.
-    pub(crate) fn new(kind: ViolationKind, detail: impl Into<String>) -> Self {
-        let detail = detail.into();
+    /// A violation with its circumstances, which may be in the guest's own words.
+    pub(crate) fn new(kind: ViolationKind, detail: impl AsRef<str>) -> Self {
+        let detail = printable(detail.as_ref()).into_owned();
         Self { kind, detail }
     }
 }
@@ -159,11 +176,11 @@ violations! {
     Trap = "trap";
     /// Too deep a recursion.
     Stack = "stack";
-    /// A call took longer than it may.
+    /// A call took too long.
     Deadline = "deadline";
-    /// More memory or tables than it may have.
+    /// It asked for too much memory, or for tables that are too large.
     Memory = "memory";
-    /// An answer too large to take.
+    /// An answer that is too large.
     ResultSize = "result-size";
     /// More headers asked for than a policy may see.
     Needs = "needs";
@@ -181,7 +198,7 @@ violations! {
     RouteLength = "route-length";
     /// Not one verdict for each event.
     VerdictLength = "verdict-length";
-    /// A verdict without a meaning.
+    /// An unknown verdict.
     VerdictUnknown = "verdict-unknown";
     /// An edit of an event that is not in the batch.
     EditOutOfRange = "edit-out-of-range";
@@ -189,24 +206,25 @@ violations! {
     EditUnsorted = "edit-unsorted";
     /// An edit without one value for each of its events.
     EditLength = "edit-length";
-    /// A column that is none.
+    /// A column of an impossible shape.
     EditColumn = "edit-column";
-    /// A header that is no text.
+    /// A header that is not text.
     EditText = "edit-text";
-    /// A snapshot too large to take.
+    /// A snapshot that is too large.
     StateSize = "state-size";
 }
 
-/// Names of a list that a message shows.
+/// The most names of a list in a message.
 const MOST_NAMES: usize = 16;
 
-/// Bytes of somebody else's text that a message shows.
+/// The most bytes of a foreign text in a message.
 const MOST_TEXT: usize = 1024;
 
-/// The beginning of a text that a guest or its file chose: a name may have megabytes.
-pub(crate) fn cut(text: &str) -> &str {
-    text.get(..text.floor_char_boundary(MOST_TEXT))
-        .unwrap_or_default()
+/// The beginning of a text that a guest or its file chose, fit for a line: a name may have
+/// megabytes, and any character.
+pub(crate) fn cut(text: &str) -> Cow<'_, str> {
+    let beginning = text.get(..text.floor_char_boundary(MOST_TEXT));
+    printable(beginning.unwrap_or_default())
 }
 
 fn list(problems: &[Problem]) -> String {
@@ -238,6 +256,27 @@ mod tests {
             .collect();
         let message = LoadError::ForeignImport(names).to_string();
         assert!(message.len() < 20 * MOST_TEXT && message.contains(" and 984 more; "));
+    }
+
+    #[test]
+    fn foreign_words_stay_on_their_line() {
+        let export = "flume:policy/x@9\n\u{1b}[2J".to_owned();
+        for message in [
+            LoadError::WrongVersion {
+                export: export.clone(),
+            }
+            .to_string(),
+            LoadError::ForeignImport(vec![export.clone()]).to_string(),
+            Violation::new(ViolationKind::Trap, export).to_string(),
+        ] {
+            assert!(message.contains(r"x@9\n\u{1b}[2J"), "{message}");
+        }
+        let words = "expected `(`\n     --> <anon>:1:1\n      |\n    1 | root:x:0:0\n      | ^";
+        let error = LoadError::not_wasm(words);
+        assert_eq!(
+            error,
+            LoadError::NotWasm("expected `(` (at 1:1)".to_owned())
+        );
     }
 
     #[test]

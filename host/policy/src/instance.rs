@@ -1,9 +1,10 @@
 //! One instance of a policy: its store, its limits, and its exports as functions.
 //!
-//! A store holds one policy in one place and nothing else: a trap poisons all of a store. After a
-//! violation the instance is thrown away, whatever the violation was.
+//! A store holds one policy in one place and nothing else, since a trap poisons all of a store. After
+//! any violation the instance is thrown away.
 
 use std::str::Utf8Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cpu_time::ThreadTime;
@@ -15,21 +16,19 @@ use crate::artifact::Artifact;
 use crate::bindings::{batch_router, interceptor, sink_selector, state, types};
 use crate::engine::PolicyEngine;
 use crate::error::{LoadError, PolicyError, Problem, Violation, ViolationKind, cut};
+use crate::host::{self, Host};
 use crate::limits::Limits;
 use crate::log::GuestLog;
 use crate::setup::Setup;
-use crate::stats::Share;
+use crate::stats::InstanceMemory;
+use crate::terms::{Account, Terms};
 
 mod configure;
-mod host;
-mod timer;
-
-pub(crate) use host::{Host, add_to_linker};
 
 /// Headers that a selector and an interceptor may ask for.
 const MOST_HEADERS: (usize, usize) = (16, 64);
 
-/// Bytes of the name of a header that is asked for: each event is searched for it.
+/// The most bytes of a header's name: each event is searched for it.
 const MOST_NAME: usize = 1024;
 
 /// What a policy asked to be shown.
@@ -48,7 +47,7 @@ pub enum Bodies {
     None,
     /// The length.
     Length,
-    /// This many of the first bytes at most, and the length.
+    /// At most this many of the first bytes, and the length.
     Prefix(usize),
     /// All.
     Whole,
@@ -61,7 +60,8 @@ pub(crate) struct Instance {
     state: Option<state::Guest>,
     needs: Needs,
     limits: Limits,
-    memory: Share,
+    account: Account,
+    memory: InstanceMemory,
     took: Duration,
     last_call: Duration,
 }
@@ -82,20 +82,25 @@ impl Instance {
     pub(crate) fn start(
         engine: &PolicyEngine,
         artifact: &Artifact,
-        setup: &Setup,
-        limits: &Limits,
+        terms: &Terms,
         deadline: Duration,
-        log: GuestLog,
     ) -> Result<Self, PolicyError> {
+        let (setup, limits) = (&terms.setup, &terms.limits);
         if !artifact.fits(setup) {
             let (is, wanted) = (artifact.world().words(), setup.wanted());
             return Err(LoadError::WrongKind { is, wanted }.into());
         }
+        let log = GuestLog::new(
+            artifact.shared_name(),
+            artifact.short_digest().into(),
+            limits.log_lines,
+            Arc::clone(&terms.account.stats),
+        );
         let mut store = Store::new(engine.wasmtime(), Host::new(limits, setup.seed(), log));
         store.limiter(|host| &mut host.limiter);
         store.set_hostcall_fuel(limits.result_bytes);
-        timer::install(&mut store);
-        let mut memory = Share::new(store.data().log.stats());
+        host::install_deadlines(&mut store);
+        let mut memory = InstanceMemory::new(Arc::clone(&terms.account.stats));
         let began = arm(&mut store, deadline);
         let working = ThreadTime::now();
         let started = (|store: &mut Store<Host>| {
@@ -109,17 +114,18 @@ impl Instance {
             Ok::<_, wasmtime::Error>((exports, state, answer))
         })(&mut store);
         let took = working.elapsed();
-        store.data().log.spent(clock::now() - began);
+        terms.account.spent(clock::now() - began);
         let (exports, state, answer) = started.map_err(|error| explain(&mut store, &error))?;
         let needs = checked(answer.map_err(PolicyError::Config)?, setup)?;
         let limits = limits.clone();
-        memory.note(store.data().limiter.memory);
+        memory.note(store.data().limiter.memory());
         Ok(Self {
             store,
             exports,
             state,
             needs,
             limits,
+            account: terms.account.clone(),
             memory,
             took,
             last_call: Duration::ZERO,
@@ -131,7 +137,7 @@ impl Instance {
         &self.needs
     }
 
-    /// The time that its start needed; what the thread waited for a processor is not part of it.
+    /// The time that its start needed, without the time for which the thread waited for a processor.
     pub(crate) fn took(&self) -> Duration {
         self.took
     }
@@ -249,7 +255,7 @@ impl Instance {
             })
     }
 
-    /// Takes over a state; the inner error is the policy's own word.
+    /// Takes over a state; the inner error is the policy's own message.
     pub(crate) fn import_state(
         &mut self,
         snapshot: &state::SnapshotResult,
@@ -266,10 +272,10 @@ impl Instance {
             guest.call_import_state(store, snapshot)
         });
         self.state = Some(guest);
-        imported.map(|answer| answer.map_err(|words| cut(&words).to_owned()))
+        imported.map(|answer| answer.map_err(|words| cut(&words).into_owned()))
     }
 
-    /// A call under its deadline, on the policy's account.
+    /// A call under its deadline, charged to the policy.
     fn call<R>(
         &mut self,
         deadline: Duration,
@@ -279,8 +285,8 @@ impl Instance {
         let answer = call(&self.exports, &mut self.store);
         self.last_call = clock::now() - began;
         let host = self.store.data();
-        host.log.spent(self.last_call);
-        self.memory.note(host.limiter.memory);
+        self.account.spent(self.last_call);
+        self.memory.note(host.limiter.memory());
         answer.map_err(|error| explain(&mut self.store, &error))
     }
 }
@@ -304,7 +310,7 @@ impl Exports {
         })
     }
 
-    /// Configures; the inner error is the policy's own word.
+    /// Configures; the inner error is the policy's own message.
     fn configure(
         &self,
         store: &mut Store<Host>,
@@ -340,20 +346,20 @@ fn checked(needs: Needs, setup: &Setup) -> Result<Needs, Violation> {
     Err(Violation::new(ViolationKind::Needs, detail))
 }
 
-/// Gives the next call its deadline; says when it began.
+/// Gives the next call its deadline; returns when it began.
 fn arm(store: &mut Store<Host>, deadline: Duration) -> Instant {
     let host = store.data_mut();
-    // What was said and refused in earlier calls explains nothing.
+    // What earlier calls logged and were refused does not explain this one.
     host.log.begin();
     host.limiter.denied = None;
     let began = clock::now();
-    timer::arm(store, deadline, began);
+    host::arm(store, deadline, began);
     began
 }
 
-/// An answer of an interceptor with a string that is none; only names of headers are strings.
+/// An interceptor answered with bytes that are not a string; only names of headers are strings.
 #[derive(Debug, thiserror::Error)]
-#[error("a string is no UTF-8")]
+#[error("a string is not valid UTF-8")]
 struct NoText;
 
 /// Which rule a failed call broke.

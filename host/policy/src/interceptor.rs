@@ -1,11 +1,12 @@
 //! A policy as an interceptor, and what becomes of events that it cannot handle.
 //!
-//! A batch that provokes a violation is handed in again in halves, on fresh instances, until the
-//! event that is to blame is alone: that one goes where `on-error` says, the others go on. Which
-//! event it is costs some `2·log₂ n` starts, a third of a millisecond for 100 events. A guest that
-//! makes the search long ends it: after [`PATIENCE`] deadlines the batch is refused, or goes on as
-//! it is under `pass`, and the policy's budget is charged. So it is at once with a guest whose start
-//! takes longer than a call may: its next instance is made beside the data path.
+//! A batch that provokes a violation is given to fresh instances in halves, until the event that is
+//! to blame is alone: that one goes where `on-error` says, the others go on. (A call that breaks the
+//! contract has no effect, so no event has passed the policy twice.) Finding it takes about `2·log₂ n`
+//! starts, a third of a millisecond for 100 events. The search has a limit: after [`PATIENCE`]
+//! deadlines the events that are not handled yet are refused, or go on unchanged under `pass`, and
+//! the policy's budget is charged. The same happens at once with a guest whose start takes longer
+//! than a call may: its next instance is made off the data path.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -13,36 +14,41 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flume_core::clock::{self, Instant};
-use flume_core::{Batch, Channel, Event, Gate, Interceptor, InterceptorError};
+use flume_core::{
+    Batch, Channel, Event, Gate, Interceptor, InterceptorError, LogLimit, PutTransaction,
+    ReservedPut,
+};
 use parking_lot::Mutex;
 
-use crate::aside::Pace;
 use crate::columns::Columns;
-use crate::edits::{Edits, Verdict};
-use crate::error::Violation;
-use crate::rate::Rate;
+use crate::edits::{Edits, EventVerdict};
+use crate::error::{PolicyError, Violation};
+use crate::limits::Limits;
+use crate::pace::CallPace;
+use crate::policy::Policy;
 use crate::seat::Seat;
+use crate::setup::{InterceptorSetup, Setup};
 
-/// The least time for a part of a batch, however small: the clock of deadlines is not finer.
+/// The least time for a part of a batch, however small: deadlines have no finer resolution.
 const LEAST: Duration = Duration::from_millis(2);
 
 /// Deadlines that a batch may spend on the search for its poison.
 const PATIENCE: u32 = 10;
 
-/// Lines in a second about events that were not handled.
+/// Log lines in a second about events that were not handled.
 const COMPLAINTS: u32 = 10;
 
 /// What the configuration says about events that a policy cannot handle.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum OnError {
-    /// The source is told, and its client sends again: nothing is lost, nothing gets past.
+    /// The source gets an error, and its client sends again: nothing is lost or passed on unhandled.
     #[default]
     Fail,
     /// They are dropped.
     Drop,
-    /// They go on as they are.
+    /// They go on unchanged.
     Pass,
-    /// They go to this channel, as they are.
+    /// They go to this channel, unchanged.
     DeadLetter(String),
 }
 
@@ -78,31 +84,32 @@ impl OnError {
 /// [`OnError`], resolved.
 #[derive(Debug, Clone)]
 pub enum Remedy {
-    /// The source is told.
+    /// The source gets an error.
     Fail,
     /// Dropped.
     Drop,
     /// Passed on.
     Pass,
-    /// Put into this channel. If it has no room at once, the source is told.
+    /// Put into this channel. If it has no room at once, the source gets an error.
     DeadLetter(Arc<dyn Channel>),
 }
 
-/// Hands batches to a policy. One instance serves all connections of the source, one after the
-/// other: a policy that remembers, remembers all of them. So a slow guest delays the connections of
-/// its own source, which wait at the gate, and nobody else.
+/// Gives batches to a policy. One instance serves all connections of the source, one after the
+/// other, so what a policy remembers is about all of them. A slow guest delays the connections of its
+/// own source, which wait at the gate, and no others.
 pub struct PolicyInterceptor {
     name: String,
     remedy: Remedy,
     gate: Gate,
-    complaints: Mutex<Rate>,
-    desk: Mutex<Desk>,
+    complaints: Mutex<LogLimit>,
+    shared: Mutex<SharedSeat>,
 }
 
-struct Desk {
+/// What the calls of all connections share, one after the other.
+struct SharedSeat {
     seat: Seat,
     columns: Columns,
-    pace: Pace,
+    pace: CallPace,
     /// Violations since an event was last handled well.
     in_vain: u32,
 }
@@ -113,53 +120,97 @@ struct Poison {
     why: String,
 }
 
-impl PolicyInterceptor {
-    pub(crate) fn new(name: &str, seat: Seat, remedy: Remedy) -> Self {
-        let desk = Desk {
+impl Policy {
+    /// An interceptor for a source, tried out.
+    ///
+    /// # Errors
+    /// The policy is not an interceptor, does not accept its properties, or broke the contract.
+    pub fn interceptor(
+        self: &Arc<Self>,
+        place: &str,
+        limits: Limits,
+        setup: InterceptorSetup,
+        remedy: Remedy,
+    ) -> Result<PolicyInterceptor, PolicyError> {
+        let seat = Seat::take(self, place, Setup::Interceptor(setup), limits)?;
+        let shared = SharedSeat {
             seat,
             columns: Columns::default(),
-            pace: Pace::default(),
+            pace: CallPace::default(),
             in_vain: 0,
         };
-        Self {
-            name: name.to_owned(),
+        Ok(PolicyInterceptor {
+            name: place.to_owned(),
             remedy,
             gate: Gate::default(),
-            complaints: Mutex::new(Rate::new(COMPLAINTS)),
-            desk: Mutex::new(desk),
-        }
+            complaints: Mutex::new(LogLimit::per_second(COMPLAINTS)),
+            shared: Mutex::new(shared),
+        })
     }
+}
 
-    /// What becomes of the poison of a batch; says whether it goes on.
-    fn dispose(&self, batch: &Batch, poison: &[Poison]) -> Result<bool, InterceptorError> {
-        // One line for a batch, and not for each: a policy that rejects all would flood the log.
+impl PolicyInterceptor {
+    /// What becomes of the poison of a batch. Events for the dead letters are set aside.
+    fn dispose(&self, batch: &mut Batch, poison: &[Poison]) -> Disposal {
+        // One line for a batch and not for each event: a policy that rejects all would flood the log.
         if let Some(Poison { at, why }) = poison.first()
-            && self.complaints.lock().admits()
+            && let Some(left_out) = self.complaints.lock().admit(clock::now())
         {
             tracing::warn!(
                 interceptor = self.name,
                 events = poison.len(),
                 first = batch.origin(*at),
                 why,
+                left_out,
                 "events not handled"
             );
         }
-        match (&self.remedy, poison.first()) {
-            (_, None) | (Remedy::Pass, _) => Ok(true),
-            (Remedy::Drop, _) => Ok(false),
-            (Remedy::Fail, Some(first)) => Err(self.error(first.why.clone())),
-            (Remedy::DeadLetter(channel), _) => {
+        match &self.remedy {
+            Remedy::Pass => Disposal::Keep,
+            Remedy::Drop => Disposal::Drop,
+            Remedy::Fail => Disposal::Refuse(None),
+            Remedy::DeadLetter(channel) => {
                 let find = |poison: &Poison| batch.events().get(poison.at).cloned();
                 let events: Vec<Event> = poison.iter().filter_map(find).collect();
-                let room = channel.try_reserve(&events);
-                if room < events.len() {
-                    channel.release(events.get(..room).unwrap_or_default());
-                    return Err(self.error(format!("no room in channel {}", channel.name())));
+                match reserve_now(channel, events) {
+                    Some(puts) => {
+                        batch.set_aside(puts);
+                        Disposal::Drop
+                    }
+                    None => {
+                        Disposal::Refuse(Some(format!("no room in channel {}", channel.name())))
+                    }
                 }
-                channel.append(events);
-                Ok(false)
             }
         }
+    }
+
+    /// Takes out of a batch what the policy dropped, and the poison.
+    fn apply(
+        &self,
+        batch: &mut Batch,
+        becomes: &[EventVerdict],
+        poison: Vec<Poison>,
+        disposal: &Disposal,
+    ) {
+        if poison.is_empty() && becomes.iter().all(|verdict| *verdict == EventVerdict::Keep) {
+            return;
+        }
+        let mut places = becomes.iter().enumerate();
+        let mut poison = poison.into_iter().peekable();
+        batch.try_retain(|_| {
+            let Some((at, verdict)) = places.next() else {
+                return Ok(true);
+            };
+            let Some(Poison { why, .. }) = poison.next_if(|poison| poison.at == at) else {
+                return Ok(*verdict == EventVerdict::Keep);
+            };
+            match disposal {
+                Disposal::Keep => Ok(true),
+                Disposal::Drop => Ok(false),
+                Disposal::Refuse(reason) => Err(self.error(reason.clone().unwrap_or(why))),
+            }
+        });
     }
 
     fn error(&self, message: String) -> InterceptorError {
@@ -180,11 +231,13 @@ impl Interceptor for PolicyInterceptor {
     }
 
     fn intercept(&self, batch: &mut Batch) -> Result<(), InterceptorError> {
-        let mut becomes = vec![Verdict::Keep; batch.events().len()];
+        let mut becomes = vec![EventVerdict::Keep; batch.events().len()];
         let mut poison = Vec::new();
+        let interrupted;
         {
-            let desk = &mut *self.desk.lock();
-            let (seat, columns, in_vain) = (&mut desk.seat, &mut desk.columns, &mut desk.in_vain);
+            let shared = &mut *self.shared.lock();
+            let (seat, columns, in_vain) =
+                (&mut shared.seat, &mut shared.columns, &mut shared.in_vain);
             let mut search = Search {
                 seat,
                 columns,
@@ -192,44 +245,74 @@ impl Interceptor for PolicyInterceptor {
                 is_searching: false,
                 began: clock::now(),
             };
-            let handled = desk
+            let handled = shared
                 .pace
                 .run(|| search.handle(batch.events_mut(), &mut becomes, &mut poison));
-            let policy = desk.seat.policy();
+            let policy = shared.seat.policy();
             let now = clock::now();
-            if let Some(wait) = policy.wait(now) {
+            if let Some(wait) = shared.seat.wait(now) {
                 policy.stats().throttled.increment();
                 self.gate.close_until(now + wait);
             }
-            match (handled, &self.remedy) {
-                // What was not handled goes on as it is.
-                (Ok(()), _) | (Err(_), Remedy::Pass) => {}
-                // Without a policy nothing is dropped: a client that sends again loses nothing.
-                (Err(Unavailable(why)), _) => return Err(self.error(why.to_owned())),
-            }
+            interrupted = match (handled, &self.remedy) {
+                // What was not handled goes on unchanged.
+                (Ok(()), _) | (Err(_), Remedy::Pass) => None,
+                (Err(Interrupted { from, why }), _) if from <= poison.len() => {
+                    return Err(self.error(why.to_owned()));
+                }
+                (Err(interrupted), _) => Some(interrupted),
+            };
             policy.stats().poison.add(poison.len());
         }
-        let goes_on = self.dispose(batch, &poison)?;
-        let verdict = if goes_on {
-            Verdict::Keep
-        } else {
-            Verdict::Drop
-        };
-        for Poison { at, .. } in poison {
-            if let Some(becomes) = becomes.get_mut(at) {
-                *becomes = verdict;
+        let disposal = match interrupted {
+            None => self.dispose(batch, &poison),
+            // Without a policy nothing is dropped: a client that sends again loses nothing. What
+            // the policy has handled goes on, since it has seen that.
+            Some(Interrupted { from, why }) => {
+                let unhandled = (from..batch.events().len()).map(|at| Poison {
+                    at,
+                    why: why.to_owned(),
+                });
+                poison.extend(unhandled);
+                Disposal::Refuse(Some(why.to_owned()))
             }
-        }
-        if becomes.iter().any(|verdict| *verdict != Verdict::Keep) {
-            let mut becomes = becomes.into_iter();
-            batch.retain(|_| becomes.next() == Some(Verdict::Keep));
-        }
+        };
+        self.apply(batch, &becomes, poison, &disposal);
         Ok(())
     }
 }
 
+/// What becomes of events that a policy cannot handle.
+enum Disposal {
+    /// They go on.
+    Keep,
+    /// They are dropped, or set aside.
+    Drop,
+    /// The source is told: this, or else the reason of each.
+    Refuse(Option<String>),
+}
+
+/// Reserves room for all events, in as many transactions as the channel's `transactionCapacity`
+/// needs; `None` if there is no room for all of them now.
+fn reserve_now(channel: &Arc<dyn Channel>, mut events: Vec<Event>) -> Option<Vec<ReservedPut>> {
+    let most = channel.transaction_capacity().max(1);
+    let mut puts = Vec::with_capacity(1);
+    while !events.is_empty() {
+        let rest = events.split_off(events.len().min(most));
+        let put = PutTransaction::of(channel, std::mem::replace(&mut events, rest)).ok()?;
+        puts.push(put.try_reserve().ok()?);
+    }
+    Some(puts)
+}
+
 /// The policy cannot be asked, and why.
 struct Unavailable(&'static str);
+
+/// The policy could not be asked about the events from this place on, and why.
+struct Interrupted {
+    from: usize,
+    why: &'static str,
+}
 
 /// One batch on its way through a policy.
 struct Search<'a> {
@@ -242,13 +325,30 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Hands in the batch, in parts if need be. The poison is found in the order of its places.
+    /// Gives the policy the batch, in parts if needed. The poison is found in the order of the batch.
     fn handle(
         &mut self,
         events: &mut [Event],
-        becomes: &mut [Verdict],
+        becomes: &mut [EventVerdict],
         poison: &mut Vec<Poison>,
-    ) -> Result<(), Unavailable> {
+    ) -> Result<(), Interrupted> {
+        let handled = self.hand_in_parts(events, becomes, poison);
+        let rejected = becomes
+            .iter()
+            .enumerate()
+            .filter(|(_, v)| **v == EventVerdict::Reject);
+        let why = || "the policy rejects it".to_owned();
+        poison.extend(rejected.map(|(at, _)| Poison { at, why: why() }));
+        poison.sort_by_key(|poison| poison.at);
+        handled
+    }
+
+    fn hand_in_parts(
+        &mut self,
+        events: &mut [Event],
+        becomes: &mut [EventVerdict],
+        poison: &mut Vec<Poison>,
+    ) -> Result<(), Interrupted> {
         let total = events.len();
         if total == 0 {
             return Ok(());
@@ -257,10 +357,12 @@ impl Search<'_> {
         parts.push_back(0..total);
         while let Some(part) = parts.pop_front() {
             let now = clock::now();
+            let from = part.start;
+            let interrupted = |Unavailable(why)| Interrupted { from, why };
             let Some(shown) = events.get_mut(part.clone()) else {
                 continue;
             };
-            match self.hand_in(shown, total, now)? {
+            match self.hand_in(shown, total, now).map_err(interrupted)? {
                 Ok((edits, handled)) => {
                     *self.in_vain = 0;
                     let done = shown.get_mut(..handled).unwrap_or_default();
@@ -274,7 +376,7 @@ impl Search<'_> {
                     }
                 }
                 Err(violation) => {
-                    self.blame(&violation, now)?;
+                    self.blame(&violation, now).map_err(interrupted)?;
                     match halves(&part) {
                         Some([first, second]) => {
                             parts.push_front(second);
@@ -291,17 +393,10 @@ impl Search<'_> {
                 }
             }
         }
-        let rejected = becomes
-            .iter()
-            .enumerate()
-            .filter(|(_, v)| **v == Verdict::Reject);
-        let why = || "the policy rejects it".to_owned();
-        poison.extend(rejected.map(|(at, _)| Poison { at, why: why() }));
-        poison.sort_by_key(|poison| poison.at);
         Ok(())
     }
 
-    /// One call; says how many of the events it was about.
+    /// One call; returns how many of the events it was about.
     fn hand_in(
         &mut self,
         events: &[Event],
@@ -309,7 +404,7 @@ impl Search<'_> {
         now: Instant,
     ) -> Result<Result<(Edits, usize), Violation>, Unavailable> {
         let at = self.seat.policy().moment(now);
-        // A rest does not help: the events wait for it.
+        // A pause does not help: the events wait for it.
         self.seat.wake();
         let Some(instance) = self.seat.instance(now) else {
             let why = self.seat.absence();
@@ -320,8 +415,8 @@ impl Search<'_> {
         };
         let handled = self.columns.fill(events, instance.needs());
         let headers = self.columns.headers();
-        // A part of a batch gets its part of the time, so that looking for the culprit takes a few
-        // deadlines and not one for each step.
+        // A part of a batch gets its part of the time, so that the search takes a few deadlines and
+        // not one for each step.
         let whole = instance.deadline();
         let deadline = match events.len() == total {
             true => whole,
@@ -332,22 +427,17 @@ impl Search<'_> {
         let stats = self.seat.policy().stats();
         stats.called(took);
         stats.events.add(handled);
-        let most = self.seat.policy().limits().result_bytes;
+        let most = self.seat.limits().result_bytes;
         Ok(answer.and_then(|answer| Ok((Edits::checked(answer, handled, most)?, handled))))
     }
 
-    /// A violation is the event's fault as long as other events are handled well. When none was,
-    /// so many times in sequence, it is the policy's.
+    /// A violation is the event's fault as long as other events are handled well. If no event
+    /// was, [`IN_VAIN`] times in sequence, it is the policy's.
     fn blame(&mut self, violation: &Violation, now: Instant) -> Result<(), Unavailable> {
         self.seat.discard(violation, now);
         self.is_searching = true;
         *self.in_vain = self.in_vain.saturating_add(1);
-        let patience = self
-            .seat
-            .policy()
-            .limits()
-            .deadline
-            .saturating_mul(PATIENCE);
+        let patience = self.seat.limits().deadline.saturating_mul(PATIENCE);
         let is_too_long = clock::now().saturating_duration_since(self.began) > patience;
         if *self.in_vain > IN_VAIN || is_too_long {
             self.seat.charge(now);
@@ -359,10 +449,10 @@ impl Search<'_> {
     }
 }
 
-/// Violations in sequence that may be the events' fault. Looking for one event in 10,000 meets 14.
+/// Violations in sequence that may be the events' fault. The search for one event in 10,000 takes 14.
 const IN_VAIN: u32 = 16;
 
-/// The time for so many events of so many.
+/// The share of the deadline for `events` out of `total` events.
 fn part_of(whole: Duration, events: usize, total: usize) -> Duration {
     let share = u32::try_from(events).unwrap_or(u32::MAX);
     let of = u32::try_from(total).unwrap_or(u32::MAX).max(1);

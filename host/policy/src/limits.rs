@@ -53,8 +53,8 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Reads the limits from a context of their own. A bad number leaves a diagnostic, and the
-    /// default in its place.
+    /// Reads the limits from their context. A bad number leaves a diagnostic, and the default is
+    /// used.
     ///
     /// | key | default | bounds |
     /// |---|---|---|

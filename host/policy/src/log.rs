@@ -1,12 +1,11 @@
-//! A policy's lines on their way into the host's log: labelled, cut, and not too many.
+//! A policy's lines for the host's log: labelled, cut, and limited in number.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use flume_core::{LogLimit, clock, printable};
 use memchr::{memchr, memchr_iter, memrchr};
 
 use crate::bindings::log::{Level, Stream};
-use crate::rate::Rate;
 use crate::stats::Stats;
 
 /// Bytes of a line; the rest is cut off.
@@ -17,12 +16,12 @@ const LINE: usize = 1024;
 pub(crate) struct GuestLog {
     policy: Arc<str>,
     digest: Arc<str>,
-    rate: Rate,
+    limit: LogLimit,
     stats: Arc<Stats>,
     /// Pieces of what a runtime prints, until a line is whole.
     output: Vec<u8>,
     errors: Vec<u8>,
-    /// A line of the call under way that told of an error: the reason for a trap, probably.
+    /// An error that the call under way has logged: probably the reason for a trap.
     error: Option<String>,
 }
 
@@ -31,7 +30,7 @@ pub(crate) struct GuestLog {
 pub(crate) struct Printed {
     /// Whole lines; the first one completes what was there before.
     lines: Vec<Vec<u8>>,
-    /// Lines that are not worth a look.
+    /// Lines that are not read.
     skipped: usize,
     /// The beginning of a line.
     rest: Vec<u8>,
@@ -47,7 +46,7 @@ impl GuestLog {
         Self {
             policy,
             digest,
-            rate: Rate::new(lines_per_second),
+            limit: LogLimit::per_second(lines_per_second),
             stats,
             output: Vec::new(),
             errors: Vec::new(),
@@ -55,14 +54,14 @@ impl GuestLog {
         }
     }
 
-    /// A call begins: what was said in earlier ones explains nothing.
+    /// A call begins: what was logged in earlier ones does not explain its failure.
     pub(crate) fn begin(&mut self) {
         self.error = None;
     }
 
-    /// Whether a message is worth a look. One that is not is counted here.
+    /// Whether a message is to be read. One that is not is counted here.
     pub(crate) fn wants(&mut self, level: Level) -> bool {
-        let wants = level == Level::Error || self.rate.left() > 0;
+        let wants = level == Level::Error || self.limit.left(clock::now()) > 0;
         if !wants {
             self.stats.log_lines_dropped.increment();
         }
@@ -76,20 +75,20 @@ impl GuestLog {
     }
 
     pub(crate) fn write(&mut self, level: Level, message: &str) {
-        let message = Self::cut(message);
+        let text = printable(Self::cut(message));
         if level == Level::Error {
-            self.error = Some(message.to_owned());
+            self.error = Some(text.clone().into_owned());
         }
-        if !self.rate.admits() {
+        if self.limit.admit(clock::now()).is_none() {
             self.stats.log_lines_dropped.increment();
             return;
         }
-        let (policy, digest) = (&*self.policy, &*self.digest);
+        let (policy, digest, text) = (&*self.policy, &*self.digest, &*text);
         match level {
-            Level::Debug => tracing::debug!(policy, digest, message, "policy says"),
-            Level::Info => tracing::info!(policy, digest, message, "policy says"),
-            Level::Warn => tracing::warn!(policy, digest, message, "policy says"),
-            Level::Error => tracing::error!(policy, digest, message, "policy says"),
+            Level::Debug => tracing::debug!(policy, digest, text, "policy says"),
+            Level::Info => tracing::info!(policy, digest, text, "policy says"),
+            Level::Warn => tracing::warn!(policy, digest, text, "policy says"),
+            Level::Error => tracing::error!(policy, digest, text, "policy says"),
         }
     }
 
@@ -98,7 +97,7 @@ impl GuestLog {
     pub(crate) fn read(&self, mut bytes: &[u8]) -> Printed {
         let mut printed = Printed::default();
         // One line is read in any case, since it may be the reason for a trap.
-        let most = usize::try_from(self.rate.left())
+        let most = usize::try_from(self.limit.left(clock::now()))
             .unwrap_or(usize::MAX)
             .max(1);
         while printed.lines.len() < most {
@@ -130,16 +129,7 @@ impl GuestLog {
         self.append(stream, &printed.rest);
     }
 
-    /// Where the policy's doings are counted.
-    pub(crate) fn stats(&self) -> Arc<Stats> {
-        Arc::clone(&self.stats)
-    }
-
-    pub(crate) fn spent(&self, time: Duration) {
-        self.stats.spent(time);
-    }
-
-    /// What the guest last said about an error, once.
+    /// The last error that the guest logged, once.
     pub(crate) fn take_error(&mut self) -> Option<String> {
         let rest = std::mem::take(&mut self.errors);
         if !rest.is_empty() {
@@ -168,7 +158,8 @@ impl GuestLog {
             Stream::Error => {
                 self.write(Level::Warn, &line);
                 // Of a report over many lines the first says what it is about.
-                self.error.get_or_insert_with(|| line.into_owned());
+                self.error
+                    .get_or_insert_with(|| printable(&line).into_owned());
             }
         }
     }
@@ -216,6 +207,17 @@ mod tests {
     }
 
     #[test]
+    fn a_line_cannot_forge_others() {
+        let (mut log, _) = log(2);
+        log.write(Level::Error, "no\n<3>ERROR forged \u{1b}[31m\u{202e}");
+        let escaped = r"no\n<3>ERROR forged \u{1b}[31m\u{202e}";
+        assert_eq!(log.take_error().as_deref(), Some(escaped));
+        let printed = log.read(b"panic\r\n");
+        log.print(Stream::Error, printed);
+        assert_eq!(log.take_error().as_deref(), Some(r"panic\r"));
+    }
+
+    #[test]
     fn a_flood_of_printed_lines_is_read_no_further_than_it_is_kept() {
         let (mut log, stats) = log(3);
         let printed = log.read(b"a\nb\nc\nd\ne\nf");
@@ -223,7 +225,7 @@ mod tests {
         assert_eq!(printed.rest, b"f");
         log.print(Stream::Output, printed);
         assert_eq!(stats.log_lines_dropped.get(), 2);
-        // The second is used up: one line is still read, for it may be the reason for a trap.
+        // The lines of this second are used up: one is still read, as it may be the reason for a trap.
         let printed = log.read(b"!\n\n");
         assert_eq!((printed.lines.len(), printed.skipped), (1, 1));
         log.print(Stream::Error, printed);

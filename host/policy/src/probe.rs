@@ -1,37 +1,55 @@
-//! The trial of an instance before it may work: invented calls, under the limits of real ones.
+//! The trial of an instance before it is used: made-up calls, under the limits of real ones.
 //!
-//! What goes wrong here goes wrong while the version before is still at work. The instance is
-//! thrown away afterwards, since it has learnt things that never happened.
+//! What goes wrong here goes wrong while the previous version is still at work. The instance is
+//! thrown away afterwards, since what it has learnt never happened.
 
 use flume_core::{Event, clock};
 
+use crate::artifact::Artifact;
 use crate::bindings::{sink_selector, types};
 use crate::columns::Columns;
 use crate::contract;
 use crate::edits::Edits;
-use crate::error::Violation;
+use crate::engine::PolicyEngine;
+use crate::error::{PolicyError, Violation};
 use crate::instance::{Instance, Needs};
 use crate::setup::{SelectorSetup, Setup};
+use crate::terms::Terms;
 
 /// Orders that a selector is asked for.
 const ORDERS: u32 = 1000;
 
-/// Time between them: together they play through a quarter of an hour.
+/// Time between them: together they cover a quarter of an hour.
 const STEP: u64 = 900_000_000;
 
-/// A day, so that times before it are no special case.
+/// A day, so that earlier times are not a special case.
 const START: u64 = 86_400_000_000_000;
 
-/// Plays invented calls.
-pub(crate) fn run(instance: &mut Instance, setup: &Setup) -> Result<(), Violation> {
+/// An instance whose twin has passed the trial, so that nothing of the trial is left in it.
+///
+/// # Errors
+/// It is of another kind, does not accept its properties, or breaks the contract.
+pub(crate) fn tried_out(
+    engine: &PolicyEngine,
+    artifact: &Artifact,
+    terms: &Terms,
+) -> Result<Instance, PolicyError> {
+    let deadline = terms.limits.start_deadline;
+    let start = || Instance::start(engine, artifact, terms, deadline);
+    run(&mut start()?, &terms.setup)?;
+    start()
+}
+
+/// Makes the calls up.
+fn run(instance: &mut Instance, setup: &Setup) -> Result<(), Violation> {
     match setup {
         Setup::Selector(setup) => selector(instance, setup),
         Setup::Interceptor(_) => interceptor(instance),
     }
 }
 
-/// First all sinks are well, then one alone, then none, then all again. An empty order is left to
-/// real life: only there is it known how long it lasts.
+/// First all sinks are well, then one alone, then none, then all again. An empty order is not judged
+/// here: only in real use is it known how long the sinks stay idle.
 fn selector(instance: &mut Instance, setup: &SelectorSetup) -> Result<(), Violation> {
     let sinks = setup.sinks.len();
     let events = sample();
@@ -62,7 +80,7 @@ fn selector(instance: &mut Instance, setup: &SelectorSetup) -> Result<(), Violat
         if let Some(route) = instance.route(moment, &[], load())? {
             contract::route(&route, shown.len(), sinks)?;
         }
-        // A slow policy is not a bad one, and each call has had its deadline.
+        // A policy may be slow, and each call has had its deadline.
         if clock::now() > began + instance.start_deadline() {
             break;
         }

@@ -1,130 +1,105 @@
-//! A seat: one place of a policy (a group, or an interceptor of a source) with what sits in it.
+//! A seat: one place of a policy (a group, or an interceptor of a source) with its instance.
 //!
-//! The owner of a seat calls its policy and looks, between two calls, whether another version is
-//! to run: so a swap drains by itself and needs no lock.
+//! The owner of a seat calls its policy and checks, between two calls, whether another version is
+//! to run: so a swap needs neither a lock nor a wait.
 //!
 //! | state | leaves it by |
 //! |---|---|
-//! | running | a violation: resting; the last one: the version before, or quarantine |
+//! | running | a violation: resting; the last one of the budget: the previous version, or quarantine |
 //! | resting | its time is over: a new instance, running; or starting, if a start takes long |
 //! | starting | the instance is there: running |
 //! | quarantined | another version |
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use flume_core::LogLimit;
 use flume_core::clock::{self, Instant};
-use parking_lot::Mutex;
 
 use crate::error::{PolicyError, Violation, ViolationKind};
 use crate::instance::Instance;
-use crate::rate::Rate;
-use crate::reload::{Generation, Policy};
+use crate::limits::Limits;
+use crate::policy::control::{Occupant, SeatControl};
+use crate::policy::history::Generation;
+use crate::policy::{Policy, SeatState};
+use crate::probe;
 use crate::setup::Setup;
 
-mod replacement;
+mod background_start;
 
-use replacement::Replacement;
+use background_start::BackgroundStart;
 
 /// First and longest rest before an instance is replaced.
 const REST: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(30));
 
-/// A rest this long ago counts no more.
+/// A rest this long ago does not count any more.
 const CALM: Duration = Duration::from_secs(60);
 
-/// How a seat stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SeatState {
-    /// Its policy is asked.
-    Running,
-    /// Its policy broke the contract and is made anew at this time; the fallback stands in.
-    Resting {
-        /// When.
-        until: Instant,
-    },
-    /// An instance is being made beside the data path; the fallback stands in.
-    Starting,
-    /// Its policy broke the contract too often; the fallback stands in until another version comes.
-    Quarantined,
-}
-
-/// The part of a seat that a reload sees.
-pub(crate) struct SeatPost {
-    /// Where it is, for messages.
-    pub(crate) place: String,
-    pub(crate) setup: Setup,
-    /// The number of the generation that is to run.
-    pub(crate) wanted: AtomicU64,
-    /// Its instance, tried out.
-    pub(crate) ready: Mutex<Option<Incumbent>>,
-    /// How the seat stands, for operators.
-    pub(crate) state: Mutex<(SeatState, u64)>,
-    /// The last broken rule, and when it was broken.
-    pub(crate) fault: Mutex<Option<(Violation, Instant)>>,
-}
-
-/// A generation at work.
-pub(crate) struct Incumbent {
-    pub(crate) generation: Arc<Generation>,
-    pub(crate) instance: Option<Instance>,
-    /// How long the last start took; `MAX` if that is not known, or longer than a batch may wait.
-    took: Duration,
-}
-
-impl Incumbent {
-    pub(crate) fn new(generation: Arc<Generation>, instance: Option<Instance>) -> Self {
-        let took = instance.as_ref().map_or(Duration::MAX, Instance::took);
-        Self {
-            generation,
-            instance,
-            took,
-        }
-    }
-}
-
-/// A place of a policy; held by whoever calls it.
+/// A seat of a policy; held by the selector or interceptor that calls it.
 pub(crate) struct Seat {
     policy: Arc<Policy>,
-    post: Arc<SeatPost>,
-    current: Incumbent,
-    /// The version before, kept warm.
-    previous: Option<Incumbent>,
+    control: Arc<SeatControl>,
+    current: Occupant,
+    /// What ran here before, with its instance: a roll-back need not start one.
+    warm: Option<Occupant>,
     violations: VecDeque<Instant>,
     rests: u32,
     rest_until: Option<Instant>,
     quarantined: bool,
-    /// Whether the instance knows nothing of what was before it.
+    /// Whether the instance knows nothing of what happened before it.
     fresh: bool,
-    /// The next instance of the current generation, if it is being made beside the data path.
-    replacement: Option<Replacement>,
-    /// Lines about violations: a guest can break the contract a thousand times a second.
-    complaints: Rate,
+    /// The next instance of the current generation, if it is being made off the data path.
+    replacement: Option<BackgroundStart>,
+    /// Limits lines about violations: a guest can break the contract a thousand times a second.
+    complaints: LogLimit,
 }
 
 /// Lines in a second.
 const COMPLAINTS: u32 = 10;
 
 impl Seat {
-    pub(crate) fn new(policy: Arc<Policy>, post: Arc<SeatPost>, current: Incumbent) -> Self {
-        Self {
-            policy,
-            post,
-            current,
-            previous: None,
+    /// Puts a policy into one more seat, tried out.
+    ///
+    /// # Errors
+    /// It is of another kind, does not accept its properties, or broke the contract.
+    pub(crate) fn take(
+        policy: &Arc<Policy>,
+        place: &str,
+        setup: Setup,
+        limits: Limits,
+    ) -> Result<Self, PolicyError> {
+        let terms = policy.terms(setup, limits);
+        let generation = policy.current();
+        let instance = probe::tried_out(policy.engine(), &generation.artifact, &terms)?;
+        let control = Arc::new(SeatControl::new(place, terms, &generation));
+        policy.enlist(&control);
+        Ok(Self {
+            policy: Arc::clone(policy),
+            control,
+            current: Occupant::new(generation, Some(instance)),
+            warm: None,
             violations: VecDeque::new(),
             rests: 0,
             rest_until: None,
             quarantined: false,
             fresh: true,
             replacement: None,
-            complaints: Rate::new(COMPLAINTS),
-        }
+            complaints: LogLimit::per_second(COMPLAINTS),
+        })
     }
 
     pub(crate) fn policy(&self) -> &Arc<Policy> {
         &self.policy
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.control.terms.limits
+    }
+
+    /// How long the policy may not be called here, because its share of the processors is used up.
+    pub(crate) fn wait(&self, now: Instant) -> Option<Duration> {
+        self.control.terms.account.share.wait(now)
     }
 
     /// The headers that the policy asks to be shown; none while it is down.
@@ -133,9 +108,9 @@ impl Seat {
         instance.map_or(&[], |instance| &instance.needs().headers)
     }
 
-    /// The instance that is to be asked, if there is one now. Takes in another version first.
+    /// The instance to call, if there is one now. Takes another version first, if one is assigned.
     pub(crate) fn instance(&mut self, now: Instant) -> Option<&mut Instance> {
-        if self.post.wanted.load(Ordering::Acquire) != self.current.generation.number {
+        if self.control.wanted() != self.current.generation.number {
             self.change(now);
         }
         if self.current.instance.is_none() && !self.is_down(now) {
@@ -144,12 +119,12 @@ impl Seat {
         self.current.instance.as_mut()
     }
 
-    /// Whether an instance is being made beside the data path.
+    /// Whether an instance is being made off the data path.
     pub(crate) fn is_starting(&self) -> bool {
         self.replacement.is_some()
     }
 
-    /// Why there is no instance to be asked.
+    /// Why there is no instance to call.
     pub(crate) fn absence(&self) -> &'static str {
         match (self.quarantined, &self.replacement) {
             (true, _) => "its policy is quarantined",
@@ -167,7 +142,7 @@ impl Seat {
     /// the next call may be the first one of another instance.
     pub(crate) fn wants_events(&self) -> bool {
         match &self.current.instance {
-            _ if self.post.wanted.load(Ordering::Acquire) != self.current.generation.number => true,
+            _ if self.control.wanted() != self.current.generation.number => true,
             Some(instance) => instance.sees_events(),
             None => !self.quarantined,
         }
@@ -185,7 +160,7 @@ impl Seat {
         }
     }
 
-    /// The policy broke the contract: the instance is given up, and the budget charged.
+    /// The policy broke the contract: the instance is dropped, and the budget charged.
     pub(crate) fn violated(&mut self, violation: &Violation, now: Instant) {
         self.discard(violation, now);
         let (first, longest) = REST;
@@ -196,17 +171,18 @@ impl Seat {
         self.charge(now);
     }
 
-    /// The policy broke the contract over one event: the instance is given up and made anew at
+    /// The policy broke the contract over one event: the instance is dropped and replaced at
     /// once, since the event is to blame.
     pub(crate) fn discard(&mut self, violation: &Violation, now: Instant) {
         self.policy.stats().violated(violation.kind);
-        *self.post.fault.lock() = Some((violation.clone(), now));
+        self.control.note_fault(violation, now);
         self.give_up_instance();
-        if self.complaints.admits() {
+        if let Some(left_out) = self.complaints.admit(clock::now()) {
             tracing::warn!(
                 policy = %self.current.generation.artifact,
-                place = self.post.place,
+                place = self.control.place,
                 violation = %violation,
+                left_out,
                 "policy broke the contract"
             );
         }
@@ -214,21 +190,18 @@ impl Seat {
 
     /// Charges the budget; when it is spent, this version has lost its place.
     pub(crate) fn charge(&mut self, now: Instant) {
-        let limits = self.policy.limits();
+        let (window, most) = (self.limits().window, self.limits().violations);
         self.violations.push_back(now);
-        while self
-            .violations
-            .front()
-            .is_some_and(|first| *first + limits.window < now)
-        {
+        let is_over = |first: &Instant| *first + window < now;
+        while self.violations.front().is_some_and(is_over) {
             self.violations.pop_front();
         }
-        if self.violations.len() < usize::try_from(limits.violations).unwrap_or(usize::MAX) {
+        if self.violations.len() < usize::try_from(most).unwrap_or(usize::MAX) {
             return;
         }
         self.violations.clear();
         let generation = self.current.generation.number;
-        if self.policy.give_up(generation, &self.post.place) {
+        if self.policy.give_up(generation, &self.control) {
             self.change(now);
             return;
         }
@@ -237,23 +210,23 @@ impl Seat {
         self.give_up_replacement();
         tracing::error!(
             policy = %self.current.generation.artifact,
-            place = self.post.place,
+            place = self.control.place,
             "policy is quarantined: the fallback stands in until another version comes"
         );
         self.note();
     }
 
-    /// Its memory is given back by a thread that nobody waits for.
+    /// Its memory is given back by another thread, in the background.
     fn give_up_instance(&mut self) {
         if let Some(instance) = self.current.instance.take() {
             self.policy.engine().retire(instance);
         }
     }
 
-    /// A thread that is still at it ends by itself.
+    /// A thread that still makes one ends on its own.
     fn give_up_replacement(&mut self) {
-        let over = self.replacement.take().filter(Replacement::is_over);
-        if let Some(Ok(unwanted)) = over.map(Replacement::finish) {
+        let over = self.replacement.take().filter(BackgroundStart::is_over);
+        if let Some(Ok(unwanted)) = over.map(BackgroundStart::finish) {
             self.policy.engine().retire(unwanted);
         }
     }
@@ -262,7 +235,7 @@ impl Seat {
         self.quarantined || self.rest_until.is_some_and(|until| now < until)
     }
 
-    /// Puts the wanted generation into the seat, on the account of swaps.
+    /// Puts the wanted generation into the seat, and counts it as a swap.
     fn change(&mut self, now: Instant) {
         let began = clock::now();
         if !self.exchange(now) {
@@ -272,28 +245,29 @@ impl Seat {
         self.policy.stats().swap_latency.record(took);
         tracing::info!(
             policy = %self.current.generation.artifact,
-            place = self.post.place,
+            place = self.control.place,
             micros = took.as_micros(),
             "policy swapped"
         );
         self.note();
     }
 
-    /// Takes in the wanted generation, if there is one, and keeps the current one warm.
+    /// Takes the assigned generation, if there is one, and keeps the current one warm.
     fn exchange(&mut self, now: Instant) -> bool {
-        let wanted = self.post.wanted.load(Ordering::Acquire);
-        let ready = self
-            .post
-            .ready
-            .lock()
-            .take()
-            .filter(|i| i.generation.number == wanted);
-        let warm = self.previous.take_if(|i| i.generation.number == wanted);
-        let next = ready.or(warm).or_else(|| {
-            let generation = self.policy.generation(wanted)?;
-            Some(Incumbent::new(generation, None))
-        });
-        let Some(next) = next else { return false };
+        let Some(mut next) = self.control.take() else {
+            return false;
+        };
+        if next.instance.is_none() && next.runs_the_same(&self.current) {
+            // The version between was never taken.
+            self.current.generation = next.generation;
+            self.note();
+            return false;
+        }
+        if next.instance.is_none()
+            && let Some(warm) = self.warm.take_if(|warm| warm.runs_the_same(&next))
+        {
+            (next.instance, next.took) = (warm.instance, warm.took);
+        }
         let mut old = std::mem::replace(&mut self.current, next);
         self.quarantined = false;
         (self.rests, self.rest_until) = (0, None);
@@ -304,15 +278,16 @@ impl Seat {
             self.restart(now);
         }
         self.hand_over(&mut old);
-        let oldest = self.previous.replace(old).and_then(|old| old.instance);
+        let oldest = self.warm.replace(old).and_then(|old| old.instance);
         if let Some(oldest) = oldest {
             self.policy.engine().retire(oldest);
         }
         true
     }
 
-    /// State from the old instance to the new one. Whatever goes wrong, the new one begins afresh.
-    fn hand_over(&mut self, old: &mut Incumbent) {
+    /// Moves the state from the old instance to the new one. If anything goes wrong, the new one
+    /// begins without state.
+    fn hand_over(&mut self, old: &mut Occupant) {
         let (Some(from), Some(into)) = (&mut old.instance, &mut self.current.instance) else {
             return;
         };
@@ -337,11 +312,15 @@ impl Seat {
             Ok(Ok(())) => self.fresh = false,
             Ok(Err(words)) => {
                 let generation = Arc::clone(&self.current.generation);
-                self.complain(&generation, "policy begins afresh", &words);
+                self.complain(&generation, "policy begins without state", &words);
             }
             Err(violation) => {
                 let generation = Arc::clone(&self.current.generation);
-                self.complain(&generation, "policy begins afresh", &violation.to_string());
+                self.complain(
+                    &generation,
+                    "policy begins without state",
+                    &violation.to_string(),
+                );
                 self.policy.stats().violated(violation.kind);
                 // Poisoned: the next call makes another one.
                 self.current.instance = None;
@@ -350,11 +329,11 @@ impl Seat {
     }
 
     fn complain(&self, generation: &Generation, outcome: &'static str, why: &str) {
-        tracing::warn!(policy = %generation.artifact, place = self.post.place, why, "{outcome}");
+        tracing::warn!(policy = %generation.artifact, place = self.control.place, why, "{outcome}");
     }
 
-    /// Makes a new instance of the current generation: here if that is quickly done, and beside the
-    /// data path if not. In that case this is to be called again until the instance is there.
+    /// Makes a new instance of the current generation: here if that is quick, and off the data path if
+    /// not. In that case this must be called again until the instance is there.
     fn restart(&mut self, now: Instant) {
         if let Some(begun) = self.replacement.take() {
             if begun.is_over() {
@@ -366,17 +345,18 @@ impl Seat {
         }
         let generation = Arc::clone(&self.current.generation);
         if self.current.took < self.patience() {
-            let deadline = self.policy.limits().deadline;
-            let started = self
-                .policy
-                .start(&generation.artifact, &self.post.setup, deadline);
+            let terms = &self.control.terms;
+            let deadline = terms.limits.deadline;
+            let engine = self.policy.engine();
+            let started = Instance::start(engine, &generation.artifact, terms, deadline);
             self.take_in(started, now);
             return;
         }
-        match Replacement::begin(&self.policy, &generation, &self.post) {
+        let (engine, terms) = (self.policy.engine(), &self.control.terms);
+        match BackgroundStart::begin(engine, &generation.artifact, terms) {
             Ok(begun) => self.replacement = Some(begun),
             Err(error) => {
-                // Not the policy's fault: nothing is charged.
+                // Not the policy's fault, so nothing is charged.
                 self.rest_until = Some(now + REST.0);
                 self.complain(&generation, "policy is not started", &error.to_string());
             }
@@ -395,7 +375,7 @@ impl Seat {
                 self.note();
             }
             Err(error) => {
-                // The next one is made where it may take longer.
+                // The next one is made off the data path.
                 self.current.took = Duration::MAX;
                 let violation = match error {
                     PolicyError::Violation(violation) => violation,
@@ -407,12 +387,11 @@ impl Seat {
         }
     }
 
-    /// How long a start may have taken for the next one to be made while a batch waits. An
-    /// interceptor's batch waits for several, if one of its events is to be found; a group has its
-    /// fallback.
+    /// How long a start may have taken for the next one to be made while a batch waits. A batch of an
+    /// interceptor waits for several if one of its events has to be found; a group has its fallback.
     fn patience(&self) -> Duration {
-        let deadline = self.policy.limits().deadline;
-        match &self.post.setup {
+        let deadline = self.limits().deadline;
+        match &self.control.terms.setup {
             Setup::Selector(_) => deadline / 4,
             Setup::Interceptor(_) => deadline,
         }
@@ -425,6 +404,6 @@ impl Seat {
             (false, Some(until)) if self.current.instance.is_none() => SeatState::Resting { until },
             _ => SeatState::Running,
         };
-        *self.post.state.lock() = (state, self.current.generation.number);
+        self.control.note(state, self.current.generation.number);
     }
 }

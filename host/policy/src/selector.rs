@@ -1,72 +1,86 @@
-//! A policy as the selector of a group, with a native one behind it.
+//! A policy as the selector of a group, with a native one as its fallback.
 //!
-//! News is collected between two orders and told with the next one, so a batch costs one call. The
-//! fallback hears everything at once, whether it is needed or not: its back-off is never behind.
+//! News is collected between two orders and goes with the next one, so a batch costs one call. The
+//! fallback gets everything at once, whether it is needed or not, so that its back-off is up to date.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use flume_core::SinkSelector;
 use flume_core::clock::Instant;
-use flume_core::sink_processor::{SinkIndex, SinkState};
-use flume_core::sink_selector::{Load, Step};
+use flume_core::sink_group::{Load, SinkIndex, SinkState, Step};
 
-use crate::aside::Pace;
 use crate::bindings::sink_selector::{self as guest, Feedback};
 use crate::columns::Columns;
 use crate::contract;
-use crate::error::{Violation, ViolationKind};
+use crate::error::{PolicyError, Violation, ViolationKind};
 use crate::instance::Instance;
-use crate::reload::Policy;
+use crate::limits::Limits;
+use crate::pace::CallPace;
+use crate::policy::Policy;
 use crate::seat::Seat;
+use crate::setup::{SelectorSetup, Setup};
 
-/// Asks a policy, and the fallback where the policy has no good answer.
+/// Asks a policy, and the fallback if the policy has no good answer.
 pub struct PolicySelector {
     seat: Seat,
     fallback: Box<dyn SinkSelector>,
     news: News,
     columns: Columns,
-    pace: Pace,
+    pace: CallPace,
     /// When the policy last named a sink to try, or was first asked.
     tried_at: Option<Instant>,
 }
 
-/// What happened since the policy was last told.
+/// What happened since the last call of the policy.
 struct News {
-    /// One for each sink, with what the next order is to hear.
+    /// What the next order gets, one entry for each sink.
     entries: Vec<Feedback>,
-    /// Whether there is something to hear.
+    /// Whether there is any news.
     dirty: Vec<bool>,
     /// When each sink last failed, if that was its last outcome.
     failed_at: Vec<Option<u64>>,
-    /// What the call under way is told.
+    /// What goes with the call under way.
     told: Vec<Feedback>,
 }
 
-impl PolicySelector {
-    pub(crate) fn new(seat: Seat, sinks: usize, fallback: Box<dyn SinkSelector>) -> Self {
-        let columns = Columns::default();
-        Self {
+impl Policy {
+    /// A selector for a group, tried out. `fallback` orders the batches that the policy cannot.
+    ///
+    /// # Errors
+    /// The policy is not a sink selector, does not accept its properties, or broke the contract.
+    pub fn selector(
+        self: &Arc<Self>,
+        place: &str,
+        limits: Limits,
+        setup: SelectorSetup,
+        fallback: Box<dyn SinkSelector>,
+    ) -> Result<PolicySelector, PolicyError> {
+        let sinks = setup.sinks.len();
+        let seat = Seat::take(self, place, Setup::Selector(setup), limits)?;
+        Ok(PolicySelector {
             seat,
             fallback,
             news: News::new(sinks),
-            columns,
-            pace: Pace::default(),
+            columns: Columns::default(),
+            pace: CallPace::default(),
             tried_at: None,
-        }
+        })
     }
+}
 
+impl PolicySelector {
     /// The policy, for operators.
     pub fn policy(&self) -> &Arc<Policy> {
         self.seat.policy()
     }
 
-    /// The headers that it asks to be shown now.
+    /// The headers that it now asks to be shown.
     pub fn headers(&self) -> &[String] {
         self.seat.headers()
     }
 
-    /// One call: tells the news, and judges the answer.
+    /// One call: gives the news, and checks the answer.
     fn ask<R>(
         &mut self,
         now: Instant,
@@ -79,7 +93,7 @@ impl PolicySelector {
         ) -> Result<R, Violation>,
     ) -> Option<R> {
         let at = self.seat.policy().moment(now);
-        if self.seat.policy().wait(now).is_some() {
+        if self.seat.wait(now).is_some() {
             self.seat.policy().stats().throttled.increment();
             return None;
         }
@@ -125,7 +139,7 @@ impl PolicySelector {
         }
         let detail = if self.news.failed_at.iter().any(Option::is_none) {
             "no sink to try, though not every sink has failed".to_owned()
-        } else if now.saturating_duration_since(since) > self.seat.policy().limits().idle {
+        } else if now.saturating_duration_since(since) > self.seat.limits().idle {
             format!(
                 "no sink to try for {:?}",
                 now.saturating_duration_since(since)
@@ -256,8 +270,8 @@ impl News {
         }
     }
 
-    /// An instance that knows nothing hears of what still matters: the failures that no delivery
-    /// has followed, and what is under way.
+    /// A new instance gets what still matters: the failures that no delivery has followed, and what
+    /// is under way.
     fn repeat(&mut self) {
         for ((entry, dirty), failed_at) in self
             .entries
@@ -272,7 +286,7 @@ impl News {
         }
     }
 
-    /// What the call under way is told. What is under way at the sinks goes on.
+    /// Takes the news for a call. Batches under way at the sinks stay counted.
     fn tell(&mut self) -> &[Feedback] {
         self.told.clear();
         for (entry, dirty) in self.entries.iter_mut().zip(&mut self.dirty) {

@@ -52,7 +52,7 @@ impl Setup {
         }
     }
 
-    /// What is wanted here, in words.
+    /// What is needed here, for messages.
     pub(crate) fn wanted(&self) -> &'static str {
         match self {
             Self::Selector(_) => "a sink selector",

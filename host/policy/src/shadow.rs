@@ -1,12 +1,11 @@
-//! A candidate beside the live selector: asked the same, told the same, and never obeyed.
+//! A candidate that gets the same calls as the live selector; its answers are only compared.
 //!
-//! The candidate works on a thread of its own. The side of the data path leaves notes for it in a
-//! queue, which has a limit: where the candidate is too slow, notes are dropped and counted, and no
-//! batch waits. So whatever a candidate does with its time, or with its limits, the live selector
-//! does not notice.
+//! The candidate works on its own thread. The data path leaves notes for it in a queue, which has a
+//! limit: if the candidate is too slow, notes are dropped and counted, and no batch waits. So
+//! whatever a candidate does with its time, or with its limits, the live selector is not affected.
 //!
 //! After a gap the candidate is brought up to date: what is under way, and which sinks last failed.
-//! What happened in between it never learns, as after a restart.
+//! It never learns what happened in between, as after a restart.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,8 +14,7 @@ use std::time::Duration;
 
 use flume_core::clock::Instant;
 use flume_core::counters::Counter;
-use flume_core::sink_processor::{SinkIndex, SinkState};
-use flume_core::sink_selector::{Load, Step};
+use flume_core::sink_group::{Load, SinkIndex, SinkState, Step};
 use flume_core::{Event, SinkSelector};
 use parking_lot::Mutex;
 
@@ -24,41 +22,41 @@ use self::worker::Worker;
 
 mod worker;
 
-/// Notes that wait for the candidate at most.
+/// The most notes that wait for the candidate.
 const MOST_NOTES: usize = 16_384;
 
-/// Events that wait with them at most; they hold their headers, and no bodies.
+/// The most events in them, which have their headers and no bodies.
 const MOST_EVENTS: usize = 262_144;
 
 /// How often the candidate looks for notes, unless half of the room is taken.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// What came of a candidate so far.
+/// How a candidate has done so far.
 #[derive(Debug, Default)]
 pub struct ShadowStats {
     /// Decisions that were compared.
     pub compared: Counter,
-    /// Decisions in which the candidate puts another sink first, or sends an event elsewhere.
+    /// Decisions in which the candidate puts another sink first, or sends an event to another sink.
     pub first_differs: Counter,
-    /// Decisions with the same sink first, and another order behind it.
+    /// Decisions with the same sink first, and another order after it.
     pub order_differs: Counter,
-    /// Decisions of which the candidate heard, and for which it had no good answer: it broke the
-    /// contract, rests, or is quarantined.
+    /// Decisions for which the candidate had no good answer: it broke the contract, rests, or is
+    /// quarantined.
     pub unanswered: Counter,
-    /// Decisions of which the candidate did not hear, since it was too slow.
+    /// Decisions that the candidate did not get, since it was too slow.
     pub dropped: Counter,
 }
 
 /// The live selector, with a candidate in its shadow.
 pub struct Shadow {
     live: Box<dyn SinkSelector>,
-    /// How the sinks stand, for a candidate that missed something.
+    /// The state of the sinks, for a candidate that missed something.
     standing: Vec<Standing>,
-    shared: Arc<Shared>,
+    shared: Arc<ShadowShared>,
     worker: thread::Thread,
 }
 
-/// How a sink stands.
+/// The state of a sink.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Standing {
     in_flight: u32,
@@ -67,7 +65,7 @@ struct Standing {
 
 /// What both sides have.
 #[derive(Debug, Default)]
-struct Shared {
+struct ShadowShared {
     notes: Mutex<Notes>,
     stats: Arc<ShadowStats>,
 }
@@ -79,12 +77,12 @@ struct Notes {
     events: usize,
     /// Whether a note was dropped since the last one that waits.
     has_gap: bool,
-    /// Whether the candidate wants to see events; it says so itself.
+    /// Whether the candidate asks to see events.
     wants_events: bool,
     is_closed: bool,
 }
 
-/// Something that the live selector was told, or asked with what it answered.
+/// Something that the live selector was given, or was asked and answered.
 #[derive(Debug)]
 enum Note {
     Order {
@@ -112,7 +110,7 @@ enum Note {
         at: Instant,
         sink: SinkIndex,
     },
-    /// Notes were dropped; this is how things stand now.
+    /// Notes were dropped; this is the present state.
     Gap {
         at: Instant,
         standing: Vec<Standing>,
@@ -120,12 +118,12 @@ enum Note {
 }
 
 impl Shadow {
-    /// Puts a candidate into the shadow of a live selector of so many sinks. `name` is for the
+    /// Puts a candidate into the shadow of a live selector with `sinks` sinks. `name` is for the
     /// thread; `misses` counts what the candidate could not answer itself: a policy's
     /// [`Policy::misses`](crate::Policy::misses).
     ///
     /// # Errors
-    /// There is no thread to spare; the live selector comes back.
+    /// No thread can be started; the live selector comes back.
     pub fn new(
         live: Box<dyn SinkSelector>,
         candidate: Box<dyn SinkSelector>,
@@ -133,7 +131,7 @@ impl Shadow {
         name: &str,
         misses: impl Fn() -> u64 + Send + 'static,
     ) -> Result<Self, Box<dyn SinkSelector>> {
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(ShadowShared::default());
         shared.notes.lock().wants_events = candidate.wants_events();
         let worker = Worker::new(candidate, sinks, Arc::clone(&shared), Box::new(misses));
         let thread = thread::Builder::new().name(format!("shadow-{name}"));
@@ -151,12 +149,12 @@ impl Shadow {
         }
     }
 
-    /// What came of the candidate so far.
+    /// How the candidate has done so far.
     pub fn stats(&self) -> Arc<ShadowStats> {
         Arc::clone(&self.shared.stats)
     }
 
-    /// What the live selector itself is to see of a load.
+    /// What the live selector is to see of a load.
     fn own<'a>(&self, load: Load<'a>) -> Load<'a> {
         let events = if self.live.wants_events() {
             load.events
@@ -181,7 +179,8 @@ impl Shadow {
         room.then(|| load.events.iter().map(bare).collect())
     }
 
-    /// Leaves a note, if it has room; `None` is one that has none already. Says whether it had.
+    /// Leaves a note if there is room for it; `None` is a note that has none. Returns
+    /// whether it was left.
     fn leave(&self, at: Instant, note: Option<Note>) -> bool {
         let mut notes = self.shared.notes.lock();
         let events = note.as_ref().map_or(0, Note::events);
@@ -203,7 +202,7 @@ impl Shadow {
         true
     }
 
-    /// A decision; it counts as dropped if it has no room.
+    /// A decision; it counts as dropped if there is no room for it.
     fn leave_decision(&self, at: Instant, note: Option<Note>) {
         if !self.leave(at, note) {
             self.shared.stats.dropped.increment();
@@ -252,7 +251,7 @@ impl SinkSelector for Shadow {
 
     fn step(&mut self, sink: SinkIndex, step: Step, now: Instant) {
         self.live.step(sink, step, now);
-        // Left before it is noted here: what a gap says is how things stood before the note.
+        // Left before it is counted here: a gap gives the state before the note.
         self.leave(
             now,
             Some(Note::Step {
@@ -289,7 +288,7 @@ impl SinkSelector for Shadow {
 
 impl Drop for Shadow {
     fn drop(&mut self) {
-        // The thread ends by itself: a candidate may take its deadline for each note, and nobody
+        // The thread ends on its own: a candidate may take its deadline for each note, so nothing
         // waits for it.
         self.shared.notes.lock().is_closed = true;
         self.worker.unpark();
@@ -306,7 +305,7 @@ impl Standing {
 }
 
 impl Notes {
-    /// Whether a note with so many events has room, with another one that says what was missed.
+    /// Whether the queue has room for a note with `events` events, and one about what was missed.
     fn has_room(&self, events: usize) -> bool {
         self.waiting.len() + 2 <= MOST_NOTES && self.events + events <= MOST_EVENTS
     }

@@ -10,7 +10,7 @@ mod footprint;
 mod latency;
 
 pub use footprint::Footprint;
-pub(crate) use footprint::Share;
+pub(crate) use footprint::InstanceMemory;
 pub use latency::Latency;
 
 /// Counters of one policy.
@@ -22,7 +22,7 @@ pub struct Stats {
     pub events: Counter,
     /// Nanoseconds in calls, starts and trials included: the policy's account of CPU time.
     pub nanos: Counter,
-    /// Batches that the native fallback ordered instead.
+    /// Batches that the native fallback ordered.
     pub fallbacks: Counter,
     /// Batches that found the policy's share of the processors used up.
     pub throttled: Counter,
@@ -32,16 +32,15 @@ pub struct Stats {
     pub replacements: Counter,
     /// Swaps to another version.
     pub swaps: Counter,
-    /// Returns to the version before, by hand or by the error budget.
+    /// Roll-backs to the previous version, by hand or by the error budget.
     pub roll_backs: Counter,
-    /// Lines beyond the rate.
+    /// Log lines beyond the limit.
     pub log_lines_dropped: Counter,
     /// How long those calls took.
     pub latency: Latency,
-    /// What its instances have of linear memory.
+    /// The linear memory of its instances.
     pub memory: Footprint,
-    /// How long a place took to put another version in, its state included: the time by which a
-    /// batch was late.
+    /// How long a place took to put in another version, with its state: the delay of a batch.
     pub swap_latency: Latency,
     violations: [Counter; ViolationKind::ALL.len()],
 }
@@ -63,7 +62,7 @@ impl Stats {
         }
     }
 
-    /// A call of `order`, `route` or `intercept` took so long.
+    /// Counts a call of `order`, `route` or `intercept` that took this long.
     pub(crate) fn called(&self, took: Duration) {
         self.calls.increment();
         self.latency.record(took);

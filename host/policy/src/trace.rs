@@ -1,8 +1,8 @@
-//! Traces: what a selector was told and what it answered, as a file.
+//! Traces: the calls of a selector and its answers, as a file.
 //!
-//! A trace has all that a [`SinkSelector`](flume_core::SinkSelector) is told, call by call, so that
-//! another selector can be told the same ([`replay`](crate::replay)). What the contract calls
-//! feedback follows from it. Of events there are the headers that were asked for, and never bodies.
+//! A trace has everything that a [`SinkSelector`](flume_core::SinkSelector) is given, call by call, so
+//! that another selector can be given the same (`policy replay`). What the contract calls feedback
+//! follows from it. Events have the headers that were asked for, and never bodies.
 //!
 //! ```text
 //! file    = magic "FLUMETRC", version 1 (one byte), frame of the header, frame*
@@ -21,8 +21,10 @@
 //! ```
 //!
 //! Numbers are varints: seven bits a byte, lowest first. Texts and lists have their length before
-//! them. A file that was cut, by a crash or by a full disk, is read up to the first frame that is
-//! not whole. Several files of one run go on where the one before ends: same run, next part.
+//! them. A file that was cut, by a crash or by a full disk, is read up to the first incomplete
+//! frame. Each file of a run continues the one before: same run, next part.
+
+use std::path::{Path, PathBuf};
 
 use crate::setup::{Properties, SinkInfo};
 
@@ -35,22 +37,29 @@ pub use decode::{Trace, TraceError};
 pub use queue::{Chunk, TraceQueue};
 pub use recorder::Recorder;
 
-/// What a trace begins with.
+/// The first bytes of a trace.
 const MAGIC: &[u8; 8] = b"FLUMETRC";
 
 /// The version of the format that is written, and the only one that is read.
 const VERSION: u8 = 1;
 
-/// The largest frame that is read: larger ones are damage.
+/// The largest frame that is read: a larger one is damaged.
 const MOST_FRAME: usize = 64 << 20;
 
 /// Events of one load that are recorded: more than any batch has.
 const MOST_EVENTS: usize = 1 << 20;
 
+/// The name of the `number`th file before this one: `trace.1`, `trace.2`, …
+pub fn older(path: &Path, number: usize) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{number}"));
+    name.into()
+}
+
 /// What is known before the first entry.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TraceHeader {
-    /// Which run of a group this is of: files of one run go together.
+    /// The run of a group that this file belongs to: files of one run belong together.
     pub run: u64,
     /// Which file of the run this is, from 0.
     pub part: u64,
@@ -70,16 +79,16 @@ pub struct TraceHeader {
     pub headers: Vec<String>,
 }
 
-/// One thing that a selector was told.
+/// One thing that a selector was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct TraceEntry {
     /// When, in nanoseconds since the selector's zero.
     pub at: u64,
     /// What.
     pub what: What,
 }
 
-/// What a selector was told.
+/// What a selector was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum What {
     /// It was asked for an order.
@@ -124,14 +133,14 @@ pub enum What {
     Lost(u64),
 }
 
-/// What is about to be routed, as far as it is recorded.
+/// What is to be routed, as far as it is recorded.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Shown {
     /// Milliseconds since 1970.
     pub unix_ms: u64,
     /// Events in the channel.
     pub depth: usize,
-    /// The events, with the recorded headers alone.
+    /// The events, with only the recorded headers.
     pub events: Vec<flume_core::Event>,
 }
 

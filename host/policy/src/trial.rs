@@ -1,19 +1,22 @@
-//! A policy tried out without a place: what tools show to authors.
+//! A policy tried out without a place, for the tools of authors.
 //!
-//! The same trial that a version passes before it may work ([`crate::probe`]), so what passes here
+//! It is the trial that a version passes before it is used ([`crate::probe`]), so what passes here
 //! is accepted there.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use flume_core::clock::WallClock;
+use flume_core::clock;
 
 use crate::artifact::Artifact;
+use crate::cpu_share::CpuShare;
 use crate::engine::PolicyEngine;
 use crate::error::PolicyError;
 use crate::instance::Needs;
 use crate::limits::Limits;
-use crate::reload::Policy;
+use crate::probe;
 use crate::setup::{InterceptorSetup, SelectorSetup, Setup};
+use crate::terms::{Account, Terms};
 
 /// A trial that was passed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,38 +31,45 @@ impl Trial {
     /// Tries a selector out.
     ///
     /// # Errors
-    /// It is none, does not accept its properties, or breaks the contract.
+    /// It is of another kind, does not accept its properties, or breaks the contract.
     pub fn selector(
         engine: &PolicyEngine,
         artifact: &Artifact,
         limits: &Limits,
         setup: SelectorSetup,
     ) -> Result<Self, PolicyError> {
-        Self::run(engine, artifact, limits, &Setup::Selector(setup))
+        Self::run(engine, artifact, limits, Setup::Selector(setup))
     }
 
     /// Tries an interceptor out.
     ///
     /// # Errors
-    /// It is none, does not accept its properties, or breaks the contract.
+    /// It is of another kind, does not accept its properties, or breaks the contract.
     pub fn interceptor(
         engine: &PolicyEngine,
         artifact: &Artifact,
         limits: &Limits,
         setup: InterceptorSetup,
     ) -> Result<Self, PolicyError> {
-        Self::run(engine, artifact, limits, &Setup::Interceptor(setup))
+        Self::run(engine, artifact, limits, Setup::Interceptor(setup))
     }
 
     fn run(
         engine: &PolicyEngine,
         artifact: &Artifact,
         limits: &Limits,
-        setup: &Setup,
+        setup: Setup,
     ) -> Result<Self, PolicyError> {
-        let (engine, artifact) = (engine.clone(), artifact.clone());
-        let policy = Policy::new(engine, artifact, limits.clone(), WallClock::system());
-        let instance = policy.tried_out(&policy.artifact(), setup)?;
+        let account = Account {
+            stats: Arc::default(),
+            share: Arc::new(CpuShare::new(limits.cpu_percent, clock::now())),
+        };
+        let terms = Terms {
+            setup,
+            limits: limits.clone(),
+            account,
+        };
+        let instance = probe::tried_out(engine, artifact, &terms)?;
         Ok(Self {
             needs: instance.needs().clone(),
             start: instance.took(),

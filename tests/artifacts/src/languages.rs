@@ -10,8 +10,8 @@
 //!
 //! Toolchains are fetched once into `target/wasm-tools/`, at a fixed version. Policies land in
 //! `target/wasm-guests/` and are built again when a source of theirs changes. Lock files keep tests
-//! that run at the same time, in one process or in several, from doing either twice; what marks a
-//! thing as done is written last.
+//! that run at the same time, in one process or in several, from doing either twice; the mark of a
+//! finished step is written last.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
@@ -22,15 +22,15 @@ use std::{env, io};
 
 use anyhow::Result;
 
-use crate::{folder, guest, root};
+use crate::{folder, guest, kept, root};
 
-/// What Zig is fetched as.
+/// The PyPI package of Zig.
 const ZIG: &str = "ziglang==0.15.2";
 
-/// What builds Python.
+/// The PyPI package that builds Python policies.
 const COMPONENTIZE_PY: &str = "componentize-py==0.25.1";
 
-/// What builds JavaScript.
+/// The npm packages that build JavaScript policies.
 const COMPONENTIZE_JS: &str = "@bytecodealliance/componentize-js@0.23.0";
 
 /// The first Go that exports functions to WebAssembly.
@@ -51,12 +51,12 @@ pub enum Language {
     Js,
 }
 
-/// A toolchain that is there: what a command needs in its environment to find it.
+/// An available toolchain: what a command needs in its environment to find it.
 #[derive(Debug, Clone, Default)]
 pub struct Tool {
     /// Put before the PATH.
     folder: Option<PathBuf>,
-    /// Set, or taken away.
+    /// Variables to set, or to remove.
     variables: Vec<(OsString, Option<OsString>)>,
 }
 
@@ -66,7 +66,7 @@ impl Tool {
         let mut command = Command::new(program);
         let path = env::var_os("PATH").unwrap_or_default();
         let folders = self.folder.iter().cloned().chain(env::split_paths(&path));
-        // Folders that cannot be joined came from a joined list: there are none.
+        // The folders come from a joined list, so joining them cannot fail.
         if let Ok(path) = env::join_paths(folders) {
             command.env("PATH", path);
         }
@@ -90,7 +90,7 @@ impl Language {
     /// All of them.
     pub const ALL: [Self; 5] = [Self::Rust, Self::C, Self::Go, Self::Python, Self::Js];
 
-    /// Its folder below `guests/languages/`, which is also what the command line calls it.
+    /// Its folder below `guests/languages/`, which is also its name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Rust => "rust",
@@ -101,10 +101,10 @@ impl Language {
         }
     }
 
-    /// Its toolchain, fetched if need be; or why there is none.
+    /// Its toolchain, fetched if necessary; or why it is unavailable.
     ///
     /// # Errors
-    /// In words: what is missing on this machine, or why it cannot be fetched.
+    /// A text that says what is missing on this machine, or why it cannot be fetched.
     pub fn tool(self) -> Result<Tool, String> {
         match self {
             Self::Rust => rust(),
@@ -123,10 +123,10 @@ impl Language {
         }
     }
 
-    /// The module or component of a policy below the language's folder, built if need be.
+    /// The module or component of a policy below the language's folder, built if necessary.
     ///
-    /// The outer error is a policy that does not build; the inner one, in words, a toolchain that
-    /// is not to be had.
+    /// The outer error is a policy that does not build. The inner one says why the toolchain is
+    /// unavailable.
     ///
     /// # Errors
     /// See above.
@@ -150,7 +150,7 @@ impl Language {
         }
         let mut command = self.build(&tool, &module);
         let place = match self {
-            // Its toolchain follows no links out of the folder.
+            // Its toolchain does not follow links out of the folder.
             Self::Js => copied(&sources, &module.with_extension("sources"))?,
             _ => sources,
         };
@@ -161,8 +161,8 @@ impl Language {
         Ok(Ok(module))
     }
 
-    /// The command that makes a module of the policy in the working directory. These are the
-    /// commands that authors are told.
+    /// The command that makes a module of the policy in the working directory. The
+    /// documentation gives authors the same commands.
     fn build(self, tool: &Tool, module: &Path) -> Command {
         let mut words: Vec<&str> = match self {
             Self::Rust => vec!["cargo", "build", "--release", "--target", crate::TARGET],
@@ -208,7 +208,7 @@ impl Language {
         command
     }
 
-    /// What a policy is built from: its sources, the SDK, the contract, and this file.
+    /// The hash of what a policy is built from: its sources, the SDK, the contract, and this file.
     fn digest(self, sources: &Path) -> Result<String> {
         let mut hasher = DefaultHasher::new();
         include_str!("languages.rs").hash(&mut hasher);
@@ -233,7 +233,7 @@ impl Language {
     }
 }
 
-/// What cargo is given for guests, for any command.
+/// The environment of cargo for guests, for any command.
 fn rust() -> Result<Tool, String> {
     let toolchain = crate::toolchain().map_err(|error| format!("{error:#}"))?;
     let owned = |(name, value): (&OsStr, Option<&OsStr>)| (name.into(), value.map(Into::into));
@@ -307,18 +307,18 @@ fn fetched(name: &str, fetch: impl FnOnce(&Path) -> Command) -> Result<PathBuf, 
 }
 
 fn tools() -> PathBuf {
-    root().join("target/wasm-tools")
+    kept("wasm-tools")
 }
 
-/// A lock that holds between processes until the file is dropped. Its holder's work ends by itself,
-/// or with its process.
+/// A lock between processes, held until the file is dropped. There is no timeout: the holder's work
+/// always ends, at the latest with its process.
 fn lock(path: &Path) -> io::Result<File> {
     let file = File::options().create(true).append(true).open(path)?;
     file.lock()?;
     Ok(file)
 }
 
-/// A folder's files and those of its folders in another folder, without links.
+/// Copies a folder with its subfolders into another folder, without links.
 fn copied(from: &Path, to: &Path) -> Result<PathBuf> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
@@ -335,7 +335,7 @@ fn copied(from: &Path, to: &Path) -> Result<PathBuf> {
     Ok(to.to_owned())
 }
 
-/// The last lines of what a command said.
+/// The last lines of a command's output.
 fn complaint(output: &Output) -> String {
     let text = String::from_utf8_lossy(&output.stderr);
     let lines: Vec<&str> = text

@@ -4,9 +4,9 @@
 //! workspace needs no WebAssembly toolchain, and a test that does says what is missing. Processes
 //! that build at the same time wait for each other at cargo's own lock.
 //!
-//! `foreach_hostile!(m)` expands to `m! { first second … }`, the names of the hostile guests: of
-//! those in Rust (`hostile-*`), and of those that are text (`hostile/*.wat`). `foreach_shipped!(m)`
-//! expands to those of the others (`selector_weighted`).
+//! `foreach_hostile!(m)` expands to `m! { first second … }` with the names of the hostile guests,
+//! both those in Rust (`hostile-*`) and those in text format (`hostile/*.wat`).
+//! `foreach_shipped!(m)` does the same for the other guests (`selector_weighted`).
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -30,10 +30,10 @@ pub fn folder() -> PathBuf {
     root().join("guests")
 }
 
-/// The module of a guest in Rust (`selector-weighted`), built if need be.
+/// The module of a guest in Rust (`selector-weighted`), built if necessary.
 ///
 /// # Errors
-/// There is no toolchain and none can be had, or a guest does not compile.
+/// There is no toolchain and none can be fetched, or a guest does not compile.
 pub fn guest(name: &str) -> Result<PathBuf> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let built = BUILT.get_or_init(|| build().map_err(|error| format!("{error:#}")));
@@ -43,7 +43,13 @@ pub fn guest(name: &str) -> Result<PathBuf> {
     Ok(module)
 }
 
-/// A hostile guest that is text (`spin_in_order`). The engine's own parser reads it.
+/// A shipped policy from `guests/dist` (`weighted`); no toolchain is needed. The tests of
+/// `flume-policy` check that it matches its source.
+pub fn shipped(name: &str) -> PathBuf {
+    folder().join("dist").join(name).with_extension("wasm")
+}
+
+/// A hostile guest in text format (`spin_in_order`). The engine's own parser reads it.
 pub fn hostile(name: &str) -> PathBuf {
     folder().join("hostile").join(name).with_extension("wat")
 }
@@ -57,8 +63,8 @@ pub fn bytes(name: &str) -> Result<Vec<u8>> {
     std::fs::read(&path).with_context(|| path.display().to_string())
 }
 
-/// Says that the running test is skipped for want of a toolchain, as the end-to-end scenarios do:
-/// past the test runner's capture, and in `target/skipped.txt`.
+/// Reports that the running test is skipped because a toolchain is missing, like the end-to-end
+/// scenarios: past the test runner's capture, and in `target/skipped.txt`.
 ///
 /// # Panics
 /// With `FLUME_TESTS_REQUIRE_PEERS=1` in the environment.
@@ -71,10 +77,9 @@ pub fn skip(why: &str) {
     let line = format!("skipped: {test}: {why}\n");
     let path = root().join("target/skipped.txt");
     let mut file = std::fs::File::options();
-    let written = file
-        .create(true)
-        .append(true)
-        .open(&path)
+    // Cargo may be configured to build elsewhere.
+    let written = std::fs::create_dir_all(root().join("target"))
+        .and_then(|()| file.create(true).append(true).open(&path))
         .and_then(|mut file| file.write_all(line.as_bytes()))
         .and_then(|()| std::io::stderr().write_all(line.as_bytes()));
     if let Err(error) = written {
@@ -82,7 +87,7 @@ pub fn skip(why: &str) {
     }
 }
 
-/// Builds all guests; says where they are.
+/// Builds all guests; returns their folder.
 fn build() -> Result<PathBuf> {
     let status = toolchain()?
         .cargo()
@@ -92,6 +97,15 @@ fn build() -> Result<PathBuf> {
         .context("cargo does not start")?;
     anyhow::ensure!(status.success(), "the guests do not build");
     Ok(folder().join("target").join(TARGET).join("release"))
+}
+
+/// A folder for what is fetched: in `FLUME_TESTS_PEERS_DIR`, which may outlive the clone, or else in
+/// `target/`.
+fn kept(name: &str) -> PathBuf {
+    match std::env::var_os("FLUME_TESTS_PEERS_DIR") {
+        Some(folder) => PathBuf::from(folder).join(name),
+        None => root().join("target").join(name),
+    }
 }
 
 /// The root of the workspace.

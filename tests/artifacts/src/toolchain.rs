@@ -15,16 +15,16 @@ use std::{env, fs};
 
 use anyhow::{Context as _, Result};
 
-use crate::{TARGET, root};
+use crate::{TARGET, kept};
 
-/// The packages with Debian's newest Rust: the compiler, and the sources of its library. Cargo is
-/// the installed one.
+/// The packages with Debian's newest Rust: the compiler, and the sources of its library. The
+/// installed cargo is used.
 const DEBIAN: [&str; 2] = ["rustc-web", "rust-web-src"];
 
-/// What the compiler needs beyond the system's own libraries, by how the packages' names begin.
+/// Prefixes of the names of packages that the compiler needs beyond the system's own libraries.
 const NEEDED: [&str; 2] = ["libstd-rust-web", "libllvm"];
 
-/// What builds guests.
+/// A toolchain for guests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Toolchain {
     /// The installed one.
@@ -34,7 +34,7 @@ pub enum Toolchain {
 }
 
 impl Toolchain {
-    /// Cargo with this toolchain, and without what the cargo that runs the tests set for itself.
+    /// Cargo with this toolchain, and without the variables set by the cargo that runs the tests.
     pub fn cargo(&self) -> Command {
         let mut cargo = match self {
             Self::Installed => Command::new(env::var_os("CARGO").unwrap_or("cargo".into())),
@@ -55,13 +55,13 @@ impl Toolchain {
 /// A toolchain that has the target.
 ///
 /// # Errors
-/// There is none and none can be had; the message says what to install.
+/// There is none and none can be fetched; the message says what to install.
 pub fn toolchain() -> Result<Toolchain> {
     let wants_debian = env::var_os("FLUME_WASM_TOOLCHAIN").is_some_and(|wanted| wanted == "debian");
     if !wants_debian && (is_installed()? || succeeds("rustup", &["target", "add", TARGET])) {
         return Ok(Toolchain::Installed);
     }
-    let prefix = root().join("target/wasm-toolchain");
+    let prefix = kept("wasm-toolchain");
     if !prefix.join("complete").is_file() {
         unpack_debian(&prefix).with_context(|| {
             format!("no compiler for {TARGET}: `rustup target add {TARGET}` is the way to get it")
@@ -97,11 +97,11 @@ fn succeeds(program: &str, arguments: &[&str]) -> bool {
 fn unpack_debian(prefix: &Path) -> Result<()> {
     let packages = prefix.join("packages");
     fs::create_dir_all(&packages)?;
-    // A new machine has no lists, and an old list names packages that are gone. Without the right
-    // to fetch lists, those that are there may still do.
+    // A new machine has no package lists, and old lists name packages that no longer exist. Without
+    // permission to fetch lists, the existing ones may still work.
     let updated = succeeds("apt-get", &["-q", "update"]);
     let mut names: Vec<String> = DEBIAN.map(str::to_owned).to_vec();
-    // The list grows while it is gone through.
+    // The list grows during the loop.
     let mut at = 0;
     while let Some(name) = names.get(at) {
         let needed = needed_by(name)?;
@@ -155,7 +155,7 @@ fn needed_by(package: &str) -> Result<Vec<String>> {
     Ok(depended.filter(is_needed).map(str::to_owned).collect())
 }
 
-/// Older packages keep the sources elsewhere than cargo looks for them.
+/// Links the sources to where cargo looks for them; older packages keep them elsewhere.
 fn link_sources(prefix: &Path) -> Result<()> {
     let rust = prefix.join("usr/lib/rustlib/src/rust");
     let link = rust.join("library");

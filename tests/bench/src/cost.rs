@@ -5,7 +5,7 @@ use std::time::Duration;
 use nix::time::{ClockId, clock_getcpuclockid};
 use nix::unistd::Pid;
 
-/// CPU time of a process, user and system, of all its threads, living and ended.
+/// User and system CPU time of a process, over all its threads, including those that ended.
 ///
 /// # Panics
 /// When there is no such process.

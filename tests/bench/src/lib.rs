@@ -2,16 +2,16 @@
 //!
 //! | to learn | see |
 //! |---|---|
-//! | what is measured, and how to read it | `README.md` beside the manifest |
+//! | what is measured, and how to read it | `README.md` next to the manifest |
 //! | how load is made and counted | [`load`] |
-//! | who is measured | [`subject`] |
+//! | what is measured against what | [`subject`] |
 //! | one measurement, and rounds of them | [`run`], [`rounds`] |
 //! | the rows of the table | [`rows`] |
 //!
 //! The laws: generator and receiver are faster than whatever is between them, and their own ceiling
 //! is a row of the table; every event has a number and is counted by it; a ratio is formed within a
-//! round; CPU time stands beside wall time, since other work on the machine disturbs it least. A
-//! peer that is missing is a line that says so.
+//! round; CPU time is given next to wall time, because other work on the machine disturbs it least.
+//! A missing peer is reported in a line of the table.
 
 #![allow(
     clippy::unwrap_used,
@@ -25,7 +25,7 @@
 )]
 #![allow(
     clippy::disallowed_methods,
-    reason = "measures real processes: real time, and real waits between two looks at them"
+    reason = "measures real processes: real time, and real waits between two checks"
 )]
 
 pub mod cost;

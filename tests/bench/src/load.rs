@@ -1,8 +1,8 @@
-//! Load: numbered events, those who send them, those who receive them, and the count.
+//! Load: numbered events, their senders and receivers, and the count.
 //!
-//! Everything here must cost a small part of what is measured, so it is all blocking calls on
+//! All of this must cost only a small part of what is measured. So it uses blocking calls on
 //! threads of this process, large reads and writes, and blocks that are built once: a sender only
-//! writes the numbers anew, a receiver only reads them.
+//! changes the numbers, a receiver only reads them.
 
 pub mod arrivals;
 pub mod avro_receiver;

@@ -1,4 +1,4 @@
-//! Where figures come from: the machine, its load, and the versions of what runs on it.
+//! The origin of the figures: the machine, its load, and the versions of the programs.
 
 use std::fs;
 use std::process::Command;
@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use flume_tests::{host, process};
 
-/// How long a program may take to say its version.
+/// How long a program may take to print its version.
 const VERSION: Duration = Duration::from_secs(20);
 
-/// What the table begins with, a line each.
+/// The first lines of the table.
 #[must_use]
 pub fn lines() -> Vec<String> {
     let cpus = std::thread::available_parallelism().map_or(0, usize::from);
@@ -67,7 +67,7 @@ fn tool(name: &str, flag: &str) -> String {
     version(Command::new(name).arg(flag))
 }
 
-/// The first line that a program says.
+/// The first line of a program's output.
 fn version(program: &mut Command) -> String {
     let name = program.get_program().to_string_lossy().into_owned();
     let name = name.rsplit('/').next().unwrap_or_default().to_owned();

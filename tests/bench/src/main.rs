@@ -1,4 +1,4 @@
-//! `cargo run --release -p flume-bench -- [ROWS]`: see `README.md` beside the manifest.
+//! `cargo run --profile dist -p flume-bench -- [ROWS]`: see `README.md` next to the manifest.
 
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
@@ -23,7 +23,7 @@ fn main() -> io::Result<ExitCode> {
         bench.table.line(&line)?;
     }
     for row in options.rows() {
-        // A subject that breaks down ends its row, not the others.
+        // If a subject fails, only its row ends.
         let measured = panic::catch_unwind(AssertUnwindSafe(|| bench.row(row)));
         measured.unwrap_or_else(|_| bench.table.broke_down(row))?;
     }

@@ -1,23 +1,23 @@
-//! What the command line asks for.
+//! The command line.
 
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
-/// Measures flume-host beside real peers and prints a table.
+/// Measures flume-host in comparison with real peers, and prints a table.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "flume-bench", version, about)]
 pub struct Options {
-    /// The rows; all of them unless some are named.
+    /// The rows to measure. Default: all.
     #[arg(value_enum)]
     pub rows: Vec<Row>,
-    /// Rounds of the rows with a claim; fewer than 11 are marked as such.
+    /// Rounds for rows with a target; fewer than 11 are marked in the table.
     #[arg(long, default_value_t = 11)]
     pub pairs: usize,
     /// Seconds of load in each run.
     #[arg(long, default_value_t = 1.5)]
     pub seconds: f64,
-    /// A look in a few minutes: 3 rounds of half a second, cold peers. No claim comes of it.
+    /// A quick run of a few minutes: 3 rounds of half a second, cold peers. Supports no claim.
     #[arg(long)]
     pub quick: bool,
     /// All sizes, batches and answers.
@@ -41,7 +41,7 @@ pub enum Row {
     B3,
     /// A balanced group of 1, 2 and 4 sinks, near and far.
     B4,
-    /// The same while one sink dies again and again.
+    /// The group of B4 while one collector dies repeatedly.
     B5,
     /// Interceptors, native and as policies.
     B6,
@@ -51,8 +51,10 @@ pub enum Row {
     B8,
     /// Latency.
     B9,
-    /// Policies that are swapped under load.
+    /// Policies swapped under load.
     B10,
+    /// Interceptors before Flume's default channel.
+    B11,
     /// The bucket writer, into HDFS and onto disk.
     Buckets,
 }
@@ -60,13 +62,13 @@ pub enum Row {
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
 pub struct Scale {
-    /// Rounds of rows with a claim.
+    /// Rounds for rows with a target.
     pub pairs: usize,
-    /// Rounds of rows that tell how the first ones vary.
+    /// Rounds for variants of those rows.
     pub variants: usize,
     /// Load in each run.
     pub time: Duration,
-    /// Events that a JVM gets before it counts.
+    /// Events sent to warm up a JVM before it is measured.
     pub warm: u64,
     /// All sizes, batches and answers.
     pub full: bool,
@@ -108,7 +110,7 @@ impl Options {
 }
 
 impl Scale {
-    /// As little as can be measured: whether it works, not how fast.
+    /// The smallest scale: shows that a row works, not how fast it is.
     #[must_use]
     pub fn moment() -> Self {
         Self {
@@ -120,7 +122,7 @@ impl Scale {
         }
     }
 
-    /// What a JVM of this scale is called.
+    /// The label for a JVM at this scale.
     #[must_use]
     pub fn warmth(&self) -> &'static str {
         if self.warm >= 2_000_000 {

@@ -1,7 +1,7 @@
-//! Rounds: all subjects of a row take turns, so that what else the machine does meets them alike.
+//! Rounds: all subjects of a row take turns, so that other work on the machine affects them equally.
 //!
-//! Each round has a run of each subject, forwards and backwards in turns; a ratio is formed within a
-//! round. The first round does not count.
+//! Each round runs every subject once, in alternating order; ratios are formed within a round. The
+//! first round is a warm-up and is not counted.
 
 use flume_tests::figures::Estimate;
 
@@ -11,7 +11,7 @@ use crate::run::Run;
 
 /// A subject in a row: its name, and how it is run once.
 pub struct Turn<'a> {
-    /// How the table calls it.
+    /// Its name in the table.
     pub name: String,
     /// Runs it once.
     pub run: Box<dyn FnMut() -> Run + 'a>,
@@ -30,7 +30,7 @@ impl<'a> Turn<'a> {
 /// All runs of one subject.
 #[derive(Clone, Debug, Default)]
 pub struct Series {
-    /// How the table calls it.
+    /// Its name in the table.
     pub name: String,
     /// Its runs, one a round.
     pub runs: Vec<Run>,
@@ -57,7 +57,7 @@ impl Series {
         self.runs.iter().map(figure).collect()
     }
 
-    /// What became of all events.
+    /// The outcome of all events.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         let add = |sum: Verdict, run: &Run| Verdict {
@@ -75,7 +75,7 @@ impl Series {
     }
 }
 
-/// Lets the subjects take turns for so many rounds, after one that does not count.
+/// Runs the subjects in turn for `rounds` rounds, after one that is not counted.
 pub fn run(rounds: usize, mut turns: Vec<Turn<'_>>) -> Vec<Series> {
     let mut series: Vec<Series> = turns
         .iter()

@@ -1,4 +1,4 @@
-//! The rows of the table: what each measures, and what is wanted of it.
+//! The rows of the table: what each measures, and its target.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,6 +19,7 @@ use crate::table::Table;
 mod balance;
 mod buckets;
 mod ceiling;
+mod default_channel;
 mod interceptors;
 mod into_avro;
 mod into_null;
@@ -29,13 +30,13 @@ mod startup;
 mod swap;
 mod unrest;
 
-/// The releases of Flume, and how the table calls them.
+/// The releases of Flume, with their names in the table.
 const RELEASES: [(Release, &str); 2] = [
     (Release::V1_8, "flume 1.8.0"),
     (Release::V1_11, "flume 1.11.0"),
 ];
 
-/// How the table calls ours.
+/// The name of our agent in the table.
 const OURS: &str = "flume-host";
 
 /// What most rows measure: 500 bytes in batches of 100 without answers, through a channel for
@@ -47,11 +48,11 @@ const SETUP: Setup = Setup {
 
 /// What all rows share.
 pub struct Bench<'a> {
-    /// Where it is written.
+    /// The table to write to.
     pub table: Table<'a>,
     /// How much is measured.
     pub scale: Scale,
-    /// Whom it is measured beside.
+    /// The peers to compare with.
     pub peers: Peers,
 }
 
@@ -73,6 +74,7 @@ impl Bench<'_> {
             Row::B8 => startup::measure(self),
             Row::B9 => latency::measure(self),
             Row::B10 => swap::measure(self),
+            Row::B11 => default_channel::measure(self),
             Row::Buckets => buckets::measure(self),
         }
     }
@@ -82,8 +84,8 @@ impl Bench<'_> {
         self.scale.time
     }
 
-    /// Starts real Flume in the middle of a way: one round as it is, which goes into the table, then
-    /// as many events as make it warm. `None` where there is no Flume, which the table says.
+    /// Starts real Flume: one cold round, which goes into the table, then enough events to warm it
+    /// up. `None` if there is no Flume; the table says so.
     fn warm_flume<'s>(
         &mut self,
         (release, name): (Release, &str),
@@ -108,7 +110,7 @@ impl Bench<'_> {
     }
 }
 
-/// What a candidate is made of, besides its file.
+/// The parts of a candidate other than its file.
 #[derive(Clone, Copy)]
 struct Way<'s> {
     scratch: &'s Scratch,
@@ -117,7 +119,7 @@ struct Way<'s> {
     count: Count<'s>,
 }
 
-/// A subject with its way for events, ready to be run in turns.
+/// A subject with its feed and its counter, ready to be run in turns.
 struct Candidate<'a> {
     subject: Rc<Subject>,
     lane: Lane<'a>,
@@ -146,18 +148,18 @@ impl<'a> Candidate<'a> {
         }
     }
 
-    /// Events before any that count.
+    /// Sends events that are not counted, as a warm-up.
     fn warm(&mut self, events: u64) {
         self.lane.run(Duration::from_secs(120), events);
     }
 }
 
-/// Lets candidates take turns, and looks at their memory afterwards.
+/// Runs candidates in turns, and then reads their memory use.
 fn compare(rounds: usize, time: Duration, candidates: Vec<Candidate<'_>>) -> Vec<Series> {
     compare_beside(rounds, time, candidates, Vec::new())
 }
 
-/// The same beside others that are no subjects; theirs are the last of the series.
+/// Like [`compare`], with further turns that are not agents; their series come last.
 fn compare_beside<'a>(
     rounds: usize,
     time: Duration,
@@ -178,19 +180,19 @@ fn compare_beside<'a>(
     all
 }
 
-/// A lane that takes its turns.
+/// A turn that runs a lane.
 fn turn<'a>(name: &str, mut lane: Lane<'a>, time: Duration) -> Turn<'a> {
     Turn::new(name, move || lane.run(time, u64::MAX))
 }
 
-/// A policy as it is shipped.
+/// A shipped policy.
 fn shipped_policy(name: &str) -> PathBuf {
     let dist = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../guests/dist");
     let file = dist.join(name).with_extension("wasm");
     file.canonicalize().expect("a policy of guests/dist")
 }
 
-/// Starts our agent from lines to whatever the file says.
+/// Starts our agent, which takes lines and does with them what the file says.
 fn ours(scratch: &Scratch, name: &str, file: impl FnOnce(u16) -> AgentFile) -> (Subject, u16) {
     let input = ports::free();
     (Subject::ours(scratch, name, &file(input)), input)
@@ -209,4 +211,4 @@ fn flume(
 }
 
 #[cfg(test)]
-mod tests;
+mod full;

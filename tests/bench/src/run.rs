@@ -1,8 +1,8 @@
-//! One measurement: so much time of load, until the last of its events has arrived.
+//! One measurement: load for a fixed time, until its last event has arrived.
 //!
 //! Flume's runners sleep for up to five seconds when there is nothing to do, and its sinks wait for
-//! batches that are not full. Neither is throughput, so a run begins when a batch before it has
-//! arrived, and has whole batches.
+//! batches that are not full. Neither belongs to throughput. So a run begins once a batch sent
+//! before it has arrived, and it has only whole batches.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -19,10 +19,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The longest sleep of a Flume runner without work, and a little more.
 const LONGEST_SLEEP: Duration = Duration::from_millis(5_500);
 
-/// No subject, and no generator, comes near so many events a second.
+/// An upper bound on events a second; no subject and no generator comes near it.
 const MOST_A_SECOND: f64 = 12e6;
 
-/// What one run came to.
+/// The result of one run.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Run {
     /// Events sent.
@@ -31,9 +31,9 @@ pub struct Run {
     pub wall: Duration,
     /// CPU time of the subject.
     pub cpu: Duration,
-    /// What became of the events.
+    /// The outcome of the events.
     pub verdict: Verdict,
-    /// Events that the subject said it did not take.
+    /// Events that the subject refused.
     pub refused: u64,
 }
 
@@ -51,7 +51,7 @@ impl Run {
     }
 }
 
-/// Who sends.
+/// The sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Feed {
     /// Lines.
@@ -65,9 +65,9 @@ pub enum Feed {
 pub enum Count<'a> {
     /// At a receiver.
     At(&'a Slot),
-    /// By the subject itself: the value of a counter that begins anywhere.
+    /// By the subject's own counter, which may start at any value.
     Counter(&'a dyn Fn() -> u64),
-    /// By the answers to the sender alone; whether anybody is awake behind it cannot be seen.
+    /// Only by the answers to the sender; whether the events reach a sink is not known.
     Answers,
 }
 
@@ -77,15 +77,15 @@ impl<'a> From<&'a Slot> for Count<'a> {
     }
 }
 
-/// A way for events, to be measured again and again.
+/// A path for events that can be measured repeatedly.
 pub struct Lane<'a> {
-    /// Who sends.
+    /// The sender.
     pub feed: Feed,
-    /// Where to.
+    /// The destination port.
     pub input: u16,
-    /// What is sent.
+    /// The shape of the events.
     pub shape: Shape,
-    /// The process that is between sender and receiver, if there is one.
+    /// The process between sender and receiver, if any.
     pub process: Option<u32>,
     /// Where events are counted.
     pub count: Count<'a>,
@@ -94,7 +94,7 @@ pub struct Lane<'a> {
 }
 
 impl Lane<'_> {
-    /// Sends for this long, at most so many events, after a batch that does not count.
+    /// Sends for `time`, at most `most` events, after one batch that is not counted.
     ///
     /// # Panics
     /// When the subject hangs up: there is nothing left to measure.
@@ -143,7 +143,7 @@ impl Lane<'_> {
         }
     }
 
-    /// Waits for the last event; what was refused need not come.
+    /// Waits for the last event; refused events are not expected.
     fn await_end(&self, arrivals: &Arrivals, sent: Sent, before: u64) -> (Verdict, Instant) {
         match &self.count {
             Count::At(_) if sent.refused > 0 => {

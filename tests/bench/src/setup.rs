@@ -16,7 +16,7 @@ pub enum Channel {
     Tuned,
 }
 
-/// What an agent does.
+/// The task of an agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Setup {
     /// The events, and how they travel.
@@ -37,7 +37,7 @@ impl Setup {
         }
     }
 
-    /// An agent that takes lines.
+    /// An agent with a netcat source.
     #[must_use]
     pub fn netcat(self, input: u16) -> AgentFile {
         let mut file = self.agent().netcat("r1", input);
@@ -70,7 +70,7 @@ impl Setup {
             .avro_sink("k1", output, self.shape.batch)
     }
 
-    /// avro → memory → null: what a sink's batches go to.
+    /// avro → memory → null: receives a sink's batches.
     #[must_use]
     pub fn collector(self, input: u16) -> AgentFile {
         self.agent()
@@ -78,7 +78,7 @@ impl Setup {
             .null("k1", self.shape.batch)
     }
 
-    /// netcat → memory → a balanced group of avro sinks, with so many batches under way in it.
+    /// netcat → memory → a balanced group of avro sinks, with a given number of batches in flight.
     #[must_use]
     pub fn balanced(self, input: u16, outputs: &[u16], parallelism: usize) -> AgentFile {
         let mut file = self.netcat(input);
@@ -99,9 +99,9 @@ impl Setup {
         file
     }
 
-    /// How a heading says it.
+    /// Its description in a heading.
     #[must_use]
-    pub fn told(self) -> String {
+    pub fn described(self) -> String {
         let Shape { size, batch, ack } = self.shape;
         let ack = if ack { "ack per line" } else { "no acks" };
         let channel = match self.channel {

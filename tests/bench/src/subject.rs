@@ -1,4 +1,4 @@
-//! Who is measured: our agent, real Flume of both releases, rsyslog.
+//! The subjects of the measurements: our agent, both releases of real Flume, rsyslog.
 
 use std::cell::OnceCell;
 use std::time::Duration;
@@ -24,7 +24,7 @@ enum Running {
 }
 
 impl Subject {
-    /// How long after its start a process is called idle.
+    /// How long after its start a process counts as idle.
     pub const IDLE_AFTER: Duration = Duration::from_millis(500);
 
     /// Starts our agent.
@@ -67,7 +67,7 @@ impl Subject {
         }
     }
 
-    /// How the table calls it.
+    /// Its name in the table.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -79,7 +79,7 @@ impl Subject {
         self.id
     }
 
-    /// What it took of memory before its first event.
+    /// Its memory before its first event.
     #[must_use]
     pub fn idle(&self) -> Memory {
         self.idle
@@ -94,7 +94,7 @@ impl Subject {
         }
     }
 
-    /// What it wrote to its log.
+    /// Its log.
     pub fn log(&mut self) -> String {
         match &mut self.process {
             Running::Ours(host) => host.process().log(),
@@ -104,13 +104,13 @@ impl Subject {
     }
 }
 
-/// A name that a file can have.
+/// Its name as a file name.
 fn file_name(name: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
     name.chars().map(plain).collect()
 }
 
-/// The peers that this machine has, looked for when they are first needed.
+/// The peers on this machine, looked up when they are first needed.
 pub struct Peers {
     wanted: bool,
     stage: OnceCell<Availability<Stage>>,
@@ -120,7 +120,7 @@ pub struct Peers {
 }
 
 impl Peers {
-    /// Whatever there is, or nothing if no peer is wanted.
+    /// All available peers, or none if no peer is wanted.
     #[must_use]
     pub fn new(wanted: bool) -> Self {
         Self {
@@ -132,7 +132,7 @@ impl Peers {
         }
     }
 
-    /// Flume of a release, or why there is none.
+    /// Flume of a release, or why it is unavailable.
     pub fn flume(&self, release: Release) -> Result<&Stage, String> {
         self.asked_for()?;
         // Both releases run at once, and one more as their collector: the first takes the places of all.
@@ -147,13 +147,13 @@ impl Peers {
         }
     }
 
-    /// rsyslog, or why there is none.
+    /// rsyslog, or why it is unavailable.
     pub fn rsyslog(&self) -> Result<&Rsyslog, String> {
         self.asked_for()?;
         found(self.rsyslog.get_or_init(rsyslog::resolve))
     }
 
-    /// npm's avsc, or why there is none.
+    /// npm's avsc, or why it is unavailable.
     pub fn avsc(&self) -> Result<&Avsc, String> {
         self.asked_for()?;
         found(self.avsc.get_or_init(Avsc::resolve))
@@ -165,8 +165,8 @@ impl Peers {
         self.wanted
     }
 
-    /// Lets go of the places for JVMs, for a row that takes its own. What is asked for again takes
-    /// them again.
+    /// Releases the places for JVMs, for a row that takes its own. A peer that is needed again
+    /// takes them again.
     pub fn leave(&mut self) {
         self.later.take();
         self.stage.take();

@@ -1,4 +1,4 @@
-//! The table: sections of lines, and targets with what became of them.
+//! The table: sections of lines, and whether targets were met.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -10,13 +10,13 @@ use crate::machine;
 use crate::options::Row;
 use crate::rounds::Series;
 
-/// Rounds that a claim takes.
+/// The least number of rounds for a claim.
 const CLAIM: usize = 11;
 
-/// What stands above waits.
+/// The heading above latencies.
 const WAITS: &str = "      p50       p99     p99.9       max     events";
 
-/// What a figure must be.
+/// The bound of a target.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Target {
     /// At least this.
@@ -25,16 +25,16 @@ pub enum Target {
     Most(f64),
 }
 
-/// Prints as it goes: a run takes long.
+/// Prints each line at once, because a run takes long.
 pub struct Table<'a> {
     out: &'a mut dyn Write,
     verdicts: Vec<String>,
-    /// Whether events were lost or doubled where none may be.
+    /// Whether events were lost or duplicated where that is not allowed.
     wrong: bool,
 }
 
 impl<'a> Table<'a> {
-    /// A table that is written here.
+    /// A table that is written to `out`.
     pub fn new(out: &'a mut dyn Write) -> Self {
         Self {
             out,
@@ -43,7 +43,7 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// A line as it is.
+    /// Writes a line unchanged.
     pub fn line(&mut self, text: &str) -> io::Result<()> {
         writeln!(self.out, "{}", text.trim_end())?;
         self.out.flush()
@@ -63,29 +63,29 @@ impl<'a> Table<'a> {
         ))
     }
 
-    /// Lines of throughput; says loudly what was lost or doubled.
+    /// Lines of throughput; marks clearly what was lost or duplicated.
     pub fn series(&mut self, series: &Series) -> io::Result<()> {
-        self.told(series)?;
-        self.loudly(series)
+        self.line_of(series)?;
+        self.report_wrong(series)
     }
 
     /// The same where up to `most` events may come twice.
-    pub fn series_with_doubles(&mut self, series: &Series, most: u64) -> io::Result<()> {
-        self.told(series)?;
+    pub fn series_with_duplicates(&mut self, series: &Series, most: u64) -> io::Result<()> {
+        self.line_of(series)?;
         let Verdict {
             lost,
             doubled,
             strange,
         } = series.verdict();
         if lost > 0 || strange > 0 || doubled > most || series.refused() > 0 {
-            return self.loudly(series);
+            return self.report_wrong(series);
         }
         self.line(&format!(
-            "    0 lost, {doubled} doubled of {most} that may be"
+            "    0 lost, {doubled} duplicated (at most {most} allowed)"
         ))
     }
 
-    fn told(&mut self, series: &Series) -> io::Result<()> {
+    fn line_of(&mut self, series: &Series) -> io::Result<()> {
         let (rate, cpu) = (series.rate(), series.cpu());
         let memory = series.memory.map_or(String::new(), |(idle, after)| {
             format!("{} {} MB", mega(idle.resident), mega(after.high))
@@ -106,18 +106,18 @@ impl<'a> Table<'a> {
         self.line(&line)
     }
 
-    fn loudly(&mut self, series: &Series) -> io::Result<()> {
+    fn report_wrong(&mut self, series: &Series) -> io::Result<()> {
         let (verdict, refused) = (series.verdict(), series.refused());
         if verdict.exact() && refused == 0 {
             return Ok(());
         }
         self.wrong(&format!(
-            "{}: {} LOST, {} DOUBLED, {} of no run, {refused} refused",
+            "{}: {} LOST, {} DUPLICATED, {} UNKNOWN, {refused} REFUSED",
             series.name, verdict.lost, verdict.doubled, verdict.strange
         ))
     }
 
-    /// Something that may not be.
+    /// Reports an error in the result.
     pub fn wrong(&mut self, what: &str) -> io::Result<()> {
         self.wrong = true;
         self.line(&format!("  !! {what}"))
@@ -142,7 +142,7 @@ impl<'a> Table<'a> {
         ))
     }
 
-    /// A figure that is told, and nothing else.
+    /// A figure without a target.
     pub fn figure(&mut self, name: &str, estimate: &Estimate, places: usize) -> io::Result<()> {
         self.line(&format!(
             "  {name:<58} {:.places$}  ({}){}",
@@ -152,7 +152,7 @@ impl<'a> Table<'a> {
         ))
     }
 
-    /// A figure that is held against a target.
+    /// A figure that is compared with a target.
     pub fn target(
         &mut self,
         name: &str,
@@ -179,7 +179,7 @@ impl<'a> Table<'a> {
         Ok(())
     }
 
-    /// A fact that is wanted.
+    /// A condition that must hold.
     pub fn fact(&mut self, name: &str, met: bool) -> io::Result<()> {
         let line = format!("{name}: {}", if met { "met" } else { "missed" });
         self.line(&format!("  {line}"))?;
@@ -187,17 +187,17 @@ impl<'a> Table<'a> {
         Ok(())
     }
 
-    /// A peer that is not there.
+    /// A missing peer.
     pub fn skipped(&mut self, name: &str, why: &str) -> io::Result<()> {
         self.line(&format!("  {name:<34}skipped: {why}"))
     }
 
-    /// A row that could not be measured to its end.
+    /// A row that failed before its end.
     pub fn broke_down(&mut self, row: Row) -> io::Result<()> {
         self.wrong(&format!("{row:?} BROKE DOWN; see standard error"))
     }
 
-    /// All targets once more. Says whether events were lost or doubled anywhere.
+    /// All targets once more. Returns whether events were lost or duplicated anywhere.
     pub fn end(mut self) -> io::Result<bool> {
         if !self.verdicts.is_empty() {
             self.line("\nTargets")?;
@@ -228,7 +228,7 @@ fn limits(estimate: &Estimate, places: usize) -> String {
     format!("{low:.places$} to {high:.places$}")
 }
 
-/// Few rounds are no claim.
+/// A note if there are too few rounds for a claim.
 fn few(estimate: &Estimate) -> String {
     match estimate.count {
         count if count < CLAIM => format!("  [{count} rounds]"),

@@ -1,14 +1,14 @@
-//! `flume-counts WORKLOAD REPETITIONS`: does the work of one hot path so many times, under a tool
-//! that counts instructions. Without arguments it names the workloads, one a line.
+//! `flume-counts WORKLOAD REPETITIONS`: repeats the work of one hot path under a tool that
+//! counts instructions. Without arguments it lists the workloads, one per line.
 //!
-//! The work is production code: of the crates below the agent, and of modules of the agent that are
-//! compiled in here, since with its 260 crates a build would take longer than all of the counting.
-//! `tests/it/counts.rs` runs this twice for each workload and takes the difference, so that only
-//! what a repetition adds counts.
+//! The work is production code: from the crates below the agent, and from modules of the components
+//! that are compiled in here, because that crate with its dependencies takes longer to build than
+//! the counting. `tests/it/peers/counts.rs` runs this twice for each workload and takes the
+//! difference, so that only what a repetition adds is counted.
 
 #![expect(
     clippy::expect_used,
-    reason = "a workload that goes another way than planned has no count"
+    reason = "a workload that does not go as planned has no count"
 )]
 
 use std::process::ExitCode;
@@ -16,20 +16,16 @@ use std::process::ExitCode;
 mod workload;
 mod workloads;
 
-/// Modules of the agent.
-#[path = "../../../host/agent/src"]
-#[expect(dead_code, unreachable_pub, reason = "the agent uses all of it")]
-mod agent {
+/// Modules of the components.
+#[path = "../../../host/components/src"]
+#[expect(dead_code, unreachable_pub, reason = "the components use all of it")]
+mod components {
     pub(crate) mod source {
         pub(crate) mod lines;
-        pub(crate) mod avro {
-            pub(crate) mod batch;
-        }
     }
-    pub(crate) mod sink {
-        pub(crate) mod avro {
-            pub(crate) mod batch;
-        }
+    pub(crate) mod rpc {
+        pub(crate) mod batch;
+        pub(crate) mod copies;
     }
 }
 

@@ -1,4 +1,4 @@
-//! What workloads have in common: batches, and repetitions of which nothing but the work counts.
+//! Shared by all workloads: batches, and repetitions in which only the work is counted.
 
 use std::mem;
 use std::pin::pin;
@@ -16,10 +16,10 @@ pub(crate) const BODY: usize = 500;
 /// The most repetitions of a workload.
 pub(crate) const MOST: usize = 120;
 
-/// Does the work so many times, each time with an input of its own.
+/// Repeats the work, each time with its own input.
 ///
-/// All [`MOST`] inputs are prepared whatever the number, and those left over are not even freed:
-/// two runs with different numbers differ by the work alone.
+/// All [`MOST`] inputs are always prepared, and unused ones are not
+/// freed, so that two runs with different numbers differ only in the work.
 pub(crate) fn repeat<T>(repetitions: usize, prepare: impl FnMut(usize) -> T, work: impl FnMut(T)) {
     let inputs: Vec<T> = (0..MOST).map(prepare).collect();
     let mut inputs = inputs.into_iter();
@@ -38,7 +38,7 @@ pub(crate) fn lines() -> Vec<u8> {
     lines.collect()
 }
 
-/// The events of a batch: slices of one buffer, with so many headers.
+/// The events of a batch: slices of one buffer, each with `headers` headers.
 pub(crate) fn events(headers: usize) -> Vec<Event> {
     let lines = Bytes::from(lines());
     let bodies = (0..EVENTS).map(|number| {

@@ -4,21 +4,22 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use flume_avro::{Client, KnownClients, Limits, Protocol, Response, Server, Status, Step};
+use flume_avro::{
+    Client, KnownClients, Protocol, ReplyStatus, Response, RpcLimits, Server, ServerStep,
+};
 use flume_core::channel::memory::{MemoryChannel, MemoryConfig};
 use flume_core::channel_selector::replicating::ReplicatingSelector;
-use flume_core::sink::Status as SinkStatus;
+use flume_core::sink_group::Load;
 use flume_core::sink_processor::{LoadBalancingProcessor, Outcome, SinkProcessor};
-use flume_core::sink_selector::{Backoff, Load, round_robin};
-use flume_core::{Channel, ChannelProcessor, InterceptorChain, TakeTransaction, clock};
+use flume_core::sink_selector::{Backoff, round_robin};
+use flume_core::{Channel, ChannelProcessor, InterceptorChain, Status, TakeTransaction, clock};
 
-use crate::agent::sink::avro::batch as sink_batch;
-use crate::agent::source::avro::batch as source_batch;
-use crate::agent::source::lines::charset::Charset;
-use crate::agent::source::lines::{LineSettings, Lines, READ_BYTES};
+use crate::components::rpc::batch;
+use crate::components::source::lines::charset::Charset;
+use crate::components::source::lines::{LineSettings, Lines, READ_BYTES};
 use crate::workload::{EVENTS, at_once, events, lines, repeat};
 
-/// A name, and what does the work so many times.
+/// A name, and the function that repeats the work.
 pub(crate) type Workload = (&'static str, fn(usize));
 
 /// All workloads.
@@ -32,7 +33,7 @@ pub(crate) const ALL: &[Workload] = &[
     ("decode-headers", |repetitions| decode(repetitions, 2)),
 ];
 
-/// What netcat reads from a socket becomes events, and these are let go.
+/// What netcat reads from a socket becomes events, and they are dropped.
 fn split_lines(repetitions: usize) {
     let mut splitter = Lines::new(LineSettings {
         max_length: 512,
@@ -55,7 +56,7 @@ fn split_lines(repetitions: usize) {
     });
 }
 
-/// A source puts a batch into its memory channel, a sink takes it, delivers it, and lets it go.
+/// A source puts a batch into its memory channel, a sink takes it, delivers it, and commits.
 fn put_and_take(repetitions: usize) {
     let config = MemoryConfig {
         capacity: 10_000,
@@ -78,9 +79,9 @@ fn put_and_take(repetitions: usize) {
     );
 }
 
-/// A group of four sinks is asked where a batch goes, and is told that it arrived.
+/// A group of four sinks is asked where a batch goes, and receives the report that it arrived.
 fn select_sink(repetitions: usize) {
-    let selector = round_robin::build(Backoff::none(4), 0);
+    let selector = round_robin::configure(Backoff::none(4), 0);
     let mut group: Box<dyn SinkProcessor> =
         black_box(Box::new(LoadBalancingProcessor::new(4, selector)));
     let now = clock::now();
@@ -90,7 +91,7 @@ fn select_sink(repetitions: usize) {
         |()| {
             let mut call = group.begin_load(now, Load::default());
             let sink = black_box(group.next(&mut call)).expect("no sink has failed");
-            black_box(group.report(&mut call, sink, Outcome::Returned(SinkStatus::Ready), now));
+            black_box(group.report(&mut call, sink, Outcome::Returned(Status::Ready), now));
         },
     );
 }
@@ -101,12 +102,16 @@ fn encode(repetitions: usize, headers: usize) {
     let (mut client, mut server) = ends();
     let (mut output, mut input) = (BytesMut::new(), BytesMut::new());
     greet(&mut client, &mut server);
-    let serial = sink_batch::write(&batch, &mut client, &mut output).expect("a request");
+    let serial = batch::write(&batch, &mut client, &mut output).expect("a request");
     output.clear();
     let mut answer = |number| {
         let mut answer = BytesMut::new();
         let number = i32::try_from(number).expect("a small number");
-        server.respond(serial + number, &Response::Status(Status::Ok), &mut answer);
+        server.respond(
+            serial + number,
+            &Response::Status(ReplyStatus::Ok),
+            &mut answer,
+        );
         answer
     };
     input.extend_from_slice(&answer(0));
@@ -118,8 +123,8 @@ fn encode(repetitions: usize, headers: usize) {
         repetitions,
         |number| answer(number + 1),
         |answer| {
-            sink_batch::reserve(&batch, &mut output);
-            sink_batch::write(&batch, &mut client, &mut output).expect("a request");
+            batch::reserve(&batch, &mut output);
+            batch::write(&batch, &mut client, &mut output).expect("a request");
             black_box(&output);
             output.clear();
             input.extend_from_slice(&answer);
@@ -129,13 +134,13 @@ fn encode(repetitions: usize, headers: usize) {
     );
 }
 
-/// An avro source finds a request in its buffer, makes events of it, answers, and lets them go.
+/// An avro source finds a request in its buffer, makes events of it, answers, and drops them.
 fn decode(repetitions: usize, headers: usize) {
     let batch = events(headers);
     let (mut client, mut server) = ends();
     greet(&mut client, &mut server);
     let mut request = BytesMut::new();
-    sink_batch::write(&batch, &mut client, &mut request).expect("a request");
+    batch::write(&batch, &mut client, &mut request).expect("a request");
     let mut output = BytesMut::new();
     repeat(
         repetitions,
@@ -144,12 +149,13 @@ fn decode(repetitions: usize, headers: usize) {
             let step = server
                 .poll(&mut input, &mut output)
                 .expect("a good request");
-            let Step::Call(call) = step else {
+            let ServerStep::Call(call) = step else {
                 unreachable!("the request is whole")
             };
-            let events = source_batch::read(call.events, EVENTS).expect("good events");
+            let serial = call.serial;
+            let events = batch::read(call, EVENTS).expect("good events");
             assert_eq!(black_box(&events).len(), EVENTS);
-            server.respond(call.serial, &Response::Status(Status::Ok), &mut output);
+            server.respond(serial, &Response::Status(ReplyStatus::Ok), &mut output);
             black_box(&output);
             output.clear();
         },
@@ -157,19 +163,22 @@ fn decode(repetitions: usize, headers: usize) {
 }
 
 fn ends() -> (Client, Server) {
-    let client = Client::new(Limits::default(), Protocol::flume());
+    let client = Client::new(RpcLimits::default(), Protocol::flume());
     (
         client,
-        Server::new(Limits::default(), KnownClients::default()),
+        Server::new(RpcLimits::default(), KnownClients::default()),
     )
 }
 
-/// The first request of a connection: what counts is the others.
+/// Sends the first request of a connection, so that only later ones are counted.
 fn greet(client: &mut Client, server: &mut Server) {
     let (mut there, mut back) = (BytesMut::new(), BytesMut::new());
     client.ping(&mut there).expect("a request");
     let step = server.poll(&mut there, &mut back).expect("a good request");
-    assert!(matches!(step, Step::Answered), "a server answers pings");
+    assert!(
+        matches!(step, ServerStep::Answered),
+        "a server answers pings"
+    );
     client
         .poll(&mut back, &mut there)
         .expect("a good answer")

@@ -1,15 +1,15 @@
 //! A real HDFS, or a real S3 server, on this machine, for trying `conf/hdfs.properties` and
 //! `conf/s3.properties` by hand.
 //!
-//! `cargo run -p flume-tests --bin store -- hdfs|s3`. It says when it is up; with Enter it lists what
-//! is in it, and with the end of its input it ends. Nothing stays behind.
+//! `cargo run -p flume-tests --bin store -- hdfs|s3`. It prints a line once it is up. Enter lists
+//! its contents, and the end of its input stops it. Nothing is left on disk.
 
 use std::io;
 use std::process::ExitCode;
 
 use flume_tests::{Availability, Hadoop, S3, Scratch};
 
-/// Where the files in `conf` expect them.
+/// The ports that the files in `conf` expect.
 const HDFS_PORT: u16 = 8020;
 const S3_PORT: u16 = 9000;
 
@@ -42,7 +42,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Lists names and sizes at each Enter, until the input ends.
+/// Lists names and sizes at each Enter, until the end of the input.
 #[expect(clippy::print_stdout, reason = "a tool that is read by people")]
 fn show(what: &str, list: impl Fn() -> Vec<(String, u64)>) {
     println!("{what} is up; Enter lists what is in it, Ctrl-D ends it");

@@ -1,9 +1,10 @@
-//! What one tenant's guest costs another tenant, printed.
+//! Prints what one tenant's guest costs another tenant.
 //!
-//! `cargo run --release -p flume-tests --bin tenants [-- EVENTS [ROUNDS]]`. For each guest a line
-//! with the quiet tenant's throughput beside it, relative to that beside a good one: the median of
-//! all rounds, the least and the most. A guest costs its neighbours most before it is quarantined: few
-//! events show that time, the default of ten million a round shows what is left of it after seconds.
+//! `cargo run --profile dist -p flume-tests --bin tenants [-- EVENTS [ROUNDS]]`. It prints a line
+//! for each guest: the quiet tenant's throughput next to it, relative to that next to a good one,
+//! as the median, lowest and highest of all rounds. A guest costs its neighbours most before it is
+//! quarantined. Runs with few events show that time; the default of ten million per round shows how
+//! much remains after seconds.
 
 use std::process::ExitCode;
 
@@ -39,7 +40,7 @@ fn main() -> ExitCode {
         rounds,
         neighbour: 500,
     };
-    // It orders well, and only minds a predecessor's state.
+    // Its order is valid; it traps only on a predecessor's state.
     let good = flume_artifacts::hostile("import_trap");
     println!("{rounds} rounds of {events} events; relative throughput of the other tenant");
     for (guest, does, limits) in GUESTS {

@@ -1,4 +1,4 @@
-//! npm's avsc as sender and as collector: an Avro RPC that is neither Java's nor ours.
+//! npm's avsc as sender and as collector: an Avro RPC implementation independent of Java's and ours.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{FETCH, cached, complaint};
+use super::{cached, npm_install};
 use crate::landing::Landing;
 use crate::ports;
 use crate::process::{self, Process};
 use crate::scratch::Scratch;
 use crate::skip::Availability;
 
-/// The version that the wire was studied with.
+/// The version that our wire format was checked against.
 const PACKAGE: &str = "avsc@5.7.9";
 
 /// How long node may take to start.
@@ -22,12 +22,12 @@ const START: Duration = Duration::from_secs(20);
 /// How long a client may take to send its events.
 const SEND: Duration = Duration::from_secs(120);
 
-/// avsc, fetched.
+/// avsc, after it was fetched.
 pub struct Avsc {
     modules: PathBuf,
 }
 
-/// What the client sends.
+/// The events that the client sends.
 pub struct Sending<'a> {
     /// How many events.
     pub count: u64,
@@ -37,11 +37,11 @@ pub struct Sending<'a> {
     pub batch: u64,
     /// Calls that may be unanswered.
     pub window: u64,
-    /// What each body begins with.
+    /// The text at the start of each body.
     pub prefix: &'a str,
     /// The headers of each event, as a JSON object.
     pub headers: &'a str,
-    /// A `doc` in the protocol's text: nobody knows the hash of such a text beforehand.
+    /// A `doc` in the protocol's text: its hash is unknown to the server.
     pub doc: &'a str,
 }
 
@@ -65,25 +65,18 @@ impl Default for Sending<'_> {
 pub struct Sent {
     /// Events answered `OK`.
     pub ok: u64,
-    /// Events answered otherwise.
+    /// Events whose answer was not `OK`.
     pub refused: u64,
     /// Why it stopped early, if it did.
     pub error: Option<String>,
 }
 
 impl Avsc {
-    /// avsc, fetched by npm if it was not before.
+    /// avsc, fetched by npm unless that was already done.
     #[must_use]
     pub fn resolve() -> Availability<Self> {
         let folder = cached(&PACKAGE.replace('@', "-"), "node", |folder| {
-            let mut npm = Command::new("npm");
-            npm.current_dir(folder)
-                .args(["install", "--no-audit", "--no-fund", "--prefix", "."]);
-            let installed = process::run(npm.arg(PACKAGE), "", FETCH)?;
-            match installed.status.success() {
-                true => Ok(()),
-                false => Err(complaint("npm install", &installed.stderr)),
-            }
+            npm_install(folder, &[PACKAGE])
         });
         folder.map(|folder| Self {
             modules: folder.join("node_modules"),
@@ -102,12 +95,12 @@ impl Avsc {
         Self::started(scratch, name, port, events, command)
     }
 
-    /// Starts a collector that keeps no event: as fast as avsc is.
+    /// Starts a collector that keeps no events: as fast as avsc can be.
     ///
     /// # Panics
     /// When it does not start.
     #[must_use]
-    pub fn forgetful_server(&self, scratch: &Scratch, name: &str, port: u16) -> AvscServer {
+    pub fn discarding_server(&self, scratch: &Scratch, name: &str, port: u16) -> AvscServer {
         Self::started(
             scratch,
             name,
@@ -140,7 +133,7 @@ impl Avsc {
     /// Sends numbered events to a loopback port and waits for their answers.
     ///
     /// # Panics
-    /// When the script has no end.
+    /// When the script does not end in time.
     #[must_use]
     pub fn send(&self, port: u16, what: &Sending<'_>) -> Sent {
         let mut command = self.script("client.js");
@@ -172,6 +165,22 @@ impl Avsc {
         }
     }
 
+    /// Sends events in several ways; each of them is answered with `OK`.
+    ///
+    /// # Panics
+    /// When one is not.
+    pub fn deliver(&self, port: u16, all: &[Sending<'_>]) {
+        for sending in all {
+            let ok = sending.count;
+            let expected = Sent {
+                ok,
+                refused: 0,
+                error: None,
+            };
+            assert_eq!(self.send(port, sending), expected, "from avsc");
+        }
+    }
+
     fn script(&self, name: &str) -> Command {
         let script = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
             .join("peers")
@@ -182,7 +191,7 @@ impl Avsc {
     }
 }
 
-/// A collector in another language, that keeps every event it has answered `OK`.
+/// A collector in another language that keeps every event it has answered with `OK`.
 pub struct AvscServer {
     name: String,
     port: u16,
@@ -199,12 +208,12 @@ impl AvscServer {
         Landing::Events(self.events.clone())
     }
 
-    /// Answers every append with `OK`, `FAILED` or `UNKNOWN` from now on.
+    /// From now on answers every append with `OK`, `FAILED` or `UNKNOWN`.
     pub fn answer(&mut self, status: &str) {
         self.order(&format!("answer {status}"));
     }
 
-    /// Waits so long before each answer from now on.
+    /// From now on waits for `delay` before each answer.
     pub fn delay(&mut self, delay: Duration) {
         self.order(&format!("delay {}", delay.as_millis()));
     }
@@ -222,7 +231,7 @@ impl AvscServer {
         self.process = None;
     }
 
-    /// Starts it, again, on its port.
+    /// Starts it on its port, at first or again.
     ///
     /// # Panics
     /// When it does not start.

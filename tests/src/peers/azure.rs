@@ -1,7 +1,7 @@
-//! An Azure Blob storage: Azurite, Microsoft's emulator, from npm, over a folder of this machine.
+//! An Azure Blob storage: Azurite, Microsoft's emulator from npm, over a local folder.
 //!
-//! Blobs are read back by Microsoft's client (`tests/peers/azure.js`), which is not the one that
-//! wrote them.
+//! Blobs are read back by Microsoft's client (`tests/peers/azure.js`), not by the one that wrote
+//! them.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{FETCH, cached, complaint};
+use super::{cached, npm_install};
 use crate::ports;
 use crate::process::{self, Process};
 use crate::scratch::Scratch;
 use crate::skip::Availability;
 
-/// The emulator and the client, in the versions that the scenario was written with.
+/// The emulator and the client, in the versions with which the scenario was written.
 const PACKAGES: [&str; 2] = ["azurite@3.37.0", "@azure/storage-blob@12.34.0"];
 
 /// How long the emulator may take to listen, and the client to end.
@@ -26,7 +26,7 @@ const ACCOUNT: &str = "devstoreaccount1";
 const KEY: &str =
     "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
 
-/// Azurite, fetched.
+/// Azurite, after it was fetched.
 pub struct Azure {
     modules: PathBuf,
 }
@@ -43,23 +43,16 @@ pub struct AzureServer {
 pub struct Blob {
     /// Its name in the container.
     pub name: String,
-    /// Bytes. A blob whose blocks were never committed has none.
+    /// Its bytes. A blob whose blocks were never committed has 0.
     pub size: u64,
 }
 
 impl Azure {
-    /// Azurite, fetched by npm if it was not before.
+    /// Azurite, fetched by npm unless that was already done.
     #[must_use]
     pub fn resolve() -> Availability<Self> {
         let folder = cached("azurite-3.37.0", "node", |folder| {
-            let mut npm = Command::new("npm");
-            npm.current_dir(folder)
-                .args(["install", "--no-audit", "--no-fund", "--prefix", "."]);
-            let installed = process::run(npm.args(PACKAGES), "", FETCH)?;
-            match installed.status.success() {
-                true => Ok(()),
-                false => Err(complaint("npm install", &installed.stderr)),
-            }
+            npm_install(folder, &PACKAGES)
         });
         folder.map(|folder| Self {
             modules: folder.join("node_modules"),
@@ -78,7 +71,7 @@ impl Azure {
             .arg(self.modules.join("azurite/dist/src/blob/main.js"))
             .args(["--silent", "--disableTelemetry", "--blobHost", "127.0.0.1"])
             .args(["--blobPort", &port.to_string()])
-            // Clients are newer than emulators.
+            // The clients' API version is newer than the emulator's.
             .arg("--skipApiVersionCheck")
             .arg("--location")
             .arg(scratch.folder("azure-data"));
@@ -95,10 +88,10 @@ impl Azure {
 }
 
 impl AzureServer {
-    /// The container that it has.
+    /// Its container.
     pub const CONTAINER: &str = "events";
 
-    /// What an agent is told about it: names of `object_store`'s options and their values.
+    /// An agent's settings for it: options of `object_store` and their values.
     #[must_use]
     pub fn options(&self) -> [(&'static str, String); 4] {
         [
@@ -109,7 +102,7 @@ impl AzureServer {
         ]
     }
 
-    /// All blobs, sorted by name; those with blocks that were never committed, too.
+    /// All blobs, sorted by name, including those with uncommitted blocks.
     ///
     /// # Panics
     /// When the storage does not list them.

@@ -1,4 +1,4 @@
-//! `fastavro` of PyPI: an Avro reader that is neither Java's nor ours.
+//! `fastavro` from PyPI: an Avro reader independent of Java's and ours.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{FETCH, cached, complaint};
+use super::{cached, fetched};
 use crate::process;
 use crate::skip::Availability;
 
-/// The version that the scenarios were written with; cramjam decodes snappy for it.
+/// The version with which the scenarios were written; cramjam decodes snappy for it.
 const PACKAGES: [&str; 2] = ["fastavro==1.12.1", "cramjam==2.11.0"];
 
-/// How long a file may take.
+/// How long reading a file may take.
 const READ: Duration = Duration::from_secs(60);
 
 /// Prints the schema and then each record as a line of JSON, bytes as Latin-1 text.
@@ -28,12 +28,12 @@ with open(sys.argv[1], 'rb') as file:
         print(json.dumps({name: plain(value) for name, value in record.items()}))
 ";
 
-/// fastavro, fetched.
+/// fastavro, after it was fetched.
 pub struct Fastavro {
     packages: PathBuf,
 }
 
-/// What a container file holds.
+/// The contents of a container file.
 #[derive(Debug)]
 pub struct Container {
     /// The codec of its blocks.
@@ -45,18 +45,14 @@ pub struct Container {
 }
 
 impl Fastavro {
-    /// fastavro, fetched by pip if it was not before.
+    /// fastavro, fetched by pip unless that was already done.
     #[must_use]
     pub fn resolve() -> Availability<Self> {
         let folder = cached("fastavro-1.12.1", "python3", |folder| {
             let mut pip = Command::new("python3");
             pip.current_dir(folder)
                 .args(["-m", "pip", "install", "--quiet", "--target", "."]);
-            let installed = process::run(pip.args(PACKAGES), "", FETCH)?;
-            match installed.status.success() {
-                true => Ok(()),
-                false => Err(complaint("pip", &installed.stderr)),
-            }
+            fetched("pip", pip.args(PACKAGES))
         });
         folder.map(|packages| Self { packages })
     }
@@ -64,7 +60,7 @@ impl Fastavro {
     /// Reads an Avro container file.
     ///
     /// # Panics
-    /// When it is none.
+    /// When the file is not an Avro container.
     #[must_use]
     pub fn read(&self, path: &Path) -> Container {
         let mut python = Command::new("python3");

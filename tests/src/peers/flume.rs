@@ -1,4 +1,4 @@
-//! Real Flume, both releases that people still run, resolved with Maven.
+//! Real Flume, in two releases that people still run, resolved with Maven.
 //!
 //! A scenario enters a [`Stage`] with the number of JVMs that it will have at once; see `jvm`.
 
@@ -18,7 +18,7 @@ use crate::skip::Availability;
 /// The heap of an agent, in MiB.
 const HEAP: u32 = 256;
 
-/// The heap of one that is measured, in MiB.
+/// The heap of a measured agent, in MiB.
 const MEASURED_HEAP: u32 = 512;
 
 /// How long a JVM may take until its sources listen.
@@ -32,11 +32,12 @@ const CLIENT: Duration = Duration::from_secs(60);
 pub enum Release {
     /// 1.8.0 of 2017: avro 1.7.4, netty 3.
     V1_8,
-    /// 1.11.0 of 2022, the last but for security fixes: avro 1.11, netty 4.
+    /// 1.11.0 of 2022, the last release apart from security fixes: avro 1.11, netty 4.
     V1_11,
-    /// 1.8.0 with its hdfs sink, which finds its HDFS client on the class path. The one of Hadoop
-    /// 3.4.1 runs with Flume's own guava 11 and protobuf 2.5, since it brings its own of both under
-    /// other names. Only of jackson-core Maven chooses one that is too old for the Avro serializer.
+    /// 1.8.0 with its hdfs sink, which takes its HDFS client from the class path. The client of
+    /// Hadoop 3.4.1 works with Flume's guava 11 and protobuf 2.5, because it has its own copies of
+    /// both under other names. Only for jackson-core does Maven choose a version that is too old
+    /// for the Avro serializer.
     V1_8Hdfs,
 }
 
@@ -49,11 +50,11 @@ impl Release {
         }
     }
 
-    /// What its pom names, as group, artifact and version.
+    /// Its dependencies in the pom, as group, artifact and version.
     fn dependencies(self) -> &'static [Coordinates] {
         match self {
             Self::V1_8 => &[("org.apache.flume", "flume-ng-node", "1.8.0")],
-            // Without a logging backend 1.11 says nothing at all.
+            // Without a logging backend, 1.11 logs nothing.
             Self::V1_11 => &[
                 ("org.apache.flume", "flume-ng-node", "1.11.0"),
                 ("org.apache.logging.log4j", "log4j-slf4j-impl", "2.17.1"),
@@ -84,7 +85,7 @@ impl Release {
         }
     }
 
-    /// The jars, fetched by Maven if they were not before.
+    /// The jars, fetched by Maven unless that was already done.
     fn resolve(self) -> Availability<PathBuf> {
         let name = format!("flume-{}", self.version());
         let files = [("log4j.properties", LOG4J), ("log4j2.xml", LOG4J2)];
@@ -103,10 +104,10 @@ const LOG4J2: &str = r#"<Configuration status="WARN">
 /// How the JVMs of a stage are started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Jvm {
-    /// Small and quickly up: scenarios count events, and the machine has other things to do.
+    /// Small and quick to start: scenarios count events, and the machine has other work.
     Small,
-    /// As for a busy agent: a heap of 512 MiB, and Java's own choice of collector and compilers.
-    /// Whatever is measured beside us must not be held back.
+    /// As for a busy agent: a heap of 512 MiB, and Java's default garbage collector and compilers.
+    /// A peer in a benchmark must not be slowed down.
     Measured,
 }
 
@@ -119,7 +120,7 @@ impl Jvm {
     }
 }
 
-/// A release that is ready to run, and places for its JVMs until this is dropped.
+/// A release that is ready to run, and places for its JVMs, held until this is dropped.
 pub struct Stage {
     release: Release,
     folder: PathBuf,
@@ -128,11 +129,11 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Resolves a release and waits for places for `jvms` at once. A scenario enters once: one
-    /// that waits for a second stage with a first in hand may wait for ever.
+    /// Resolves a release and waits for places for `jvms` at once. A scenario enters only once:
+    /// waiting for a second stage while holding a first may deadlock.
     ///
     /// # Panics
-    /// When it asks for more places than there are, or its turn does not come.
+    /// When it asks for more places than exist, or its turn does not come.
     #[must_use]
     pub fn enter(release: Release, jvms: usize) -> Availability<Self> {
         release.resolve().map(|folder| Self {
@@ -143,21 +144,21 @@ impl Stage {
         })
     }
 
-    /// The same with JVMs that are started in another way.
+    /// The same, with another way to start the JVMs.
     #[must_use]
     pub fn jvm(self, jvm: Jvm) -> Self {
         Self { jvm, ..self }
     }
 
-    /// The same places with the jars of another release, for a chain of both. The stage that it is
-    /// made from keeps the places, and so must live as long.
+    /// The same places with the jars of another release, for a chain of both. The original stage
+    /// holds the places, and so must live as long.
     #[must_use]
     pub fn with(&self, release: Release) -> Availability<Self> {
-        Self::beside(release, self.jvm)
+        Self::with_reserved_place(release, self.jvm)
     }
 
-    /// A release for the third of the places that an HDFS has taken.
-    pub(super) fn beside(release: Release, jvm: Jvm) -> Availability<Self> {
+    /// A release that uses the third of the places that an HDFS has taken.
+    pub(super) fn with_reserved_place(release: Release, jvm: Jvm) -> Availability<Self> {
         release.resolve().map(|folder| Self {
             release,
             folder,
@@ -166,7 +167,7 @@ impl Stage {
         })
     }
 
-    /// Starts an agent and waits until each of `ports` is listened on.
+    /// Starts an agent and waits until it listens on each of `ports`.
     ///
     /// # Panics
     /// When they are not in time.
@@ -195,7 +196,7 @@ impl Stage {
     /// Runs Flume's avro-client on a file of lines.
     ///
     /// # Panics
-    /// When it has no end.
+    /// When it does not end in time.
     #[must_use]
     pub fn avro_client(&self, port: u16, file: &Path, more: &[&str]) -> Finished {
         let mut command = self.java();
@@ -225,7 +226,7 @@ pub struct Flume {
 }
 
 impl Flume {
-    /// The process: its log, how it ended.
+    /// The process: its log and exit status.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
     }

@@ -1,10 +1,12 @@
 //! A real HDFS on the loopback interface: a namenode and a datanode of Hadoop 3.4.1.
 //!
-//! Nothing is in it that we wrote: what the bucket writer leaves there is read by Hadoop's own
-//! shell (`hdfs/shell.rs`). Each scenario starts its own, since most of them break it, and takes
-//! all places for JVMs there are: the two of HDFS, and one for a Flume or a reader beside them.
-//! Waits look at the namenode's page of metrics and at the datanode's log.
+//! What the bucket writer stores there is read by Hadoop's own shell (`hdfs/shell.rs`), not by our
+//! code. A scenario that breaks its HDFS starts its own and takes places for three JVMs: the two of
+//! HDFS, and one for a Flume or a reader. The other scenarios share one (`hdfs/shared.rs`), whose
+//! nodes take no places, because they are idle most of the time. Waits read the namenode's metrics
+//! page and the datanode's log.
 
+mod shared;
 mod shell;
 mod site;
 
@@ -15,7 +17,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::flume::{Jvm, Release, Stage};
-use super::jvm::{self, PLACES, Places};
+use super::jvm::{self, Places};
 use super::maven::{self, Coordinates};
 use crate::eventually::{eventually, within};
 use crate::ports;
@@ -32,17 +34,20 @@ const DEPENDENCIES: &[Coordinates] = &[
     ("org.apache.hadoop", "hadoop-hdfs-client", "3.4.1"),
 ];
 
+/// The places for JVMs that a scenario takes: the two of HDFS, and one for a Flume or a reader.
+const JVMS: usize = 3;
+
 /// The heap of namenode, datanode and readers, in MiB.
 const HEAP: u32 = 128;
 
 /// How long a namenode or datanode may take to start or to change its state.
 const START: Duration = Duration::from_secs(120);
 
-/// The Hadoop classes that are run.
+/// The Hadoop classes to run.
 const NAMENODE: &str = "org.apache.hadoop.hdfs.server.namenode.NameNode";
 const DATANODE: &str = "org.apache.hadoop.hdfs.server.datanode.DataNode";
 
-/// Hadoop, ready to run, and places for its JVMs until this is dropped.
+/// Hadoop, ready to run, and places for its JVMs, held until this is dropped.
 pub struct Hadoop {
     folder: PathBuf,
     _places: Places,
@@ -56,24 +61,40 @@ pub struct Hdfs {
     port: u16,
     http: u16,
     starts: u32,
+    /// The folder that the scenario sees as `/`: empty, or a folder of the shared HDFS.
+    root: String,
+    /// The processes of a scenario's own HDFS.
+    nodes: Option<Nodes>,
+}
+
+struct Nodes {
     namenode: Process,
     datanode: Process,
 }
 
 impl Hadoop {
-    /// Resolves Hadoop and waits until all places for JVMs are free.
+    /// Resolves Hadoop and waits for the places of its JVMs.
     #[must_use]
     pub fn enter() -> Availability<Self> {
         maven::resolve("hadoop-3.4.1", DEPENDENCIES, &[]).map(|folder| Self {
             folder,
-            _places: Places::take(PLACES),
+            _places: Places::take(JVMS),
         })
     }
 
-    /// Flume 1.8 with its hdfs sink, for the place beside the HDFS. One agent at a time.
+    /// The same for a scenario that uses [`Hadoop::shared`]: places for a Flume and a reader.
+    #[must_use]
+    pub fn enter_shared() -> Availability<Self> {
+        maven::resolve("hadoop-3.4.1", DEPENDENCIES, &[]).map(|folder| Self {
+            folder,
+            _places: Places::take(2),
+        })
+    }
+
+    /// Flume 1.8 with its hdfs sink, for the place next to the HDFS. One agent at a time.
     #[must_use]
     pub fn flume(&self) -> Availability<Stage> {
-        Stage::beside(Release::V1_8Hdfs, Jvm::Small)
+        Stage::with_reserved_place(Release::V1_8Hdfs, Jvm::Small)
     }
 
     /// Formats and starts an HDFS and waits until it can be written to.
@@ -85,25 +106,32 @@ impl Hadoop {
         self.start_with(scratch, BLOCK)
     }
 
-    /// Does so on a port of one's own choice.
+    /// Like the above, on a given port.
     ///
     /// # Panics
     /// When it cannot be written to in time.
     #[must_use]
     pub fn start_at(&self, scratch: &Scratch, port: u16) -> Hdfs {
-        self.launch(scratch, port, BLOCK)
+        self.launch(scratch, port, BLOCK, |node| node)
     }
 
-    /// Does so, with blocks of another size.
+    /// Like the above, with a given block size.
     ///
     /// # Panics
     /// When it cannot be written to in time.
     #[must_use]
     pub fn start_with(&self, scratch: &Scratch, block: u64) -> Hdfs {
-        self.launch(scratch, ports::free(), block)
+        self.launch(scratch, ports::free(), block, |node| node)
     }
 
-    fn launch(&self, scratch: &Scratch, port: u16, block: u64) -> Hdfs {
+    /// Starts the nodes with commands that `kept` derives from theirs.
+    fn launch(
+        &self,
+        scratch: &Scratch,
+        port: u16,
+        block: u64,
+        kept: impl Fn(Command) -> Command,
+    ) -> Hdfs {
         let http = ports::free();
         let conf = site::write(scratch, [port, http], block);
         let run = |class: &str| java(&self.folder, &conf, class);
@@ -116,9 +144,16 @@ impl Hadoop {
         assert!(format.status.success(), "namenode: {}", format.stdout);
         let logs = scratch.root().to_path_buf();
         let start = |name: &str, class| {
-            Process::start(name, &mut run(class), logs.join(format!("{name}.1.log")))
+            Process::start(
+                name,
+                &mut kept(run(class)),
+                logs.join(format!("{name}.1.log")),
+            )
         };
-        let (namenode, datanode) = (start("namenode", NAMENODE), start("datanode", DATANODE));
+        let nodes = Nodes {
+            namenode: start("namenode", NAMENODE),
+            datanode: start("datanode", DATANODE),
+        };
         let mut hdfs = Hdfs {
             folder: self.folder.clone(),
             conf,
@@ -126,8 +161,8 @@ impl Hadoop {
             port,
             http,
             starts: 1,
-            namenode,
-            datanode,
+            root: String::new(),
+            nodes: Some(nodes),
         };
         hdfs.await_writable();
         hdfs
@@ -135,10 +170,10 @@ impl Hadoop {
 }
 
 impl Hdfs {
-    /// Its address: `hdfs://127.0.0.1:PORT`.
+    /// Its address: `hdfs://127.0.0.1:PORT`, with the scenario's folder if it is shared.
     #[must_use]
     pub fn address(&self) -> String {
-        format!("hdfs://127.0.0.1:{}", self.port)
+        format!("hdfs://127.0.0.1:{}{}", self.port, self.root)
     }
 
     /// Where the datanode keeps its blocks.
@@ -147,31 +182,33 @@ impl Hdfs {
         self.logs.join(site::DATA).join("dfs").join("data")
     }
 
-    /// Ends the datanode at once. What was not synced to its disk may be lost with it.
+    /// Kills the datanode. Data that was not synced to its disk may be lost.
     pub fn kill_datanode(&mut self) {
-        self.datanode.kill();
+        self.nodes().datanode.kill();
     }
 
     /// Starts the datanode again and waits until it can be written to.
     ///
     /// # Panics
-    /// When it still runs, or is not there in time.
+    /// When it still runs, or is not up in time.
     pub fn restart_datanode(&mut self) {
-        self.datanode = self.again("datanode", DATANODE);
+        let again = self.again("datanode", DATANODE);
+        self.nodes().datanode = again;
         self.await_writable();
     }
 
-    /// Ends the namenode at once: nobody answers at the address.
+    /// Kills the namenode: nothing answers at its address.
     pub fn kill_namenode(&mut self) {
-        self.namenode.kill();
+        self.nodes().namenode.kill();
     }
 
     /// Starts the namenode again and waits until it has found its datanode.
     ///
     /// # Panics
-    /// When it is not there in time.
+    /// When it is not up in time.
     pub fn restart_namenode(&mut self) {
-        self.namenode = self.again("namenode", NAMENODE);
+        let again = self.again("namenode", NAMENODE);
+        self.nodes().namenode = again;
         let state = || {
             let state = self.state()?;
             let found = state["NumLiveDataNodes"] == 1 && state["FSState"] == "Operational";
@@ -180,10 +217,10 @@ impl Hdfs {
         eventually("a restarted namenode with its datanode", START, state);
     }
 
-    /// Refuses all changes, as a namenode does that has lost blocks, or its own disk is full.
+    /// Refuses all changes, as a namenode does after it has lost blocks or when its disk is full.
     ///
     /// # Panics
-    /// When the namenode does not do it.
+    /// When the namenode refuses.
     pub fn enter_safe_mode(&self) {
         self.admin(&["-safemode", "enter"]);
     }
@@ -191,7 +228,7 @@ impl Hdfs {
     /// Accepts changes again.
     ///
     /// # Panics
-    /// When the namenode does not do it.
+    /// When the namenode refuses.
     pub fn leave_safe_mode(&self) {
         self.admin(&["-safemode", "leave"]);
     }
@@ -200,24 +237,33 @@ impl Hdfs {
     /// while it is written.
     ///
     /// # Panics
-    /// When the namenode does not do it.
+    /// When the namenode refuses.
     pub fn set_space_quota(&self, folder: &str, bytes: u64) {
-        self.admin(&["-setSpaceQuota", &bytes.to_string(), folder]);
+        self.admin(&["-setSpaceQuota", &bytes.to_string(), &self.path(folder)]);
     }
 
     /// Lifts that limit.
     ///
     /// # Panics
-    /// When the namenode does not do it.
+    /// When the namenode refuses.
     pub fn clear_space_quota(&self, folder: &str) {
-        self.admin(&["-clrSpaceQuota", folder]);
+        self.admin(&["-clrSpaceQuota", &self.path(folder)]);
+    }
+
+    /// A scenario's path as the namenode sees it.
+    fn path(&self, path: &str) -> String {
+        format!("{}{path}", self.root)
+    }
+
+    fn nodes(&mut self) -> &mut Nodes {
+        self.nodes.as_mut().expect("an HDFS of the scenario's own")
     }
 
     fn admin(&self, words: &[&str]) {
         self.tool("org.apache.hadoop.hdfs.tools.DFSAdmin", words);
     }
 
-    /// Runs a class of Hadoop to its good end.
+    /// Runs a class of Hadoop and checks that it succeeds.
     fn tool(&self, class: &str, words: &[&str]) -> Finished {
         let done = self.run(class, words);
         assert!(
@@ -235,7 +281,7 @@ impl Hdfs {
         process::run(command.args(words), "", START).expect("a command of Hadoop ends")
     }
 
-    /// A new process in place of one that has ended.
+    /// Starts a new process in place of one that has ended.
     fn again(&mut self, name: &str, class: &str) -> Process {
         self.starts += 1;
         let log = self.logs.join(format!("{name}.{}.log", self.starts));
@@ -243,11 +289,11 @@ impl Hdfs {
     }
 
     fn await_writable(&mut self) {
-        // A namenode believes in a datanode that was killed for a while; the new one's log is sure.
+        // A namenode lists a killed datanode as live for a while; the new one's log is reliable.
         let said = "Successfully sent block report";
-        self.datanode.await_said(said, 1, START);
+        self.nodes().datanode.await_said(said, 1, START);
         let ready = within(START, || {
-            if let Some(code) = self.namenode.ended() {
+            if let Some(code) = self.nodes().namenode.ended() {
                 panic!("the namenode ended: {code}");
             }
             let state = self.state()?;
@@ -256,7 +302,7 @@ impl Hdfs {
         assert!(ready.is_some(), "no live datanode within {START:?}");
     }
 
-    /// What the namenode says about itself, if it answers.
+    /// The state that the namenode reports, if it answers.
     fn state(&self) -> Option<Value> {
         let config = ureq::Agent::config_builder()
             .timeout_global(Some(Duration::from_secs(5)))
@@ -275,7 +321,7 @@ fn java(folder: &Path, conf: &Path, class: &str) -> Command {
     let mut command = jvm::java(HEAP);
     let jars = folder.join("lib").join("*");
     let path = format!("{}:{}", conf.display(), jars.display());
-    // A node that is killed leaves the pages of its web server unpacked there.
+    // A killed node leaves the unpacked pages of its web server there.
     command.arg(format!("-Djava.io.tmpdir={}", conf.display()));
     command.arg("-cp").arg(path).arg(class);
     command

@@ -1,8 +1,8 @@
-//! Java machines of peers: how many may run at once, and how each is started.
+//! The JVMs of peers: how many may run at once, and how each is started.
 //!
-//! JVMs are heavy for a small machine, so a scenario takes as many places as it will have JVMs at
-//! once. The places are files with locks, because scenarios may run in several processes; all
-//! places of one scenario are taken in one go, so that two scenarios never wait for each other's.
+//! JVMs are heavy for a small machine, so a scenario takes one place for each JVM that it runs at
+//! the same time. The places are files with locks, because scenarios may run in several processes.
+//! A scenario takes all of its places at once, so that two scenarios never wait for each other's.
 
 use std::fs::File;
 use std::process::Command;
@@ -12,37 +12,40 @@ use super::lock;
 use crate::eventually::within;
 use crate::target;
 
-/// JVMs that may run at once, in all scenarios together: an HDFS of two, and what is beside it.
+/// The most JVMs that run at once, in all scenarios together: an HDFS with two, and one more. The
+/// HDFS that scenarios share is not included.
 pub(super) const PLACES: usize = 3;
 
-/// How long a scenario may wait for its places: until all that are before it have ended.
+/// How long a scenario may wait for its places: all earlier ones may have to end first.
 const TURN: Duration = Duration::from_secs(1_800);
 
-/// What each JVM logs: to standard error, since the output of some is what they have read.
+/// The log configuration of each JVM: to standard error, because the standard output of some is
+/// read.
 pub(super) const LOG4J: &str = "log4j.rootLogger = INFO, out\n\
     log4j.appender.out = org.apache.log4j.ConsoleAppender\n\
     log4j.appender.out.target = System.err\n\
     log4j.appender.out.layout = org.apache.log4j.PatternLayout\n\
     log4j.appender.out.layout.ConversionPattern = %d{HH:mm:ss.SSS} %p %c{1}: %m%n\n";
 
-/// Places for JVMs, kept until this is dropped.
-pub(super) struct Places(#[expect(dead_code, reason = "held, not looked at")] Vec<File>);
+/// Places for JVMs, held until this is dropped.
+pub(super) struct Places(#[expect(dead_code, reason = "held, never read")] Vec<File>);
 
 impl Places {
-    /// None: for what lives in the places of another.
+    /// No places, for a process that uses the places of another.
     pub(super) fn none() -> Self {
         Self(Vec::new())
     }
 
-    /// Takes `count` places, all or none. A scenario takes its places once: one that waits for
-    /// more with some in hand may wait for ever.
+    /// Takes `count` places, all or none. A scenario takes its places only once: waiting for more
+    /// while holding some could last for ever.
     pub(super) fn take(count: usize) -> Self {
         assert!(
             count <= PLACES,
             "{count} JVMs at once, {PLACES} are allowed"
         );
         let folder = target::peers();
-        // Who holds the door is the only one that collects places, so nobody holds some and waits.
+        // Only the holder of the door lock collects places, so no two scenarios each hold some and
+        // wait.
         let door =
             lock(&folder.join("jvm-door.lock"), TURN).expect("the turn of this scenario comes");
         let mut taken: Vec<(usize, File)> = Vec::new();
@@ -62,14 +65,14 @@ impl Places {
     }
 }
 
-/// `java` with a bound on its memory, and without the compiler that pays off after minutes only.
+/// `java` with a bound on its memory, and without the compiler that pays off only after minutes.
 pub(super) fn java(heap_mib: u32) -> Command {
     let mut command = tuned(heap_mib);
     command.args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
     command
 }
 
-/// `java` as those run it who measure it.
+/// `java` with the options for measurements.
 pub(super) fn tuned(heap_mib: u32) -> Command {
     let mut command = Command::new("java");
     command.arg(format!("-Xmx{heap_mib}m"));

@@ -1,17 +1,16 @@
-//! Jars of a peer, resolved with Maven into a folder below `target/peers/`.
+//! The jars of a peer, resolved by Maven into a folder below `target/peers/`.
 
 use std::path::PathBuf;
 use std::process::Command;
 
-use super::{FETCH, cached, complaint};
-use crate::process;
+use super::{cached, fetched};
 use crate::skip::Availability;
 
 /// A dependency: group, artifact and version.
 pub(super) type Coordinates = (&'static str, &'static str, &'static str);
 
 /// The folder `target/peers/<name>` with the jars of `dependencies` in `lib`, and with `files`,
-/// each a path and its text, beside it.
+/// each a path and its text, next to it.
 pub(super) fn resolve(
     name: &str,
     dependencies: &[Coordinates],
@@ -30,11 +29,7 @@ pub(super) fn resolve(
             .current_dir(folder)
             .args(["-q", "-B", "dependency:copy-dependencies"]);
         maven.args(["-DoutputDirectory=lib", "-DincludeScope=runtime"]);
-        let resolved = process::run(&mut maven, "", FETCH)?;
-        match resolved.status.success() {
-            true => Ok(()),
-            false => Err(complaint("mvn", &(resolved.stdout + &resolved.stderr))),
-        }
+        fetched("mvn", &mut maven)
     })
 }
 

@@ -1,7 +1,7 @@
 //! rsyslog from Debian: another relay from lines to lines, written in C.
 //!
-//! It knows no acknowledged batches, so it is no twin of ours; it tells what a well-kept native
-//! relay costs on the same machine.
+//! It has no acknowledged batches, so it is not equivalent to our agent; it shows what a mature
+//! native relay costs on the same machine.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,15 +13,15 @@ use crate::process::{self, Process};
 use crate::scratch::Scratch;
 use crate::skip::Availability;
 
-/// The package, and the libraries that other packages may not have brought.
+/// The package, and libraries that may not be installed yet.
 const PACKAGES: [&str; 3] = ["rsyslog", "libestr0", "libfastjson4"];
 
-/// How long it may take until it listens.
+/// How long it may take to listen.
 const START: Duration = Duration::from_secs(20);
 
 /// rsyslog, installed or unpacked.
 pub struct Rsyslog {
-    /// Where it was unpacked to; none if it is installed.
+    /// The folder to which it was unpacked; `None` if it is installed.
     unpacked: Option<PathBuf>,
     version: String,
 }
@@ -60,13 +60,14 @@ impl Rsyslog {
         format!("rsyslog {}", self.version)
     }
 
-    /// Starts it from lines to lines, with a queue in memory, and waits until it listens.
+    /// Starts it as a relay from lines to lines, with a queue in memory, and waits until it
+    /// listens.
     ///
     /// # Panics
-    /// When it does not in time.
+    /// When it does not listen in time.
     #[must_use]
     pub fn start(&self, scratch: &Scratch, input: u16, output: u16) -> Process {
-        // A line that begins with digits is a line, and they are not its length.
+        // Digits at the start of a line are part of the line, not its length.
         let text = format!(
             "module(load=\"imptcp\")\n\
              template(name=\"whole\" type=\"string\" string=\"%rawmsg%\\n\")\n\
@@ -99,7 +100,7 @@ impl Rsyslog {
     }
 }
 
-/// `usr/lib/x86_64-linux-gnu`, whatever the machine is.
+/// `usr/lib/x86_64-linux-gnu`, or the same for another architecture.
 fn libraries(root: &Path) -> PathBuf {
     let lib = root.join("usr/lib");
     let folders = std::fs::read_dir(&lib).into_iter().flatten().flatten();

@@ -1,8 +1,8 @@
-//! A real S3 server: Versity's gateway over a folder of this machine, built by Go.
+//! A real S3 server: Versity's gateway over a local folder, built with Go.
 //!
-//! It keeps what it answered for: killed and started again on the same folder, it knows every
-//! object, and every upload that was not finished. Objects are read back (`s3/client.rs`) by a
-//! client that is not the one that wrote them.
+//! It keeps what it has acknowledged: after a kill and a restart on the same folder, it still has
+//! every object and every unfinished upload. Objects are read back by another client
+//! (`s3/client.rs`) than the one that wrote them.
 
 mod client;
 
@@ -10,13 +10,13 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use super::{FETCH, cached, complaint};
+use super::{cached, fetched};
 use crate::ports;
-use crate::process::{self, Process};
+use crate::process::Process;
 use crate::scratch::Scratch;
 use crate::skip::Availability;
 
-/// The module, and the version that the scenarios were written with.
+/// The module, and the version with which the scenarios were written.
 const MODULE: &str = "github.com/versity/versitygw/cmd/versitygw@v1.8.0";
 
 /// How long a server may take to listen.
@@ -26,10 +26,10 @@ const START: Duration = Duration::from_secs(60);
 const KEY: &str = "flume";
 const SECRET: &str = "flume-secret";
 
-/// The region that it says it is in.
+/// The region that it reports.
 const REGION: &str = "us-east-1";
 
-/// The server's program, built.
+/// The server's program, after it was built.
 pub struct S3 {
     program: PathBuf,
 }
@@ -46,17 +46,13 @@ pub struct S3Server {
 }
 
 impl S3 {
-    /// The server, built by Go if it was not before.
+    /// The server, built with Go unless that was already done.
     #[must_use]
     pub fn resolve() -> Availability<Self> {
         let folder = cached("versitygw-1.8.0", "go", |folder| {
             let mut go = Command::new("go");
             go.current_dir(folder).env("GOBIN", folder);
-            let built = process::run(go.args(["install", MODULE]), "", FETCH)?;
-            match built.status.success() {
-                true => Ok(()),
-                false => Err(complaint("go install", &built.stderr)),
-            }
+            fetched("go install", go.args(["install", MODULE]))
         });
         folder.map(|folder| Self {
             program: folder.join("versitygw"),
@@ -72,7 +68,7 @@ impl S3 {
         self.start_at(scratch, ports::free())
     }
 
-    /// Does so on a port of one's own choice.
+    /// Like the above, on a given port.
     ///
     /// # Panics
     /// When it does not start.
@@ -98,10 +94,10 @@ impl S3 {
 }
 
 impl S3Server {
-    /// The bucket that it has.
+    /// Its bucket.
     pub const BUCKET: &str = "events";
 
-    /// What an agent is told about it: names of `object_store`'s options and their values.
+    /// An agent's settings for it: options of `object_store` and their values.
     #[must_use]
     pub fn options(&self) -> [(&'static str, String); 5] {
         [
@@ -113,7 +109,7 @@ impl S3Server {
         ]
     }
 
-    /// Ends it at once, whatever it is doing.
+    /// Kills it.
     pub fn kill(&mut self) {
         self.process.kill();
     }
@@ -142,7 +138,7 @@ fn serve(program: &PathBuf, port: u16, data: &PathBuf, metadata: &PathBuf) -> Co
         .env("ROOT_ACCESS_KEY", KEY)
         .env("ROOT_SECRET_KEY", SECRET);
     command.args(["--port", &format!("127.0.0.1:{port}"), "--region", REGION]);
-    // Beside the objects: not every file system of a test machine has extended attributes.
+    // Stored next to the objects, because not every file system has extended attributes.
     command.args(["--quiet", "posix", "--sidecar"]);
     command.arg(metadata).arg(data);
     command

@@ -10,23 +10,23 @@ use crate::process;
 use crate::scratch::Scratch;
 use crate::skip::Availability;
 
-/// The package. Only tools that look at memory need the C library's debug symbols, too.
+/// The package. Only tools that check memory also need the C library's debug symbols.
 const PACKAGE: &str = "valgrind";
 
-/// How long it may take to say its version.
+/// How long it may take to print its version.
 const START: Duration = Duration::from_secs(20);
 
-/// How long a counted program may take, which is about fifty times as slow as otherwise.
+/// How long a counted program may take: it is about fifty times slower than normal.
 const RUN: Duration = Duration::from_secs(120);
 
-/// The C library chooses among variants of `memcpy` by the processor: let it choose those that
-/// each one has. Its names for the same thing have changed; it ignores those that it does not know.
+/// The C library chooses variants of `memcpy` by processor: this makes it choose those that every
+/// processor has. The names have changed over time; it ignores those that it does not know.
 const TUNABLES: &str = "glibc.cpu.hwcaps=-AVX2,-AVX2_Usable,-AVX512F,-AVX512F_Usable,-AVX512VL,\
                         -AVX512BW,-AVX_Fast_Unaligned_Load,-ERMS,-FSRM,-Prefer_ERMS,-Prefer_FSRM";
 
 /// valgrind, installed or unpacked.
 pub struct Valgrind {
-    /// Where it was unpacked to; none if it is installed.
+    /// The folder to which it was unpacked; `None` if it is installed.
     unpacked: Option<PathBuf>,
     version: String,
 }
@@ -68,7 +68,7 @@ impl Valgrind {
     /// The instructions of a program from its start to its end.
     ///
     /// # Panics
-    /// When it fails, or has no end.
+    /// When it fails, or does not end in time.
     #[must_use]
     pub fn count(&self, scratch: &Scratch, program: &Path, words: &[&str]) -> u64 {
         let mut counted = self.program();
@@ -87,8 +87,7 @@ impl Valgrind {
         count.unwrap_or_else(|| panic!("{words:?}: no count in {}", said.stderr))
     }
 
-    /// In an environment of its own: its options, the allocator's and the length of all of it would
-    /// be counted with the program.
+    /// With a fixed environment: its length, and options in it, would change the count.
     fn program(&self) -> Command {
         let program = match &self.unpacked {
             Some(root) => root.join("usr/bin/valgrind"),
@@ -104,7 +103,7 @@ impl Valgrind {
     }
 }
 
-/// `usr/libexec/valgrind`, or where older packages have it.
+/// `usr/libexec/valgrind`, or its place in older packages.
 fn tools(root: &Path) -> PathBuf {
     let libexec = root.join("usr/libexec/valgrind");
     if libexec.is_dir() {

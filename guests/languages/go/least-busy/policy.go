@@ -1,4 +1,4 @@
-// Command policy orders sinks by batches under way, then by failures. A sink with `cap` batches
+// Command policy orders sinks by batches in flight, then by failures. A sink with `cap` batches
 // comes last.
 package main
 

@@ -1,4 +1,4 @@
-"""Orders sinks by batches under way, then by failures. A sink with `cap` batches comes last."""
+"""Orders sinks by batches in flight, then by failures. A sink with `cap` batches comes last."""
 
 import flume_policy
 

@@ -11,19 +11,19 @@ import (
 // contract 32.
 type Address = uint32
 
-// given are the buffers that the host asked for and wrote to in this call: without a reference
-// from Go the collector would take them before they are read.
+// given are the buffers that the host asked for and wrote to in this call. Without a reference from
+// Go, the collector would free them before they are read.
 var given []unsafe.Pointer
 
-// answer is what the last answer consists of; the host reads it after the call has returned.
+// answer has the parts of the last answer; the host reads them after the call has returned.
 var answer []unsafe.Pointer
 
-// empty is where lists without elements are.
+// empty is the address of lists without elements.
 var empty uint64
 
 //go:wasmexport cabi_realloc
 func realloc(old unsafe.Pointer, oldSize, align, size uint32) unsafe.Pointer {
-	// Words and not bytes: they are aligned to 8, the most that the contract needs.
+	// Words instead of bytes, because they are aligned to 8, the most that the contract needs.
 	words := make([]uint64, max(1, (size+7)/8))
 	at := unsafe.Pointer(unsafe.SliceData(words))
 	copy(unsafe.Slice((*byte)(at), size), unsafe.Slice((*byte)(old), min(oldSize, size)))
@@ -31,19 +31,19 @@ func realloc(old unsafe.Pointer, oldSize, align, size uint32) unsafe.Pointer {
 	return at
 }
 
-// Begin begins a call: the answer to the one before has been read.
+// Begin begins a call: the answer to the previous one has been read.
 func Begin() {
 	clear(answer)
 	answer = answer[:0]
 }
 
-// End ends a call: whoever still needs what the host wrote has a reference to it.
+// End ends a call: code that still needs the host's data holds a reference to it.
 func End() {
 	clear(given)
 	given = given[:0]
 }
 
-// Keep keeps what an answer points to until the next call, and says where it is.
+// Keep keeps what an answer points to until the next call, and returns its address.
 func Keep(at unsafe.Pointer) Address {
 	answer = append(answer, at)
 	return Address(uintptr(at))
@@ -62,7 +62,7 @@ func List[T any](at, length Address) []T {
 	return unsafe.Slice((*T)(pointer(at)), length)
 }
 
-// Lower is where a list of an answer is, and how long.
+// Lower is the address and length of a list of an answer.
 func Lower[T any](list []T) (Address, Address) {
 	if len(list) == 0 {
 		return Keep(unsafe.Pointer(&empty)), 0

@@ -1,7 +1,8 @@
-//! How the sinks stand, behind a policy's own state in a swap.
+//! The state of the sinks, appended to a policy's own state in a swap.
 //!
-//! The host tells a successor with state only what is new. Without this it would not know what is
-//! under way, nor that a sink that has been silent for an hour failed an hour ago.
+//! The host sends only new reports to a successor that took over state. Without this, the successor
+//! would not know which batches are in flight, nor that a sink without any report in the last hour
+//! failed before that.
 
 use crate::selector::Standing;
 use crate::words;
@@ -23,7 +24,7 @@ pub(super) fn pack(standings: &[Standing]) -> Vec<u8> {
     words::pack(standings.iter().flat_map(row))
 }
 
-/// The policy's own state, and the standings behind it.
+/// The policy's own state, followed by the standings.
 pub(super) fn unpack(bytes: &[u8], sinks: usize) -> Result<(&[u8], Vec<Standing>), String> {
     let own = bytes.len().checked_sub(sinks * ROW);
     let own = own.ok_or_else(|| format!("the state is too short for {sinks} sinks"))?;

@@ -1,12 +1,12 @@
-//! `/groups`: how the groups stand, and what orders their sinks.
+//! `/groups`: the state of the groups, and what orders their sinks.
 
 use axum::Json;
 use axum::extract::State;
-use flume_core::clock;
-use flume_core::sink_processor::SinkState;
+use flume_core::clock::{self, Instant};
+use flume_core::sink_group::SinkState;
 use serde_json::{Map, Value, json};
 
-use super::Board;
+use super::AdminView;
 use crate::plan::GroupPlan;
 use crate::plan::traces::shadow_place;
 use crate::policies::PolicyFileReport;
@@ -15,9 +15,9 @@ use crate::topology::{AgentView, GroupView, SinkView};
 
 /// By agent and group: `processor`, `selector` (null where nothing is balanced), `shadow` and
 /// `record` (null where there is none) and `sinks`.
-pub(super) async fn show(State(board): State<Board>) -> Json<Value> {
-    let reports = board.policies.reports();
-    let agents = board.agents();
+pub(super) async fn show(State(admin): State<AdminView>) -> Json<Value> {
+    let reports = admin.policies.reports();
+    let agents = admin.agents();
     let agents = agents.iter();
     let agents: Map<String, Value> = agents
         .map(|view| (view.plan.name.clone(), agent(view, &reports)))
@@ -28,7 +28,7 @@ pub(super) async fn show(State(board): State<Board>) -> Json<Value> {
 fn agent(view: &AgentView, reports: &[PolicyFileReport]) -> Value {
     let groups = view.groups.iter().zip(&view.plan.groups);
     let shown = groups.map(|(group, plan)| {
-        let processor = plan.processor.clone().string("type", "default");
+        let processor = plan.keys.text("type").unwrap_or_default();
         let shown = json!({
             "processor": processor,
             "selector": selector(plan, &view.plan.name, reports),
@@ -43,15 +43,14 @@ fn agent(view: &AgentView, reports: &[PolicyFileReport]) -> Value {
 
 /// What orders the sinks of a balanced group.
 fn selector(plan: &GroupPlan, agent: &str, reports: &[PolicyFileReport]) -> Value {
-    let mut processor = plan.processor.clone();
-    if !crate::plan::policy::choice::is_balancing(&processor.string("type", "default")) {
+    let Some(native) = &plan.processor.selector else {
         return Value::Null;
-    }
+    };
     if plan.policy.is_none() {
-        return json!({ "native": processor.string("selector", "round_robin") });
+        return json!({ "native": native.name() });
     }
     let found = seat(reports, agent, &plan.name);
-    let fallback = processor.string("fallback", "round_robin");
+    let fallback = native.name();
     match found {
         Some((report, seat)) => json!({
             "policy": report.name,
@@ -62,11 +61,13 @@ fn selector(plan: &GroupPlan, agent: &str, reports: &[PolicyFileReport]) -> Valu
             "fallbacks": report.totals.fallbacks,
         }),
         // Between two versions of the file, while the group is made anew.
-        None => json!({ "policy": processor.string("selector", ""), "fallback": fallback }),
+        None => {
+            json!({ "policy": plan.keys.text("selector").unwrap_or_default(), "fallback": fallback })
+        }
     }
 }
 
-/// A policy of an agent that has this place, with how it stands there.
+/// The policy of an agent that has this place, and its state there.
 fn seat<'r>(
     reports: &'r [PolicyFileReport],
     agent: &str,
@@ -79,7 +80,7 @@ fn seat<'r>(
     })
 }
 
-/// The candidate in the shadow of a group's selector, and how often it would decide otherwise.
+/// The shadow candidate of a group, and how often it would have decided otherwise.
 fn shadow(group: &GroupView, plan: &GroupPlan, agent: &str, reports: &[PolicyFileReport]) -> Value {
     let Some(stats) = &group.watchers.shadow else {
         return Value::Null;
@@ -120,9 +121,11 @@ fn sinks(group: &GroupView) -> Vec<Value> {
     let shown = sinks.map(|(report, SinkView { counters, .. })| {
         json!({
             "name": report.name,
-            "state": state_name(report.state),
+            "state": report.state_name(),
             "penalty-ms": penalty_millis(report.state),
-            "failures-in-sequence": failures(report.state),
+            "failures-in-sequence": report.health.outage.map_or(0, |outage| outage.failures),
+            "since": report.health.outage.map(|outage| ago(outage.since)),
+            "last-success": report.health.last_success.map(ago),
             "delivered": counters.event_drain_success.get(),
             "failed-batches": counters.event_write_fail.get(),
             "restarts": report.restarts,
@@ -130,15 +133,6 @@ fn sinks(group: &GroupView) -> Vec<Value> {
         })
     });
     shown.collect()
-}
-
-fn state_name(state: SinkState) -> &'static str {
-    match state {
-        SinkState::Active => "active",
-        SinkState::Standby => "standby",
-        SinkState::Live => "live",
-        SinkState::Penalty { .. } => "penalty",
-    }
 }
 
 fn penalty_millis(state: SinkState) -> Option<u128> {
@@ -150,19 +144,13 @@ fn penalty_millis(state: SinkState) -> Option<u128> {
     }
 }
 
-fn failures(state: SinkState) -> u32 {
-    match state {
-        SinkState::Penalty { failures, .. } => failures,
-        _ => 0,
+fn last_error(report: &SinkReport) -> Value {
+    match &report.health.last_fault {
+        None => Value::Null,
+        Some(fault) => json!({ "text": fault.text, "seconds-ago": clock::seconds_since(fault.at) }),
     }
 }
 
-fn last_error(report: &SinkReport) -> Value {
-    match &report.fault {
-        None => Value::Null,
-        Some(fault) => json!({
-            "text": fault.text,
-            "seconds-ago": clock::now().saturating_duration_since(fault.at).as_secs(),
-        }),
-    }
+fn ago(at: Instant) -> Value {
+    json!({ "seconds-ago": clock::seconds_since(at) })
 }

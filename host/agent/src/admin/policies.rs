@@ -1,22 +1,21 @@
-//! `/policies`: how policies stand, and the ways to change them while they run.
+//! `/policies`: the state of policies, and the ways to change them while they run.
 //!
 //! | request | effect |
 //! |---|---|
 //! | `GET /policies`, `GET /policies/<agent>/<name>` | reports |
 //! | `PUT /policies/<agent>/<name>` | the body, a module, runs in all places of the policy |
-//! | `DELETE /policies/<agent>/<name>` | what the file says runs again |
-//! | `POST /policies/<agent>/<name>/rollback` | the version before runs again |
+//! | `DELETE /policies/<agent>/<name>` | the version in the file runs again |
+//! | `POST /policies/<agent>/<name>/rollback` | the previous version runs again |
 //!
-//! There is no password. A change is taken from programs of this machine only, unless the operator
-//! says otherwise, and from a browser never: a page from anywhere may send requests to a port of
-//! its reader's machine, and a name that points there makes them look like the page's own.
+//! There is no password. Changes are accepted from programs on this machine only, unless the
+//! operator says otherwise, and never from browsers: any web page can send requests to a port of
+//! its reader's machine, and with DNS rebinding they look like requests to the page's own host.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Path, Request, State};
-use axum::http::uri::Authority;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -27,21 +26,22 @@ use flume_core::clock::{self, Instant};
 use flume_policy::{SeatReport, SeatState, Violation};
 use serde_json::{Map, Value, json};
 
+use super::names::{USE_ADDRESS, is_address};
 use crate::policies::{ChangeError, Changed, Policies, PolicyFileReport};
 
-/// Bytes of a module that is taken from the port; a larger one comes by its file.
+/// Bytes of the largest module that the port accepts; a larger one has to come in its file.
 const MOST_BYTES: usize = 64 << 20;
 
 /// How long a module may take to arrive.
 const ARRIVAL: Duration = Duration::from_secs(60);
 
-/// Whose changes are taken.
+/// Whose changes are accepted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum ChangesFrom {
-    /// Those of programs of this machine.
+pub(crate) enum ChangesFrom {
+    /// Those of programs on this machine.
     #[default]
     Loopback,
-    /// Those of anybody who reaches the port.
+    /// Those of anyone who can reach the port.
     Any,
     /// Nobody's.
     Off,
@@ -60,7 +60,7 @@ pub(super) fn routes(policies: Policies, from: ChangesFrom) -> Router {
         .with_state(policies)
 }
 
-/// Lets changes through from whom the operator trusts.
+/// Lets through the changes that the operator allows.
 async fn guard(State(from): State<ChangesFrom>, request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     match objection(from, peer.map(|peer| peer.0.ip()), request.headers()) {
@@ -69,31 +69,21 @@ async fn guard(State(from): State<ChangesFrom>, request: Request, next: Next) ->
     }
 }
 
-/// Why a change is not taken.
+/// Why a change is not accepted.
 fn objection(from: ChangesFrom, peer: Option<IpAddr>, headers: &HeaderMap) -> Option<&'static str> {
     let is_here = peer.is_some_and(|peer| peer.to_canonical().is_loopback());
     let host = headers.get(header::HOST).and_then(|h| h.to_str().ok());
     if from == ChangesFrom::Off {
         Some("changes are turned off (--admin-changes)")
     } else if from == ChangesFrom::Loopback && !is_here {
-        Some("changes are taken from this machine only (--admin-changes)")
+        Some("changes are accepted from this machine only (--admin-changes)")
     } else if headers.contains_key(header::ORIGIN) || headers.contains_key("sec-fetch-site") {
-        Some("changes are not taken from browsers")
+        Some("changes are not accepted from browsers")
     } else if !host.is_some_and(is_address) {
-        Some("ask by address or as localhost: a name may be anybody's")
+        Some(USE_ADDRESS)
     } else {
         None
     }
-}
-
-/// Whether a `Host` needs no name service.
-fn is_address(host: &str) -> bool {
-    let Ok(authority) = host.parse::<Authority>() else {
-        return false;
-    };
-    let name = authority.host();
-    let bare = name.trim_start_matches('[').trim_end_matches(']');
-    name.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok()
 }
 
 async fn all(State(policies): State<Policies>) -> Json<Value> {
@@ -115,7 +105,7 @@ async fn replace(
     Path(path): Path<(String, String)>,
     body: Body,
 ) -> Response {
-    // The place in the queue comes first: so the modules in memory are bounded, too.
+    // The turn comes first, so that the number of modules in memory is limited.
     let turn = match policies.turn(&name(path)) {
         Ok(turn) => turn,
         Err(error) => return refusal(&error),
@@ -132,9 +122,9 @@ async fn replace(
         Ok(changed) => {
             let file = changed.path.display();
             format!(
-                "{}the file {file} is unchanged: a restart runs it, and its next change \
-                 takes over\n",
-                told(&changed)
+                "{}the file {file} is unchanged: a restart, or its next change, brings \
+                 its version back\n",
+                summary(&changed)
             )
             .into_response()
         }
@@ -149,7 +139,7 @@ async fn restore(State(policies): State<Policies>, Path(path): Path<(String, Str
     };
     changed.map_or_else(
         |error| refusal(&error),
-        |changed| told(&changed).into_response(),
+        |changed| summary(&changed).into_response(),
     )
 }
 
@@ -163,7 +153,7 @@ async fn roll_back(
     };
     changed.map_or_else(
         |error| refusal(&error),
-        |changed| told(&changed).into_response(),
+        |changed| summary(&changed).into_response(),
     )
 }
 
@@ -172,11 +162,11 @@ fn name((agent, name): (String, String)) -> String {
 }
 
 /// What has changed, for people.
-fn told(changed: &Changed) -> String {
+fn summary(changed: &Changed) -> String {
     let (name, from, to) = (&changed.name, &changed.from, &changed.to);
     let mut text = match from == to {
         true => format!("{name}: {to} runs already\n"),
-        false => format!("{name}: {to} runs, {from} did\n"),
+        false => format!("{name}: {to} runs now, before it was {from}\n"),
     };
     for difference in &changed.differences {
         text.push_str(&format!("  {difference}\n"));
@@ -190,7 +180,7 @@ fn refusal(error: &ChangeError) -> Response {
         ChangeError::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
         ChangeError::NothingBefore(_) => StatusCode::CONFLICT,
         ChangeError::File(_) | ChangeError::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
-        ChangeError::CutOff => StatusCode::INTERNAL_SERVER_ERROR,
+        ChangeError::Interrupted => StatusCode::INTERNAL_SERVER_ERROR,
     };
     (status, format!("{error}\n")).into_response()
 }
@@ -231,7 +221,7 @@ fn micros(time: Duration) -> f64 {
     time.as_secs_f64() * 1e6
 }
 
-/// How one place of a policy stands, and what it last did wrong.
+/// The state of a policy in one place, and the rule that it last broke there.
 pub(super) fn seat(seat: &SeatReport) -> Value {
     let (state, rest) = match seat.state {
         SeatState::Running => ("running", None),
@@ -255,7 +245,7 @@ fn last_violation((violation, at): &(Violation, Instant)) -> Value {
     json!({
         "rule": violation.kind.id(),
         "text": violation.detail,
-        "seconds-ago": clock::now().saturating_duration_since(*at).as_secs(),
+        "seconds-ago": clock::seconds_since(*at),
     })
 }
 

@@ -11,26 +11,27 @@ use std::process::ExitCode;
 
 use bytes::Bytes;
 use clap::Args;
+use flume_core::shell::{EXIT_CONFIG, complain, print, unreadable};
 use flume_core::{Context, Event, EventDeliveryError, Headers, Severity};
 
-use self::rpc::{RpcClient, Settings};
-use super::{EXIT_CONFIG, complain, print, unreadable};
+use self::rpc::{ClientSettings, RpcClient};
 use crate::config::{self, render};
-use crate::services::{Resolver, Services};
-use crate::sink::avro::{Address, MAX_FRAME_SIZE};
+use flume_components::net::address::Address;
+use flume_components::rpc::MAX_FRAME_SIZE;
+use flume_components::{Resolver, Services};
 
 mod rpc;
 
 /// Events in one request without `-P`, as in Flume.
 const BATCH_SIZE: usize = 5;
 
-/// What the name of a file of `--dirname` gets when all of it is acknowledged.
+/// The suffix that a file of `--dirname` gets once all of it is acknowledged.
 const COMPLETED: &str = ".COMPLETED";
 
-/// Sends lines to an avro source, one event each: of a file, of the files of a folder, or of
+/// Sends lines to an avro source, one event each: from a file, from the files of a folder, or from
 /// standard input. Exits with 0 only if every line was acknowledged.
 #[derive(Debug, Args)]
-pub struct AvroClientArgs {
+pub(crate) struct AvroClientArgs {
     /// Host of the avro source.
     #[arg(short = 'H', long, required_unless_present = "rpc_props")]
     pub host: Option<String>,
@@ -43,7 +44,7 @@ pub struct AvroClientArgs {
     /// The file to send.
     #[arg(short = 'F', long, value_name = "FILE", conflicts_with = "dirname")]
     pub filename: Option<PathBuf>,
-    /// A folder: its files are sent, oldest first, and renamed to FILE.COMPLETED.
+    /// A folder whose files are sent, oldest first, and renamed to FILE.COMPLETED.
     #[arg(long, value_name = "DIR")]
     pub dirname: Option<PathBuf>,
     /// Properties that become the headers of every event.
@@ -53,7 +54,7 @@ pub struct AvroClientArgs {
 
 /// Why not everything was sent.
 #[derive(Debug, thiserror::Error)]
-enum SendError {
+enum ClientError {
     #[error("cannot read {path}: {error}")]
     Read { path: String, error: io::Error },
     #[error("line {line} of {path} is longer than {MAX_FRAME_SIZE} bytes")]
@@ -64,7 +65,7 @@ enum SendError {
     Delivery { error: EventDeliveryError },
 }
 
-impl From<EventDeliveryError> for SendError {
+impl From<EventDeliveryError> for ClientError {
     fn from(error: EventDeliveryError) -> Self {
         Self::Delivery { error }
     }
@@ -75,7 +76,7 @@ fn cause(error: &EventDeliveryError) -> String {
 }
 
 /// Runs the command.
-pub fn run(args: &AvroClientArgs) -> ExitCode {
+pub(crate) fn run(args: &AvroClientArgs) -> ExitCode {
     let settings = match settings(args) {
         Ok(settings) => settings,
         Err(code) => return code,
@@ -113,8 +114,8 @@ pub fn run(args: &AvroClientArgs) -> ExitCode {
     }
 }
 
-/// The settings of the client, or the exit code of a mistake that has been reported.
-fn settings(args: &AvroClientArgs) -> Result<Settings, ExitCode> {
+/// The settings of the client, or the exit code after a mistake was reported.
+fn settings(args: &AvroClientArgs) -> Result<ClientSettings, ExitCode> {
     let services = Services::system(Resolver::default());
     let (mut context, file) = match &args.rpc_props {
         None => (Context::of("avro-client", &[]), None),
@@ -129,9 +130,9 @@ fn settings(args: &AvroClientArgs) -> Result<Settings, ExitCode> {
                 host: host.clone(),
                 port,
             };
-            Settings::single(&mut context, &services, address, BATCH_SIZE)
+            ClientSettings::single(&mut context, &services, address, BATCH_SIZE)
         }
-        _ => Settings::configure(&mut context, &services),
+        _ => ClientSettings::configure(&mut context, &services),
     };
     let findings = context.finish();
     if let Some(file) = &file {
@@ -153,7 +154,7 @@ fn headers(path: &Path) -> Result<Headers, ExitCode> {
         .collect())
 }
 
-/// Reads a properties file; the exit code of a mistake that has been reported.
+/// Reads a properties file, or returns the exit code after a mistake was reported.
 fn properties(name: &str, path: &Path) -> Result<(Context, config::SourceFile), ExitCode> {
     let bytes = fs::read(path).map_err(|error| unreadable(path, &error))?;
     let (file, properties, findings) = config::read(path.display().to_string(), bytes);
@@ -168,7 +169,7 @@ fn properties(name: &str, path: &Path) -> Result<(Context, config::SourceFile), 
     Ok((context, file))
 }
 
-/// How many events there were.
+/// Counts of events.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Tally {
     read: u64,
@@ -183,7 +184,7 @@ struct Sender {
 }
 
 impl Sender {
-    fn new(settings: Settings, headers: Headers) -> Self {
+    fn new(settings: ClientSettings, headers: Headers) -> Self {
         Self {
             client: RpcClient::new(settings),
             headers,
@@ -191,13 +192,13 @@ impl Sender {
         }
     }
 
-    async fn run(mut self, args: &AvroClientArgs) -> (Tally, Result<(), SendError>) {
+    async fn run(mut self, args: &AvroClientArgs) -> (Tally, Result<(), ClientError>) {
         let sent = self.send_all(args).await;
         self.client.close().await;
         (self.tally, sent)
     }
 
-    async fn send_all(&mut self, args: &AvroClientArgs) -> Result<(), SendError> {
+    async fn send_all(&mut self, args: &AvroClientArgs) -> Result<(), ClientError> {
         self.client.connect().await?;
         match (&args.filename, &args.dirname) {
             (Some(path), _) => self.send_file(path).await,
@@ -206,13 +207,13 @@ impl Sender {
         }
     }
 
-    /// Sends the files of a folder until none is left that is not completed.
-    async fn send_folder(&mut self, folder: &Path) -> Result<(), SendError> {
+    /// Sends the files of a folder until all are completed.
+    async fn send_folder(&mut self, folder: &Path) -> Result<(), ClientError> {
         while let Some(path) = oldest(folder).map_err(|error| unread(folder, error))? {
             self.send_file(&path).await?;
             let mut completed = path.clone().into_os_string();
             completed.push(COMPLETED);
-            rename_anew(&path, Path::new(&completed)).map_err(|error| SendError::Rename {
+            rename_anew(&path, Path::new(&completed)).map_err(|error| ClientError::Rename {
                 path: path.display().to_string(),
                 error,
             })?;
@@ -220,14 +221,14 @@ impl Sender {
         Ok(())
     }
 
-    async fn send_file(&mut self, path: &Path) -> Result<(), SendError> {
+    async fn send_file(&mut self, path: &Path) -> Result<(), ClientError> {
         let file = File::open(path).map_err(|error| unread(path, error))?;
         self.send_lines(&path.display().to_string(), BufReader::new(file))
             .await
     }
 
-    /// Sends every line as an event. The reader blocks; nothing else is going on meanwhile.
-    async fn send_lines(&mut self, path: &str, mut lines: impl BufRead) -> Result<(), SendError> {
+    /// Sends every line as an event. The reader may block, because nothing else runs meanwhile.
+    async fn send_lines(&mut self, path: &str, mut lines: impl BufRead) -> Result<(), ClientError> {
         let limit = MAX_FRAME_SIZE as u64;
         let mut batch = Vec::with_capacity(self.client.batch_size());
         for line in 1.. {
@@ -235,7 +236,7 @@ impl Sender {
             let count = (&mut lines)
                 .take(limit)
                 .read_until(b'\n', &mut body)
-                .map_err(|error| SendError::Read {
+                .map_err(|error| ClientError::Read {
                     path: path.to_owned(),
                     error,
                 })?;
@@ -243,7 +244,7 @@ impl Sender {
                 break;
             }
             if body.len() as u64 == limit {
-                return Err(SendError::LongLine {
+                return Err(ClientError::LongLine {
                     path: path.to_owned(),
                     line,
                 });
@@ -263,7 +264,7 @@ impl Sender {
         self.send_batch(&mut batch).await
     }
 
-    async fn send_batch(&mut self, batch: &mut Vec<Event>) -> Result<(), SendError> {
+    async fn send_batch(&mut self, batch: &mut Vec<Event>) -> Result<(), ClientError> {
         self.client.send(batch).await?;
         self.tally.acknowledged += batch.len() as u64;
         batch.clear();
@@ -271,8 +272,8 @@ impl Sender {
     }
 }
 
-fn unread(path: &Path, error: io::Error) -> SendError {
-    SendError::Read {
+fn unread(path: &Path, error: io::Error) -> ClientError {
+    ClientError::Read {
         path: path.display().to_string(),
         error,
     }
@@ -303,7 +304,7 @@ fn oldest(folder: &Path) -> io::Result<Option<PathBuf>> {
 /// Renames without overwriting.
 fn rename_anew(from: &Path, to: &Path) -> io::Result<()> {
     if fs::exists(to)? {
-        let text = format!("{} exists already", to.display());
+        let text = format!("{} already exists", to.display());
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
     }
     fs::rename(from, to)

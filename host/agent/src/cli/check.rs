@@ -1,4 +1,4 @@
-//! `check`: reads a file as `run` would, says everything about it, and starts nothing.
+//! `check`: reads a file as `run` would, reports all findings, and starts nothing.
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -6,20 +6,21 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use flume_core::context::Mode;
+use flume_core::shell::{EXIT_CONFIG, print, unreadable};
 
-use super::{EXIT_CONFIG, print, unreadable};
 use crate::config::{Interpolation, render};
 use crate::load::{self, Options};
 use crate::plan::PolicyChoice;
 use crate::policies::{CacheChoice, Policies};
-use crate::services::{Resolver, Services};
+use crate::services::Services;
+use flume_components::Resolver;
 
 /// Checks a configuration file. Exits with 0, or with 78 if `run` would refuse the file.
 #[derive(Debug, Args)]
-pub struct CheckArgs {
+pub(crate) struct CheckArgs {
     /// The file: Flume's properties, or TOML if its name ends in `.toml`.
     pub file: PathBuf,
-    /// How it is read.
+    /// How the file is read.
     #[command(flatten)]
     pub reading: ReadingArgs,
     /// How findings are printed.
@@ -29,14 +30,17 @@ pub struct CheckArgs {
 
 /// How a file is to be read; the same for `check` and `run`.
 #[derive(Debug, Clone, Default, Args)]
-pub struct ReadingArgs {
+pub(crate) struct ReadingArgs {
     /// An agent of the file; may be given several times. Without it all of them.
     #[arg(short = 'n', long = "name", value_name = "NAME")]
     pub names: Vec<String>,
-    /// Skip what Flume skips instead of refusing the file.
+    /// Where `flume-ng` looks for Hadoop's core-site.xml first; the rest of the folder is for Java.
+    #[arg(short = 'c', long = "conf", value_name = "DIR")]
+    pub conf: Option<PathBuf>,
+    /// Skip what Flume skips, instead of refusing the file.
     #[arg(long)]
     pub lenient: bool,
-    /// Fill variables into values: `${env.NAME}`.
+    /// Replace variables in values: `${env.NAME}`.
     #[arg(long, value_enum, value_name = "FROM")]
     pub interpolate: Option<Variables>,
     /// Flume's system properties. `propertiesImplementation` turns on `${NAME}` as in Flume.
@@ -52,16 +56,16 @@ pub struct ReadingArgs {
     pub policy_cache: Option<String>,
 }
 
-/// Where variables come from.
+/// Where the values of variables come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Variables {
+pub(crate) enum Variables {
     /// The environment of the process.
     Env,
 }
 
 /// How findings are printed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum Report {
+pub(crate) enum Report {
     /// For people.
     #[default]
     Text,
@@ -70,13 +74,18 @@ pub enum Report {
 }
 
 impl ReadingArgs {
-    /// The policies of the process, with the cache that these flags mean.
-    pub fn policies(&self) -> Policies {
+    /// The policies of the process, with the cache that these flags select.
+    pub(crate) fn policies(&self) -> Policies {
         Policies::new(CacheChoice::of_flag(self.policy_cache.as_deref()))
     }
 
-    /// The options that these flags mean.
-    pub fn options(&self) -> Options {
+    /// What components and policies may use.
+    pub(crate) fn services(&self, resolver: Resolver) -> Services {
+        Services::system(resolver, self.policies()).with_hadoop(self.conf.as_deref())
+    }
+
+    /// The options that these flags select.
+    pub(crate) fn options(&self) -> Options {
         let class = |define: &String| {
             let class = define.strip_prefix("propertiesImplementation=")?;
             Interpolation::of_class(class)
@@ -92,6 +101,7 @@ impl ReadingArgs {
             } else {
                 Mode::Strict
             },
+            looks: true,
             interpolation,
             policies: self.policies.clone(),
         }
@@ -99,11 +109,8 @@ impl ReadingArgs {
 }
 
 /// Runs the command.
-pub fn run(args: &CheckArgs) -> ExitCode {
-    let services = Services {
-        policies: args.reading.policies(),
-        ..Services::system(Resolver::default())
-    };
+pub(crate) fn run(args: &CheckArgs) -> ExitCode {
+    let services = args.reading.services(Resolver::default());
     let loaded = match load::load(&args.file, &args.reading.options(), &services) {
         Ok(loaded) => loaded,
         Err(error) => return unreadable(&args.file, &error),

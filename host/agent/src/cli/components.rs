@@ -1,52 +1,52 @@
-//! `components`: the types of each table with their keys, as the components themselves say them.
+//! `components`: the types of each registry with their keys, as the components declare them.
 //!
-//! Nothing here lists keys: every component is configured with nothing, and what it asked for is
-//! what it knows. So this output, and the tables of the README made from it, cannot be wrong.
+//! Nothing here lists keys. Every component is configured with an empty context, and its keys are
+//! those that it asked for. So this output, and `COMPONENTS.md`, which is made from it, cannot be
+//! wrong.
 
 use std::process::ExitCode;
 
 use clap::Args;
-use flume_core::channel::memory::MemoryConfig;
 use flume_core::context::{Context, Question};
-use flume_core::{channel_selector, sink_processor};
+use flume_core::shell::print;
+use flume_core::sink_processor::{Group, ProcessorType};
+use flume_core::sink_selector::NativeSelector;
+use flume_core::{Registry, Type, channel_selector, sink_processor};
 use flume_policy::Limits;
 
-use super::print;
-use crate::component::Component;
-use crate::plan::groups::own_keys;
 use crate::plan::policy;
-use crate::plan::traces;
-use crate::services::{Resolver, Services};
-use crate::{interceptor, sink, source};
+use flume_components::component::Configure;
+use flume_components::{Resolver, Services};
+use flume_components::{channel, interceptor, sink, source};
 
 /// Lists all types of components with their keys and defaults.
 #[derive(Debug, Args)]
-pub struct ComponentsArgs {
-    /// As Markdown tables, for the README.
+pub(crate) struct ComponentsArgs {
+    /// As Markdown tables, for COMPONENTS.md.
     #[arg(long)]
     pub markdown: bool,
 }
 
 /// Runs the command.
-pub fn run(args: &ComponentsArgs) -> ExitCode {
+pub(crate) fn run(args: &ComponentsArgs) -> ExitCode {
     print(&listing(args.markdown));
     ExitCode::SUCCESS
 }
 
-/// One type with what it asks for.
-struct Entry {
+/// One type with its keys.
+struct TypeQuestions {
     names: &'static [&'static str],
     questions: Vec<Question>,
 }
 
 /// All tables as text.
-pub fn listing(markdown: bool) -> String {
+pub(crate) fn listing(markdown: bool) -> String {
     let services = Services::system(Resolver::default());
     let tables = [
-        ("Sources", entries(source::COMPONENTS, &services)),
-        ("Channels", channels()),
-        ("Sinks", entries(sink::COMPONENTS, &services)),
-        ("Interceptors", entries(interceptor::COMPONENTS, &services)),
+        ("Sources", entries(&source::TYPES, &services)),
+        ("Channels", channels(&services)),
+        ("Sinks", entries(&sink::TYPES, &services)),
+        ("Interceptors", entries(&interceptor::TYPES, &services)),
         ("Channel selectors (`selector.…`)", selectors()),
         ("Sink processors (`processor.…`)", processors()),
         ("Policies (a file in the place of a type)", policies()),
@@ -59,57 +59,44 @@ pub fn listing(markdown: bool) -> String {
     tables.join("\n")
 }
 
-fn entries<T>(table: &'static [Component<T>], services: &Services) -> Vec<Entry> {
-    let entry = |component: &Component<T>| Entry {
-        names: component.names,
-        questions: asked(|context| (component.configure)(context, services).is_some()),
+fn entries<T>(registry: &Registry<Configure<T>>, services: &Services) -> Vec<TypeQuestions> {
+    let entry = |kind: &Type<Configure<T>>| TypeQuestions {
+        names: kind.names,
+        questions: asked(|context| (kind.configure)(context, services).is_some()),
     };
-    table.iter().map(entry).collect()
+    registry.types.iter().map(entry).collect()
 }
 
-fn channels() -> Vec<Entry> {
-    // A machine with no memory, so that the default is said in words below.
-    let mut questions = asked(|context| MemoryConfig::configure(context, 0).is_some());
-    for question in questions
-        .iter_mut()
-        .filter(|question| question.key == "byteCapacity")
-    {
+/// The default of `byteCapacity` depends on the machine, so it is described in words.
+fn channels(services: &Services) -> Vec<TypeQuestions> {
+    let mut channels = entries(&channel::TYPES, services);
+    let questions = channels.iter_mut().flat_map(|entry| &mut entry.questions);
+    for question in questions.filter(|question| question.key == "byteCapacity") {
         question.default = Some("80 % of the memory".to_owned());
     }
-    vec![Entry {
-        names: &["memory", "org.apache.flume.channel.MemoryChannel"],
-        questions,
-    }]
+    channels
 }
 
-fn selectors() -> Vec<Entry> {
+fn selectors() -> Vec<TypeQuestions> {
     let channels = ["c1".to_owned()];
-    let entry = |kind: &channel_selector::ChannelSelectorType| Entry {
+    let entry = |kind: &Type<channel_selector::ConfigureChannelSelector>| TypeQuestions {
         names: kind.names,
         questions: asked(|context| (kind.configure)(context, &channels).is_some()),
     };
-    channel_selector::SELECTORS.iter().map(entry).collect()
+    channel_selector::TYPES.types.iter().map(entry).collect()
 }
 
-fn processors() -> Vec<Entry> {
-    let sinks = ["<sink>".to_owned(), "<sink>".to_owned()];
-    let entry = |kind: &sink_processor::ProcessorType| Entry {
+fn processors() -> Vec<TypeQuestions> {
+    let group = Group::of(&["<sink>".to_owned(), "<sink>".to_owned()], 0);
+    let entry = |kind: &ProcessorType| TypeQuestions {
         names: kind.names,
-        questions: asked(|context| {
-            let name = kind.names.first().copied();
-            own_keys(context, name);
-            if name == Some("load_balance") {
-                context.accept("shadow");
-                traces::record_keys(context);
-            }
-            (kind.configure)(context, &sinks, 0).is_some()
-        }),
+        questions: asked(|context| (kind.configure)(context, &group).recipe.is_some()),
     };
-    sink_processor::PROCESSORS.iter().map(entry).collect()
+    sink_processor::TYPES.types.iter().map(entry).collect()
 }
 
-/// What the host itself reads where a policy is used; the policy's own keys are its own matter.
-fn policies() -> Vec<Entry> {
+/// The keys that the host reads where a policy is used. The policy's own keys are up to the policy.
+fn policies() -> Vec<TypeQuestions> {
     let limits = || asked(|context| Limits::configure(context) == Limits::default());
     let below = |prefix: &str, questions: Vec<Question>| -> Vec<Question> {
         let questions = questions.into_iter();
@@ -119,13 +106,14 @@ fn policies() -> Vec<Entry> {
         };
         questions.map(key).collect()
     };
-    let group = asked(|context| policy::fallback(context, 2, 0).is_some());
+    let group = asked(|context| NativeSelector::configure(context, "fallback", 2, 0).is_some());
     let interceptor = asked(|context| policy::on_error(context).is_some());
     let agent = asked(|context| policy::agent_keys(context).is_none());
-    let entry = |names: &'static [&'static str], own: Vec<Question>, limits: Vec<Question>| Entry {
-        names,
-        questions: own.into_iter().chain(limits).collect(),
-    };
+    let entry =
+        |names: &'static [&'static str], own: Vec<Question>, limits: Vec<Question>| TypeQuestions {
+            names,
+            questions: own.into_iter().chain(limits).collect(),
+        };
     vec![
         entry(
             &["processor.selector = <file>"],
@@ -141,7 +129,7 @@ fn policies() -> Vec<Entry> {
     ]
 }
 
-/// What a component asks an empty context. Whether it can be made from nothing does not matter.
+/// The keys that a component asks for in an empty context. Whether it can be made does not matter.
 fn asked(configure: impl Fn(&mut Context) -> bool) -> Vec<Question> {
     let mut context = Context::of("component", &[]);
     let made = configure(&mut context);
@@ -160,9 +148,9 @@ fn default(question: &Question) -> String {
     }
 }
 
-fn text_table(title: &str, entries: &[Entry]) -> String {
+fn text_table(title: &str, entries: &[TypeQuestions]) -> String {
     let mut text = format!("{title}\n");
-    for Entry { names, questions } in entries {
+    for TypeQuestions { names, questions } in entries {
         let (first, others) = names.split_first().map_or(("", &[][..]), |(f, o)| (*f, o));
         let also = if others.is_empty() {
             String::new()
@@ -179,9 +167,9 @@ fn text_table(title: &str, entries: &[Entry]) -> String {
     text
 }
 
-fn markdown_table(title: &str, entries: &[Entry]) -> String {
+fn markdown_table(title: &str, entries: &[TypeQuestions]) -> String {
     let mut text = format!("### {title}\n\n| Type | Key | Default |\n| --- | --- | --- |\n");
-    for Entry { names, questions } in entries {
+    for TypeQuestions { names, questions } in entries {
         let mut name = format!("`{}`", names.first().copied().unwrap_or_default());
         for question in questions {
             let default = match default(question).as_str() {
@@ -218,8 +206,8 @@ mod tests {
             ] {
                 assert!(text.contains(part), "{part} is missing in {text}");
             }
-            for component in sink::COMPONENTS {
-                assert!(text.contains(component.names[0]));
+            for kind in sink::TYPES.types {
+                assert!(text.contains(kind.name()));
             }
         }
         assert!(listing(true).contains("| `null` | `batchSize` | `100` |"));

@@ -1,101 +1,50 @@
-//! `policy`: what the authors of policies need, one module for each command.
-//!
-//! Each command works on a file alone: it needs no configuration and no running agent.
+//! `policy`: the tools for policy authors ([`flume_desk`]). This program adds the log, and native
+//! interceptors to compare a policy with.
 
-use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{Args, Subcommand};
-use flume_policy::{Bodies, Needs, PolicyError};
+use flume_components::{Resolver, Services, interceptor};
+use flume_core::shell::complain;
+use flume_core::{Context, Interceptor};
+pub(crate) use flume_desk::PolicyArgs;
+use flume_policy::Properties;
 
-use super::{EXIT_CONFIG, complain};
-
-pub mod bench;
-pub mod candidate;
-pub mod check;
-pub mod inspect;
-pub mod new;
-pub mod replay;
-pub mod simulate;
-mod templates;
-
-/// What the shell is told if a file is no policy, or breaks the contract: `EX_DATAERR` of sysexits.
-const EXIT_DATA: u8 = 65;
-
-/// Looks into, checks and tries out policies: WebAssembly modules for groups and sources.
-#[derive(Debug, Args)]
-pub struct PolicyArgs {
-    #[command(subcommand)]
-    command: PolicyCommand,
-}
-
-#[derive(Debug, Subcommand)]
-enum PolicyCommand {
-    Inspect(inspect::InspectArgs),
-    Check(check::CheckArgs),
-    Bench(bench::BenchArgs),
-    Simulate(simulate::SimulateArgs),
-    Replay(replay::ReplayArgs),
-    New(new::NewArgs),
-}
+use crate::logging::{self, LogFormat};
 
 /// Runs the command.
-pub fn run(args: &PolicyArgs) -> ExitCode {
-    match &args.command {
-        PolicyCommand::Inspect(args) => inspect::run(args),
-        PolicyCommand::Check(args) => check::run(args),
-        PolicyCommand::Bench(args) => bench::run(args),
-        PolicyCommand::Simulate(args) => simulate::run(args),
-        PolicyCommand::Replay(args) => replay::run(args),
-        PolicyCommand::New(args) => new::run(args),
+pub(crate) fn run(args: &PolicyArgs) -> ExitCode {
+    if let Some(level) = args.log_level()
+        && let Err(error) = logging::start(LogFormat::Text, level)
+    {
+        complain(&format!("error: the log cannot be written: {error}\n"));
+        return ExitCode::FAILURE;
     }
+    let status = flume_desk::run(args, native_interceptor);
+    logging::flush();
+    status
 }
 
-/// Says on standard error why a policy cannot be used, a line for each problem.
-fn refuse(file: &Path, error: &PolicyError) -> ExitCode {
-    let shown = file.display();
-    match error {
-        PolicyError::Config(problems) => {
-            for problem in problems {
-                complain(&format!("error: {shown}: {problem}\n"));
-            }
-            ExitCode::from(EXIT_CONFIG)
-        }
-        error => {
-            complain(&format!("error: {shown}: {error}\n"));
-            ExitCode::from(EXIT_DATA)
-        }
-    }
-}
-
-/// What a policy asks to be shown, in words.
-fn needs_words(needs: &Needs) -> String {
-    let mut parts = Vec::new();
-    if !needs.headers.is_empty() {
-        let names: Vec<String> = needs
-            .headers
-            .iter()
-            .map(|name| format!("`{name}`"))
-            .collect();
-        parts.push(format!("header {}", names.join(", ")));
-    }
-    match needs.bodies {
-        Bodies::None => {}
-        bodies => parts.push(bodies_words(bodies)),
-    }
-    if parts.is_empty() {
-        return "nothing of the events".to_owned();
-    }
-    parts.join("; ")
-}
-
-/// How much of each body is shown, in words.
-fn bodies_words(bodies: Bodies) -> String {
-    match bodies {
-        Bodies::None => "no bodies".to_owned(),
-        Bodies::Length => "the length of bodies".to_owned(),
-        Bodies::Prefix(most) => format!("{most} bytes of bodies"),
-        Bodies::Whole => "whole bodies".to_owned(),
+/// A native interceptor by its type; an error is a message for each problem.
+fn native_interceptor(
+    name: &str,
+    properties: &Properties,
+) -> Result<Box<dyn Interceptor>, Vec<String>> {
+    let component = interceptor::TYPES
+        .find(name)
+        .ok_or_else(|| vec![format!("there is no native interceptor `{name}`")])?;
+    let pairs: Vec<(&str, &str)> = properties
+        .iter()
+        .map(|(key, value)| (&**key, &**value))
+        .collect();
+    let mut context = Context::of("twin", &pairs);
+    let built = (component.configure)(&mut context, &Services::system(Resolver::default()));
+    let problems = context.finish();
+    match built.filter(|_| problems.is_empty()) {
+        Some(built) => Ok(built.make()),
+        None => Err(problems
+            .into_iter()
+            .map(|problem| problem.message)
+            .collect()),
     }
 }
 
@@ -104,17 +53,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_asked_for_is_told_in_words() {
-        let needs = |headers: &[&str], bodies| {
-            let headers = headers.iter().map(|name| (*name).to_owned()).collect();
-            needs_words(&Needs { headers, bodies })
+    fn native_interceptors_are_made_by_type_and_properties() {
+        let made = |name, key: &str| {
+            let properties = vec![(key.to_owned(), "a".to_owned())];
+            native_interceptor(name, &properties).map(|made| made.name().to_owned())
         };
-        assert_eq!(needs(&[], Bodies::None), "nothing of the events");
-        assert_eq!(needs(&["a", "b"], Bodies::None), "header `a`, `b`");
-        assert_eq!(
-            needs(&["a"], Bodies::Prefix(9)),
-            "header `a`; 9 bytes of bodies"
-        );
-        assert_eq!(needs(&[], Bodies::Whole), "whole bodies");
+        assert!(made("static", "key").is_ok());
+        let unknown_key = made("static", "kez").unwrap_err();
+        assert!(unknown_key.concat().contains("`kez`"), "{unknown_key:?}");
+        let unknown_type = made("redact", "key").unwrap_err();
+        assert_eq!(unknown_type, ["there is no native interceptor `redact`"]);
     }
 }

@@ -7,27 +7,32 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use flume_core::chain;
+use flume_core::shell::{EXIT_CONFIG, EXIT_USAGE, complain, unreadable};
 
 use super::check::ReadingArgs;
-use super::{EXIT_CONFIG, EXIT_USAGE, complain, unreadable};
 use crate::admin::ChangesFrom;
 use crate::config::Interpolation;
 use crate::config_watch::ConfigWatch;
+use crate::files;
 use crate::host::{self, AdminAddress, HostOptions};
 use crate::logging::{self, LogFormat};
 use crate::plan::AgentPlan;
-use crate::runner::chain;
-use crate::services::{Resolver, Services};
+use crate::services::Services;
+use flume_components::{MemoryLimit, Resolver};
 
-/// What runs when no file is named, from the folder of a fresh clone.
+/// The file that runs if none is given, in the folder of a fresh clone.
 const QUICKSTART: &str = "conf/quickstart.properties";
 
 /// Flume's port for monitoring.
 const ADMIN_PORT: u16 = 41414;
 
-/// Runs agents of a file until a signal ends them.
+/// How long the end waits for work that nobody waits for any more.
+const SHUTDOWN: Duration = Duration::from_millis(100);
+
+/// Runs the agents of a file until a signal ends them.
 #[derive(Debug, Args)]
-pub struct RunArgs {
+pub(crate) struct RunArgs {
     /// How the file is read.
     #[command(flatten)]
     reading: ReadingArgs,
@@ -36,11 +41,7 @@ pub struct RunArgs {
     #[arg(short = 'f', long = "conf-file", value_name = "FILE")]
     file: Option<PathBuf>,
 
-    /// Flume's folder of settings for its JVM: accepted, and not needed.
-    #[arg(short = 'c', long = "conf", value_name = "DIR")]
-    conf: Option<PathBuf>,
-
-    /// Do not look at the file every 30 s for changes; SIGHUP still reads it again.
+    /// Do not check the file for changes every 30 s; SIGHUP still reads it again.
     #[arg(long)]
     no_reload_conf: bool,
 
@@ -52,28 +53,74 @@ pub struct RunArgs {
     #[arg(long, value_name = "ADDR:PORT")]
     admin: Option<String>,
 
-    /// Whose changes of policies the admin port takes.
+    /// From whom the admin port accepts changes of policies.
     #[arg(long, value_enum, value_name = "FROM", default_value_t)]
     admin_changes: ChangesFrom,
 
-    /// How log lines look.
+    /// Flags of `flume-ng` for Java: accepted, and answered in the log.
+    #[command(flatten)]
+    java: JavaFlags,
+
+    /// The format of log lines.
     #[arg(long, value_enum, default_value_t)]
     log_format: LogFormat,
 
-    /// Seconds that channels may drain when the process is told to end.
+    /// Let a reload remove a channel with events that no sink drains. Without it such a file is
+    /// refused.
+    #[arg(long)]
+    reload_may_lose: bool,
+
+    /// Seconds that channels may drain after a signal to end.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     drain_timeout: u64,
 }
 
-/// Runs the command; the status says how it ended.
-pub fn run(args: &RunArgs) -> ExitCode {
-    match prepare(args) {
-        Ok(prepared) => prepared.run(),
-        Err(status) => status,
+/// Flags of `flume-ng` that say something to Java.
+#[derive(Debug, Clone, Default, Args)]
+struct JavaFlags {
+    /// Flume's options of the JVM (-Xmx512m): accepted, without effect.
+    #[arg(short = 'X', value_name = "OPTION")]
+    machine: Vec<String>,
+
+    /// Flume's class path: accepted, without effect.
+    #[arg(short = 'C', long = "classpath", value_name = "PATH")]
+    classpath: Vec<String>,
+
+    /// Flume's folders of plug-ins: accepted, without effect.
+    #[arg(long, value_name = "DIRS")]
+    plugins_path: Option<String>,
+}
+
+impl JavaFlags {
+    /// What to say about those that are there.
+    fn answers(&self) -> Vec<(String, &'static str)> {
+        let machine = self.machine.iter().map(|option| {
+            let why = match option.starts_with("mx") || option.starts_with("ms") {
+                true => "memory is limited by `byteCapacity` of the channels",
+                false => "there is no Java here",
+            };
+            (format!("-X{option}"), why)
+        });
+        let classes = "classes are not loaded; policies take the place of plug-ins";
+        let classpath = self.classpath.iter();
+        let classpath = classpath.map(|path| (format!("--classpath {path}"), classes));
+        let plugins = self.plugins_path.iter();
+        let plugins = plugins.map(|path| (format!("--plugins-path {path}"), classes));
+        machine.chain(classpath).chain(plugins).collect()
     }
 }
 
-/// All that is known before anything is opened.
+/// Runs the command; the exit status says how it ended.
+pub(crate) fn run(args: &RunArgs) -> ExitCode {
+    let status = match prepare(args) {
+        Ok(prepared) => prepared.run(),
+        Err(status) => status,
+    };
+    logging::flush();
+    status
+}
+
+/// Everything that is known before anything is opened.
 struct Prepared {
     plans: Vec<AgentPlan>,
     watch: ConfigWatch,
@@ -83,16 +130,26 @@ struct Prepared {
 
 fn prepare(args: &RunArgs) -> Result<Prepared, ExitCode> {
     let java = JavaProperties::read(&args.reading.defines).map_err(|message| usage(&message))?;
-    logging::start(args.log_format, java.level.as_deref().unwrap_or("info"));
+    if let Err(error) = logging::start(args.log_format, java.level.as_deref().unwrap_or("info")) {
+        complain(&format!("error: the log cannot be written: {error}\n"));
+        return Err(ExitCode::FAILURE);
+    }
+    for (flag, why) in args.java.answers() {
+        tracing::warn!(flag, why, "this flag has no effect here");
+    }
     for key in &java.ignored {
         tracing::warn!(key, "this Java property has no effect here");
     }
+    files::raise_limit();
     let resolver = resolver(&args.resolve).map_err(|message| usage(&message))?;
     let admin = admin_address(args, &java).map_err(|message| usage(&message))?;
-    let services = Services {
-        policies: args.reading.policies(),
-        ..Services::system(resolver)
-    };
+    let services = args.reading.services(resolver);
+    let MemoryLimit { bytes, from } = &services.components.memory;
+    tracing::info!(
+        bytes,
+        from,
+        "memory limit: the default of byteCapacity is 80 % of it"
+    );
     let file = args.file.as_deref().unwrap_or(Path::new(QUICKSTART));
     let watch = ConfigWatch::new(
         file.to_owned(),
@@ -113,6 +170,7 @@ fn prepare(args: &RunArgs) -> Result<Prepared, ExitCode> {
         admin,
         changes: args.admin_changes,
         drain_timeout,
+        reload_may_lose: args.reload_may_lose,
     };
     Ok(Prepared {
         plans: loaded.plans,
@@ -134,12 +192,15 @@ impl Prepared {
                 return ExitCode::FAILURE;
             }
         };
-        match runtime.block_on(host::run(
+        let ended = runtime.block_on(host::run(
             self.plans,
             self.watch,
             self.services,
             self.options,
-        )) {
+        ));
+        // What is still being read or compiled ends with the process.
+        runtime.shutdown_timeout(SHUTDOWN);
+        match ended {
             Ok(0) => ExitCode::SUCCESS,
             Ok(_) => ExitCode::FAILURE,
             Err(error) => {
@@ -150,13 +211,13 @@ impl Prepared {
     }
 }
 
-/// Says what is wrong with the command line.
+/// Reports what is wrong with the command line.
 fn usage(message: &str) -> ExitCode {
     complain(&format!("error: {message}\n"));
     ExitCode::from(EXIT_USAGE)
 }
 
-/// The Java properties that mean something here.
+/// The Java properties that have an effect here.
 #[derive(Debug, Default)]
 struct JavaProperties {
     monitoring: bool,
@@ -175,7 +236,7 @@ impl JavaProperties {
                     java.monitoring = true;
                 }
                 "flume.monitoring.type" => {
-                    return Err(format!("-D{property}: only `http` is there"));
+                    return Err(format!("-D{property}: only `http` is supported"));
                 }
                 "flume.monitoring.port" => {
                     let port = value.parse();
@@ -194,7 +255,8 @@ impl JavaProperties {
     }
 }
 
-/// The admin address: ours, else Flume's monitoring port on loopback, else the default one if free.
+/// The admin address: `--admin`, else Flume's monitoring port on all addresses, as in Flume, else the
+/// default one on loopback if it is free.
 fn admin_address(args: &RunArgs, java: &JavaProperties) -> Result<AdminAddress, String> {
     let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     match args.admin.as_deref() {
@@ -203,9 +265,10 @@ fn admin_address(args: &RunArgs, java: &JavaProperties) -> Result<AdminAddress, 
             let address = text.parse().map(AdminAddress::Required);
             address.map_err(|_| format!("--admin {text}: give an address and a port, or `off`"))
         }
-        None if java.monitoring => Ok(AdminAddress::Required(loopback(
+        None if java.monitoring => Ok(AdminAddress::Flumes(SocketAddr::from((
+            Ipv4Addr::UNSPECIFIED,
             java.port.unwrap_or(ADMIN_PORT),
-        ))),
+        )))),
         None => Ok(AdminAddress::Perhaps(loopback(
             java.port.unwrap_or(ADMIN_PORT),
         ))),
@@ -235,6 +298,50 @@ mod tests {
         let java = JavaProperties::read(&properties.map(str::to_owned)).unwrap();
         assert!(java.monitoring);
         assert_eq!(java.port, Some(34545));
+    }
+
+    /// Flume listens on all addresses; our own default does not.
+    #[test]
+    fn monitoring_binds_as_in_flume() {
+        use clap::Parser as _;
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            args: RunArgs,
+        }
+        let address = |words: &[&str]| {
+            let line = Line::parse_from([&["run"], words].concat());
+            let java = JavaProperties::read(&line.args.reading.defines).unwrap();
+            admin_address(&line.args, &java).unwrap()
+        };
+        let http = "-Dflume.monitoring.type=http";
+        let flumes = AdminAddress::Flumes("0.0.0.0:41414".parse().unwrap());
+        assert_eq!(address(&[http]), flumes);
+        let ours = AdminAddress::Perhaps("127.0.0.1:41414".parse().unwrap());
+        assert_eq!(address(&[]), ours);
+        let given = AdminAddress::Required("127.0.0.1:7".parse().unwrap());
+        assert_eq!(address(&[http, "--admin", "127.0.0.1:7"]), given);
+    }
+
+    #[test]
+    fn flags_for_java_are_answered() {
+        use clap::Parser as _;
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            args: RunArgs,
+        }
+        let words = "run -n a1 -c conf -f x -Xmx512m -Xss1m -C a.jar:b.jar --plugins-path p";
+        let line = Line::parse_from(words.split(' '));
+        let answers = line.args.java.answers();
+        let flags: Vec<&str> = answers.iter().map(|(flag, _)| flag.as_str()).collect();
+        let expected = [
+            "-Xmx512m",
+            "-Xss1m",
+            "--classpath a.jar:b.jar",
+            "--plugins-path p",
+        ];
+        assert_eq!(flags, expected);
     }
 
     #[test]

@@ -1,8 +1,9 @@
-//! `send`: lines to a netcat source, and its answers; for machines without `nc`.
+//! `send`: sends lines to a netcat source and prints its answers, for machines without `nc`.
 //!
-//! Writing and reading go on at once, so a source that answers slowly sets the pace and neither
-//! side waits for the other with full buffers. The end of the input is told to the source, which
-//! answers what is left and closes; so the end of the answers needs no time limit.
+//! Writing and reading run concurrently, so a source that answers slowly sets the pace, and the two
+//! sides cannot block each other with full buffers. At the end of the input the connection is half
+//! closed. The source answers what is left and closes, so waiting for the last answer needs no time
+//! limit.
 
 use std::fmt::Write as _;
 use std::io;
@@ -14,19 +15,18 @@ use std::time::Duration;
 use bytes::BytesMut;
 use clap::Args;
 use flume_core::clock::{self, Instant};
+use flume_core::shell::{complain, print, unreadable};
 use memchr::{memchr, memchr_iter};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::{complain, print, unreadable};
-
-/// Bytes of one read or write.
+/// Bytes per read or write.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// The most bytes of one answer; what sends more is no netcat source.
+/// The most bytes of one answer; a peer that sends more is not a netcat source.
 const MOST_ANSWER_BYTES: usize = 1 << 20;
 
-/// The longest pause between numbered lines at a rate: how evenly they come.
+/// The longest pause between numbered lines sent at a rate; a shorter one spreads them more evenly.
 const RATE_STEP: Duration = Duration::from_millis(10);
 
 /// Sends lines to a netcat source and prints its answers.
@@ -34,7 +34,7 @@ const RATE_STEP: Duration = Duration::from_millis(10);
 /// Without lines, file or count it sends standard input. Exits with 1 if a line was not answered
 /// with OK.
 #[derive(Debug, Args)]
-pub struct SendArgs {
+pub(crate) struct SendArgs {
     /// Where the source listens.
     #[arg(long, value_name = "HOST:PORT")]
     pub to: String,
@@ -44,13 +44,13 @@ pub struct SendArgs {
     /// Sends the lines of a file.
     #[arg(long, value_name = "FILE", conflicts_with = "count")]
     pub file: Option<PathBuf>,
-    /// Sends so many numbered lines, and prints a summary instead of the answers.
+    /// Sends this many numbered lines, and prints a summary instead of the answers.
     #[arg(long, value_name = "N")]
     pub count: Option<u64>,
-    /// The bytes of a numbered line, without its end.
+    /// The bytes of a numbered line, without its line feed.
     #[arg(long, value_name = "BYTES", default_value_t = 100, requires = "count")]
     pub size: usize,
-    /// Numbered lines a second; as fast as it goes if not given.
+    /// Numbered lines per second. Default: as fast as possible.
     #[arg(long, value_name = "LINES", requires = "count",
           value_parser = clap::value_parser!(u32).range(1..))]
     pub rate: Option<u32>,
@@ -60,7 +60,7 @@ pub struct SendArgs {
 }
 
 /// Runs the command.
-pub fn run(args: &SendArgs) -> ExitCode {
+pub(crate) fn run(args: &SendArgs) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -69,7 +69,7 @@ pub fn run(args: &SendArgs) -> ExitCode {
         Err(error) => return failed(&format!("cannot start: {error}")),
     };
     let code = runtime.block_on(send(args));
-    // A read of the terminal cannot be taken back; the process does not wait for it.
+    // A read of the terminal cannot be cancelled; the process does not wait for it.
     runtime.shutdown_background();
     code
 }
@@ -106,7 +106,7 @@ fn failed(message: &str) -> ExitCode {
 
 /// What is sent.
 enum Input {
-    /// Bytes as they come; a last line without an end gets one.
+    /// Bytes as read; a last line without a line feed gets one.
     Stream(Box<dyn AsyncRead + Send + Unpin>),
     /// Lines that begin with a number, from 1.
     Numbered {
@@ -139,7 +139,7 @@ impl Input {
     }
 }
 
-/// What came of it.
+/// The result of sending.
 #[derive(Debug, Default)]
 struct Summary {
     sent: u64,
@@ -162,7 +162,7 @@ impl Summary {
         format!("sent {sent}, OK {ok}, FAILED {refused}, {seconds:.3} s, {rate:.0} lines/s\n")
     }
 
-    /// What is to be complained about, if anything.
+    /// The complaint, if there is one.
     fn complaint(&self, no_ack: bool) -> Option<String> {
         let missing = if no_ack {
             0
@@ -207,7 +207,7 @@ where
             read = &mut reading => Err(read.err().unwrap_or_else(closed_early)),
             written = write_lines(write, input, &mut sent) => match written {
                 Ok(()) => reading.await,
-                // The answers to what was sent may tell why.
+                // The answers to what was already sent may say why.
                 Err(error) => reading.await.and(Err(error)),
             },
         }
@@ -245,7 +245,7 @@ async fn read_answers(
         if buffer.len() > MOST_ANSWER_BYTES {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
-                "an answer without an end",
+                "an answer without a line feed",
             ));
         }
         buffer.reserve(CHUNK_BYTES);
@@ -321,13 +321,13 @@ async fn write_numbered(
     Ok(())
 }
 
-/// Lines that are due after this time.
+/// The number of lines due after this time.
 fn lines_due(elapsed: Duration, rate: u32) -> u64 {
     let due = elapsed.as_micros() * u128::from(rate) / 1_000_000;
     u64::try_from(due).unwrap_or(u64::MAX).saturating_add(1)
 }
 
-/// Adds a line of this size that begins with its number; a number is never cut.
+/// Adds a line of this size that begins with its number. A number is never cut off.
 fn add_line(chunk: &mut String, number: u64, size: usize) {
     let start = chunk.len();
     // Writing to a string does not fail.

@@ -1,10 +1,10 @@
-//! One syntax into the other, without loss: every key, every value, the order of components.
+//! Converts one syntax into the other and keeps every key, every value and the order of components.
 //!
-//! Comments are not kept: neither syntax says what a comment belongs to.
+//! Comments are dropped: neither syntax says what a comment belongs to.
 //!
-//! TOML gets one table for each component, in the order of its list, and the list is the tables.
-//! Where a file says more than tables can (a list that differs from what is described, or a key
-//! that is both a value and the beginning of others), quoted keys keep what it says.
+//! TOML gets one table for each component, in the order of its list, and the tables imply the list.
+//! What tables cannot express (a list that differs from the described components, or a key that is
+//! both a value and a prefix of other keys) is written with quoted keys.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -14,15 +14,16 @@ use ::toml::Value as Toml;
 use super::{Format, Property, properties, toml};
 
 /// The properties as a file of this syntax.
-pub fn convert(properties: &[Property], to: Format) -> String {
+pub(crate) fn convert(properties: &[Property], to: Format) -> String {
     let pairs = last_of_each(properties);
     match to {
         Format::Properties => properties::write(pairs),
-        Format::Toml => Writer::new(pairs).write(),
+        Format::Toml => TomlWriter::new(pairs).write(),
     }
 }
 
-/// Keys and values in the order of the file; of a doubled key the last, which is what counts.
+/// Keys and values in the order of the file. Of a duplicate key only the last is kept, since it is
+/// the one that counts.
 fn last_of_each(properties: &[Property]) -> Vec<(&str, &str)> {
     let mut last: BTreeMap<&str, usize> = BTreeMap::new();
     for (at, property) in properties.iter().enumerate() {
@@ -34,15 +35,15 @@ fn last_of_each(properties: &[Property]) -> Vec<(&str, &str)> {
         .collect()
 }
 
-/// What can be said how: a table cannot stand where a key has a value of its own, and not where
-/// the names of its sub-tables would be taken for a list that the file does not have.
-struct Writer<'p> {
+/// Which keys can be tables. A key that has a value cannot be one, nor can a key whose sub-tables
+/// would imply a list that the file does not have.
+struct TomlWriter<'p> {
     pairs: Vec<(&'p str, &'p str)>,
-    /// The keys of lists that the tables below them say.
+    /// The keys of lists that are implied by the tables below them.
     implied: BTreeSet<&'p str>,
 }
 
-impl<'p> Writer<'p> {
+impl<'p> TomlWriter<'p> {
     fn new(pairs: Vec<(&'p str, &'p str)>) -> Self {
         let implied = BTreeSet::new();
         let mut writer = Self { pairs, implied };
@@ -58,8 +59,8 @@ impl<'p> Writer<'p> {
         writer
     }
 
-    /// Whether tables below `key` can say exactly this list: each name once, each described by
-    /// keys below it, and nothing described that is not listed.
+    /// Whether tables below `key` imply exactly this list: each name once, each with keys below it,
+    /// and no described name that is not listed.
     fn can_imply(&self, key: &str, list: &str) -> bool {
         let names: Vec<&str> = list.split(' ').collect();
         let distinct: BTreeSet<&&str> = names.iter().collect();
@@ -71,7 +72,7 @@ impl<'p> Writer<'p> {
                 None => return false,
             };
         }
-        // A component without keys is an empty table; a part of a component cannot be one.
+        // A component without keys is an empty table; a part of a component cannot be empty.
         let inner = prefixes(key).any(is_list);
         prefixes(key).all(|path| self.can_be_table(path))
             && key.split('.').chain(names.iter().copied()).all(is_plain)
@@ -91,7 +92,7 @@ impl<'p> Writer<'p> {
         for table in &tables {
             let mut keys: Vec<&str> = self.pairs.iter().map(|(key, _)| *key).collect();
             keys.retain(|key| !self.implied.contains(key) && home(key, &tables) == *table);
-            // Lists within the component are read from the order of its keys.
+            // Lists within the component depend on the order of its keys.
             keys.sort_by_key(|key| self.rank(key));
             let is_component = prefixes(table).any(is_list);
             if keys.is_empty() && !is_component {
@@ -140,8 +141,8 @@ impl<'p> Writer<'p> {
             .collect()
     }
 
-    /// A key with its value. From the first part on that cannot be a table, the rest of the key is
-    /// one quoted name.
+    /// A key with its value. From the first part that cannot be a table, the rest of the key is one
+    /// quoted name.
     fn line(&self, text: &mut String, table: &str, key: &str) {
         let rest = below(key, table).unwrap_or(key);
         let parents = prefixes(key).skip(table.split('.').filter(|part| !part.is_empty()).count());
@@ -153,7 +154,7 @@ impl<'p> Writer<'p> {
     }
 }
 
-/// The longest of the tables that a key is below.
+/// The innermost table that a key is below.
 fn home<'t>(key: &str, tables: &'t [String]) -> &'t str {
     let above = tables.iter().filter(|table| below(key, table).is_some());
     above
@@ -161,7 +162,7 @@ fn home<'t>(key: &str, tables: &'t [String]) -> &'t str {
         .map_or("", String::as_str)
 }
 
-/// What follows `path.`; everything follows the root.
+/// The part after `path.`; for the root, the whole key.
 fn below<'k>(key: &'k str, path: &str) -> Option<&'k str> {
     if path.is_empty() {
         return Some(key);
@@ -169,7 +170,7 @@ fn below<'k>(key: &'k str, path: &str) -> Option<&'k str> {
     key.strip_prefix(path)?.strip_prefix('.')
 }
 
-/// The paths above a key, the shortest first.
+/// The paths above a key, shortest first.
 fn prefixes(key: &str) -> impl Iterator<Item = &str> {
     key.match_indices('.').filter_map(|(at, _)| key.get(..at))
 }
@@ -184,7 +185,7 @@ fn push_line(text: &mut String, line: std::fmt::Arguments<'_>) {
     debug_assert!(written.is_ok());
 }
 
-/// A key, in quotes if it needs them: the library writes it, the rest of the line is cut off.
+/// A key, quoted if necessary. The library writes a whole line, and the rest of it is cut off.
 fn quoted(part: &str) -> String {
     let mut table = ::toml::Table::new();
     table.insert(part.to_owned(), Toml::Boolean(true));
@@ -213,7 +214,8 @@ const NAME_LISTS: [&str; 7] = [
     "hosts",
 ];
 
-/// A value as TOML writes such a thing, if it reads back as the same text.
+/// A value in TOML: a list of names as an array, a number or boolean unquoted if it reads back as
+/// the same text, anything else as a string.
 fn literal(key: &str, value: &str) -> String {
     let last = key.rsplit('.').next().unwrap_or(key);
     let names: Vec<&str> = value.split(' ').collect();

@@ -1,8 +1,8 @@
 //! Flume's files: the syntax of `java.util.Properties`, with the place of every key and value.
 //!
-//! Law: what Java reads, this reads, and a place is always a range of the original text, also
-//! where a value is put together from escapes and continuation lines. That is why no library is
-//! used here: those that exist forget where a value stood. One of them is the oracle in the tests.
+//! Law: this reads what Java reads, and a place is always a range of the original text, even if a
+//! value has escapes and continuation lines. No library is used because the existing ones do not
+//! keep places. One of them is the oracle in the tests.
 //!
 //! | step | takes | gives |
 //! |---|---|---|
@@ -17,21 +17,21 @@ use flume_core::{Code, Diagnostic, Span};
 
 use super::Property;
 
-/// How a character is written if it is not written as it is.
+/// Help: how to write a character that cannot be written literally.
 const ESCAPES: &str = "write `\\uXXXX` with four hexadecimal digits, or the character itself";
 
-/// A character and the bytes that it came from: more than its own if it was an escape.
+/// A character and the bytes that it came from; for an escape, those of the whole escape.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct PlacedChar {
     char: char,
     span: Span,
 }
 
-/// Reads a file: its properties in order, doubled ones included, and what is wrong with it.
-pub fn parse(text: &str) -> (Vec<Property>, Vec<Diagnostic>) {
+/// Reads a file: its properties in order, including duplicates, and its syntax errors.
+pub(crate) fn parse(text: &str) -> (Vec<Property>, Vec<Diagnostic>) {
     let mut properties = Vec::new();
     let mut diagnostics = Vec::new();
-    // A byte order mark is no part of the first key.
+    // A byte order mark is not part of the first key.
     let mut at = if text.starts_with('\u{feff}') { 3 } else { 0 };
     while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
         let (line, next) = logical_line(rest, at);
@@ -53,7 +53,7 @@ pub fn parse(text: &str) -> (Vec<Property>, Vec<Diagnostic>) {
 }
 
 /// Writes properties so that reading them gives the same keys and values.
-pub fn write<'p>(properties: impl IntoIterator<Item = (&'p str, &'p str)>) -> String {
+pub(crate) fn write<'p>(properties: impl IntoIterator<Item = (&'p str, &'p str)>) -> String {
     let mut text = String::new();
     for (key, value) in properties {
         for char in key.chars() {
@@ -91,9 +91,9 @@ fn push_escaped(text: &mut String, char: char) {
 }
 
 /// The first line of `rest` (which starts at `base`) with its continuation lines; empty for a
-/// comment or a blank line. Also where the next one starts.
-fn logical_line(rest: &str, base: usize) -> (Vec<Place>, usize) {
-    let mut line: Vec<Place> = Vec::new();
+/// comment or a blank line. Also returns where the next line starts.
+fn logical_line(rest: &str, base: usize) -> (Vec<PlacedChar>, usize) {
+    let mut line: Vec<PlacedChar> = Vec::new();
     let mut chars = rest.char_indices().peekable();
     let mut blank = true;
     let mut comment = false;
@@ -112,8 +112,8 @@ fn logical_line(rest: &str, base: usize) -> (Vec<Place>, usize) {
         if blank && is_blank(char) {
             continue;
         }
-        // A line that consists of a continued nothing may still turn out to be a comment: Java
-        // looks for the mark at the start of a logical line only, and so does this.
+        // If only blanks precede a continuation, the next line may still be a comment: like Java,
+        // this looks for the comment mark only at the start of a logical line.
         comment |= blank && line.is_empty() && matches!(char, '#' | '!') && !continued(rest, at);
         blank = false;
         backslash = char == '\\' && !backslash && !comment;
@@ -121,7 +121,7 @@ fn logical_line(rest: &str, base: usize) -> (Vec<Place>, usize) {
             let start = base + at;
             let end = start + char.len_utf8();
             let span = Span { start, end };
-            line.push(Place { char, span });
+            line.push(PlacedChar { char, span });
         }
     }
     if backslash {
@@ -130,21 +130,21 @@ fn logical_line(rest: &str, base: usize) -> (Vec<Place>, usize) {
     (line, base + rest.len())
 }
 
-/// Whether something other than blanks stands before this place of a logical line.
+/// Whether a logical line has something other than blanks before this place.
 fn continued(rest: &str, at: usize) -> bool {
     rest.get(..at)
         .is_some_and(|before| !before.chars().all(is_blank))
 }
 
-/// Blanks of a line, which are fewer than Unicode's.
+/// Java's blanks, which are fewer than Unicode's.
 fn is_blank(char: char) -> bool {
     matches!(char, ' ' | '\t' | '\u{c}')
 }
 
 /// Splits at the first separator that is not escaped: blanks, and at most one `=` or `:`.
-fn split(line: &[Place]) -> (&[Place], &[Place]) {
+fn split(line: &[PlacedChar]) -> (&[PlacedChar], &[PlacedChar]) {
     let mut escaped = false;
-    let ends = |place: &Place| {
+    let ends = |place: &PlacedChar| {
         let end = !escaped && (is_blank(place.char) || matches!(place.char, '=' | ':'));
         escaped = place.char == '\\' && !escaped;
         end
@@ -159,13 +159,13 @@ fn split(line: &[Place]) -> (&[Place], &[Place]) {
     (key, skip_blanks(rest))
 }
 
-fn skip_blanks(line: &[Place]) -> &[Place] {
+fn skip_blanks(line: &[PlacedChar]) -> &[PlacedChar] {
     let blanks = line.iter().take_while(|place| is_blank(place.char)).count();
     line.get(blanks..).unwrap_or_default()
 }
 
-/// Decodes escapes. What cannot be decoded leaves a diagnostic and nothing else.
-fn unescape(line: &[Place], diagnostics: &mut Vec<Diagnostic>) -> Vec<Place> {
+/// Decodes escapes. One that cannot be decoded leaves a diagnostic and no character.
+fn unescape(line: &[PlacedChar], diagnostics: &mut Vec<Diagnostic>) -> Vec<PlacedChar> {
     let mut out = Vec::with_capacity(line.len());
     let mut rest = line;
     while let Some((first, tail)) = rest.split_first() {
@@ -183,7 +183,7 @@ fn unescape(line: &[Place], diagnostics: &mut Vec<Diagnostic>) -> Vec<Place> {
                             start,
                             ..place.span
                         };
-                        out.push(Place { span, ..place });
+                        out.push(PlacedChar { span, ..place });
                         rest = rest.get(used..).unwrap_or_default();
                     }
                     Err(problem) => {
@@ -213,15 +213,15 @@ fn unescape(line: &[Place], diagnostics: &mut Vec<Diagnostic>) -> Vec<Place> {
             start: first.span.start,
             end: second.span.end,
         };
-        out.push(Place { char, span });
+        out.push(PlacedChar { char, span });
         rest = tail;
     }
     out
 }
 
-/// Decodes what follows a backslash: `uXXXX`, or `uXXXX\uXXXX` for a surrogate pair. Also how many
-/// places that took.
-fn unicode(line: &[Place]) -> Result<(Place, usize), &'static str> {
+/// Decodes what follows a backslash: `uXXXX`, or `uXXXX\uXXXX` for a surrogate pair. Also returns
+/// how many characters that took.
+fn unicode(line: &[PlacedChar]) -> Result<(PlacedChar, usize), &'static str> {
     let half = "`\\u` escape is half of a surrogate pair";
     let high = unit(line).ok_or("malformed `\\u` escape")?;
     let used = if char::from_u32(high).is_some() {
@@ -248,7 +248,7 @@ fn unicode(line: &[Place]) -> Result<(Place, usize), &'static str> {
     let char = char::from_u32(code).ok_or(half)?;
     let last = line.get(used - 1).ok_or(half)?;
     Ok((
-        Place {
+        PlacedChar {
             char,
             span: last.span,
         },
@@ -257,29 +257,29 @@ fn unicode(line: &[Place]) -> Result<(Place, usize), &'static str> {
 }
 
 /// The number in `uXXXX`.
-fn unit(line: &[Place]) -> Option<u32> {
+fn unit(line: &[PlacedChar]) -> Option<u32> {
     let (u, digits) = line.split_first()?;
     let digits = digits.get(..4)?;
-    let digit = |value: u32, place: &Place| Some(value * 16 + place.char.to_digit(16)?);
+    let digit = |value: u32, place: &PlacedChar| Some(value * 16 + place.char.to_digit(16)?);
     (u.char == 'u').then_some(())?;
     digits.iter().try_fold(0, digit)
 }
 
-/// Without what Java's `trim` takes away.
-fn trimmed(mut text: Vec<Place>) -> Vec<Place> {
-    let inner = |place: &Place| place.char > ' ';
+/// Trims what Java's `trim` removes.
+fn trimmed(mut text: Vec<PlacedChar>) -> Vec<PlacedChar> {
+    let inner = |place: &PlacedChar| place.char > ' ';
     let end = text.iter().rposition(inner).map_or(0, |last| last + 1);
     text.truncate(end);
     let start = text.iter().position(inner).unwrap_or(0);
     text.split_off(start)
 }
 
-fn text_of(text: &[Place]) -> String {
+fn text_of(text: &[PlacedChar]) -> String {
     text.iter().map(|place| place.char).collect()
 }
 
-/// From the first character to the last; of nothing the end of the line.
-fn span_of(text: &[Place], end: usize) -> Span {
+/// The range from the first character to the last; if there are none, the end of the line.
+fn span_of(text: &[PlacedChar], end: usize) -> Span {
     match (text.first(), text.last()) {
         (Some(first), Some(last)) => Span {
             start: first.span.start,
@@ -289,7 +289,7 @@ fn span_of(text: &[Place], end: usize) -> Span {
     }
 }
 
-fn words(text: &[Place]) -> Vec<Word> {
+fn words(text: &[PlacedChar]) -> Vec<Word> {
     text.split(|place| place.char.is_whitespace())
         .filter(|word| !word.is_empty())
         .map(|word| Word {

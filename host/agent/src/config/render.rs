@@ -1,4 +1,4 @@
-//! Findings as text that a compiler would print, and as JSON for machines.
+//! Findings as text, like a compiler's, and as JSON for machines.
 
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
@@ -6,28 +6,30 @@ use flume_core::{Diagnostic, Severity, Span};
 use serde::Serialize;
 
 use super::SourceFile;
+use super::hidden::ShownText;
 
 /// The findings as text, one after the other; with colours if `color`.
-pub fn render(diagnostics: &[Diagnostic], file: &SourceFile, color: bool) -> String {
+pub(crate) fn render(diagnostics: &[Diagnostic], file: &SourceFile, color: bool) -> String {
     let renderer = if color {
         Renderer::styled()
     } else {
         Renderer::plain()
     };
-    // Places have to be the same on every terminal, so no line is cut.
+    // The output has to be the same on every terminal, so no line is cut.
     let renderer = renderer
         .decor_style(DecorStyle::Ascii)
         .term_width(usize::MAX >> 1);
+    let shown = ShownText::new(&file.text, &file.hidden);
     let mut text = String::new();
     for finding in diagnostics {
-        text.push_str(&renderer.render(&[group(finding, file)]));
+        text.push_str(&renderer.render(&[group(finding, &file.path, &shown)]));
         text.push_str("\n\n");
     }
     text
 }
 
-/// How many findings of which kind, in one line.
-pub fn summary(diagnostics: &[Diagnostic], file: &SourceFile) -> String {
+/// The number of findings of each severity, in one line.
+pub(crate) fn summary(diagnostics: &[Diagnostic], file: &SourceFile) -> String {
     let count = |severity: Severity, one: &str| {
         let count = diagnostics
             .iter()
@@ -52,16 +54,17 @@ pub fn summary(diagnostics: &[Diagnostic], file: &SourceFile) -> String {
 }
 
 /// The findings as a JSON array.
-pub fn json(diagnostics: &[Diagnostic], file: &SourceFile) -> String {
-    let findings: Vec<Finding<'_>> = diagnostics
+pub(crate) fn json(diagnostics: &[Diagnostic], file: &SourceFile) -> String {
+    let findings: Vec<JsonFinding<'_>> = diagnostics
         .iter()
-        .map(|finding| Finding::new(finding, file))
+        .map(|finding| JsonFinding::new(finding, file))
         .collect();
     // Strings and numbers always become JSON.
     serde_json::to_string_pretty(&findings).unwrap_or_default()
 }
 
-fn group<'f>(finding: &'f Diagnostic, file: &'f SourceFile) -> Group<'f> {
+fn group<'f>(finding: &'f Diagnostic, path: &'f str, shown: &'f ShownText) -> Group<'f> {
+    let place = |span: Span| range(shown.place(span), &shown.text);
     let level = match finding.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
@@ -72,17 +75,17 @@ fn group<'f>(finding: &'f Diagnostic, file: &'f SourceFile) -> Group<'f> {
         .id(finding.code.id());
     let group = match finding.span {
         Some(span) => {
-            let primary = AnnotationKind::Primary.span(range(span, &file.text));
-            let mut snippet = Snippet::source(file.text.as_str())
-                .path(file.path.as_str())
+            let primary = AnnotationKind::Primary.span(place(span));
+            let mut snippet = Snippet::source(shown.text.as_str())
+                .path(path)
                 .annotation(primary.label(finding.label.as_str()));
             for (span, label) in &finding.related {
-                let context = AnnotationKind::Context.span(range(*span, &file.text));
+                let context = AnnotationKind::Context.span(place(*span));
                 snippet = snippet.annotation(context.label(label.as_str()));
             }
             group.element(snippet)
         }
-        None => group.element(Origin::path(file.path.as_str())),
+        None => group.element(Origin::path(path)),
     };
     match &finding.help {
         Some(help) => group.element(Level::HELP.message(help.as_str())),
@@ -90,7 +93,7 @@ fn group<'f>(finding: &'f Diagnostic, file: &'f SourceFile) -> Group<'f> {
     }
 }
 
-/// The place as a range that lies within the text, at the boundaries of characters.
+/// The place as a range within the text, at character boundaries.
 fn range(span: Span, text: &str) -> std::ops::Range<usize> {
     let start = text.floor_char_boundary(span.start);
     let end = text.ceil_char_boundary(span.end.min(text.len()));
@@ -99,10 +102,10 @@ fn range(span: Span, text: &str) -> std::ops::Range<usize> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Finding<'f> {
+struct JsonFinding<'f> {
     file: &'f str,
     #[serde(flatten)]
-    place: Option<Place>,
+    place: Option<TextRange>,
     code: &'f str,
     severity: &'f str,
     message: &'f str,
@@ -117,29 +120,29 @@ struct Finding<'f> {
 #[derive(Serialize)]
 struct Related<'f> {
     #[serde(flatten)]
-    place: Place,
+    place: TextRange,
     message: &'f str,
 }
 
-/// Lines and columns count from 1, columns in characters; the end is behind the last character.
+/// Lines and columns count from 1, columns in characters; the end is after the last character.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Place {
+struct TextRange {
     line: usize,
     column: usize,
     end_line: usize,
     end_column: usize,
 }
 
-impl<'f> Finding<'f> {
+impl<'f> JsonFinding<'f> {
     fn new(finding: &'f Diagnostic, file: &'f SourceFile) -> Self {
         let related = finding.related.iter().map(|(span, message)| Related {
-            place: Place::new(*span, &file.text),
+            place: TextRange::new(*span, &file.text),
             message,
         });
         Self {
             file: &file.path,
-            place: finding.span.map(|span| Place::new(span, &file.text)),
+            place: finding.span.map(|span| TextRange::new(span, &file.text)),
             code: finding.code.id(),
             severity: match finding.severity {
                 Severity::Error => "error",
@@ -154,7 +157,7 @@ impl<'f> Finding<'f> {
     }
 }
 
-impl Place {
+impl TextRange {
     fn new(span: Span, text: &str) -> Self {
         let range = range(span, text);
         let (line, column) = position(text, range.start);
@@ -169,7 +172,7 @@ impl Place {
 }
 
 /// Line and column of a byte, both from 1.
-pub fn position(text: &str, at: usize) -> (usize, usize) {
+pub(crate) fn position(text: &str, at: usize) -> (usize, usize) {
     let before = text.get(..at).unwrap_or(text);
     let line = before.matches('\n').count() + 1;
     let start = before.rfind('\n').map_or(0, |newline| newline + 1);

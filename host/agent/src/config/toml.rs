@@ -1,12 +1,12 @@
 //! The same tree in TOML: one table for each component.
 //!
-//! Law: a path of tables and keys is the property's key with dots, whichever way it is put
-//! together. `[a1.sources.r1]` with `processor.type = …`, nested tables and a quoted `"a.b"` are
-//! the same to every later pass.
+//! Law: a path of tables and keys is the property's key with dots, no matter how it is composed.
+//! `[a1.sources.r1]` with `processor.type = …`, nested tables and a quoted `"a.b"` are the same to
+//! every later pass.
 //!
-//! TOML cannot say both `a1.sources = r1` and `a1.sources.r1.type = netcat`: a key is a value or a
-//! table. So where Flume has a list of names beside tables of these names, the tables *are* the
-//! list, in the order of the file (`LISTS`). Where both are wanted, quoted keys say it.
+//! TOML cannot have both `a1.sources = r1` and `a1.sources.r1.type = netcat`: a key is a value or a
+//! table. So where Flume has a list of names and keys below these names, the tables *are* the list,
+//! in the order of the file (`LISTS`). If both are needed, use quoted keys.
 
 use flume_core::context::{Value, Word};
 use flume_core::{Code, Diagnostic, Span};
@@ -25,10 +25,10 @@ const LISTS: [&[&str]; 6] = [
     &["*", "sources", "*", "interceptors", "*", "serializers"],
 ];
 
-/// Reads a file: its properties in order, and what is wrong with it.
-pub fn parse(text: &str) -> (Vec<Property>, Vec<Diagnostic>) {
+/// Reads a file: its properties in order, and its syntax errors.
+pub(crate) fn parse(text: &str) -> (Vec<Property>, Vec<Diagnostic>) {
     let (table, errors) = DeTable::parse_recoverable(text);
-    let mut reader = Reader::default();
+    let mut reader = TomlReader::default();
     for error in errors {
         let message = format!("this is not TOML: {}", error.message());
         let span = error
@@ -37,7 +37,7 @@ pub fn parse(text: &str) -> (Vec<Property>, Vec<Diagnostic>) {
         let found = Diagnostic::new(Code::Syntax, message).at(&span, "here");
         reader
             .diagnostics
-            .push(found.help("text values stand in quotes: `type = \"netcat\"`"));
+            .push(found.help("text values need quotes: `type = \"netcat\"`"));
     }
     reader.table(&mut Vec::new(), table.get_ref());
     reader
@@ -56,12 +56,12 @@ pub(super) fn is_list(path: &[&str]) -> bool {
 }
 
 #[derive(Default)]
-struct Reader {
+struct TomlReader {
     properties: Vec<Property>,
     diagnostics: Vec<Diagnostic>,
 }
 
-impl Reader {
+impl TomlReader {
     fn table(&mut self, path: &mut Vec<String>, table: &DeTable<'_>) {
         let depth = path.len();
         let mut names: Vec<Word> = Vec::new();
@@ -152,7 +152,7 @@ impl Reader {
     }
 }
 
-/// Text, with its words at their places if the quoted text has no escapes.
+/// Text, with the places of its words if the quoted text has no escapes.
 fn text_value(text: &str, key_span: Span, span: Span) -> Value {
     let trimmed = text.trim_matches(|char| char <= ' ');
     let quotes = span.end - span.start == text.len() + 2;
@@ -171,12 +171,12 @@ fn text_value(text: &str, key_span: Span, span: Span) -> Value {
     }
 }
 
-/// The names in one item of an array: one, as a rule.
+/// The names in one item of an array: usually one.
 fn list_items(text: &str, span: Span) -> Vec<Word> {
     text_value(text, span, span).words
 }
 
-/// Text, numbers and booleans as they stand in a properties file.
+/// Text, numbers and booleans as written in a properties file.
 fn scalar(value: &DeValue<'_>) -> Option<String> {
     Some(match value {
         DeValue::String(text) => text.clone().into_owned(),

@@ -1,39 +1,41 @@
-//! Keys become agents with components: `agent.kind = names` and `agent.kind.name.key = value`.
-//! What an agent says about all of its policies has no names: `agent.policies.key = value`.
+//! Keys become agents with components: `agent.kind = names` and `agent.kind.name.key = value`. The
+//! keys for all policies of an agent have no name: `agent.policies.key = value`.
 //!
 //! Law: every property ends up in exactly one component's context, in the agent's policies or in a
-//! diagnostic. Nothing is checked here that needs to know what a component is.
+//! diagnostic. Checks that need to know about a type of component come later.
 
 use std::collections::BTreeMap;
 
-use flume_core::context::{Context, Mode, Value, Word, did_you_mean};
-use flume_core::{Code, Diagnostic, Span};
+use flume_core::context::{Context, Disclosure, Mode, Value, Word, did_you_mean, nearest};
+use flume_core::{Code, Diagnostic, Severity, Span};
 
 use super::{Property, judge};
 
-/// The kinds of components, as keys spell them, in the order of an agent's life.
-pub const KINDS: [&str; 4] = ["sources", "channels", "sinks", "sinkgroups"];
+mod commas;
 
-/// What stands in the place of a kind for the keys about all policies of an agent. It makes no
-/// agent: one that has only such keys has nothing to do.
-pub const POLICIES: &str = "policies";
+/// The kinds of components, as they are written in keys, in the order in which events pass them.
+pub(crate) const KINDS: [&str; 4] = ["sources", "channels", "sinks", "sinkgroups"];
+
+/// Takes the place of a kind in the keys for all policies of an agent. Such keys alone do not make
+/// an agent, since it would have nothing to do.
+pub(crate) const POLICIES: &str = "policies";
 
 /// The components of one agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AgentTree {
-    /// The name that `-n` gives.
+pub(crate) struct AgentTree {
+    /// The name, as for `-n`.
     pub name: String,
     /// Its first key.
     pub span: Span,
-    /// What fills its channels.
-    pub sources: Kind,
+    /// Its sources.
+    pub sources: KindTree,
     /// Its channels.
-    pub channels: Kind,
-    /// What drains its channels.
-    pub sinks: Kind,
+    pub channels: KindTree,
+    /// Its sinks.
+    pub sinks: KindTree,
     /// Groups of its sinks.
-    pub sinkgroups: Kind,
-    /// What holds for all of its policies.
+    pub sinkgroups: KindTree,
+    /// The keys for all of its policies.
     pub policies: Context,
     /// Names of the other agents of the file.
     pub others: Vec<String>,
@@ -41,8 +43,8 @@ pub struct AgentTree {
 
 /// The components of one kind.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Kind {
-    /// The list of names, if there is one.
+pub(crate) struct KindTree {
+    /// The list of names, if the file has one.
     pub list: Option<Value>,
     /// The components with at least one key, listed or not, in the order of the file.
     pub described: Vec<Node>,
@@ -50,10 +52,10 @@ pub struct Kind {
 
 /// One component.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Node {
+pub(crate) struct Node {
     /// Its name.
     pub name: String,
-    /// Where it is listed, or else its first key.
+    /// The place where it is listed, or else its first key.
     pub span: Span,
     /// Its keys.
     pub context: Context,
@@ -61,27 +63,27 @@ pub struct Node {
 
 impl Node {
     /// The value of a key.
-    pub fn value(&self, key: &str) -> Option<&Value> {
+    pub(crate) fn value(&self, key: &str) -> Option<&Value> {
         let mut keys = self.context.iter();
         let value = keys.find(|(other, _)| *other == key);
         value.map(|(_, value)| value)
     }
 
-    /// How many words the value of a key has.
-    pub fn words(&self, key: &str) -> usize {
+    /// The number of words in the value of a key.
+    pub(crate) fn words(&self, key: &str) -> usize {
         self.value(key).map_or(0, |value| value.words.len())
     }
 
     /// The value of a key; empty if there is none.
-    pub fn text(&self, key: &str) -> String {
+    pub(crate) fn text(&self, key: &str) -> String {
         let value = self.value(key);
         value.map_or_else(String::new, |value| value.text.clone())
     }
 }
 
-impl Kind {
+impl KindTree {
     /// The names of the list, each once.
-    pub fn listed(&self) -> Vec<&Word> {
+    pub(crate) fn listed(&self) -> Vec<&Word> {
         let mut names: Vec<&Word> = Vec::new();
         for word in self.list.iter().flat_map(|list| &list.words) {
             if names.iter().all(|known| known.text != word.text) {
@@ -92,26 +94,31 @@ impl Kind {
     }
 
     /// The component of this name, if it has keys.
-    pub fn node(&self, name: &str) -> Option<&Node> {
+    pub(crate) fn node(&self, name: &str) -> Option<&Node> {
         self.described.iter().find(|node| node.name == name)
     }
 
+    /// Whether a component of this kind is listed and described.
+    fn has_any(&self) -> bool {
+        self.described.iter().any(|node| self.lists(&node.name))
+    }
+
     /// Whether the list has this name.
-    pub fn lists(&self, name: &str) -> bool {
+    pub(crate) fn lists(&self, name: &str) -> bool {
         self.listed().iter().any(|word| word.text == name)
     }
 }
 
 /// Sorts the properties of a file into the agents that `names` asks for (none means all). Findings
 /// about other agents' properties are left out.
-pub fn build(
+pub(crate) fn build(
     properties: Vec<Property>,
     names: &[String],
     mode: Mode,
 ) -> (Vec<AgentTree>, Vec<Diagnostic>) {
-    let mut builder = Builder {
+    let mut builder = TreeBuilder {
         mode,
-        ..Builder::default()
+        ..TreeBuilder::default()
     };
     let all = agents(&properties);
     builder.agents.clone_from(&all);
@@ -137,7 +144,7 @@ pub fn build(
     (trees, judge(mode, builder.diagnostics))
 }
 
-/// The names of the agents, in the order of the file: whatever stands before a kind.
+/// The names of the agents, in the order of the file: every name in front of a kind.
 fn agents(properties: &[Property]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for property in properties {
@@ -154,7 +161,7 @@ fn agents(properties: &[Property]) -> Vec<String> {
 }
 
 #[derive(Default)]
-struct Builder {
+struct TreeBuilder {
     mode: Mode,
     /// The names of all agents of the file.
     agents: Vec<String>,
@@ -162,7 +169,7 @@ struct Builder {
     diagnostics: Vec<Diagnostic>,
 }
 
-impl Builder {
+impl TreeBuilder {
     fn unknown_agents(&mut self, names: &[String], all: &[String]) {
         for name in names.iter().filter(|name| !all.contains(name)) {
             let candidates: Vec<&str> = all.iter().map(String::as_str).collect();
@@ -180,7 +187,7 @@ impl Builder {
         }
     }
 
-    /// Of a doubled key the last, which is what counts, also if it has no value.
+    /// Of a duplicate key keeps the last, which is the one that counts, even if it has no value.
     fn last_of_each(&mut self, properties: Vec<Property>) -> Vec<Property> {
         let mut last: BTreeMap<String, usize> = BTreeMap::new();
         let mut kept: Vec<Option<Property>> = Vec::new();
@@ -188,11 +195,7 @@ impl Builder {
             let first = last.insert(property.key.clone(), kept.len());
             let first = first.and_then(|at| kept.get_mut(at)?.take());
             if let Some(first) = first {
-                let message = format!("`{}` is given twice", property.key);
-                let found = Diagnostic::new(Code::DuplicateKey, message)
-                    .at(&property.value.key_span, "this one would count")
-                    .related(&first.value.key_span, "given here before");
-                self.diagnostics.push(found.help("remove one of the two"));
+                self.diagnostics.push(twice(&first, &property));
             }
             kept.push(Some(property));
         }
@@ -200,8 +203,9 @@ impl Builder {
     }
 
     fn property(&mut self, property: Property) {
-        let Property { key, value } = property;
+        let Property { key, mut value } = property;
         if value.text.is_empty() {
+            // What needs the value says so itself.
             let message = format!("`{key}` has no value");
             let found = Diagnostic::new(Code::EmptyValue, message);
             let help = "give a value, or remove the line: an empty value counts as absent";
@@ -210,6 +214,14 @@ impl Builder {
             return;
         }
         let parts: Vec<&str> = key.splitn(4, '.').collect();
+        if commas::is_list(&parts) && value.text.contains(',') {
+            let (separated, found) = commas::separated(&key, &value);
+            self.diagnostics.push(found);
+            // Flume would take the commas for parts of names.
+            if self.mode == Mode::Strict {
+                value = separated;
+            }
+        }
         match parts.as_slice() {
             [agent, kind] if !agent.is_empty() && KINDS.contains(kind) => {
                 if let Some(kind) = self.kind(agent, kind, value.key_span) {
@@ -242,7 +254,7 @@ impl Builder {
         }
     }
 
-    fn kind(&mut self, agent: &str, kind: &str, span: Span) -> Option<&mut Kind> {
+    fn kind(&mut self, agent: &str, kind: &str, span: Span) -> Option<&mut KindTree> {
         let at = self
             .trees
             .iter()
@@ -251,10 +263,10 @@ impl Builder {
                 self.trees.push(AgentTree {
                     name: agent.to_owned(),
                     span,
-                    sources: Kind::default(),
-                    channels: Kind::default(),
-                    sinks: Kind::default(),
-                    sinkgroups: Kind::default(),
+                    sources: KindTree::default(),
+                    channels: KindTree::default(),
+                    sinks: KindTree::default(),
+                    sinkgroups: KindTree::default(),
                     policies: Context::new(format!("{agent}.{POLICIES}"), Some(span), self.mode),
                     others: Vec::new(),
                 });
@@ -269,13 +281,13 @@ impl Builder {
         }
     }
 
-    /// A key about all policies of an agent, which components have to have made.
+    /// A key for all policies of an agent. The agent must have components.
     fn policies(&mut self, key: &str, agent: &str, value: Value) {
         let prefix = agent.len() + POLICIES.len() + 2;
         let rest = key.get(prefix..).unwrap_or_default();
         let is_agent = self.agents.iter().any(|known| known == agent);
         let (message, help) = if rest.is_empty() {
-            let message = format!("`{key}` is no key of `{agent}.{POLICIES}`");
+            let message = format!("`{key}` alone is not a key");
             (
                 message,
                 format!("keys are `{agent}.{POLICIES}.directory` and limits"),
@@ -297,11 +309,12 @@ impl Builder {
         self.diagnostics.push(found.help(help));
     }
 
-    /// A key that is neither a list nor a component's.
+    /// A key that is neither a list nor belongs to a component.
     fn misshapen(&mut self, key: &str, parts: &[&str], value: &Value) {
         let shapes = "keys are `agent.kind = names` or `agent.kind.name.key = value`, \
                       and kinds are `sources`, `channels`, `sinks` and `sinkgroups`; \
                       `agent.policies.key = value` holds for all policies";
+        let mut is_meant = true;
         let (message, help) = match parts {
             [agent, "configfilters", ..] => {
                 let message = format!("`{agent}.configfilters` is not supported");
@@ -311,10 +324,15 @@ impl Builder {
                     .push(found.at(&value.key_span, "config filter").help(help));
                 return;
             }
-            [_] | ["", ..] => (format!("`{key}` does not begin with an agent's name"), None),
+            [_] | ["", ..] => {
+                // `sources = r1` was meant for an agent, and a line of prose for nobody.
+                is_meant = parts.iter().any(|part| nearest(part, &KINDS).is_some());
+                (format!("`{key}` does not begin with an agent's name"), None)
+            }
             [agent, kind, name] if KINDS.contains(kind) => {
-                let help = format!("did you mean `{agent}.{kind} = {}`, ", value.text)
-                    + &format!("or `{agent}.{kind}.{name}.type = {}`?", value.text);
+                let text = Disclosure::default().shown(name, &value.text);
+                let help = format!("did you mean `{agent}.{kind} = {text}`, ")
+                    + &format!("or `{agent}.{kind}.{name}.type = {text}`?");
                 (
                     format!("`{key}` names a component and no key of it"),
                     Some(help),
@@ -327,6 +345,7 @@ impl Builder {
                 let [sources, channels, sinks, sinkgroups] = KINDS;
                 let kinds = [sources, channels, sinks, sinkgroups, POLICIES];
                 let guess = did_you_mean(kind, &kinds);
+                is_meant = guess.is_some() || is_kind(agent);
                 (
                     format!("`{agent}` has no kind of components called `{kind}`"),
                     guess,
@@ -335,14 +354,50 @@ impl Builder {
             [] => return,
         };
         let found = Diagnostic::new(Code::InvalidKey, message).at(&value.key_span, "this key");
-        self.diagnostics
-            .push(found.help(help.unwrap_or_else(|| shapes.to_owned())));
+        let mut found = found.help(help.unwrap_or_else(|| shapes.to_owned()));
+        if !is_meant {
+            found.severity = Severity::Warning;
+        }
+        self.diagnostics.push(found);
     }
 }
 
-/// Puts nodes to their places in the lists, and compares what is listed with what is described.
+/// Whether a part of a key is a kind of components.
+fn is_kind(part: &&str) -> bool {
+    KINDS.contains(part)
+}
+
+/// A key that is there a second time. It is a mistake only if the two differ, and if one of them is
+/// read.
+fn twice(first: &Property, second: &Property) -> Diagnostic {
+    let key = &second.key;
+    let is_same = first.value.text == second.value.text;
+    let (message, label) = match is_same {
+        true => (
+            format!("`{key}` is given twice, with the same value"),
+            "again",
+        ),
+        false => (
+            format!("`{key}` is given twice, with two values"),
+            "this one would count",
+        ),
+    };
+    let mut found = Diagnostic::new(Code::DuplicateKey, message)
+        .at(&second.value.key_span, label)
+        .related(&first.value.key_span, "first given here")
+        .help("remove one of the two");
+    let kind = key.split('.').nth(1).unwrap_or_default();
+    if is_same || !(is_kind(&kind) || kind == POLICIES) {
+        found.severity = Severity::Warning;
+    }
+    found
+}
+
+/// Orders nodes as in the lists, and compares the lists with the described components.
 fn check_lists(tree: &mut AgentTree, diagnostics: &mut Vec<Diagnostic>) {
     let agent = tree.name.clone();
+    let groups = tree.sinkgroups.described.iter();
+    let groups: Vec<String> = groups.map(|node| node.name.clone()).collect();
     let kinds = [
         &mut tree.sources,
         &mut tree.channels,
@@ -363,12 +418,23 @@ fn check_lists(tree: &mut AgentTree, diagnostics: &mut Vec<Diagnostic>) {
                     node.span = word.span;
                     node.context.set_span(word.span);
                 }
-                None => diagnostics.push(not_described(&path, word, kind)),
+                None => {
+                    let is_group = name == "sinks" && groups.contains(&word.text);
+                    let found = not_described(&path, word, kind);
+                    diagnostics.push(match is_group {
+                        true => found.help(format!(
+                            "`{0}` is a sink group: only `{agent}.sinkgroups` lists it, and \
+                             `{agent}.sinks` its sinks",
+                            word.text
+                        )),
+                        false => found,
+                    });
+                }
             }
         }
         let listed: Vec<&str> = listed.iter().map(|word| word.text.as_str()).collect();
         for node in &kind.described {
-            // An agent without channels is one finding of its own, made by the plan.
+            // An agent without channels is a separate finding, reported by the plan.
             let is_listed = listed.contains(&node.name.as_str());
             if !is_listed && (kind.list.is_some() || name != "channels") {
                 diagnostics.push(not_listed(&path, node, kind));
@@ -377,7 +443,7 @@ fn check_lists(tree: &mut AgentTree, diagnostics: &mut Vec<Diagnostic>) {
     }
 }
 
-fn repeated(kind: &Kind, path: &str, diagnostics: &mut Vec<Diagnostic>) {
+fn repeated(kind: &KindTree, path: &str, diagnostics: &mut Vec<Diagnostic>) {
     let words = kind.list.iter().flat_map(|list| &list.words);
     let mut seen: BTreeMap<&str, Span> = BTreeMap::new();
     for word in words {
@@ -391,33 +457,48 @@ fn repeated(kind: &Kind, path: &str, diagnostics: &mut Vec<Diagnostic>) {
     }
 }
 
-fn not_described(path: &str, word: &Word, kind: &Kind) -> Diagnostic {
+/// Flume goes on without it, so this is a mistake only where another name was meant, or where no name
+/// of the list means anything.
+fn not_described(path: &str, word: &Word, kind: &KindTree) -> Diagnostic {
     let unlisted = kind.described.iter().filter(|node| !kind.lists(&node.name));
     let unlisted: Vec<&str> = unlisted.map(|node| node.name.as_str()).collect();
     let name = &word.text;
-    let help = did_you_mean(name, &unlisted)
+    let guess = did_you_mean(name, &unlisted);
+    let is_left_out = guess.is_none() && kind.has_any();
+    let help = guess
         .unwrap_or_else(|| format!("describe it (`{path}.{name}.… = …`), or take it off the list"));
     let message = format!("`{path}` lists `{name}`, which has no properties");
     let label = format!("no key begins with `{path}.{name}.`");
-    Diagnostic::new(Code::NotDescribed, message)
+    let mut found = Diagnostic::new(Code::NotDescribed, message)
         .at(&word.span, label)
-        .help(help)
+        .help(help);
+    if is_left_out {
+        found.severity = Severity::Warning;
+    }
+    found
 }
 
-fn not_listed(path: &str, node: &Node, kind: &Kind) -> Diagnostic {
+/// Many files choose by the list what runs. It is no choice if there is no list, if no name of it
+/// means anything, or if the list has a name that is nearly the same.
+fn not_listed(path: &str, node: &Node, kind: &KindTree) -> Diagnostic {
     let empty: Vec<&Word> = kind.listed();
     let empty = empty
         .into_iter()
         .filter(|word| kind.node(&word.text).is_none());
     let empty: Vec<&str> = empty.map(|word| word.text.as_str()).collect();
     let name = &node.name;
-    let help = match (&kind.list, did_you_mean(name, &empty)) {
+    let guess = did_you_mean(name, &empty);
+    let is_choice = guess.is_none() && kind.has_any();
+    let help = match (&kind.list, guess) {
         (_, Some(guess)) => guess,
         (Some(list), None) => format!("write `{path} = {} {name}`", list.text),
         (None, None) => format!("add `{path} = {name}`"),
     };
-    let message = format!("`{path}.{name}` is described and not listed, so it would not run");
-    let found = Diagnostic::new(Code::NotListed, message).at(&node.span, "not in the list");
+    let message = format!("`{path}.{name}` is described and not listed, so it does not run");
+    let mut found = Diagnostic::new(Code::NotListed, message).at(&node.span, "not in the list");
+    if is_choice {
+        found.severity = Severity::Warning;
+    }
     match &kind.list {
         Some(list) => found.related(&list.span, "the list").help(help),
         None => found.help(help),

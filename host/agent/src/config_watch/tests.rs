@@ -1,4 +1,5 @@
-//! When a file counts as changed. Time is paused: half a minute between two looks costs nothing.
+//! When a file counts as changed. Time is paused, so half a minute between two checks costs
+//! nothing.
 
 use std::fs::{self, File};
 use std::time::UNIX_EPOCH;
@@ -7,7 +8,8 @@ use flume_core::clock;
 use tokio::time::timeout;
 
 use super::*;
-use crate::services::Resolver;
+use crate::policies::{CacheChoice, Policies};
+use flume_components::Resolver;
 
 /// An agent whose channel holds this many events.
 fn text(capacity: &str) -> String {
@@ -40,7 +42,7 @@ impl Bench {
         let path = folder.path().join("agent.properties");
         fs::write(&path, text("100")).unwrap();
         let watch = ConfigWatch::new(path.clone(), Options::default(), polls);
-        let services = Services::system(Resolver::default());
+        let services = Services::system(Resolver::default(), Policies::new(CacheChoice::None));
         Self {
             watch,
             services,
@@ -59,7 +61,7 @@ impl Bench {
             .unwrap();
     }
 
-    /// The change that comes within so many seconds.
+    /// The change that is seen within this many seconds.
     async fn change(&mut self, seconds: u64) -> Option<Vec<AgentPlan>> {
         let change = self.watch.changed(&self.services);
         timeout(Duration::from_secs(seconds), change).await.ok()
@@ -67,19 +69,20 @@ impl Bench {
 }
 
 fn capacity(plans: &[AgentPlan]) -> usize {
-    plans[0].channels[0].config.capacity
+    plans[0].channels[0].recipe.capacity()
 }
 
 /// Flume: TestPollingPropertiesFileConfigurationProvider.testPolling (G5). Flume goes by the time
-/// of the file, here the text decides: a touched file is no change, a changed one is exactly one.
+/// of the file; here the text decides. A touched file is not a change, and a changed one is exactly
+/// one change.
 #[tokio::test(start_paused = true)]
-async fn a_change_is_taken_in_once_and_a_touch_is_none() {
+async fn a_change_is_applied_once_and_a_touch_is_not_a_change() {
     let mut bench = Bench::new(true);
     bench.touch(4_000_000_000);
     assert_eq!(bench.change(600).await, None);
 
     bench.write(&text("200"));
-    let plans = bench.change(32).await.expect("a change within one look");
+    let plans = bench.change(32).await.expect("a change within one check");
     assert_eq!(plans.len(), 1);
     let plan = &plans[0];
     let counts = (
@@ -91,7 +94,7 @@ async fn a_change_is_taken_in_once_and_a_touch_is_none() {
     assert_eq!(bench.change(600).await, None);
 }
 
-/// Flume waits for a younger file for ever.
+/// Flume would wait for ever for a newer file.
 #[tokio::test(start_paused = true)]
 async fn an_older_file_that_is_put_back_is_a_change() {
     let mut bench = Bench::new(true);
@@ -101,9 +104,9 @@ async fn an_older_file_that_is_put_back_is_a_change() {
     assert_eq!(capacity(&plans), 50);
 }
 
-/// The text at the first look is a file that could run, and not the one that was meant.
+/// The text at the first check could run, but is only half of the intended file.
 #[tokio::test(start_paused = true)]
-async fn a_file_that_is_being_written_is_left_alone() {
+async fn a_file_that_is_being_written_is_not_loaded() {
     let mut bench = Bench::new(true);
     let (path, began) = (bench.path.clone(), clock::now());
     bench.write(&text("2"));
@@ -113,11 +116,11 @@ async fn a_file_that_is_being_written_is_left_alone() {
     };
     let (plans, ()) = tokio::join!(bench.change(600), finish);
     assert_eq!(capacity(&plans.expect("a change")), 250);
-    assert_eq!((clock::now() - began).as_secs(), 62, "at the second look");
+    assert_eq!((clock::now() - began).as_secs(), 62, "at the second check");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_broken_or_missing_file_is_waited_on() {
+async fn after_a_broken_or_missing_file_the_watch_goes_on() {
     let mut bench = Bench::new(true);
     bench.write(&text("none at all"));
     assert_eq!(bench.change(600).await, None);
@@ -128,9 +131,9 @@ async fn a_broken_or_missing_file_is_waited_on() {
     assert_eq!(capacity(&plans), 300);
 }
 
-/// `--no-reload-conf` is about looking; who sends a HUP wants the file to be read.
+/// `--no-reload-conf` turns off only the periodic check; a HUP still reads the file.
 #[tokio::test(start_paused = true)]
-async fn without_looks_the_file_is_read_when_told_to() {
+async fn without_polling_the_file_is_read_on_request() {
     let mut bench = Bench::new(false);
     bench.write(&text("200"));
     assert_eq!(bench.change(600).await, None);
@@ -146,9 +149,9 @@ async fn without_looks_the_file_is_read_when_told_to() {
     assert_eq!(bench.watch.read_again(&bench.services).await, None);
 }
 
-/// What a HUP has read is not read once more at the next look.
+/// A text that a HUP has loaded is not loaded again at the next check.
 #[tokio::test(start_paused = true)]
-async fn a_change_that_was_asked_for_is_not_found_again() {
+async fn a_change_loaded_by_a_signal_is_not_loaded_again() {
     let mut bench = Bench::new(true);
     bench.write(&text("200"));
     assert!(bench.watch.read_again(&bench.services).await.is_some());

@@ -1,17 +1,21 @@
-//! The passes together: every kind of finding has a file that shows it, and every example plans cleanly.
+//! The passes together: every kind of finding has a file that shows it, and every example has a
+//! clean plan.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
 use super::*;
-use crate::services::Resolver;
+use crate::policies::{CacheChoice, Policies};
+use flume_components::Resolver;
+
+mod shapes;
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// Files of a folder of the repository with one of these endings, by name.
+/// Files in a folder of the repository with one of these extensions, by name.
 fn files(folder: &str, extensions: &[&str]) -> Vec<String> {
     let entries = fs::read_dir(root().join(folder)).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -26,9 +30,9 @@ fn files(folder: &str, extensions: &[&str]) -> Vec<String> {
 fn load_file(path: &str, options: &Options) -> Loaded {
     let there = root().join(path);
     let bytes = fs::read(&there).unwrap();
-    let mut services = Services::system(Resolver::default());
-    services.available_memory = 1 << 30;
-    // Policies are looked for beside the file, wherever the test runs; findings name the places
+    let mut services = Services::system(Resolver::default(), Policies::new(CacheChoice::None));
+    services.components.memory.bytes = 1 << 30;
+    // Policies are found next to the file, no matter where the test runs; findings show paths
     // within the repository.
     let there = there.display().to_string();
     let mut loaded = compile(there, bytes, options, &services, &|_| None);
@@ -60,6 +64,7 @@ fn flags(path: &str) -> Options {
         rest = tail;
         match (*flag, tail) {
             ("--lenient", _) => options.mode = Mode::Lenient,
+            ("--look", _) => options.looks = true,
             ("-n", [name, tail @ ..]) => {
                 options.names.push((*name).to_owned());
                 rest = tail;
@@ -78,8 +83,8 @@ fn flags(path: &str) -> Options {
     options
 }
 
-/// Every file of `tests/diagnostics` gives exactly the text beside it. To accept what is given
-/// now, run the test with `UPDATE_DIAGNOSTICS=1` and read the difference.
+/// Every file of `tests/diagnostics` gives exactly the text next to it. To accept the current
+/// output, run the test with `UPDATE_DIAGNOSTICS=1` and review the difference.
 #[test]
 fn mistakes_are_answered_with_their_place_and_a_remedy() {
     let update = std::env::var_os("UPDATE_DIAGNOSTICS").is_some();
@@ -127,7 +132,7 @@ fn identifiers_of_findings_are_distinct() {
     assert_eq!(ids.len(), Code::ALL.len());
 }
 
-/// What a newcomer copies has nothing to complain about.
+/// Examples that a newcomer may copy have no findings.
 #[test]
 fn the_examples_plan_without_a_warning() {
     let names = files("conf", &[".properties", ".toml"]);
@@ -167,23 +172,70 @@ fn examples_mean_the_same_in_both_syntaxes() {
 
 #[test]
 fn a_file_that_is_not_utf8_is_refused_at_the_byte() {
-    let bytes = b"# caf\xe9\na1.sources = r1\n".to_vec();
-    let services = Services::system(Resolver::default());
+    let bytes = b"# caf\xe9\na1.sources = r1\na1.sources.r1.type = caf\xe9\n".to_vec();
+    let services = Services::system(Resolver::default(), Policies::new(CacheChoice::None));
     let options = Options {
         mode: Mode::Lenient,
         ..Options::default()
     };
     let loaded = compile("f".to_owned(), bytes, &options, &services, &|_| None);
-    let found = &loaded.diagnostics[0];
-    assert_eq!(found.code, Code::Syntax);
+    let mut all = loaded.diagnostics.iter();
+    let found = all.find(|found| found.code == Code::Syntax).unwrap();
+    assert_eq!(found.severity, Severity::Error);
     let span = found.span.unwrap();
-    assert_eq!(render::position(&loaded.file.text, span.start), (1, 6));
+    assert_eq!(render::position(&loaded.file.text, span.start), (3, 25));
     assert_eq!(loaded.plans, []);
+}
+
+/// Comments in the character sets of old editors: GBK, where a byte may be a backslash, and Latin-1.
+#[test]
+fn a_comment_in_another_charset_is_a_warning() {
+    let text = "a1.sources = r1\na1.channels = c1\na1.sources.r1.type = seq\n\
+                a1.sources.r1.channels = c1\na1.channels.c1.type = memory\n";
+    let services = Services::system(Resolver::default(), Policies::new(CacheChoice::None));
+    for comment in [&b"# caf\xe9\n"[..], b"  ! \xa8\\ \x81\x5c\n"] {
+        let bytes = [comment, text.as_bytes(), comment].concat();
+        for mode in [Mode::Strict, Mode::Lenient] {
+            let options = Options {
+                mode,
+                ..Options::default()
+            };
+            let loaded = compile("f".to_owned(), bytes.clone(), &options, &services, &|_| {
+                None
+            });
+            let found = &loaded.diagnostics[0];
+            assert_eq!(
+                (found.code, found.severity),
+                (Code::Syntax, Severity::Warning)
+            );
+            assert_eq!(loaded.plans.len(), 1);
+        }
+        let bytes = [comment, b"[a1.sources.r1]\n"].concat();
+        let options = Options::default();
+        let loaded = compile("f.toml".to_owned(), bytes, &options, &services, &|_| None);
+        assert!(loaded.has_errors());
+    }
+}
+
+/// A template that was filled with nothing.
+#[test]
+fn a_file_without_an_agent_is_refused() {
+    let services = Services::system(Resolver::default(), Policies::new(CacheChoice::None));
+    for text in ["", "# nothing\n\n", "prose\n"] {
+        let options = Options::default();
+        let loaded = compile("f".to_owned(), text.into(), &options, &services, &|_| None);
+        let mut found = loaded.diagnostics.iter();
+        assert!(
+            found.any(|found| found.code == Code::UnknownAgent),
+            "{text}"
+        );
+        assert!(loaded.has_errors());
+    }
 }
 
 #[test]
 fn a_file_that_is_not_there_is_no_finding() {
-    let services = Services::system(Resolver::default());
+    let services = Services::system(Resolver::default(), Policies::new(CacheChoice::None));
     let missing = load(Path::new("/no/such/file"), &Options::default(), &services);
     assert_eq!(missing.unwrap_err().kind(), io::ErrorKind::NotFound);
 }

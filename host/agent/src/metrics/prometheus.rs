@@ -1,9 +1,11 @@
-//! The same numbers as Prometheus text, one family an attribute:
-//! `flume_channel_channel_size{agent="a1",name="c1"} 0`. What comes in kinds has one more label.
+//! The same numbers as Prometheus text, one family per attribute:
+//! `flume_channel_channel_size{agent="a1",name="c1"} 0`. A counter by kind has one more label. The
+//! `HELP` line of a family is the meaning in its [`Metric`].
 
 use std::collections::BTreeMap;
 use std::fmt;
 
+use flume_core::counters::{Metric, MetricKind};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
@@ -11,13 +13,13 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-use super::{Kinds, Sample, Value};
+use super::{Kinds, Number, Sample};
 
 /// The samples in the OpenMetrics text format.
 ///
 /// # Errors
 /// Only if the formatter fails.
-pub fn render(samples: Vec<Sample>) -> Result<String, fmt::Error> {
+pub(crate) fn render(samples: Vec<Sample>) -> Result<String, fmt::Error> {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(Samples(samples)));
     let mut text = String::new();
@@ -25,8 +27,11 @@ pub fn render(samples: Vec<Sample>) -> Result<String, fmt::Error> {
     Ok(text)
 }
 
-/// An attribute with the components that have it, and their kinds.
-type Family<'a> = (&'a str, Vec<(&'a Sample, Option<&'static str>, Value)>);
+/// An attribute with the components that have it, and the kinds.
+type Family<'a> = (
+    &'static Metric,
+    Vec<(&'a Sample, Option<&'static str>, Number)>,
+);
 
 #[derive(Debug)]
 struct Samples(Vec<Sample>);
@@ -35,42 +40,46 @@ impl Collector for Samples {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut families: BTreeMap<String, Family<'_>> = BTreeMap::new();
         for sample in &self.0 {
-            let mut add = |attribute, kind, value| {
-                let family = families.entry(family_name(sample.kind, attribute));
-                let (_, members) = family.or_insert((attribute, Vec::new()));
+            let mut add = |metric: &'static Metric, kind, value| {
+                let family = families.entry(family_name(sample.kind, metric.name));
+                let (_, members) = family.or_insert((metric, Vec::new()));
                 members.push((sample, kind, value));
             };
-            for (attribute, value) in &sample.attributes {
-                add(attribute, None, *value);
+            for (metric, value) in &sample.attributes {
+                add(metric, None, *value);
             }
-            for Kinds { attribute, counts } in &sample.kinds {
+            for Kinds { metric, counts } in &sample.kinds {
                 for (kind, count) in counts {
-                    add(attribute, Some(kind), Value::Counter(*count));
+                    add(metric, Some(kind), Number::Whole(*count));
                 }
             }
         }
-        for (name, (attribute, samples)) in families {
-            let Some((_, _, first)) = samples.first() else {
-                continue;
+        for (name, (metric, samples)) in families {
+            let kind = match metric.kind {
+                MetricKind::Counter => MetricType::Counter,
+                MetricKind::Gauge => MetricType::Gauge,
             };
-            let kind = match first {
-                Value::Counter(_) => MetricType::Counter,
-                Value::Gauge(_) | Value::WholeGauge(_) => MetricType::Gauge,
-            };
-            let help = format!("{attribute} as Flume counts it");
-            let mut family = encoder.encode_descriptor(&name, &help, None, kind)?;
+            let mut family = encoder.encode_descriptor(&name, metric.help, None, kind)?;
             for (sample, kind, value) in samples {
-                let mut labels = vec![
-                    ("agent", sample.agent.as_str()),
-                    ("name", sample.name.as_str()),
-                ];
+                let mut labels = Vec::with_capacity(3);
+                if !sample.agent.is_empty() {
+                    labels.push(("agent", sample.agent.as_str()));
+                }
+                labels.push(("name", sample.name.as_str()));
                 labels.extend(kind.map(|kind| ("kind", kind)));
-                let metric = family.encode_family(&labels)?;
-                match value {
-                    Value::Counter(n) => ConstCounter::new(n).encode(metric)?,
-                    Value::Gauge(n) => ConstGauge::new(n).encode(metric)?,
-                    Value::WholeGauge(n) => {
-                        ConstGauge::new(i64::try_from(n).unwrap_or(i64::MAX)).encode(metric)?;
+                let encoder = family.encode_family(&labels)?;
+                match (metric.kind, value) {
+                    (MetricKind::Counter, Number::Whole(n)) => {
+                        ConstCounter::new(n).encode(encoder)?;
+                    }
+                    (MetricKind::Counter, Number::Fraction(n)) => {
+                        ConstCounter::new(n).encode(encoder)?;
+                    }
+                    (MetricKind::Gauge, Number::Whole(n)) => {
+                        ConstGauge::new(i64::try_from(n).unwrap_or(i64::MAX)).encode(encoder)?;
+                    }
+                    (MetricKind::Gauge, Number::Fraction(n)) => {
+                        ConstGauge::new(n).encode(encoder)?;
                     }
                 }
             }
@@ -80,7 +89,7 @@ impl Collector for Samples {
 }
 
 /// `SINK`, `EventDrainSuccessCount` → `flume_sink_event_drain_success`; the format itself adds
-/// `_total` to what only grows.
+/// `_total` to counters.
 fn family_name(kind: &str, attribute: &str) -> String {
     let mut name = format!("flume_{}", kind.to_ascii_lowercase());
     for letter in attribute.strip_suffix("Count").unwrap_or(attribute).chars() {
@@ -92,30 +101,65 @@ fn family_name(kind: &str, attribute: &str) -> String {
     name
 }
 
+/// The name as it appears in the text: `flume_sink_event_drain_success_total`.
+pub(crate) fn full_name(kind: &str, metric: &Metric) -> String {
+    let mut name = family_name(kind, metric.name);
+    if metric.kind == MetricKind::Counter {
+        name.push_str("_total");
+    }
+    name
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const DELIVERED: Metric = Metric {
+        name: "EventDrainSuccessCount",
+        kind: MetricKind::Counter,
+        unit: "events",
+        help: "Events delivered.",
+    };
+    const STARTED: Metric = Metric {
+        name: "StartTime",
+        kind: MetricKind::Gauge,
+        unit: "ms since 1970",
+        help: "When the sink started.",
+    };
+    const BROKEN: Metric = Metric {
+        name: "ViolationCount",
+        kind: MetricKind::Counter,
+        unit: "violations",
+        help: "Rules that were broken.",
+    };
+
     #[test]
     fn counters_and_gauges_carry_agent_and_name() {
-        let text = render(vec![Sample {
+        let process = Sample {
+            kind: "PROCESS",
+            agent: String::new(),
+            name: "flume-host".to_owned(),
+            attributes: vec![(&DELIVERED, Number::Whole(2))],
+            kinds: Vec::new(),
+        };
+        let sink = Sample {
             kind: "SINK",
             agent: "a1".to_owned(),
             name: "k1".to_owned(),
-            attributes: vec![
-                ("EventDrainSuccessCount", Value::Counter(7)),
-                ("StartTime", Value::WholeGauge(3)),
-            ],
+            attributes: vec![(&DELIVERED, Number::Whole(7)), (&STARTED, Number::Whole(3))],
             kinds: vec![Kinds {
-                attribute: "ViolationCount",
+                metric: &BROKEN,
                 counts: vec![("trap", 2)],
             }],
-        }])
-        .unwrap();
+        };
+        let text = render(vec![sink, process]).unwrap();
+        let help = "# HELP flume_sink_event_drain_success Events delivered.";
+        assert!(text.lines().any(|line| line == help), "{text}");
         let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
         assert_eq!(
             lines,
             [
+                r#"flume_process_event_drain_success_total{name="flume-host"} 2"#,
                 r#"flume_sink_event_drain_success_total{agent="a1",name="k1"} 7"#,
                 r#"flume_sink_start_time{agent="a1",name="k1"} 3"#,
                 r#"flume_sink_violation_total{agent="a1",name="k1",kind="trap"} 2"#,

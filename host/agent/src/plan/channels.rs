@@ -1,91 +1,118 @@
-//! The channels of an agent.
+//! The first stage: the channels of an agent.
 
-use flume_core::channel::memory::MemoryConfig;
-use flume_core::context::{Context, did_you_mean};
-use flume_core::{Code, Diagnostic, Span};
+use std::sync::Arc;
 
-use super::agent::Draft;
-use super::types::{self, OTHER_CHANNELS};
+use flume_components::channel;
+use flume_core::context::did_you_mean;
+use flume_core::registry::Named;
+use flume_core::{ChannelRecipe, Code, Context, Diagnostic, Span};
 
-/// The names of the only type of channel.
-const MEMORY: [&str; 2] = ["memory", "org.apache.flume.channel.MemoryChannel"];
+use super::Setting;
+use super::finding::{Finding, Found, problems};
+use crate::config::AgentTree;
+use crate::config::tree::Node;
+
+/// The channels of an agent, for those who name them.
+pub(super) struct Channels<'t> {
+    tree: &'t AgentTree,
+    /// Those that are listed and have keys, in the order of the list.
+    pub(super) all: Vec<ListedChannel>,
+}
 
 /// A listed channel that has keys.
-pub(super) struct ChannelDraft {
+pub(super) struct ListedChannel {
     pub(super) name: String,
     pub(super) span: Span,
     /// Whether it has a type: what Flume's validation asks of a channel.
     pub(super) valid: bool,
-    /// Its limits, if it runs.
-    pub(super) config: Option<MemoryConfig>,
+    /// The first name of its type, and what it is made from, if it runs.
+    pub(super) made: Option<(&'static str, Arc<dyn ChannelRecipe>)>,
+    /// Whether it counts for later stages.
+    pub(super) counts: bool,
 }
 
 /// Reads all of them.
-pub(super) fn read(draft: &mut Draft<'_>) {
-    let tree = draft.tree;
-    for word in tree.channels.listed() {
-        let Some(node) = tree.channels.node(&word.text) else {
-            continue;
-        };
-        let mut context = node.context.clone();
-        let path = context.path().to_owned();
-        let kind = context.required("type");
-        let is_memory = |kind: &str| MEMORY.iter().any(|name| name.eq_ignore_ascii_case(kind));
-        let memory = draft.services.available_memory;
-        let mut config = None;
-        let why = match &kind {
-            None => {
-                // What it would do with its keys can be said all the same: there is one type.
-                MemoryConfig::configure(&mut context, memory);
-                "it has no type"
-            }
-            Some(kind) if is_memory(kind) => {
-                config = MemoryConfig::configure(&mut context, memory);
-                "its keys are refused"
-            }
-            Some(kind) => {
-                types::unknown(&mut context, "channel", kind, &["memory"], &OTHER_CHANNELS);
-                context.accept_all();
-                draft.unknown_class(&path, kind);
-                "its type is unknown"
-            }
-        };
-        draft.diagnostics.extend(context.finish());
-        if config.is_none() {
-            draft.dropped(&path, node.span, why);
-        }
-        draft.channels.push(ChannelDraft {
-            name: node.name.clone(),
-            span: node.span,
-            valid: kind.is_some(),
-            config,
-        });
+pub(super) fn read<'t>(tree: &'t AgentTree, setting: Setting<'_>) -> Found<Channels<'t>> {
+    let mut findings = Vec::new();
+    let listed = tree.channels.listed().into_iter();
+    let nodes = listed.filter_map(|word| tree.channels.node(&word.text));
+    let all = nodes.map(|node| channel(node, setting, &mut findings));
+    let all = all.collect();
+    Found {
+        value: Channels { tree, all },
+        findings,
     }
 }
 
-impl Draft<'_> {
+fn channel(node: &Node, setting: Setting<'_>, findings: &mut Vec<Finding>) -> ListedChannel {
+    let mut context = node.context.clone();
+    let path = context.path().to_owned();
+    let kind = channel::TYPES.read(&mut context);
+    let services = &setting.services.components;
+    let mut made = None;
+    let why = match &kind {
+        Named::Missing => {
+            // What it would do with its keys can be said all the same: most are of this type.
+            channel::memory::configure(&mut context, services);
+            "it has no type"
+        }
+        Named::Known(kind) => {
+            let recipe = (kind.configure)(&mut context, services);
+            made = recipe.map(|recipe| (kind.name(), recipe));
+            "its keys are refused"
+        }
+        Named::Unknown => {
+            context.accept_all();
+            findings.push(Finding::unknown_class(&path, &node.text("type")));
+            "its type is unknown"
+        }
+    };
+    findings.extend(problems(context.finish()));
+    let span = node.span;
+    if made.is_none() {
+        findings.push(Finding::Dropped { path, span, why });
+    }
+    ListedChannel {
+        name: node.name.clone(),
+        span,
+        valid: !matches!(kind, Named::Missing),
+        counts: setting.counts(made.is_some()),
+        made,
+    }
+}
+
+impl ListedChannel {
+    /// What it is made from, if it runs.
+    pub(super) fn recipe(&self) -> Option<&dyn ChannelRecipe> {
+        let (_, recipe) = self.made.as_ref()?;
+        Some(&**recipe)
+    }
+}
+
+impl Channels<'_> {
+    /// The channel of this name, if it is listed and has keys.
+    pub(super) fn find(&self, name: &str) -> Option<&ListedChannel> {
+        self.all.iter().find(|channel| channel.name == name)
+    }
+
+    /// Whether the agent lists this name.
+    pub(super) fn lists(&self, name: &str) -> bool {
+        self.tree.channels.lists(name)
+    }
+
     /// Whether Flume's validation lets this channel pass.
-    pub(super) fn channel_is_valid(&self, name: &str) -> bool {
-        let mut channels = self.channels.iter();
-        channels.any(|channel| channel.name == name && channel.valid)
+    pub(super) fn is_valid(&self, name: &str) -> bool {
+        self.find(name).is_some_and(|channel| channel.valid)
     }
 
     /// Whether this channel runs.
-    pub(super) fn channel_runs(&self, name: &str) -> bool {
-        let mut channels = self.channels.iter();
-        channels.any(|channel| channel.name == name && channel.config.is_some())
-    }
-
-    /// Flume takes a type that it does not know for the name of a class, and gives up on the whole
-    /// file when there is no such class.
-    pub(super) fn unknown_class(&mut self, path: &str, kind: &str) {
-        let reason =
-            format!("Flume gives up on a file with an unknown class: `{path}` is `{kind}`");
-        self.fatal.push(reason);
+    pub(super) fn runs(&self, name: &str) -> bool {
+        self.find(name)
+            .is_some_and(|channel| channel.made.is_some())
     }
 
     /// Leaves an error in the context for a channel that the agent does not list.
-    pub(super) fn unknown_channel(&self, context: &mut Context, key: &str, name: &str, span: Span) {
+    pub(super) fn unknown(&self, context: &mut Context, key: &str, name: &str, span: Span) {
         if self.tree.channels.list.is_none() {
             // That no channel is listed is said once.
             return;
@@ -95,10 +122,8 @@ impl Draft<'_> {
         let agent = &self.tree.name;
         let help = did_you_mean(name, &names)
             .unwrap_or_else(|| format!("`{agent}.channels` lists `{}`", names.join("`, `")));
-        let message = format!(
-            "`{}.{key}` names the channel `{name}`, which is not listed",
-            context.path()
-        );
+        let path = context.path();
+        let message = format!("`{path}.{key}` names the channel `{name}`, which is not listed");
         let found = Diagnostic::new(Code::UnknownChannel, message);
         context.push(found.at(&span, "no such channel").help(help));
     }

@@ -3,79 +3,69 @@
 //! A failover group uses one sink at a time, so the channels of the others fill and stall their
 //! sources: Flume's best-known trap. But if these channels hold the same events anyway, the group
 //! is clearly meant to deliver each event once. Such channels are *mirrors*, and become one channel
-//! with several names: a shared queue makes it exact that what the active sink has delivered is
-//! struck from the mirrors, without any book-keeping between queues.
+//! with several names: in a shared queue, what the active sink has delivered is gone for the others
+//! too, without any bookkeeping between queues.
 //!
 //! | condition for mirrors | otherwise |
 //! |---|---|
-//! | the group is `failover`, not `processor.mirrored = false` | its sinks are meant to differ |
+//! | the processor looks for them (`failover`, without `mirrored = false`) | its sinks are meant to differ |
 //! | no sink outside the group drains one of them | that sink would lose events to the group |
 //! | the same sources fill all of them | the channels hold different events |
 //! | these sources replicate to all, none optional | some events are in some channels only |
 //! | no interceptor has one of them for dead letters | those events are in that channel only |
+//! | they are of one type, or of types that can be one | they cannot be one queue |
 
 use std::collections::BTreeSet;
 
-use flume_core::channel::memory::MemoryConfig;
+use flume_core::sink_processor::ProcessorType;
 use flume_core::{Code, Diagnostic, Severity, Span};
 
-use super::agent::Draft;
-use super::groups::GroupDraft;
-use super::sources::SourceDraft;
+use super::finding::{Finding, Found};
+use super::groups::ListedGroup;
+use super::parts::Parts;
+use super::sources::ListedSource;
 
 /// A channel that a sink of the group names, and where it does.
-type Named = (String, Span);
+type Drained = (String, Span);
 
 /// The sets of mirrored channels of an agent. Every group with several channels is explained.
-pub(super) fn find(draft: &mut Draft<'_>) -> Vec<Vec<String>> {
+pub(super) fn find(parts: Parts<'_>) -> Found<Vec<Vec<String>>> {
     let mut sets = Vec::new();
-    let mut found = Vec::new();
-    for group in &draft.groups {
-        let channels = draft.channels_of(group);
+    let mut findings = Vec::new();
+    for group in parts.groups.iter().filter(|group| group.counts) {
+        let channels = parts.channels_of(group);
         let Some(kind) = group.kind.filter(|_| channels.len() > 1) else {
             continue;
         };
-        if !draft.counts(group.plan.is_some()) {
-            continue;
-        }
-        match draft.obstacle(group, kind, &channels) {
-            Some(obstacle) => found.push(separate(group, kind, &channels, obstacle)),
+        let explained = match parts.obstacle(group, kind, &channels) {
+            Some(obstacle) => separate(group, kind, &channels, obstacle),
             None => {
-                found.push(draft.mirrored(group, &channels));
+                let explained = parts.mirrored(group, &channels);
                 sets.push(channels.into_iter().map(|(name, _)| name).collect());
+                explained
             }
-        }
+        };
+        findings.push(Finding::Problem(explained));
     }
-    draft.diagnostics.extend(found);
-    sets
-}
-
-/// The limits of two mirrors together: the narrowest of each, and the longest wait.
-pub(super) fn narrowest(one: MemoryConfig, other: MemoryConfig) -> MemoryConfig {
-    let narrower = other.byte_slots() < one.byte_slots();
-    let bytes = if narrower { other } else { one };
-    MemoryConfig {
-        capacity: one.capacity.min(other.capacity),
-        transaction_capacity: one.transaction_capacity.min(other.transaction_capacity),
-        keep_alive: one.keep_alive.max(other.keep_alive),
-        byte_capacity: bytes.byte_capacity,
-        buffer_percentage: bytes.buffer_percentage,
+    Found {
+        value: sets,
+        findings,
     }
 }
 
-/// Why channels are not treated as mirrors, and what mends it.
+/// Why channels are not treated as mirrors, and what would help.
 struct Obstacle {
     why: String,
     help: String,
     place: Option<(Span, String)>,
 }
 
-impl Draft<'_> {
+impl<'a> Parts<'a> {
     /// The different channels of a group.
-    fn channels_of(&self, group: &GroupDraft) -> Vec<Named> {
-        let mut channels: Vec<Named> = Vec::new();
-        for name in &group.members {
-            let sink = self.sinks.iter().find(|sink| sink.name == *name);
+    fn channels_of(&self, group: &ListedGroup) -> Vec<Drained> {
+        let mut channels: Vec<Drained> = Vec::new();
+        for member in &group.members {
+            let sink = self.sinks.find(&member.text);
             if let Some(channel) = sink.and_then(|sink| sink.channel.as_ref())
                 && channels.iter().all(|(known, _)| *known != channel.text)
             {
@@ -86,8 +76,13 @@ impl Draft<'_> {
     }
 
     /// The first condition that fails.
-    fn obstacle(&self, group: &GroupDraft, kind: &str, channels: &[Named]) -> Option<Obstacle> {
-        if kind != "failover" {
+    fn obstacle(
+        &self,
+        group: &ListedGroup,
+        kind: &ProcessorType,
+        channels: &[Drained],
+    ) -> Option<Obstacle> {
+        if !kind.can.mirrors {
             return Some(Obstacle {
                 why: "a channel is drained only by the sinks that name it".to_owned(),
                 help: one_channel(group),
@@ -106,11 +101,9 @@ impl Draft<'_> {
     }
 
     /// A sink outside of the group that drains one of its channels.
-    fn outside(&self, group: &GroupDraft, channels: &[Named]) -> Option<Obstacle> {
-        let outside = self
-            .sinks
-            .iter()
-            .filter(|sink| self.counts(sink.plan.is_some()) && !group.members.contains(&sink.name));
+    fn outside(&self, group: &ListedGroup, channels: &[Drained]) -> Option<Obstacle> {
+        let is_member = |name: &str| group.members.iter().any(|member| member.text == name);
+        let outside = self.counted_sinks().filter(|sink| !is_member(&sink.name));
         let mut drained = outside.filter_map(|sink| Some((&sink.name, sink.channel.as_ref()?)));
         let (sink, channel) =
             drained.find(|(_, channel)| channels.iter().any(|(name, _)| *name == channel.text))?;
@@ -128,7 +121,7 @@ impl Draft<'_> {
     }
 
     /// A source that does not put every event into all of the channels.
-    fn fed_differently(&self, group: &GroupDraft, channels: &[Named]) -> Option<Obstacle> {
+    fn fed_differently(&self, group: &ListedGroup, channels: &[Drained]) -> Option<Obstacle> {
         let one = one_channel(group);
         let (first, _) = channels.first()?;
         let feeds = |name: &str| -> BTreeSet<&str> {
@@ -152,12 +145,13 @@ impl Draft<'_> {
                 place: None,
             });
         }
-        let partial = |source: &&SourceDraft| {
+        let partial = |source: &&ListedSource| {
             let mut names = channels.iter().map(|(name, _)| name);
             names.any(|name| !source.replicated.contains(name))
         };
         let Some(source) = self.feeding(first).into_iter().find(partial) else {
-            return self.dead_letters(group, channels);
+            let dead_letters = self.dead_letters(group, channels);
+            return dead_letters.or_else(|| self.different(group, channels));
         };
         let name = &source.name;
         Some(Obstacle {
@@ -168,8 +162,8 @@ impl Draft<'_> {
     }
 
     /// A source that puts what it cannot handle into one of the channels.
-    fn dead_letters(&self, group: &GroupDraft, channels: &[Named]) -> Option<Obstacle> {
-        let mut sources = self.sources.iter();
+    fn dead_letters(&self, group: &ListedGroup, channels: &[Drained]) -> Option<Obstacle> {
+        let mut sources = self.sources.all.iter();
         let has = |name: &String| channels.iter().any(|(channel, _)| channel == name);
         let source = sources.find(|source| source.dead_letters.iter().any(has))?;
         Some(Obstacle {
@@ -185,17 +179,28 @@ impl Draft<'_> {
         })
     }
 
-    fn feeding(&self, channel: &str) -> Vec<&SourceDraft> {
-        let sources = self
-            .sources
-            .iter()
-            .filter(|source| self.counts(source.plan.is_some()));
-        sources
-            .filter(|source| source.channels.iter().any(|name| name == channel))
-            .collect()
+    /// A channel whose type cannot be one with that of the first.
+    fn different(&self, group: &ListedGroup, channels: &[Drained]) -> Option<Obstacle> {
+        let recipe = |name: &str| self.channels.find(name)?.recipe();
+        let (first, _) = channels.first()?;
+        let cannot = |(name, _): &&Drained| match (recipe(first), recipe(name)) {
+            (Some(one), Some(other)) => one.merged(other).is_none(),
+            _ => false,
+        };
+        let (other, span) = channels.iter().find(cannot)?;
+        Some(Obstacle {
+            why: format!("`{first}` and `{other}` are of different types"),
+            help: format!("give both the same type, or {}", one_channel(group)),
+            place: Some((*span, format!("`{other}` is drained here"))),
+        })
     }
 
-    fn mirrored(&self, group: &GroupDraft, channels: &[Named]) -> Diagnostic {
+    fn feeding(&self, channel: &str) -> Vec<&'a ListedSource> {
+        let feeds = |source: &&ListedSource| source.channels.iter().any(|name| name == channel);
+        self.counted_sources().filter(feeds).collect()
+    }
+
+    fn mirrored(&self, group: &ListedGroup, channels: &[Drained]) -> Diagnostic {
         let name = &group.name;
         let sources = channels.first().into_iter();
         let sources = sources.flat_map(|(first, _)| self.feeding(first));
@@ -216,17 +221,22 @@ impl Draft<'_> {
     }
 }
 
-fn one_channel(group: &GroupDraft) -> String {
+fn one_channel(group: &ListedGroup) -> String {
     format!("let all sinks of `{}` name one channel", group.name)
 }
 
-fn separate(group: &GroupDraft, kind: &str, channels: &[Named], obstacle: Obstacle) -> Diagnostic {
-    let effect = match kind {
-        "failover" => {
+fn separate(
+    group: &ListedGroup,
+    kind: &ProcessorType,
+    channels: &[Drained],
+    obstacle: Obstacle,
+) -> Diagnostic {
+    let effect = match kind.can.mirrors {
+        true => {
             "only the active sink's channel is drained: the standby's fills up, then stalls its \
              sources, and what it holds waits for a failure of the active sink"
         }
-        _ => {
+        false => {
             "each sink is given only what its own channel holds, and the channel of a failed sink \
              waits for it"
         }
@@ -235,7 +245,7 @@ fn separate(group: &GroupDraft, kind: &str, channels: &[Named], obstacle: Obstac
     let names = quoted(channels);
     let message = format!("the sinks of `{name}` drain different channels: {names}");
     let mut found = Diagnostic::new(Code::SeparateChannels, message).at(&group.span, "this group");
-    if kind == "failover" && !group.mirrored {
+    if kind.can.mirrors && !group.mirrored {
         // It was asked for.
         found.severity = Severity::Note;
     }
@@ -247,14 +257,14 @@ fn separate(group: &GroupDraft, kind: &str, channels: &[Named], obstacle: Obstac
 }
 
 /// Points at each channel where a sink names it.
-fn mark(found: Diagnostic, channels: &[Named]) -> Diagnostic {
-    let label = |found: Diagnostic, (name, span): &Named| {
+fn mark(found: Diagnostic, channels: &[Drained]) -> Diagnostic {
+    let label = |found: Diagnostic, (name, span): &Drained| {
         found.related(span, format!("`{name}` is drained here"))
     };
     channels.iter().fold(found, label)
 }
 
-fn quoted(channels: &[Named]) -> String {
+fn quoted(channels: &[Drained]) -> String {
     let names: Vec<String> = channels
         .iter()
         .map(|(name, _)| format!("`{name}`"))

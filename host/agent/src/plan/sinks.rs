@@ -1,62 +1,68 @@
-//! The sinks of an agent.
+//! The third stage: the sinks of an agent, each with its channel.
 
-use flume_core::Span;
-use flume_core::context::{Context, Value, Word};
-use flume_policy::SinkInfo;
+use flume_components::sink;
+use flume_core::context::{Context, Word};
+use flume_core::registry::Named;
+use flume_core::{SinkMode, Span};
 
-use super::agent::{Batch, Draft};
-use super::policy::texts;
-use super::types::{OTHER_SINKS, Type};
-use super::{ComponentPlan, SinkPlan};
+use super::batch_size::BatchSize;
+use super::channels::Channels;
+use super::finding::{Finding, Found, problems};
+use super::policy::carried::CarriedSink;
+use super::policy::file::AgentPolicies;
+use super::policy::is_harmless;
+use super::{ComponentPlan, Setting, SinkPlan};
+use crate::config::AgentTree;
 use crate::config::tree::Node;
-use crate::sink;
+
+/// The sinks of an agent.
+pub(super) struct Sinks {
+    /// Those that are listed and have keys, in the order of the list.
+    pub(super) all: Vec<ListedSink>,
+    /// Whether one of them may be meant to drain any channel, because it is broken where it would
+    /// say so.
+    pub(super) may_drain_any: bool,
+}
 
 /// A listed sink that has keys.
-pub(super) struct SinkDraft {
+pub(super) struct ListedSink {
     pub(super) name: String,
     pub(super) span: Span,
     /// Its channel, if that is listed.
     pub(super) channel: Option<Word>,
     /// Whether Flume's validation lets it pass, so that it may be in a group.
     pub(super) valid: bool,
-    pub(super) batch: Option<Batch>,
+    pub(super) batch: Option<BatchSize>,
     /// The events of a file that it holds uncommitted until the file is complete.
     pub(super) holds: Option<usize>,
-    /// What a policy of its group is told about it, if it could be made.
-    pub(super) carried: Option<Carried>,
+    /// What a policy of its group learns about it, if it could be made.
+    pub(super) carried: Option<CarriedSink>,
     /// What runs, alone or in a group.
     pub(super) plan: Option<SinkPlan>,
-}
-
-/// A sink, as the policy of its group sees it.
-pub(super) struct Carried {
-    kind: &'static str,
-    /// The keys that its component does not know.
-    pub(super) properties: Vec<(String, Value)>,
-    /// The keys that its component asked for.
-    pub(super) asked: Vec<String>,
-}
-
-impl SinkDraft {
-    /// The sink for the setup of a policy.
-    pub(super) fn info(&self) -> Option<SinkInfo> {
-        let carried = self.carried.as_ref()?;
-        Some(SinkInfo {
-            name: self.name.clone(),
-            kind: carried.kind.to_owned(),
-            properties: texts(&carried.properties),
-        })
-    }
+    /// Whether it counts for later stages.
+    pub(super) counts: bool,
 }
 
 /// Reads all of them.
-pub(super) fn read(draft: &mut Draft<'_>) {
-    let tree = draft.tree;
-    for word in tree.sinks.listed() {
-        if let Some(node) = tree.sinks.node(&word.text) {
-            let sink = draft.sink(node);
-            draft.sinks.push(sink);
-        }
+pub(super) fn read(
+    tree: &AgentTree,
+    setting: Setting<'_>,
+    policies: &AgentPolicies<'_>,
+    channels: &Channels<'_>,
+) -> Found<Sinks> {
+    let mut findings = Vec::new();
+    let listed = tree.sinks.listed();
+    let nodes = listed.iter().filter_map(|word| tree.sinks.node(&word.text));
+    let all: Vec<ListedSink> = nodes
+        .map(|node| sink(node, setting, policies, channels).note(&mut findings))
+        .collect();
+    let is_open = all.len() < listed.len() || all.iter().any(|sink| sink.channel.is_none());
+    Found {
+        value: Sinks {
+            may_drain_any: is_open && setting.reads_as_meant(),
+            all,
+        },
+        findings,
     }
 }
 
@@ -65,86 +71,100 @@ fn is_common(key: &str) -> bool {
     matches!(key, "type" | "channel")
 }
 
-impl Draft<'_> {
-    fn sink(&mut self, node: &Node) -> SinkDraft {
-        let mut context = node.context.clone();
-        let path = context.path().to_owned();
-        let kind = Type::read(&mut context, sink::COMPONENTS, "sink", &OTHER_SINKS);
-        let named = context.required("channel");
-        let mut channel = None;
-        if let Some(value) = named.and_then(|_| context.value("channel")) {
-            // A sink has one channel, so blanks are part of its name and not of a list.
-            let (text, span) = (value.text, value.span);
-            if self.tree.channels.lists(&text) {
-                channel = Some(Word { text, span });
-            } else {
-                self.unknown_channel(&mut context, "channel", &text, span);
-            }
-        }
-        let mut made = kind
-            .known()
-            .and_then(|kind| (kind.configure)(&mut context, self.services));
-        let holds = made.as_mut().and_then(|sink| sink.pipeline()?.gathers());
-        let batch = made.as_ref().map(|sink| sink.batch_size());
-        let batch = batch.map(|size| Batch::new(size, &mut context, node.span));
-        let carried = made.as_ref().zip(kind.known());
-        let carried = carried.and_then(|(_, kind)| carried_by(&context, kind.names));
-        // What its component does not know is for the policy to judge.
-        if kind.known().is_none() || self.carries_properties(&node.name) {
-            context.accept_all();
-        }
-        self.diagnostics.extend(context.finish());
+fn sink(
+    node: &Node,
+    setting: Setting<'_>,
+    policies: &AgentPolicies<'_>,
+    channels: &Channels<'_>,
+) -> Found<ListedSink> {
+    let mut context = node.context.clone();
+    let path = context.path().to_owned();
+    let kind = sink::TYPES.read(&mut context);
+    let channel = listed_channel(&mut context, channels);
+    let services = &setting.services.components;
+    let known = kind.known();
+    let made = known.and_then(|kind| (kind.configure)(&mut context, services));
+    let mode = made.as_ref().map(|recipe| recipe.make().into_mode());
+    let holds = match &mode {
+        Some(SinkMode::Gathering(sink)) => Some(sink.events_per_file()),
+        _ => None,
+    };
+    let batch = mode.as_ref().map(|mode| mode.sink().batch_size());
+    let batch = batch.map(|size| BatchSize::new(size, &mut context, node.span));
+    let carried = known.filter(|_| made.is_some());
+    let carried = carried.map(|kind| CarriedSink::new(&node.name, kind.name(), &context));
+    // What its component does not know is for the policy to judge.
+    let has_policy = policies.reads_keys_of(&node.name);
+    if has_policy {
+        context.free_form("", is_harmless);
+    }
+    if known.is_none() || has_policy {
+        context.accept_all();
+    }
+    let shown = (is_common as fn(&str) -> bool, context.disclosure());
+    let mut findings: Vec<Finding> = problems(context.finish()).collect();
 
-        let name = channel.as_ref().map(|channel| channel.text.clone());
-        let passes = name
-            .as_ref()
-            .is_some_and(|name| self.channel_is_valid(name));
-        let valid = passes && !matches!(kind, Type::Missing);
-        let why = match (&kind, &made) {
-            (Type::Missing, _) => Some("it has no type"),
-            _ if !valid => Some("its channel does not pass validation"),
-            (Type::Unknown, _) => Some("its type is unknown"),
-            (Type::Known(_), None) => Some("its keys are refused"),
-            _ if !name.as_ref().is_some_and(|name| self.channel_runs(name)) => {
-                Some("its channel does not run")
-            }
-            _ => None,
-        };
-        if valid && matches!(kind, Type::Unknown) {
-            self.unknown_class(&path, &node.text("type"));
+    let name = channel.as_ref().map(|channel| channel.text.clone());
+    let passes = name.as_ref().is_some_and(|name| channels.is_valid(name));
+    let valid = passes && !matches!(kind, Named::Missing);
+    let why = match (&kind, &made) {
+        (Named::Missing, _) => Some("it has no type"),
+        _ if !valid => Some("its channel does not pass validation"),
+        (Named::Unknown, _) => Some("its type is unknown"),
+        (Named::Known(_), None) => Some("its keys are refused"),
+        _ if !name.as_ref().is_some_and(|name| channels.runs(name)) => {
+            Some("its channel does not run")
         }
-        if let Some(why) = why {
-            self.dropped(&path, node.span, why);
-        }
-        let component = kind.known().filter(|_| why.is_none()).and_then(|kind| {
-            Some(ComponentPlan {
-                name: node.name.clone(),
-                kind: kind.names.first()?,
-                context: node.context.without(is_common),
-            })
-        });
-        let plan = component.zip(name);
-        SinkDraft {
-            name: node.name.clone(),
-            span: node.span,
-            channel,
-            valid,
-            batch,
-            holds,
-            carried,
-            plan: plan.map(|(component, channel)| SinkPlan { component, channel }),
-        }
+        _ => None,
+    };
+    if valid && matches!(kind, Named::Unknown) {
+        findings.push(Finding::unknown_class(&path, &node.text("type")));
+    }
+    let span = node.span;
+    findings.extend(why.map(|why| Finding::Dropped { path, span, why }));
+    let component = known.filter(|_| why.is_none()).zip(made);
+    let component =
+        component.map(|(kind, recipe)| ComponentPlan::new(node, kind.name(), recipe, shown));
+    let plan = component.zip(name);
+    let plan = plan.map(|(component, channel)| SinkPlan { component, channel });
+    let value = ListedSink {
+        name: node.name.clone(),
+        span,
+        channel,
+        valid,
+        batch,
+        holds,
+        carried,
+        counts: setting.counts(plan.is_some()),
+        plan,
+    };
+    Found { value, findings }
+}
+
+/// The channel of a sink, if the agent lists it.
+fn listed_channel(context: &mut Context, channels: &Channels<'_>) -> Option<Word> {
+    context.required("channel")?;
+    let value = context.value("channel")?;
+    // A sink has one channel, so blanks are part of its name and not of a list.
+    let (text, span) = (value.text, value.span);
+    if channels.lists(&text) {
+        return Some(Word { text, span });
+    }
+    channels.unknown(context, "channel", &text, span);
+    None
+}
+
+impl Sinks {
+    /// The sink of this name, if it is listed and has keys.
+    pub(super) fn find(&self, name: &str) -> Option<&ListedSink> {
+        self.all.iter().find(|sink| sink.name == name)
     }
 }
 
-/// What a sink carries for a policy, once its component has asked for all that it knows.
-fn carried_by(context: &Context, names: &'static [&'static str]) -> Option<Carried> {
-    let unasked = context.unasked();
-    let properties = unasked.map(|(key, value)| (key.to_owned(), value.clone()));
-    let asked = context.questions().iter();
-    Some(Carried {
-        kind: names.first()?,
-        properties: properties.collect(),
-        asked: asked.map(|question| question.key.clone()).collect(),
-    })
+impl ListedSink {
+    /// Whether it drains this channel.
+    pub(super) fn drains(&self, name: &str) -> bool {
+        let channel = self.channel.as_ref();
+        channel.is_some_and(|channel| channel.text == name)
+    }
 }

@@ -3,23 +3,16 @@
 use std::time::Duration;
 
 use flume_core::channel::memory::MemoryConfig;
-use flume_core::{Code, Severity};
+use flume_core::{Code, Event, Severity, sink_processor};
 
 use super::*;
 use crate::config::{SourceFile, render};
 use crate::load::{Loaded, Options, compile};
-use crate::services::Resolver;
+use crate::testing::{plan, services};
 
 mod matrix;
 mod mirrors;
 mod policies;
-
-/// Services that do not depend on the machine.
-fn services() -> Services {
-    let mut services = Services::system(Resolver::default());
-    services.available_memory = 1_000_000;
-    services
-}
 
 fn load(text: &str, mode: Mode) -> Loaded {
     let options = Options {
@@ -27,14 +20,7 @@ fn load(text: &str, mode: Mode) -> Loaded {
         ..Options::default()
     };
     let path = "test.properties".to_owned();
-    compile(path, text.into(), &options, &services(), &|_| None)
-}
-
-/// The plan of a file with one agent and no errors.
-fn plan(text: &str) -> AgentPlan {
-    let mut loaded = load(text, Mode::Strict);
-    assert!(!loaded.has_errors(), "{}", rendered(&loaded));
-    loaded.plans.remove(0)
+    compile(path, text.into(), &options, &services(0), &|_| None)
 }
 
 fn codes(loaded: &Loaded) -> Vec<Code> {
@@ -118,15 +104,14 @@ fn a_plan_has_everything_that_runs() {
     assert_eq!(running(&plan), "r1>c1 | c1 | k1<c1");
     let source = &plan.sources[0];
     assert_eq!(source.component.kind, "netcat");
-    let keys: Vec<&str> = source
-        .component
-        .context
-        .iter()
-        .map(|(key, _)| key)
-        .collect();
+    let keys: Vec<&str> = source.component.keys.shown().map(|(key, _)| key).collect();
     assert_eq!(keys, ["ack-every-event", "bind", "port"]);
-    let keys: Vec<&str> = source.selector.iter().map(|(key, _)| key).collect();
-    assert_eq!(keys, ["optional"]);
+    let selector = source.selector.make();
+    let selection = selector.select(&Event::default());
+    assert_eq!(
+        (selection.required, selection.optional),
+        (&[][..], &[0][..])
+    );
     let kinds: Vec<String> = source
         .interceptors
         .iter()
@@ -136,19 +121,20 @@ fn a_plan_has_everything_that_runs() {
     let InterceptorPlan::Native(host) = &source.interceptors[0] else {
         panic!("not a policy")
     };
-    let keys: Vec<&str> = host.context.iter().map(|(key, _)| key).collect();
+    let keys: Vec<&str> = host.keys.shown().map(|(key, _)| key).collect();
     assert_eq!(keys, ["useIP"]);
-    assert_eq!(plan.channels[0].config.capacity, 1000);
-    assert_eq!(plan.channels[0].config.byte_capacity, 800_000);
+    let memory: &MemoryConfig = plan.channels[0].recipe.downcast_ref().unwrap();
+    assert_eq!(memory.capacity, 1000);
+    assert_eq!(memory.byte_capacity, 800_000);
     assert!(!plan.groups[0].declared);
     assert_eq!(
-        (plan.groups[0].name.as_str(), plan.groups[0].parallelism),
+        (
+            plan.groups[0].name.as_str(),
+            plan.groups[0].processor.parallelism
+        ),
         ("k1", 1)
     );
-    assert_eq!(
-        plan.groups[0].processor.clone().optional("type").as_deref(),
-        Some("default")
-    );
+    assert_eq!(plan.groups[0].processor, sink_processor::default::single());
 }
 
 /// A reload compares plans: what does not change a component must not change its plan.
@@ -211,7 +197,7 @@ fn an_error_of_another_agent_counts_only_if_that_agent_is_wanted() {
             "f".to_owned(),
             text.clone().into(),
             &options,
-            &services(),
+            &services(0),
             &|_| None,
         );
         let plans = loaded.plans.iter().map(|plan| plan.name.clone());
@@ -240,7 +226,10 @@ fn parallelism_has_bounds() {
             ],
         );
         let loaded = load(&text, Mode::Strict);
-        let parallelism = loaded.plans.first().map(|plan| plan.groups[0].parallelism);
+        let parallelism = loaded
+            .plans
+            .first()
+            .map(|plan| plan.groups[0].processor.parallelism);
         let found = loaded.diagnostics.first();
         (parallelism, found.map(|found| (found.code, found.severity)))
     };

@@ -1,57 +1,40 @@
-//! What Flume runs without a word although it is hardly ever meant.
+//! What Flume runs without a warning, although hardly anybody means it.
 
-use flume_core::{Code, Diagnostic, Severity, Span};
+use flume_core::{ChannelRecipe, Code, Diagnostic, Severity, Span};
 
-use super::agent::{Batch, Draft};
-use super::channels::ChannelDraft;
-use super::sinks::SinkDraft;
-use super::sources::SourceDraft;
+use super::batch_size::BatchSize;
+use super::channels::ListedChannel;
+use super::finding::Finding;
+use super::parts::Parts;
+use super::sinks::ListedSink;
+use super::sources::ListedSource;
 use super::{AgentPlan, SourcePlan};
 
 /// Compares channels with what fills and drains them.
-pub(super) fn wiring(draft: &mut Draft<'_>) {
-    let mut found = Vec::new();
-    let mut unused = Vec::new();
-    for channel in &draft.channels {
-        if !draft.counts(channel.config.is_some()) {
-            continue;
+pub(super) fn wiring(parts: Parts<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for channel in parts.channels.all.iter().filter(|channel| channel.counts) {
+        if let Some(found) = ends(parts, channel) {
+            findings.push(Finding::Problem(found));
         }
-        let finding = ends(draft, channel);
-        if finding
-            .as_ref()
-            .is_some_and(|finding| finding.code == Code::UnusedChannel)
-        {
-            let path = format!("{}.channels.{}", draft.tree.name, channel.name);
-            unused.push((path, channel.span));
-        }
-        found.extend(finding);
-        found.extend(batches(draft, channel));
-        found.extend(held(draft, channel));
+        findings.extend(batches(parts, channel).map(Finding::Problem));
+        findings.extend(held(parts, channel).map(Finding::Problem));
     }
-    draft.diagnostics.extend(found);
-    for (path, span) in unused {
-        draft.dropped(&path, span, "nothing is connected to it");
-    }
+    findings
 }
 
 /// What a channel lacks at its ends.
-fn ends(draft: &Draft<'_>, channel: &ChannelDraft) -> Option<Diagnostic> {
-    let (agent, name) = (&draft.tree.name, &channel.name);
-    let sources = draft
-        .sources
-        .iter()
-        .filter(|source| draft.counts(source.plan.is_some()));
-    let mut filling = sources
-        .filter(|source| source.channels.contains(name) || source.dead_letters.contains(name));
-    let sinks = draft
-        .sinks
-        .iter()
-        .filter(|sink| draft.counts(sink.plan.is_some()));
-    let drained = sinks.filter(|sink| drains(sink, name)).count() > 0;
+fn ends(parts: Parts<'_>, channel: &ListedChannel) -> Option<Diagnostic> {
+    let (agent, name) = (parts.agent, &channel.name);
+    let fills = |source: &&ListedSource| {
+        source.channels.contains(name) || source.dead_letters.contains(name)
+    };
+    let mut filling = parts.counted_sources().filter(fills);
+    let drained = parts.counted_sinks().any(|sink| sink.drains(name));
     let source = filling.next();
     // One mistake is not to look like two.
     let unknown =
-        (source.is_none() && draft.source_is_open()) || (!drained && draft.sink_is_open());
+        (source.is_none() && parts.sources.may_fill_any) || (!drained && parts.sinks.may_drain_any);
     if unknown {
         return None;
     }
@@ -89,106 +72,86 @@ fn ends(draft: &Draft<'_>, channel: &ChannelDraft) -> Option<Diagnostic> {
     Some(finding.at(&channel.span, label).help(help))
 }
 
-fn drains(sink: &SinkDraft, name: &str) -> bool {
-    let channel = sink.channel.as_ref();
-    channel.is_some_and(|channel| channel.text == name)
-}
-
 /// Batches that do not fit into a transaction of the channel.
-fn batches(draft: &Draft<'_>, channel: &ChannelDraft) -> Vec<Diagnostic> {
-    let Some(config) = channel.config else {
-        return Vec::new();
-    };
-    let (agent, name) = (&draft.tree.name, &channel.name);
-    let source = |source: &SourceDraft| format!("{agent}.sources.{}", source.name);
-    let sources = draft
-        .sources
-        .iter()
-        .filter(|source| source.channels.contains(name));
-    let sources = sources.map(|s| (source(s), "puts", s.batch.as_ref()));
-    let sinks = draft.sinks.iter().filter(|sink| drains(sink, name));
-    let sinks = sinks.map(|s| {
-        (
-            format!("{agent}.sinks.{}", s.name),
-            "takes",
-            s.batch.as_ref(),
-        )
-    });
-    let limit = config.transaction_capacity;
-    let mut found = Vec::new();
-    for (path, verb, batch) in sources.chain(sinks) {
-        let Some(Batch { size, key, span }) = batch.filter(|batch| batch.size > limit) else {
-            continue;
-        };
-        let message = format!(
-            "`{path}` {verb} up to {size} events at once, and a transaction of `{name}` holds \
-             {limit}"
-        );
-        let wider = format!("`{agent}.channels.{name}.transactionCapacity = {size}`");
-        let help = match key {
-            Some(key) => format!("set `{path}.{key} = {limit}`, or {wider}"),
-            None => format!("set {wider}"),
-        };
-        let finding = Diagnostic::new(Code::BatchSize, message);
-        let finding = finding.at(span, "more than a transaction holds");
-        found.push(finding.related(&channel.span, "this channel").help(help));
-    }
-    found
+fn batches(parts: Parts<'_>, channel: &ListedChannel) -> impl Iterator<Item = Diagnostic> {
+    let (agent, name) = (parts.agent, &channel.name);
+    let limit = channel.recipe().map(ChannelRecipe::transaction_capacity);
+    let sources = parts.sources.all.iter();
+    let sources = sources.filter(move |source| source.channels.contains(name));
+    let sources = sources.map(|source| ("sources", &source.name, "puts", &source.batch));
+    let sinks = parts.sinks.all.iter().filter(move |sink| sink.drains(name));
+    let sinks = sinks.map(|sink| ("sinks", &sink.name, "takes", &sink.batch));
+    sources
+        .chain(sinks)
+        .filter_map(move |(kind, of, verb, batch)| {
+            let limit = limit?;
+            let BatchSize { size, key, span } =
+                batch.as_ref().filter(|batch| batch.size > limit)?;
+            let path = format!("{agent}.{kind}.{of}");
+            let message = format!(
+                "`{path}` {verb} up to {size} events at once, and a transaction of `{name}` holds \
+                 {limit}"
+            );
+            let wider = format!("`{agent}.channels.{name}.transactionCapacity = {size}`");
+            let help = match key {
+                Some(key) => format!("set `{path}.{key} = {limit}`, or {wider}"),
+                None => format!("set {wider}"),
+            };
+            let finding = Diagnostic::new(Code::BatchSize, message);
+            let finding = finding.at(span, "more than a transaction holds");
+            Some(finding.related(&channel.span, "this channel").help(help))
+        })
 }
 
 /// Files that would hold more events than their channel has room for: they end before they are full.
-fn held(draft: &Draft<'_>, channel: &ChannelDraft) -> Vec<Diagnostic> {
-    let Some(room) = channel.config.map(|config| config.capacity) else {
-        return Vec::new();
-    };
-    let (agent, name) = (&draft.tree.name, &channel.name);
-    let sinks = draft.sinks.iter().filter(|sink| drains(sink, name));
-    let held = sinks.filter_map(|sink| Some((sink, sink.holds.filter(|held| *held > room)?)));
-    let finding = |(sink, held): (&SinkDraft, usize)| {
+fn held(parts: Parts<'_>, channel: &ListedChannel) -> impl Iterator<Item = Diagnostic> {
+    let (agent, name) = (parts.agent, &channel.name);
+    let room = channel.recipe().map(ChannelRecipe::capacity);
+    let sinks = parts.sinks.all.iter().filter(move |sink| sink.drains(name));
+    sinks.filter_map(move |sink: &ListedSink| {
+        let room = room?;
+        let held = sink.holds.filter(|held| *held > room)?;
         let path = format!("{agent}.sinks.{}", sink.name);
-        let (what, severity) = match held {
-            usize::MAX => ("no number of events".to_owned(), Severity::Note),
+        let (most, severity) = match held {
+            usize::MAX => ("any number of events".to_owned(), Severity::Note),
             held => (format!("{held} events"), Severity::Warning),
         };
         let message = format!(
-            "a file of `{path}` is complete after {what}, which are uncommitted until then, and \
+            "a file of `{path}` may hold {most}, which are uncommitted until it is complete, and \
              `{name}` has room for {room}"
         );
         let mut finding = Diagnostic::new(Code::HeldEvents, message);
         finding.severity = severity;
         let finding = finding.at(&sink.span, "ends its files when the channel is full");
-        finding.related(&channel.span, "this channel").help(format!(
+        let finding = finding.related(&channel.span, "this channel");
+        Some(finding.help(format!(
             "set `{path}.hdfs.rollCount` to at most {room}, or raise \
              `{agent}.channels.{name}.capacity`"
-        ))
-    };
-    held.map(finding).collect()
+        )))
+    })
 }
 
 /// Sources of all agents that listen on one port: only the first of them gets it.
 pub(super) fn shared_ports(plans: &[AgentPlan]) -> Vec<Diagnostic> {
     let mut found = Vec::new();
-    let mut seen: Vec<Listener> = Vec::new();
+    let mut seen: Vec<ListenAddress> = Vec::new();
     for source in plans.iter().flat_map(|plan| &plan.sources) {
-        let Some(listener) = Listener::of(source) else {
+        let Some(address) = ListenAddress::of(source) else {
             continue;
         };
-        if let Some(first) = seen.iter().find(|other| other.clashes(&listener)) {
-            let message = format!(
-                "`{}` and `{}` listen on one port",
-                first.path, listener.path
-            );
+        if let Some(first) = seen.iter().find(|other| other.clashes(&address)) {
+            let message = format!("`{}` and `{}` listen on one port", first.path, address.path);
             let finding = Diagnostic::new(Code::SharedPort, message)
-                .at(&listener.span, "in use by then")
+                .at(&address.span, "in use by then")
                 .related(&first.span, "taken by this source");
             found.push(finding.help("give each source a port of its own"));
         }
-        seen.push(listener);
+        seen.push(address);
     }
     found
 }
 
-struct Listener {
+struct ListenAddress {
     path: String,
     udp: bool,
     host: String,
@@ -196,18 +159,14 @@ struct Listener {
     span: Span,
 }
 
-impl Listener {
+impl ListenAddress {
     /// What a source listens on. Port 0 is a new one each time.
     fn of(source: &SourcePlan) -> Option<Self> {
-        let context = &source.component.context;
-        let value = |name: &str| {
-            let mut keys = context.iter();
-            keys.find(|(key, _)| *key == name).map(|(_, value)| value)
-        };
-        let host = value("bind")?.text.to_ascii_lowercase();
-        let port = value("port")?;
+        let keys = &source.component.keys;
+        let host = keys.text("bind")?.to_ascii_lowercase();
+        let port = keys.value("port")?;
         Some(Self {
-            path: context.path().to_owned(),
+            path: keys.path().to_owned(),
             udp: source.component.kind.contains("udp"),
             host: host.replace("localhost", "127.0.0.1"),
             port: port.text.parse().ok().filter(|port| *port != 0)?,

@@ -1,6 +1,6 @@
 //! When a change of a file on disk counts.
 //!
-//! Only looks at the file go in, with their time, so the tests need neither files nor patience.
+//! The input is looks at the file with their time, so the tests need neither files nor patience.
 //!
 //! | state | a look that | leads to |
 //! |---|---|---|
@@ -10,13 +10,13 @@
 //! | suspected | is the same | a reading: settled if it is good, else doubted |
 //! | doubted | differs | suspected: it was half written |
 //! | doubted | is the same, for some time | a second reading: settled if it is good |
-//! | doubted twice | is the same | settled, and the error is told, once |
+//! | doubted twice | is the same | settled, and the error is reported, once |
 //!
-//! The second reading is for what was not the file's fault: a trial has its time by the clock, and
-//! a machine may be busy.
+//! The second reading is for failures that are not the file's fault: a trial has a time limit, and
+//! the machine may be busy.
 //!
-//! Notifications of the file system are the obvious alternative. They follow neither links nor
-//! folders that are turned, do not work on network drives, and tell of each part of a slow copy.
+//! File system notifications are the obvious alternative. They miss links and folders that are
+//! pointed elsewhere, do not work on network drives, and report each part of a slow copy.
 
 use std::time::Duration;
 
@@ -24,13 +24,13 @@ use flume_core::clock::Instant;
 
 use super::read::Mark;
 
-/// How long a bad file may stay the same before that is told: a copy may stall.
+/// How long a bad file stays the same before it is reported: a copy may stall.
 pub(super) const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What a file looked like.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Look {
-    /// A file with these marks.
+    /// A file with this mark.
     There(Mark),
     /// Not there.
     Gone,
@@ -40,19 +40,19 @@ pub(super) enum Look {
 
 /// What is to be done after a look.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum Action {
     /// Nothing.
     Rest,
-    /// Read the file, and tell the outcome.
+    /// Read the file, and hand back the outcome.
     Read,
-    /// Tell the operator.
-    Tell(String),
+    /// Report this error to the operator.
+    Report(String),
 }
 
-/// What came of a reading.
+/// The result of a reading.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Outcome {
-    /// The file runs, or says what it said before.
+pub(super) enum ReadOutcome {
+    /// The file runs, or its content is what it was.
     Good,
     /// It cannot run.
     Bad(String),
@@ -86,11 +86,11 @@ impl Change {
         }
     }
 
-    /// A look of the rounds.
-    pub(super) fn look(&mut self, look: Look, now: Instant) -> Step {
+    /// A periodic look.
+    pub(super) fn look(&mut self, look: Look, now: Instant) -> Action {
         if look == self.settled {
             self.suspect = None;
-            return Step::Rest;
+            return Action::Rest;
         }
         let Some(suspect) = self.suspect.as_mut().filter(|s| s.look == look) else {
             self.suspect = Some(Suspect {
@@ -99,52 +99,52 @@ impl Change {
                 error: None,
                 again: false,
             });
-            return Step::Rest;
+            return Action::Rest;
         };
         if suspect.error.is_none() {
             suspect.error = match &look {
-                Look::There(_) => return Step::Read,
+                Look::There(_) => return Action::Read,
                 Look::Gone => Some("the file is gone".to_owned()),
                 Look::Hidden(why) => Some(why.clone()),
             };
         }
         if now < suspect.since + PATIENCE {
-            return Step::Rest;
+            return Action::Rest;
         }
         if matches!(look, Look::There(_)) && !suspect.again {
             suspect.again = true;
-            return Step::Read;
+            return Action::Read;
         }
         let error = suspect.error.take().unwrap_or_default();
         self.settle(look);
-        Step::Tell(error)
+        Action::Report(error)
     }
 
-    /// A look that somebody asked for: the file is finished, and is read whatever it looks like.
-    pub(super) fn look_now(&mut self, look: Look) -> Step {
+    /// A look on request: the file is complete, and is read whatever it looks like.
+    pub(super) fn look_now(&mut self, look: Look) -> Action {
         let step = match &look {
-            Look::There(_) => Step::Read,
-            _ if look == self.settled => Step::Rest,
-            Look::Gone => Step::Tell("the file is gone".to_owned()),
-            Look::Hidden(why) => Step::Tell(why.clone()),
+            Look::There(_) => Action::Read,
+            _ if look == self.settled => Action::Rest,
+            Look::Gone => Action::Report("the file is gone".to_owned()),
+            Look::Hidden(why) => Action::Report(why.clone()),
         };
         self.settle(look);
         step
     }
 
-    /// What came of the reading that a look of the rounds asked for.
-    pub(super) fn outcome(&mut self, outcome: Outcome) {
+    /// The result of the reading that a periodic look asked for.
+    pub(super) fn outcome(&mut self, outcome: ReadOutcome) {
         match (outcome, self.suspect.take()) {
-            (Outcome::Good, Some(suspect)) => self.settled = suspect.look,
-            (Outcome::Bad(error), Some(suspect)) => {
+            (ReadOutcome::Good, Some(suspect)) => self.settled = suspect.look,
+            (ReadOutcome::Bad(error), Some(suspect)) => {
                 let error = Some(error);
                 self.suspect = Some(Suspect { error, ..suspect });
             }
-            (Outcome::Moved, _) | (_, None) => {}
+            (ReadOutcome::Moved, _) | (_, None) => {}
         }
     }
 
-    /// The file moved under a reading that somebody asked for: the rounds will find it.
+    /// The file changed during a reading on request: the periodic looks will find it.
     pub(super) fn unsettle(&mut self) {
         self.settle(Look::Gone);
     }
@@ -176,13 +176,13 @@ mod tests {
             }
         }
 
-        fn look(&mut self, look: &Look) -> Step {
+        fn look(&mut self, look: &Look) -> Action {
             self.now += ROUND;
             self.change.look(look.clone(), self.now)
         }
 
-        /// Steps of so many rounds with the same look.
-        fn rounds(&mut self, count: usize, look: &Look) -> Vec<Step> {
+        /// The steps after this many looks that are the same.
+        fn rounds(&mut self, count: usize, look: &Look) -> Vec<Action> {
             (0..count).map(|_| self.look(look)).collect()
         }
     }
@@ -191,110 +191,114 @@ mod tests {
         Look::There(Mark::of_version(version))
     }
 
-    fn bad() -> Outcome {
-        Outcome::Bad("cut short".to_owned())
+    fn bad() -> ReadOutcome {
+        ReadOutcome::Bad("cut short".to_owned())
     }
 
-    fn told(step: &Step) -> bool {
-        matches!(step, Step::Tell(_))
+    fn reported(step: &Action) -> bool {
+        matches!(step, Action::Report(_))
     }
 
     #[test]
     fn a_file_that_stays_is_not_read() {
         let mut rounds = Rounds::new();
-        assert_eq!(rounds.rounds(10, &there(1)), vec![Step::Rest; 10]);
+        assert_eq!(rounds.rounds(10, &there(1)), vec![Action::Rest; 10]);
     }
 
     #[test]
     fn a_change_counts_when_two_looks_agree() {
         let mut rounds = Rounds::new();
-        assert_eq!(rounds.look(&there(2)), Step::Rest);
-        assert_eq!(rounds.look(&there(3)), Step::Rest);
-        assert_eq!(rounds.look(&there(3)), Step::Read);
-        rounds.change.outcome(Outcome::Good);
-        assert_eq!(rounds.rounds(10, &there(3)), vec![Step::Rest; 10]);
+        assert_eq!(rounds.look(&there(2)), Action::Rest);
+        assert_eq!(rounds.look(&there(3)), Action::Rest);
+        assert_eq!(rounds.look(&there(3)), Action::Read);
+        rounds.change.outcome(ReadOutcome::Good);
+        assert_eq!(rounds.rounds(10, &there(3)), vec![Action::Rest; 10]);
     }
 
-    /// One that is put back before anybody read it is no change.
+    /// A file that is put back before it was read is not a change.
     #[test]
     fn a_file_that_comes_back_as_it_was_is_not_read() {
         let mut rounds = Rounds::new();
-        assert_eq!(rounds.look(&there(2)), Step::Rest);
-        assert_eq!(rounds.look(&there(1)), Step::Rest);
-        assert_eq!(rounds.look(&there(2)), Step::Rest);
+        assert_eq!(rounds.look(&there(2)), Action::Rest);
+        assert_eq!(rounds.look(&there(1)), Action::Rest);
+        assert_eq!(rounds.look(&there(2)), Action::Rest);
     }
 
     #[test]
-    fn a_copy_that_stalls_is_no_error() {
+    fn a_copy_that_stalls_is_not_an_error() {
         let mut rounds = Rounds::new();
         for version in 2..6 {
-            assert_eq!(rounds.look(&there(version)), Step::Rest);
-            assert_eq!(rounds.look(&there(version)), Step::Read);
+            assert_eq!(rounds.look(&there(version)), Action::Rest);
+            assert_eq!(rounds.look(&there(version)), Action::Read);
             rounds.change.outcome(bad());
-            assert_eq!(rounds.rounds(3, &there(version)), vec![Step::Rest; 3]);
+            assert_eq!(rounds.rounds(3, &there(version)), vec![Action::Rest; 3]);
         }
-        assert_eq!(rounds.rounds(2, &there(6)), [Step::Rest, Step::Read]);
-        rounds.change.outcome(Outcome::Good);
-        assert_eq!(rounds.rounds(10, &there(6)), vec![Step::Rest; 10]);
+        assert_eq!(rounds.rounds(2, &there(6)), [Action::Rest, Action::Read]);
+        rounds.change.outcome(ReadOutcome::Good);
+        assert_eq!(rounds.rounds(10, &there(6)), vec![Action::Rest; 10]);
     }
 
     #[test]
-    fn a_bad_file_that_stays_is_told_once_and_the_next_is_tried() {
+    fn a_bad_file_that_stays_is_reported_once_and_the_next_is_tried() {
         let mut rounds = Rounds::new();
-        assert_eq!(rounds.rounds(2, &there(2)), [Step::Rest, Step::Read]);
+        assert_eq!(rounds.rounds(2, &there(2)), [Action::Rest, Action::Read]);
         rounds.change.outcome(bad());
         // First seen in round 1; the first round at or beyond three seconds is number 7.
-        assert_eq!(rounds.rounds(4, &there(2)), vec![Step::Rest; 4]);
-        assert_eq!(rounds.look(&there(2)), Step::Read, "a second reading");
+        assert_eq!(rounds.rounds(4, &there(2)), vec![Action::Rest; 4]);
+        assert_eq!(rounds.look(&there(2)), Action::Read, "a second reading");
         rounds.change.outcome(bad());
         let steps = rounds.rounds(20, &there(2));
-        assert!(told(&steps[0]), "{steps:?}");
-        assert_eq!(steps[1..], vec![Step::Rest; 19]);
-        assert_eq!(rounds.rounds(2, &there(3)), [Step::Rest, Step::Read]);
+        assert!(reported(&steps[0]), "{steps:?}");
+        assert_eq!(steps[1..], vec![Action::Rest; 19]);
+        assert_eq!(rounds.rounds(2, &there(3)), [Action::Rest, Action::Read]);
     }
 
     #[test]
-    fn a_file_that_is_good_at_the_second_reading_is_not_told() {
+    fn a_file_that_is_good_at_the_second_reading_is_not_reported() {
         let mut rounds = Rounds::new();
-        assert_eq!(rounds.rounds(2, &there(2)), [Step::Rest, Step::Read]);
+        assert_eq!(rounds.rounds(2, &there(2)), [Action::Rest, Action::Read]);
         rounds.change.outcome(bad());
-        assert_eq!(rounds.rounds(5, &there(2))[4], Step::Read);
-        rounds.change.outcome(Outcome::Good);
-        assert_eq!(rounds.rounds(20, &there(2)), vec![Step::Rest; 20]);
+        assert_eq!(rounds.rounds(5, &there(2))[4], Action::Read);
+        rounds.change.outcome(ReadOutcome::Good);
+        assert_eq!(rounds.rounds(20, &there(2)), vec![Action::Rest; 20]);
     }
 
     #[test]
-    fn a_file_that_is_gone_is_told_once_and_found_again() {
+    fn a_file_that_is_gone_is_reported_once_and_found_again() {
         let mut rounds = Rounds::new();
         let steps = rounds.rounds(20, &Look::Gone);
-        assert_eq!(steps.iter().filter(|step| told(step)).count(), 1);
-        assert!(!steps.contains(&Step::Read));
-        assert_eq!(rounds.rounds(2, &there(1)), [Step::Rest, Step::Read]);
+        assert_eq!(steps.iter().filter(|step| reported(step)).count(), 1);
+        assert!(!steps.contains(&Action::Read));
+        assert_eq!(rounds.rounds(2, &there(1)), [Action::Rest, Action::Read]);
     }
 
     /// A link is taken away and made anew.
     #[test]
-    fn a_file_that_is_away_for_a_moment_is_not_told() {
+    fn a_file_that_is_away_for_a_moment_is_not_reported() {
         let mut rounds = Rounds::new();
-        assert_eq!(rounds.rounds(4, &Look::Gone), vec![Step::Rest; 4]);
-        assert_eq!(rounds.rounds(2, &there(2)), [Step::Rest, Step::Read]);
+        assert_eq!(rounds.rounds(4, &Look::Gone), vec![Action::Rest; 4]);
+        assert_eq!(rounds.rounds(2, &there(2)), [Action::Rest, Action::Read]);
     }
 
     #[test]
     fn a_file_that_moves_while_it_is_read_is_looked_at_again() {
         let mut rounds = Rounds::new();
-        assert_eq!(rounds.rounds(2, &there(2)), [Step::Rest, Step::Read]);
-        rounds.change.outcome(Outcome::Moved);
-        assert_eq!(rounds.rounds(2, &there(2)), [Step::Rest, Step::Read]);
+        assert_eq!(rounds.rounds(2, &there(2)), [Action::Rest, Action::Read]);
+        rounds.change.outcome(ReadOutcome::Moved);
+        assert_eq!(rounds.rounds(2, &there(2)), [Action::Rest, Action::Read]);
     }
 
     #[test]
-    fn who_asks_need_not_wait() {
+    fn a_look_on_request_does_not_wait() {
         let mut rounds = Rounds::new();
-        assert_eq!(rounds.change.look_now(there(1)), Step::Read, "as it was");
-        assert_eq!(rounds.change.look_now(there(2)), Step::Read);
-        assert_eq!(rounds.rounds(3, &there(2)), vec![Step::Rest; 3]);
-        assert!(told(&rounds.change.look_now(Look::Gone)));
-        assert_eq!(rounds.change.look_now(Look::Gone), Step::Rest, "told once");
+        assert_eq!(rounds.change.look_now(there(1)), Action::Read, "as it was");
+        assert_eq!(rounds.change.look_now(there(2)), Action::Read);
+        assert_eq!(rounds.rounds(3, &there(2)), vec![Action::Rest; 3]);
+        assert!(reported(&rounds.change.look_now(Look::Gone)));
+        assert_eq!(
+            rounds.change.look_now(Look::Gone),
+            Action::Rest,
+            "reported once"
+        );
     }
 }

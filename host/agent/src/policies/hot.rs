@@ -1,14 +1,15 @@
-//! Hot load: another version comes by its file or over the admin port, while events flow.
+//! Hot load: another version comes in the file or over the admin port, while events flow.
 //!
 //! | way | what it does |
 //! |---|---|
 //! | [`watch`](Policies::watch) | a look at each file twice a second |
-//! | [`look_again`](Policies::look_again) | a look now, at a file that is known to be finished |
-//! | [`Turn::replace`] | a version from elsewhere; the file stays, and its next change wins |
-//! | [`Turn::restore`] | what the file says, whatever came from elsewhere |
-//! | [`Turn::roll_back`] | the version before |
+//! | [`look_again`](Policies::look_again) | a look now, at files that are known to be complete |
+//! | [`ChangeTurn::replace`] | a version from the admin port, until the file changes |
+//! | [`ChangeTurn::restore`] | the version in the file |
+//! | [`ChangeTurn::roll_back`] | the previous version |
 //!
-//! Each asks for a turn: one change is at work in the process, and one more may wait for each file.
+//! The last three take turns: one change is at work in the process, and one more may wait for each
+//! file.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,62 +20,62 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use super::Policies;
-use super::change::{Outcome, Step};
-use super::file::{PolicyFile, Version};
+use super::change::{Action, ReadOutcome};
+use super::file::WatchedFile;
 use super::read::{self, FileError};
 
 /// The pause between two looks at the files.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// A change that somebody asked for was not made.
+/// A requested change was not made.
 #[derive(Debug, thiserror::Error)]
-pub enum ChangeError {
+pub(crate) enum ChangeError {
     /// No file in use has this name.
     #[error("no policy is called {0}")]
     Unknown(String),
     /// One change of this file is at work, and another one waits.
-    #[error("{0} is being changed; ask again")]
+    #[error("{0} is being changed; try again")]
     Busy(String),
     /// The file cannot be read, or may not be.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The version is no policy, or a place does not accept it.
+    /// The version is not a policy, or a place does not accept it.
     #[error(transparent)]
     Refused(#[from] PolicyError),
     /// Nothing to go back to.
-    #[error("there is no version of {0} before the one that runs")]
+    #[error("there is no previous version of {0}")]
     NothingBefore(String),
     /// The work ended early; what ran goes on.
-    #[error("the change was cut off")]
-    CutOff,
+    #[error("the change was interrupted")]
+    Interrupted,
 }
 
 /// A change that was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Changed {
+pub(crate) struct Changed {
     /// The policy.
     pub name: String,
     /// Its file.
     pub path: PathBuf,
     /// The digest of the version that ran.
     pub from: String,
-    /// The digest of the version that runs; the same, if it was there already.
+    /// The digest of the version that runs now; the same, if it ran already.
     pub to: String,
-    /// What is different about it, a line each.
+    /// What is different about it, one line each.
     pub differences: Vec<String>,
 }
 
-/// Leave to change a policy, or a place in the queue for it.
+/// A turn to change a policy, or a position in the queue for it.
 #[derive(Debug)]
-pub struct Turn {
+pub(crate) struct ChangeTurn {
     policies: Policies,
-    file: Arc<PolicyFile>,
-    place: OwnedSemaphorePermit,
+    file: Arc<WatchedFile>,
+    queued: OwnedSemaphorePermit,
 }
 
 impl Policies {
-    /// Looks at the files of policies, until `stop` is cancelled. What has changed is taken in.
-    pub async fn watch(self, stop: CancellationToken) {
+    /// Looks at the policy files until `stop` is cancelled, and loads what has changed.
+    pub(crate) async fn watch(self, stop: CancellationToken) {
         loop {
             let asked = tokio::select! {
                 () = stop.cancelled() => return,
@@ -87,73 +88,78 @@ impl Policies {
             let policies = self.clone();
             let looks = tokio::task::spawn_blocking(move || policies.look(asked));
             if let Err(error) = looks.await {
-                tracing::error!(%error, "a look at the files of policies was cut off");
+                tracing::error!(%error, "a look at the policy files was interrupted");
             }
         }
     }
 
     /// Has [`watch`](Self::watch) look now, and read every file whose content is not known.
-    pub fn look_again(&self) {
+    pub(crate) fn look_again(&self) {
         self.0.again.notify_one();
     }
 
-    /// Asks for leave to change the policy of this name.
+    /// Takes a turn to change the policy of this name.
     ///
     /// # Errors
-    /// There is none, or too many ask.
-    pub fn turn(&self, name: &str) -> Result<Turn, ChangeError> {
+    /// There is no such policy, or another change waits already.
+    pub(crate) fn turn(&self, name: &str) -> Result<ChangeTurn, ChangeError> {
         let files = self.files();
         let file = files.into_iter().find(|file| file.name() == name);
         let file = file.ok_or_else(|| ChangeError::Unknown(name.to_owned()))?;
-        let place = Arc::clone(&file.queue).try_acquire_owned();
-        let place = place.map_err(|_| ChangeError::Busy(name.to_owned()))?;
-        Ok(Turn {
+        let queued = Arc::clone(&file.queue).try_acquire_owned();
+        let queued = queued.map_err(|_| ChangeError::Busy(name.to_owned()))?;
+        Ok(ChangeTurn {
             policies: self.clone(),
             file,
-            place,
+            queued,
         })
     }
 
     /// One look at each file. Blocks while a version is compiled and tried out.
     pub(super) fn look(&self, asked: bool) {
         for file in self.files() {
-            self.in_workshop(|| file.notice_retreat());
+            self.heavy_work(|| file.finish_roll_back());
             match file.look(asked) {
-                Step::Rest => {}
-                Step::Tell(error) => file.tell(error),
-                Step::Read => file.outcome(self.take_from_disk(&file), asked),
+                Action::Rest => {}
+                Action::Report(error) => file.failed(error),
+                Action::Read => file.outcome(self.take_from_disk(&file), asked),
             }
         }
     }
 
-    fn take_from_disk(&self, file: &PolicyFile) -> Outcome {
+    fn take_from_disk(&self, file: &WatchedFile) -> ReadOutcome {
         let content = match read::read(file.path(), file.directory().as_deref()) {
             Ok(content) => content,
-            Err(error) => return Outcome::Bad(error.to_string()),
+            Err(error) => return ReadOutcome::Bad(error.to_string()),
         };
         if content.mark.is_none() {
-            return Outcome::Moved;
+            return ReadOutcome::Moved;
         }
         let digest = Artifact::digest_of(&content.bytes);
         if file.knows(&digest) {
             file.is_back();
-            return Outcome::Good;
+            return ReadOutcome::Good;
         }
         match self.put(file, &content.bytes, false) {
             Ok(_) => {
                 file.accepted(&digest);
-                Outcome::Good
+                ReadOutcome::Good
             }
             Err(error) => {
                 file.refused(&digest);
-                Outcome::Bad(error.to_string())
+                ReadOutcome::Bad(error.to_string())
             }
         }
     }
 
     /// Makes these bytes the version that runs.
-    fn put(&self, file: &PolicyFile, bytes: &[u8], uploaded: bool) -> Result<Changed, PolicyError> {
-        self.in_workshop(|| {
+    fn put(
+        &self,
+        file: &WatchedFile,
+        bytes: &[u8],
+        uploaded: bool,
+    ) -> Result<Changed, PolicyError> {
+        self.heavy_work(|| {
             let artifact = self.load(file.name(), bytes)?;
             let (from, to) = (
                 file.running().digest().to_owned(),
@@ -161,7 +167,7 @@ impl Policies {
             );
             let differences = match from == to {
                 true => Vec::new(),
-                false => file.swap(&Version { artifact, uploaded })?,
+                false => file.swap(artifact, uploaded)?,
             };
             Ok(Changed {
                 name: file.name().to_owned(),
@@ -174,17 +180,17 @@ impl Policies {
     }
 }
 
-impl Turn {
-    /// Puts a version from elsewhere into all places of the policy.
+impl ChangeTurn {
+    /// Puts a version from the admin port into all places of the policy.
     ///
     /// # Errors
-    /// It is no policy, or a place does not accept it; what ran goes on.
-    pub async fn replace(self, bytes: Vec<u8>) -> Result<Changed, ChangeError> {
+    /// It is not a policy, or a place does not accept it; what ran goes on.
+    pub(crate) async fn replace(self, bytes: Vec<u8>) -> Result<Changed, ChangeError> {
         self.work(move |policies, file| {
             let changed = policies.put(file, &bytes, true)?;
             tracing::info!(
                 policy = changed.name,
-                version = super::file::short(&changed.to),
+                version = Artifact::shortened(&changed.to),
                 file = %changed.path.display(),
                 "came over the admin port; the file is unchanged, and its next change wins"
             );
@@ -193,11 +199,11 @@ impl Turn {
         .await
     }
 
-    /// Puts what the file says into all places of the policy.
+    /// Puts the version in the file into all places of the policy.
     ///
     /// # Errors
-    /// It cannot be read, is no policy, or a place does not accept it; what ran goes on.
-    pub async fn restore(self) -> Result<Changed, ChangeError> {
+    /// It cannot be read, is not a policy, or a place does not accept it; what ran goes on.
+    pub(crate) async fn restore(self) -> Result<Changed, ChangeError> {
         self.work(|policies, file| {
             let content = read::read(file.path(), file.directory().as_deref())?;
             let changed = policies.put(file, &content.bytes, false)?;
@@ -207,52 +213,52 @@ impl Turn {
         .await
     }
 
-    /// Brings the version before back into all places of the policy.
+    /// Brings the previous version back into all places of the policy.
     ///
     /// # Errors
-    /// There is none.
-    pub async fn roll_back(self) -> Result<Changed, ChangeError> {
+    /// There is no previous version.
+    pub(crate) async fn roll_back(self) -> Result<Changed, ChangeError> {
         self.work(|policies, file| {
-            let retreat = policies.in_workshop(|| file.roll_back());
+            let roll_back = policies.heavy_work(|| file.roll_back());
             let name = file.name().to_owned();
-            let Some(retreat) = retreat else {
+            let Some(roll_back) = roll_back else {
                 return Err(ChangeError::NothingBefore(name));
             };
-            let version = super::file::short(&retreat.to);
+            let version = roll_back.to().short_digest();
             tracing::warn!(policy = name, version, "rolled back over the admin port");
             Ok(Changed {
                 name,
                 path: file.path().to_owned(),
-                from: retreat.from,
-                to: retreat.to,
+                from: roll_back.from().digest().to_owned(),
+                to: roll_back.to().digest().to_owned(),
                 differences: Vec::new(),
             })
         })
         .await
     }
 
-    /// Waits for the change that is at work, then works where nobody waits. Once begun the work is
-    /// done, also if the one who asked has gone away.
+    /// Waits for the change that is at work, then works on a thread that may block. Work that has
+    /// begun is finished, even if the client has gone away.
     async fn work(
         self,
-        work: impl FnOnce(&Policies, &PolicyFile) -> Result<Changed, ChangeError> + Send + 'static,
+        work: impl FnOnce(&Policies, &WatchedFile) -> Result<Changed, ChangeError> + Send + 'static,
     ) -> Result<Changed, ChangeError> {
         let Self {
             policies,
             file,
-            place,
+            queued,
         } = self;
         let Ok(turn) = Arc::clone(&policies.0.turn).acquire_owned().await else {
-            return Err(ChangeError::CutOff);
+            return Err(ChangeError::Interrupted);
         };
         let done = tokio::task::spawn_blocking(move || {
             let result = work(&policies, &file);
             if let Err(error) = &result {
-                file.tell(error.to_string());
+                file.failed(error.to_string());
             }
-            drop((turn, place));
+            drop((turn, queued));
             result
         });
-        done.await.unwrap_or(Err(ChangeError::CutOff))
+        done.await.unwrap_or(Err(ChangeError::Interrupted))
     }
 }

@@ -1,7 +1,7 @@
-//! Opening a policy's file, and nothing outside of its agent's folder.
+//! Opening a policy file, and nothing outside of its agent's folder.
 //!
-//! The file is opened first and asked where it is afterwards, since a path can be turned elsewhere
-//! between a look at it and its use. What is not a plain file is not read: a pipe would never end.
+//! The file is opened first, and the folder is checked on the open file: a path can be pointed
+//! elsewhere between a check and its use. Only plain files are read: a pipe might never end.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -9,14 +9,12 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use flume_policy::Artifact;
 use rustix::fs::{Mode, OFlags};
-
-/// Bytes of the largest file that is read: the components of scripting languages have some 20 MB.
-pub(crate) const MOST_BYTES: u64 = 256 << 20;
 
 /// A file cannot be read, or may not be.
 #[derive(Debug, thiserror::Error)]
-pub enum FileError {
+pub(crate) enum FileError {
     /// It cannot be read.
     #[error("cannot read {}: {source}", .path.display())]
     Io {
@@ -29,7 +27,7 @@ pub enum FileError {
     #[error("{} is not a plain file", .0.display())]
     NotPlain(PathBuf),
     /// Larger than any policy.
-    #[error("{} has {size} bytes; at most {MOST_BYTES} are read", .path.display())]
+    #[error("{} has {size} bytes; at most {} are read", .path.display(), Artifact::MOST_BYTES)]
     TooLarge {
         /// The file.
         path: PathBuf,
@@ -37,7 +35,7 @@ pub enum FileError {
         size: u64,
     },
     /// Not in the folder of its agent's policies.
-    #[error("{} is {}, outside of {}", .path.display(), .real.display(), .directory.display())]
+    #[error("{} is at {}, outside of {}", .path.display(), .real.display(), .directory.display())]
     Outside {
         /// The file as it is used.
         path: PathBuf,
@@ -48,14 +46,14 @@ pub enum FileError {
     },
 }
 
-/// What tells one state of a file from another without reading it.
+/// Tells two states of a file apart without reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Mark {
     device: u64,
     inode: u64,
     bytes: u64,
     modified: (i64, i64),
-    /// Also moves where a copy keeps the time of its original.
+    /// Changes even if a copy keeps the time of its original.
     changed: (i64, i64),
 }
 
@@ -63,7 +61,7 @@ impl Mark {
     /// A look at a file, links followed.
     ///
     /// # Errors
-    /// It is not there, or cannot be looked at.
+    /// It is missing, or cannot be looked at.
     pub(crate) fn of(path: &Path) -> io::Result<Self> {
         Ok(Self::from(&std::fs::metadata(path)?))
     }
@@ -96,16 +94,16 @@ impl From<&std::fs::Metadata> for Mark {
     }
 }
 
-/// What a file says.
+/// The content of a file.
 #[derive(Debug)]
 pub(crate) struct Content {
     /// Its bytes.
     pub(crate) bytes: Vec<u8>,
-    /// What it looked like; `None` if it changed while it was read.
+    /// Its mark; `None` if it changed while it was read.
     pub(crate) mark: Option<Mark>,
 }
 
-/// Reads a file, which is in `directory` if that is given.
+/// Reads a file. If `directory` is given, the file has to be in it.
 ///
 /// # Errors
 /// It cannot be read, or may not be.
@@ -114,7 +112,7 @@ pub(crate) fn read(path: &Path, directory: Option<&Path>) -> Result<Content, Fil
         path: path.to_owned(),
         source,
     };
-    // Without waiting for the other end, if it is a pipe.
+    // Opening a pipe must not wait for its other end.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let file: OwnedFd = rustix::fs::open(path, flags, Mode::empty()).map_err(|e| io(e.into()))?;
     let file = File::from(file);
@@ -125,20 +123,20 @@ pub(crate) fn read(path: &Path, directory: Option<&Path>) -> Result<Content, Fil
     if let Some(directory) = directory {
         check_inside(path, &file, directory)?;
     }
-    if metadata.len() > MOST_BYTES {
-        let (path, size) = (path.to_owned(), metadata.len());
-        return Err(FileError::TooLarge { path, size });
+    let most = Artifact::MOST_BYTES as u64;
+    let too_large = |size| FileError::TooLarge {
+        path: path.to_owned(),
+        size,
+    };
+    if metadata.len() > most {
+        return Err(too_large(metadata.len()));
     }
     let mut bytes = Vec::new();
-    // One more than allowed, to see that there is more: it may grow while it is read.
-    (&file)
-        .take(MOST_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(io)?;
+    // One byte more than allowed: the file may have grown meanwhile.
+    (&file).take(most + 1).read_to_end(&mut bytes).map_err(io)?;
     let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-    if size > MOST_BYTES {
-        let (path, size) = (path.to_owned(), size);
-        return Err(FileError::TooLarge { path, size });
+    if size > most {
+        return Err(too_large(size));
     }
     let (before, after) = (
         Mark::from(&metadata),

@@ -9,7 +9,7 @@ use flume_policy::{Limits, PolicySelector, SelectorSetup, SinkInfo};
 
 use super::{Policies, PolicyUse, PolicyUseError};
 
-/// A selector that always answers this order, and another one outside its trial.
+/// A selector that answers the one order in its trial, and the other one afterwards.
 pub(crate) fn module(trial: &[u8], live: &[u8]) -> String {
     let list = |order: &[u8]| -> String {
         let entry = |sink: &u8| format!("\\{sink:02x}\\00\\00\\00");
@@ -52,7 +52,7 @@ pub(crate) fn always(order: &[u8]) -> String {
     module(order, order)
 }
 
-/// A file of agent `a1`, with as much time as a busy machine may take.
+/// A file of agent `a1`, with enough time for a busy machine.
 pub(crate) fn in_a1(path: &Path) -> PolicyUse {
     PolicyUse {
         agent: "a1".to_owned(),
@@ -78,7 +78,7 @@ pub(crate) fn sinks(count: usize) -> SelectorSetup {
     }
 }
 
-/// Puts a policy into a group of so many sinks.
+/// Puts a policy into a group of this many sinks.
 pub(crate) fn seat(
     policies: &Policies,
     wanted: &PolicyUse,
@@ -89,7 +89,7 @@ pub(crate) fn seat(
 }
 
 fn fallback(sinks: usize) -> Box<dyn SinkSelector> {
-    round_robin::build(Backoff::none(sinks), 0)
+    round_robin::configure(Backoff::none(sinks), 0)
 }
 
 /// A folder with policies in it.
@@ -104,7 +104,7 @@ impl Folder {
         self.0.path().join(name)
     }
 
-    /// Writes a file beside its place and moves it there.
+    /// Writes a file under another name, and moves it into place.
     pub(crate) fn file(&self, name: &str, text: &str) -> PathBuf {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -114,7 +114,7 @@ impl Folder {
         path
     }
 
-    /// Makes a link beside its place and moves it there.
+    /// Makes a link under another name, and moves it into place.
     pub(crate) fn link(&self, name: &str, target: &Path) -> PathBuf {
         let path = self.path(name);
         let new = path.with_extension("new");

@@ -1,4 +1,4 @@
-//! Files change on disk and over the admin port; rounds of looks are made by hand, on a paused
+//! Files change on disk and over the admin port. The periodic looks are made by hand, on a paused
 //! clock.
 
 use std::time::Duration;
@@ -16,7 +16,7 @@ fn policies() -> Policies {
     Policies::new(CacheChoice::None)
 }
 
-/// So many rounds of looks.
+/// This many periodic looks.
 async fn rounds(policies: &Policies, count: usize) {
     for _ in 0..count {
         tokio::time::advance(ROUND).await;
@@ -46,7 +46,7 @@ async fn a_file_that_is_moved_into_place_runs_after_two_looks() {
     assert_eq!(first(&mut selector), 0);
     folder.file("one.wat", &always(&[1]));
     rounds(&policies, 1).await;
-    assert_eq!(first(&mut selector), 0, "one look is none");
+    assert_eq!(first(&mut selector), 0, "one look is not enough");
     rounds(&policies, 1).await;
     assert_eq!(first(&mut selector), 1);
     let report = report(&policies);
@@ -58,7 +58,7 @@ async fn a_file_that_is_moved_into_place_runs_after_two_looks() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_link_that_is_turned_is_a_change() {
+async fn a_link_that_points_elsewhere_is_a_change() {
     let (policies, folder) = (policies(), Folder::new());
     let (one, two) = (
         folder.file("1.wat", &always(&[0])),
@@ -70,7 +70,7 @@ async fn a_link_that_is_turned_is_a_change() {
     rounds(&policies, 2).await;
     assert_eq!(first(&mut selector), 1);
     assert_eq!(report(&policies).name, "a1/current");
-    // And so is a folder that is turned.
+    // So is a link to a folder that points elsewhere.
     let releases = folder.link("releases", &folder.path(""));
     let deep = releases.join("1.wat");
     let mut other = seat(&policies, &in_a1(&deep), "g2", 3).unwrap();
@@ -95,7 +95,7 @@ async fn a_slow_copy_runs_when_it_is_whole() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_broken_file_leaves_what_runs_and_is_told() {
+async fn a_broken_file_leaves_what_runs_and_is_reported() {
     let (policies, folder) = (policies(), Folder::new());
     let path = folder.file("one.wat", &always(&[0]));
     let mut selector = seat(&policies, &in_a1(&path), "g1", 2).unwrap();
@@ -137,10 +137,10 @@ async fn a_file_that_is_gone_keeps_its_policy_running() {
     assert_eq!(report(&policies).totals.swaps, 0);
 }
 
-/// Who asks need not wait for two looks, nor for the error; and a version that was refused for a
-/// reason that has gone is tried again.
+/// A look on request needs no second look, and reports an error at once. A version that was refused
+/// is tried again when the reason has gone.
 #[tokio::test(start_paused = true)]
-async fn who_asks_gets_an_answer_at_once() {
+async fn a_look_on_request_is_answered_at_once() {
     let (policies, folder) = (policies(), Folder::new());
     let path = folder.file("one.wat", &always(&[0]));
     let mut selector = seat(&policies, &in_a1(&path), "g1", 3).unwrap();
@@ -154,7 +154,7 @@ async fn who_asks_gets_an_answer_at_once() {
     assert_eq!(first(&mut selector), 2);
 }
 
-/// What refused a version may go away before that is told.
+/// The reason of a refusal may go away before it is reported.
 #[tokio::test(start_paused = true)]
 async fn a_refused_version_gets_a_second_trial() {
     let (policies, folder) = (policies(), Folder::new());
@@ -213,13 +213,13 @@ fn only_plain_files_are_read() {
     }
     let huge = folder.path("huge.wasm");
     let file = std::fs::File::create(&huge).unwrap();
-    file.set_len(read::MOST_BYTES + 1).unwrap();
+    file.set_len(Artifact::MOST_BYTES as u64 + 1).unwrap();
     let error = read::read(&huge, None).unwrap_err();
     assert!(matches!(error, FileError::TooLarge { .. }), "{error}");
 }
 
-/// A version that breaks the contract at work makes place for the one before, in all places, and
-/// does not come back until its file changes.
+/// A version that breaks the contract while it runs gives way to the previous one, in all places,
+/// and does not come back until its file changes.
 #[tokio::test(start_paused = true)]
 async fn a_version_that_spends_its_budget_goes_from_all_places() {
     let (policies, folder) = (policies(), Folder::new());
@@ -287,7 +287,7 @@ async fn what_comes_over_the_port_runs_until_the_file_changes() {
 }
 
 #[tokio::test]
-async fn a_change_may_wait_behind_one_other() {
+async fn a_change_may_wait_for_one_other() {
     let (policies, folder) = (policies(), Folder::new());
     let path = folder.file("one.wat", &always(&[0]));
     let _selector = seat(&policies, &in_a1(&path), "g1", 3).unwrap();
@@ -349,8 +349,8 @@ fn names_are_unique() {
     assert_eq!(names, ["a1/p", "a1/p-2", "a2/p"]);
 }
 
-/// The file and the configuration change together: the rounds refuse the file for the places of
-/// before, and the new place takes it in.
+/// The file and the configuration change together: the periodic look refuses the file because of
+/// the old place, and the new place makes it run.
 #[tokio::test(start_paused = true)]
 async fn a_file_and_its_place_may_change_together() {
     let (policies, folder) = (policies(), Folder::new());
@@ -365,7 +365,7 @@ async fn a_file_and_its_place_may_change_together() {
     drop(before);
     let report = report(&policies);
     assert_eq!((report.seats.len(), report.last_error), (1, None));
-    // The other way round: a place that only the version of before accepts gets that.
+    // The other way round: a place that accepts only the previous version gets that.
     folder.file("one.wat", &always(&[3]));
     let mut third = seat(&policies, &in_a1(&path), "g2", 3).unwrap();
     assert_eq!(first(&mut third), 2);
@@ -394,7 +394,7 @@ fn the_cache_is_where_the_user_keeps_caches() {
     assert_eq!(given, CacheChoice::Folder(PathBuf::from("here")));
 }
 
-/// A cache that others may write to is not used, and policies run all the same.
+/// A cache that others may write to is not used, and policies run anyway.
 #[test]
 fn an_unusable_cache_is_done_without() {
     use std::os::unix::fs::PermissionsExt as _;

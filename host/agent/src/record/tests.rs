@@ -1,8 +1,10 @@
 //! Goal: a record on disk is whole, bounded, and says what was lost.
 //! Method: native selectors recorded into scratch folders, read back with the reader of replays.
 
+use std::path::Path;
+
 use super::*;
-use flume_core::sink_selector::{Backoff, find};
+use flume_core::sink_selector::{Backoff, TYPES};
 use flume_policy::trace::{Trace, What};
 
 fn header() -> TraceHeader {
@@ -13,7 +15,7 @@ fn header() -> TraceHeader {
 }
 
 fn selector() -> Box<dyn SinkSelector> {
-    (find("round_robin").unwrap().build)(Backoff::none(2), 0)
+    (TYPES.find("round_robin").unwrap().configure)(Backoff::none(2), 0)
 }
 
 fn plan(path: PathBuf, files: usize) -> RecordPlan {
@@ -84,9 +86,9 @@ fn a_full_file_is_followed_by_another_and_they_go_on() {
             most_bytes: 1000,
             ..plan(path, most_files)
         };
-        let mut files = Files::open(&plan, header(), WallClock::fixed(1)).unwrap();
+        let mut files = TraceFiles::open(&plan, header(), WallClock::fixed(1)).unwrap();
         let head = header().encode().len() as u64;
-        // Two of these fit into a file, to the byte.
+        // Exactly two of these fit into a file.
         let chunk = vec![0; usize::try_from((1000 - head) / 2).unwrap()];
         for _ in 0..10 {
             files.write(&chunk).unwrap();
@@ -104,7 +106,11 @@ fn a_full_file_is_followed_by_another_and_they_go_on() {
         }
         files.give_up();
         files.write(&chunk).unwrap();
-        assert_eq!(read(&plan.path).header.part, 6, "what failed leaves a gap");
+        assert_eq!(
+            read(&plan.path).header.part,
+            6,
+            "a failed part leaves a gap"
+        );
     }
 }
 

@@ -1,406 +1,211 @@
-//! A lane: one sink, its channel, and the transactions that it has under way.
+//! A lane: one sink and its channel, with the transactions between them.
 //!
-//! The lane takes batches, has them delivered, and commits or rolls back. A sink that can have
-//! several batches under way is kept busy with *full* batches up to its window; a batch that is
-//! not full leaves only when nothing else is under way. So a lone event is sent at once, and under
-//! load the answer of one batch is the time in which the next one fills: no timer is needed.
+//! The lane takes batches, has them delivered, and commits or rolls back. How many may be under
+//! way, and when they are answered, is the lane's [`LaneMode`]: one batch at a time, several at once,
+//! or batches that gather until a file is complete.
 //!
-//! Where batches gather in the sink (an object store has an object when it is complete, and not
-//! before), a batch leaves as soon as there is one and stays under way: nothing waits for its
-//! answer. It is answered when the sink's file is full, when its time is over, when a put waits for
-//! the room that it occupies, and at the end.
-//!
-//! Transactions roll back newest first, also when the lane is dropped, since each rollback puts its
-//! events at the head of the channel.
+//! The laws: after a failure or a panic of the sink, all that was under way is back in the channel
+//! in its old order; and after a panic the sink is made anew.
 
 use std::any::Any;
-use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use flume_core::clock::{self, Instant};
-use flume_core::counters::Counter;
+use flume_core::clock::Instant;
 use flume_core::{
-    Channel, ComponentError, EventDeliveryError, Sink, SinkCounter, Status, TakeTransaction,
+    Channel, EventDeliveryError, Sink, SinkCounter, Status, TakeTransaction, chain, panic_text,
 };
 use futures_util::FutureExt;
-use parking_lot::Mutex;
 
-/// Makes a sink anew, after a panic.
-pub type SinkFactory = Box<dyn Fn() -> Result<Box<dyn Sink>, ComponentError> + Send + Sync>;
+use self::mode::LaneMode;
+use self::takes::Takes;
+
+pub(crate) use self::faults::{Faults, LaneHealth};
+
+mod faults;
+mod gathering;
+mod mode;
+mod pipelined;
+mod single;
+mod takes;
+mod under_way;
+
+/// Makes the sink, at the start and after a panic.
+pub(crate) type SinkFactory = Box<dyn Fn() -> Box<dyn Sink> + Send + Sync>;
 
 /// A sink with its channel.
-pub struct Lane {
+pub(crate) struct Lane {
     name: String,
-    sink: Box<dyn Sink>,
+    mode: LaneMode,
+    takes: Takes,
     factory: SinkFactory,
-    channel: Arc<dyn Channel>,
-    counters: Arc<SinkCounter>,
-    under_way: UnderWay,
-    /// Whether the sink gathers batches.
-    gathers: bool,
     started: bool,
-    /// Events delivered so far.
-    delivered: u64,
     faults: Arc<Faults>,
 }
 
-/// What went wrong on a lane, for operators.
-#[derive(Debug, Default)]
-pub struct Faults {
-    last: Mutex<Option<Fault>>,
-    restarts: Counter,
-}
-
-/// The last failure of a lane.
-#[derive(Debug, Clone)]
-pub struct Fault {
-    /// When it was.
-    pub at: Instant,
-    /// The error with its causes.
-    pub text: String,
-}
-
-impl Faults {
-    /// The last failure, if there was one.
-    pub fn last(&self) -> Option<Fault> {
-        self.last.lock().clone()
-    }
-
-    /// Times that the sink panicked and was made anew.
-    pub fn restarts(&self) -> u64 {
-        self.restarts.get()
-    }
-
-    fn record(&self, text: String) {
-        *self.last.lock() = Some(Fault {
-            at: clock::now(),
-            text,
-        });
-    }
-}
-
 impl Lane {
-    /// A lane over a channel, with a sink fresh from the factory.
-    ///
-    /// # Errors
-    /// The factory's.
-    pub fn new(
+    /// A lane over a channel, with a sink fresh from the factory, in the mode that the sink is made
+    /// for.
+    pub(crate) fn new(
         name: impl Into<String>,
         channel: Arc<dyn Channel>,
         counters: Arc<SinkCounter>,
         factory: SinkFactory,
-    ) -> Result<Self, ComponentError> {
-        let mut sink = factory()?;
-        Ok(Self {
+    ) -> Self {
+        Self {
             name: name.into(),
-            gathers: gathers(&mut *sink),
-            sink,
+            mode: LaneMode::of(factory()),
+            takes: Takes::new(channel, counters),
             factory,
-            channel,
-            counters,
-            under_way: UnderWay::default(),
             started: false,
-            delivered: 0,
             faults: Arc::default(),
-        })
+        }
+    }
+
+    /// The same lane with one batch under way at a time, whatever its sink can do.
+    pub(crate) fn one_at_a_time(self) -> Self {
+        let mode = self.mode.single();
+        Self { mode, ..self }
     }
 
     /// The sink's name.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
     /// The channel that the sink drains.
-    pub fn channel(&self) -> &Arc<dyn Channel> {
-        &self.channel
+    pub(crate) fn channel(&self) -> &Arc<dyn Channel> {
+        self.takes.channel()
     }
 
     /// Where failures are noted.
-    pub fn faults(&self) -> Arc<Faults> {
+    pub(crate) fn faults(&self) -> Arc<Faults> {
         Arc::clone(&self.faults)
     }
 
+    /// The most events in one transaction: what the sink wants, within what the channel allows.
+    pub(crate) fn batch_size(&self) -> usize {
+        self.takes.most(self.mode.sink().batch_size())
+    }
+
+    /// Events delivered since the lane was made.
+    pub(crate) fn delivered(&self) -> u64 {
+        self.takes.delivered()
+    }
+
+    /// Whether batches are under way.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.waits_for_answers() || self.holds_back()
+    }
+
+    /// Whether batches are under way that the sink answers for in its time.
+    pub(crate) fn waits_for_answers(&self) -> bool {
+        self.mode.waits_for_answers()
+    }
+
+    /// Whether batches are under way that wait for more.
+    pub(crate) fn holds_back(&self) -> bool {
+        self.mode.holds_back()
+    }
+
+    /// When the sink wants to be called even without events.
+    pub(crate) fn next_tick(&self) -> Option<Instant> {
+        self.mode.sink().next_tick()
+    }
+
     /// Starts the sink. A failure is logged and not fatal: deliveries will say more.
-    pub async fn start(&mut self) {
+    pub(crate) async fn start(&mut self) {
         self.started = true;
-        let started = AssertUnwindSafe(self.sink.start(&self.counters))
-            .catch_unwind()
-            .await;
-        match started {
-            Ok(Ok(())) => tracing::debug!(sink = self.name, "sink started"),
+        let start = self.mode.sink_mut().start(self.takes.counters());
+        match AssertUnwindSafe(start).catch_unwind().await {
+            Ok(Ok(())) => {
+                tracing::debug!(sink = self.name, "sink started");
+                self.faults.started();
+            }
             Ok(Err(error)) => {
-                tracing::warn!(
-                    sink = self.name,
-                    error = chain(&error),
-                    "sink did not start"
-                );
-                self.faults.record(chain(&error));
+                let error = chain(&error);
+                tracing::warn!(sink = self.name, error, "sink did not start");
+                self.faults.record_start(error);
             }
             Err(panic) => self.replace_sink(panic.as_ref()),
         }
     }
 
-    /// Flume's `process()` of a sink: delivers one batch, or finds none. With `pipelined`, further
-    /// full batches may be under way when it returns.
+    /// Flume's `process()` of a sink: delivers a batch, or finds none. Further batches may be under
+    /// way when it returns.
     ///
     /// # Errors
     /// What was under way is back in the channel.
-    pub async fn process(&mut self, pipelined: bool) -> Result<Status, EventDeliveryError> {
+    pub(crate) async fn process(&mut self) -> Result<Status, EventDeliveryError> {
         if !self.started {
             self.start().await;
         }
-        let processed = AssertUnwindSafe(self.deliver_next(pipelined))
-            .catch_unwind()
-            .await;
-        self.conclude(processed)
+        let deliver = self.mode.deliver_next(&mut self.takes);
+        let delivered = AssertUnwindSafe(deliver).catch_unwind().await;
+        self.conclude(delivered)
     }
 
     /// Delivers a batch that was taken elsewhere, in one piece.
     ///
     /// # Errors
     /// The batch comes back for another sink, with the reason, which is noted.
-    pub async fn deliver(
+    pub(crate) async fn deliver(
         &mut self,
         batch: TakeTransaction,
     ) -> Result<(), (TakeTransaction, EventDeliveryError)> {
         if !self.started {
             self.start().await;
         }
-        let taken = batch.events().len();
-        self.count_take(taken, self.batch_size());
-        let delivered = AssertUnwindSafe(self.sink.deliver(batch.events()))
-            .catch_unwind()
-            .await;
+        self.takes.count(batch.events().len(), self.batch_size());
+        let deliver = self.mode.sink_mut().deliver(batch.events());
+        let delivered = AssertUnwindSafe(deliver).catch_unwind().await;
         match self.conclude(delivered) {
             Ok(()) => {
-                self.settled(batch);
+                self.takes.commit(batch);
                 Ok(())
             }
             Err(error) => Err((batch, error)),
         }
     }
 
-    /// Waits for the answers to all that is under way.
+    /// Has all that is under way delivered, and waits for it.
     ///
     /// # Errors
     /// What was under way and is not delivered is back in the channel.
-    pub async fn drain(&mut self) -> Result<(), EventDeliveryError> {
-        let drained = AssertUnwindSafe(self.settle_all()).catch_unwind().await;
+    pub(crate) async fn drain(&mut self) -> Result<(), EventDeliveryError> {
+        let drain = self.mode.drain(&mut self.takes);
+        let drained = AssertUnwindSafe(drain).catch_unwind().await;
         self.conclude(drained)
     }
 
-    /// Events delivered since the lane was made.
-    pub fn delivered(&self) -> u64 {
-        self.delivered
-    }
-
-    /// Whether batches are under way.
-    pub fn is_busy(&self) -> bool {
-        !self.under_way.0.is_empty()
-    }
-
-    /// Whether batches are under way that will be answered by themselves.
-    pub fn waits_for_answers(&self) -> bool {
-        self.is_busy() && !self.gathers
-    }
-
-    /// Whether batches are under way that wait for more.
-    pub fn holds_back(&self) -> bool {
-        self.is_busy() && self.gathers
-    }
-
-    /// Lets go of what is held back: somebody waits for the room.
-    pub async fn hand_in(&mut self) {
-        if let Err(error) = self.drain().await {
-            tracing::warn!(
-                sink = self.name,
-                error = chain(&error),
-                "batches that were held back are not delivered"
-            );
-        }
-    }
-
-    /// When the sink wants to be called even without events.
-    pub fn next_tick(&self) -> Option<Instant> {
-        self.sink.next_tick()
+    /// Completes gathered batches early, because a put is waiting for room.
+    pub(crate) async fn hand_in(&mut self) {
+        let handed_in = self.drain().await;
+        self.warn(handed_in, "batches that were held back are not delivered");
     }
 
     /// Calls the sink as it asked to be.
-    pub async fn tick(&mut self) {
-        let ticked = AssertUnwindSafe(self.tick_and_settle())
-            .catch_unwind()
-            .await;
-        if let Err(error) = self.conclude(ticked) {
-            tracing::warn!(
-                sink = self.name,
-                error = chain(&error),
-                "sink failed in its spare time"
-            );
-        }
+    pub(crate) async fn tick(&mut self) {
+        let tick = self.mode.tick(&mut self.takes);
+        let ticked = AssertUnwindSafe(tick).catch_unwind().await;
+        let ticked = self.conclude(ticked);
+        self.warn(ticked, "sink failed between deliveries");
     }
 
-    /// Lets the sink go.
-    pub async fn stop(&mut self) {
-        if let Err(error) = self.drain().await {
-            tracing::warn!(
-                sink = self.name,
-                error = chain(&error),
-                "last batches not delivered"
-            );
-        }
-        if let Err(panic) = AssertUnwindSafe(self.sink.stop()).catch_unwind().await {
+    /// Has the last batches delivered, and stops the sink.
+    pub(crate) async fn stop(&mut self) {
+        let drained = self.drain().await;
+        self.warn(drained, "last batches not delivered");
+        let stop = self.mode.sink_mut().stop();
+        if let Err(panic) = AssertUnwindSafe(stop).catch_unwind().await {
             self.replace_sink(panic.as_ref());
         }
     }
 
-    async fn tick_and_settle(&mut self) -> Result<(), EventDeliveryError> {
-        self.sink.tick().await?;
-        if self.holds_back() {
-            self.settle().await?;
+    fn warn(&self, result: Result<(), EventDeliveryError>, message: &str) {
+        if let Err(error) = result {
+            tracing::warn!(sink = self.name, error = chain(&error), "{message}");
         }
-        Ok(())
-    }
-
-    /// Sends one batch, or none, to a sink that gathers them.
-    async fn gather(&mut self, window: usize) -> Result<Status, EventDeliveryError> {
-        if self.next_tick().is_some_and(|due| due <= clock::now()) {
-            self.tick_and_settle().await?;
-        }
-        let Some(transaction) = self.take() else {
-            return Ok(Status::Backoff);
-        };
-        self.under_way.0.push_back(transaction);
-        if let (Some(pipeline), Some(last)) = (self.sink.pipeline(), self.under_way.0.back()) {
-            pipeline.send(last.events()).await?;
-        }
-        match self.under_way.0.len() < window {
-            true => self.settle().await?,
-            false => self.settle_all().await?,
-        }
-        Ok(Status::Ready)
-    }
-
-    async fn deliver_next(&mut self, pipelined: bool) -> Result<Status, EventDeliveryError> {
-        let window = match self.sink.pipeline() {
-            Some(pipeline) if pipelined => pipeline.window().max(1),
-            _ => return self.deliver_one().await,
-        };
-        if self.gathers {
-            return self.gather(window).await;
-        }
-        self.let_puts_in().await;
-        while self.under_way.0.len() < window {
-            if self.is_busy() && self.channel.depth() < self.batch_size() {
-                break;
-            }
-            let Some(transaction) = self.take() else {
-                break;
-            };
-            // Queued first: if sending fails, it rolls back with the others and in their order.
-            self.under_way.0.push_back(transaction);
-            if let (Some(pipeline), Some(last)) = (self.sink.pipeline(), self.under_way.0.back()) {
-                pipeline.send(last.events()).await?;
-            }
-        }
-        if !self.is_busy() {
-            return Ok(Status::Backoff);
-        }
-        self.settle().await?;
-        Ok(Status::Ready)
-    }
-
-    async fn deliver_one(&mut self) -> Result<Status, EventDeliveryError> {
-        self.settle_all().await?;
-        self.let_puts_in().await;
-        let Some(transaction) = self.take() else {
-            return Ok(Status::Backoff);
-        };
-        self.under_way.0.push_back(transaction);
-        if let Some(transaction) = self.under_way.0.back() {
-            self.sink.deliver(transaction.events()).await?;
-        }
-        self.commit(1);
-        Ok(Status::Ready)
-    }
-
-    async fn settle(&mut self) -> Result<(), EventDeliveryError> {
-        let Some(pipeline) = self.sink.pipeline() else {
-            return Ok(());
-        };
-        let delivered = pipeline.settle().await?;
-        self.commit(delivered);
-        Ok(())
-    }
-
-    async fn settle_all(&mut self) -> Result<(), EventDeliveryError> {
-        if self.holds_back() {
-            if let Some(pipeline) = self.sink.pipeline() {
-                pipeline.complete().await?;
-            }
-            self.settle().await?;
-            if self.is_busy() {
-                let left = "the sink completed its files and left batches without an answer";
-                return Err(EventDeliveryError::new(left));
-            }
-        }
-        while self.is_busy() {
-            self.settle().await?;
-        }
-        Ok(())
-    }
-
-    /// Has the room that the last commit freed filled by the puts that wait for it, if without them
-    /// the next batch would not be full. Else a small channel goes in halves: one under way, and
-    /// one that is taken the moment that the first is delivered.
-    async fn let_puts_in(&mut self) {
-        if !self.is_busy()
-            && self.channel.is_short_of_room()
-            && self.channel.depth() < self.batch_size()
-        {
-            tokio::task::yield_now().await;
-        }
-    }
-
-    /// The most events in one transaction: what the sink wants, and the channel allows.
-    pub fn batch_size(&self) -> usize {
-        self.sink
-            .batch_size()
-            .clamp(1, self.channel.transaction_capacity())
-    }
-
-    fn take(&mut self) -> Option<TakeTransaction> {
-        let mut transaction = TakeTransaction::begin(&self.channel);
-        let wanted = self.batch_size();
-        let taken = transaction.take_batch(wanted);
-        self.count_take(taken, wanted);
-        (taken > 0).then_some(transaction)
-    }
-
-    fn count_take(&self, taken: usize, wanted: usize) {
-        match taken {
-            0 => self.counters.batch_empty.increment(),
-            _ if taken < wanted => self.counters.batch_underflow.increment(),
-            _ => self.counters.batch_complete.increment(),
-        }
-        self.counters.event_drain_attempt.add(taken);
-    }
-
-    fn commit(&mut self, batches: usize) {
-        for _ in 0..batches {
-            if let Some(transaction) = self.under_way.0.pop_front() {
-                self.settled(transaction);
-            }
-        }
-    }
-
-    fn settled(&mut self, transaction: TakeTransaction) {
-        let events = transaction.events().len();
-        self.counters.event_drain_success.add(events);
-        self.delivered = self
-            .delivered
-            .saturating_add(u64::try_from(events).unwrap_or(u64::MAX));
-        transaction.commit();
     }
 
     /// Rolls back after a failure, and replaces a sink that panicked.
@@ -413,78 +218,21 @@ impl Lane {
             Ok(Err(error)) => error,
             Err(panic) => {
                 self.replace_sink(panic.as_ref());
-                EventDeliveryError::new(format!("sink panicked: {}", words(panic.as_ref())))
+                EventDeliveryError::new(format!("sink panicked: {}", panic_text(panic.as_ref())))
             }
         };
-        self.under_way.roll_back();
-        self.counters.event_write_fail.increment();
+        self.mode.roll_back();
+        self.takes.counters().event_write_fail.increment();
         self.faults.record(chain(&error));
         Err(error)
     }
 
+    /// Makes the sink anew. What was under way is rolled back.
     fn replace_sink(&mut self, panic: &(dyn Any + Send)) {
-        tracing::error!(
-            sink = self.name,
-            panic = words(panic),
-            "sink panicked and is made anew"
-        );
-        self.faults.restarts.increment();
-        self.faults.record(format!("panicked: {}", words(panic)));
-        match (self.factory)() {
-            Ok(mut sink) => {
-                self.gathers = gathers(&mut *sink);
-                self.sink = sink;
-                self.started = false;
-            }
-            Err(error) => {
-                tracing::error!(
-                    sink = self.name,
-                    error = chain(&error),
-                    "sink cannot be made anew"
-                );
-            }
-        }
+        let panic = panic_text(panic);
+        tracing::error!(sink = self.name, panic, "sink panicked and is made anew");
+        self.faults.record_panic(panic);
+        self.mode = self.mode.with((self.factory)());
+        self.started = false;
     }
-}
-
-fn gathers(sink: &mut dyn Sink) -> bool {
-    sink.pipeline()
-        .is_some_and(|pipeline| pipeline.gathers().is_some())
-}
-
-/// Transactions in the order in which they were taken. Dropped, the newest rolls back first.
-#[derive(Debug, Default)]
-struct UnderWay(VecDeque<TakeTransaction>);
-
-impl UnderWay {
-    fn roll_back(&mut self) {
-        while let Some(transaction) = self.0.pop_back() {
-            transaction.rollback();
-        }
-    }
-}
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        self.roll_back();
-    }
-}
-
-/// An error with its causes, in one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
-}
-
-/// What a panic said.
-pub(super) fn words(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message")
 }

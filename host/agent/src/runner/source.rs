@@ -1,16 +1,16 @@
-//! The source runner: binds, runs, and after a failure or a panic begins again.
+//! The source runner: binds, runs, and after a failure or a panic starts again.
 //!
 //! | state | when | then |
 //! |---|---|---|
 //! | starting | made, or made anew | bound → running; else failed |
-//! | running | bound | ended by itself → completed; told to → stopped; else failed |
+//! | running | bound | nothing more to read → completed; asked to stop → stopped; else failed |
 //! | failed | error or panic | after a pause → starting |
 //! | completed | nothing more to read | stays |
 //! | stopped | the agent stops, or the source is taken out | stays |
 //!
-//! The pause is Flume's 3 s after a bind that failed, and grows from 1 s to 30 s after runs that
-//! ended in an error or a panic; a minute without failure makes it short again. Events that were
-//! not acknowledged are not in a channel; events that were are not touched by a failure here.
+//! The pause is Flume's 3 s after a bind that failed. After runs that ended in an error or a panic
+//! it grows from 1 s to 30 s; a minute without failure makes it short again. A failure here does
+//! not touch acknowledged events: they are in a channel.
 
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
@@ -18,12 +18,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flume_core::clock::{self, Instant};
-use flume_core::{ComponentError, Source, SourceContext};
+use flume_core::{ComponentError, Source, SourceContext, chain, panic_text};
 use futures_util::FutureExt;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
-
-use super::lane::{chain, words};
 
 /// Pause after a start that failed (a port in use, say); Flume's supervisor has the same.
 const START_PAUSE: Duration = Duration::from_secs(3);
@@ -32,49 +30,60 @@ const RUN_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_
 /// A run that lasted as long as this was healthy.
 const HEALTHY: Duration = Duration::from_secs(60);
 
-/// Makes the source, at first and after failures.
-pub type SourceFactory = Box<dyn Fn() -> Result<Box<dyn Source>, ComponentError> + Send + Sync>;
+/// Makes the source, at the start and after failures.
+pub(crate) type SourceFactory = Box<dyn Fn() -> Box<dyn Source> + Send + Sync>;
 
-/// Where a source stands.
+/// The state of a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SourceState {
+pub(crate) enum SourceState {
     /// Not bound yet.
     Starting,
-    /// At work, at this address if it listens.
+    /// At work, on this address if it listens.
     Running(Option<SocketAddr>),
     /// Waiting for the next try.
     Failed(String),
     /// There was nothing more to read.
     Completed,
-    /// Ended on request.
+    /// Stopped on request.
     Stopped,
 }
 
-/// A source for operators: its state, and how often it was begun again.
+/// A source for operators: its state, and how often it was started again.
 #[derive(Debug)]
-pub struct SourceStatus {
-    state: Mutex<SourceState>,
+pub(crate) struct SourceStatus {
+    /// The state, and since when.
+    state: Mutex<(SourceState, Instant)>,
     restarts: flume_core::counters::Counter,
 }
 
 impl SourceStatus {
-    /// Where the source stands.
-    pub fn state(&self) -> SourceState {
-        self.state.lock().clone()
+    /// The state of the source.
+    pub(crate) fn state(&self) -> SourceState {
+        self.state.lock().0.clone()
     }
 
-    /// How often it failed and was begun again.
-    pub fn restarts(&self) -> u64 {
+    /// Since when it is in this state; several failures in a row are one state.
+    pub(crate) fn since(&self) -> Instant {
+        self.state.lock().1
+    }
+
+    /// How often it failed and was started again.
+    pub(crate) fn restarts(&self) -> u64 {
         self.restarts.get()
     }
 
     fn set(&self, state: SourceState) {
-        *self.state.lock() = state;
+        let mut now = self.state.lock();
+        let since = match (&now.0, &state) {
+            (SourceState::Failed(_), SourceState::Failed(_)) => now.1,
+            _ => clock::now(),
+        };
+        *now = (state, since);
     }
 }
 
 /// One source at work.
-pub struct SourceRunner {
+pub(crate) struct SourceRunner {
     name: String,
     factory: SourceFactory,
     context: SourceContext,
@@ -84,8 +93,12 @@ pub struct SourceRunner {
 
 impl SourceRunner {
     /// A runner that has not bound anything yet.
-    pub fn new(name: impl Into<String>, factory: SourceFactory, context: SourceContext) -> Self {
-        let state = Mutex::new(SourceState::Starting);
+    pub(crate) fn new(
+        name: impl Into<String>,
+        factory: SourceFactory,
+        context: SourceContext,
+    ) -> Self {
+        let state = Mutex::new((SourceState::Starting, clock::now()));
         Self {
             name: name.into(),
             factory,
@@ -99,35 +112,48 @@ impl SourceRunner {
     }
 
     /// The state, to be looked at while the runner works.
-    pub fn status(&self) -> Arc<SourceStatus> {
+    pub(crate) fn status(&self) -> Arc<SourceStatus> {
         Arc::clone(&self.status)
     }
 
-    /// Tries to bind, so that whoever connects from now on is served once [`run`](Self::run) does.
-    /// A failure is logged; `run` tries again.
-    pub async fn bind(&mut self) -> bool {
+    /// Tries to bind, so that clients that connect from now on are served once [`run`](Self::run)
+    /// is at work. A failure is logged; `run` tries again.
+    pub(crate) async fn bind(&mut self) -> bool {
+        let bound = self.try_bind().await;
+        if let Err(error) = &bound {
+            tracing::error!(source = self.name, error, "source did not start");
+            self.status.set(SourceState::Failed(error.clone()));
+        }
+        bound.is_ok()
+    }
+
+    /// Binds, unless that is done. A failure changes nothing.
+    ///
+    /// # Errors
+    /// The reason, with its causes.
+    pub(crate) async fn try_bind(&mut self) -> Result<(), String> {
+        if self.bound.is_some() {
+            return Ok(());
+        }
         let started = AssertUnwindSafe(start_new(&self.factory))
             .catch_unwind()
             .await;
-        let error = match started {
+        match started {
             Ok(Ok((source, address))) => {
                 if let Some(address) = address {
                     tracing::info!(source = self.name, %address, "source listens");
                 }
                 self.status.set(SourceState::Running(address));
                 self.bound = Some(source);
-                return true;
+                Ok(())
             }
-            Ok(Err(error)) => chain(&error),
-            Err(panic) => format!("panicked: {}", words(panic.as_ref())),
-        };
-        tracing::error!(source = self.name, error, "source did not start");
-        self.status.set(SourceState::Failed(error));
-        false
+            Ok(Err(error)) => Err(chain(&error)),
+            Err(panic) => Err(format!("panicked: {}", panic_text(panic.as_ref()))),
+        }
     }
 
     /// Works until the context's `stop` is cancelled or the source has nothing more to read.
-    pub async fn run(mut self) {
+    pub(crate) async fn run(mut self) {
         let stop = self.context.stop.clone();
         let mut pause = Duration::ZERO;
         while !stop.is_cancelled() {
@@ -153,7 +179,7 @@ impl SourceRunner {
                     return;
                 }
                 Ok(Err(error)) => chain(&error),
-                Err(panic) => format!("panicked: {}", words(panic.as_ref())),
+                Err(panic) => format!("panicked: {}", panic_text(panic.as_ref())),
             };
             drop(source);
             pause = next_pause(pause, began);
@@ -163,7 +189,7 @@ impl SourceRunner {
                 source = self.name,
                 error,
                 seconds,
-                "source failed, begins again"
+                "source failed and is started again"
             );
             self.status.set(SourceState::Failed(error));
             wait(pause, &stop).await;
@@ -175,7 +201,7 @@ impl SourceRunner {
 async fn start_new(
     factory: &SourceFactory,
 ) -> Result<(Box<dyn Source>, Option<SocketAddr>), ComponentError> {
-    let mut source = factory()?;
+    let mut source = factory();
     let address = source.start().await?;
     Ok((source, address))
 }

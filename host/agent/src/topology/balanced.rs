@@ -7,16 +7,16 @@ use std::sync::Arc;
 
 use flume_core::clock::{self, Instant};
 use flume_core::sink_processor::{LoadBalancingProcessor, SinkProcessor};
-use flume_core::{ComponentError, SinkSelector};
+use flume_core::sink_selector::NativeSelector;
+use flume_core::{ComponentError, SinkSelector, chain};
 use flume_policy::shadow::Shadow;
 use flume_policy::trace::TraceHeader;
 use flume_policy::{Policy, PolicySelector, SinkInfo};
 
 use super::Watchers;
-use super::build::{Builder, cannot, refused};
-use crate::plan::policy::{self, seed};
+use super::build::{Builder, cannot};
 use crate::plan::traces::shadow_place;
-use crate::plan::{GroupPlan, RecordPlan, SelectorPlan};
+use crate::plan::{GroupPlan, RecordPlan, SelectorPlan, SinkPlan};
 use crate::record::Recording;
 
 /// A selector, as a record describes it.
@@ -27,33 +27,36 @@ struct Live {
 }
 
 impl Builder<'_> {
-    /// A balanced group with its watchers.
+    /// A balanced group with its watchers. The native selector orders its sinks, or stands in for
+    /// the policy that does.
     pub(super) fn balanced(
         &self,
         plan: &GroupPlan,
-        names: &[String],
+        native: &NativeSelector,
     ) -> Result<(Box<dyn SinkProcessor>, Watchers), ComponentError> {
         let mut watchers = Watchers::default();
         let mut live = match &plan.policy {
-            Some(policy) => self.live_policy(plan, policy)?,
-            None => self.live_native(plan, names)?,
+            Some(policy) => self.live_policy(plan, policy, native)?,
+            None => live_native(plan, native),
         };
         if let Some(shadow) = &plan.shadow {
-            live.selector = self.in_shadow(plan, shadow, live.selector, &mut watchers);
+            live.selector = self.in_shadow(plan, (shadow, native), live.selector, &mut watchers);
         }
         if let Some(record) = &plan.record {
             live = recorded(plan, record, live, &mut watchers);
         }
-        let mut context = plan.processor.clone();
-        match LoadBalancingProcessor::with_selector(&mut context, names, live.selector) {
-            Some(processor) => Ok((Box::new(processor), watchers)),
-            None => Err(refused(&plan.name, context)),
-        }
+        let processor = LoadBalancingProcessor::new(plan.sinks.len(), live.selector);
+        Ok((Box::new(processor), watchers))
     }
 
-    /// A policy with a native selector behind it.
-    fn live_policy(&self, plan: &GroupPlan, policy: &SelectorPlan) -> Result<Live, ComponentError> {
-        let selector = self.seated(plan, policy, &plan.name)?;
+    /// A policy, with a native selector that stands in for it.
+    fn live_policy(
+        &self,
+        plan: &GroupPlan,
+        policy: &SelectorPlan,
+        fallback: &NativeSelector,
+    ) -> Result<Live, ComponentError> {
+        let selector = self.seated(policy, fallback, &plan.name)?;
         let setup = policy.setup.clone();
         let artifact = selector.policy().artifact();
         Ok(Live {
@@ -71,57 +74,19 @@ impl Builder<'_> {
         })
     }
 
-    fn live_native(&self, plan: &GroupPlan, names: &[String]) -> Result<Live, ComponentError> {
-        let mut context = plan.processor.clone();
-        let name = context.string("selector", "round_robin");
-        let seed = seed(self.agent, &plan.name);
-        // The same keys in the same words, but for the one that names it.
-        let mut keys = context.without(|key| key == "fallback");
-        if let Some(value) = context.value("selector") {
-            keys.insert("fallback", value);
-        }
-        let Some(selector) = policy::fallback(&mut keys, names.len(), seed) else {
-            return Err(refused(&plan.name, context));
-        };
-        let property = |key: &str, ours: &str| {
-            let value = context.clone().optional(key)?;
-            Some((ours.to_owned(), value))
-        };
-        let properties = [
-            property("backoff", "backoff"),
-            property("selector.maxTimeOut", "maxTimeOut"),
-        ];
-        let sink = |(name, sink): (&String, &crate::plan::SinkPlan)| SinkInfo {
-            name: name.clone(),
-            kind: sink.component.kind.to_owned(),
-            properties: Vec::new(),
-        };
-        Ok(Live {
-            selector,
-            zero: clock::now(),
-            header: TraceHeader {
-                selector: name,
-                seed,
-                properties: properties.into_iter().flatten().collect(),
-                sinks: names.iter().zip(&plan.sinks).map(sink).collect(),
-                ..TraceHeader::default()
-            },
-        })
-    }
-
     /// Puts the candidate of the plan into the shadow of a selector.
     fn in_shadow(
         &self,
         plan: &GroupPlan,
-        shadow: &SelectorPlan,
+        (shadow, fallback): (&SelectorPlan, &NativeSelector),
         live: Box<dyn SinkSelector>,
         watchers: &mut Watchers,
     ) -> Box<dyn SinkSelector> {
         let place = shadow_place(&plan.name);
-        let candidate = match self.seated(plan, shadow, &place) {
+        let candidate = match self.seated(shadow, fallback, &place) {
             Ok(candidate) => candidate,
             Err(error) => {
-                let error = crate::runner::chain(&error);
+                let error = chain(&error);
                 tracing::warn!(
                     group = plan.name,
                     error,
@@ -144,19 +109,33 @@ impl Builder<'_> {
     /// A policy in one of its places.
     fn seated(
         &self,
-        plan: &GroupPlan,
         policy: &SelectorPlan,
+        fallback: &NativeSelector,
         place: &str,
     ) -> Result<PolicySelector, ComponentError> {
-        let mut context = plan.processor.clone();
-        let (sinks, seed) = (policy.setup.sinks.len(), policy.setup.seed);
-        let Some(fallback) = policy::fallback(&mut context, sinks, seed) else {
-            return Err(refused(&plan.name, context));
-        };
         let policies = &self.services.policies;
         let setup = policy.setup.clone();
-        let made = policies.selector(&policy.file, place, setup, fallback);
+        let made = policies.selector(&policy.file, place, setup, fallback.make());
         made.map_err(|error| cannot(place, error))
+    }
+}
+
+fn live_native(plan: &GroupPlan, native: &NativeSelector) -> Live {
+    let sink = |sink: &SinkPlan| SinkInfo {
+        name: sink.component.name.clone(),
+        kind: sink.component.kind.to_owned(),
+        properties: Vec::new(),
+    };
+    Live {
+        selector: native.make(),
+        zero: clock::now(),
+        header: TraceHeader {
+            selector: native.name().to_owned(),
+            seed: native.seed(),
+            properties: native.properties().to_vec(),
+            sinks: plan.sinks.iter().map(sink).collect(),
+            ..TraceHeader::default()
+        },
     }
 }
 

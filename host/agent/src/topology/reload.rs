@@ -1,33 +1,127 @@
-//! Taking in a changed file: what did not change is not touched.
+//! Reloading a changed file: what did not change is not touched, no event is lost, and no port is
+//! closed for longer than it takes to open it again.
 //!
-//! Everything new is made first, so that nothing stops for a plan that cannot run. Then changed and
-//! vanished sources end, their groups finish the batch at hand, and the new ones start. Channels of
-//! the same name keep their events and only move their limits, also when they become mirrors of
-//! others or stop to be; a channel that vanishes is drained by its old sinks first.
+//! | step | what can go wrong |
+//! |---|---|
+//! | everything new is made, and new ports are opened | the agent stays as it is, and says why |
+//! | old sources end; new ones start, each as soon as its port is free | |
+//! | old sinks finish their batch; new ones start | |
+//! | channels that leave are emptied beside the rest: see [`departing`](super::departing) | |
+//!
+//! A channel keeps its events under its name, also when it becomes a mirror of another or stops
+//! being one, and under a new name if the same sinks drain it. New limits hold at once.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
-use flume_core::clock;
-use flume_core::{Channel, ComponentError};
+use flume_core::{ComponentError, clock};
+use futures_util::future::join_all;
+use tokio_util::sync::CancellationToken;
 
-use super::{Builder, RunningAgent, RunningChannel, RunningGroup, RunningSource, build};
-use crate::plan::AgentPlan;
+use self::channels::sinks_of;
+use super::departing::Departing;
+use super::{Builder, RunningAgent, RunningChannel, RunningGroup, RunningSource};
+use crate::plan::{AgentPlan, SourcePlan};
 use crate::services::Services;
 
+mod channels;
+mod groups;
+
+/// How often a port is tried that an old source still has.
+const PORT_PAUSE: Duration = Duration::from_millis(20);
+
+/// What a reload may do.
+#[derive(Debug)]
+pub(crate) struct ReloadTerms {
+    /// Until when old sources may end, and old sinks may finish their batch.
+    pub deadline: clock::Instant,
+    /// Cancelled when that has to be done at once.
+    pub hurry: CancellationToken,
+    /// Whether events may be lost with a channel that no sink drains.
+    pub may_lose: bool,
+    /// The ports on which sources of this process listen. They may become free in this reload.
+    pub ports: BTreeSet<u16>,
+}
+
+impl ReloadTerms {
+    /// Does work that takes the time until which it may last: until the deadline, or, if all has to
+    /// be done at once, anew without any time.
+    async fn timed(&self, mut work: impl AsyncFnMut(clock::Instant)) {
+        tokio::select! {
+            () = work(self.deadline) => return,
+            () = self.hurry.cancelled() => {}
+        }
+        work(clock::now()).await;
+    }
+}
+
+/// A component of the new plan: one that runs already, by its index in the old plan, or a new one.
+enum Part<T> {
+    Kept(usize),
+    New(T),
+}
+
+/// Everything of the new plan, made and not started.
+struct Made {
+    channels: Vec<RunningChannel>,
+    sources: Vec<Part<RunningSource>>,
+    groups: Vec<Part<RunningGroup>>,
+}
+
 impl RunningAgent {
-    /// Makes the agent run by a new plan. Vanishing channels drain until `deadline`; returns how
-    /// many events were left in them.
+    /// Has the agent run by a new plan. An empty plan ends it, once its channels are empty.
     ///
     /// # Errors
-    /// A component cannot be made: the agent runs on as it was.
-    pub async fn reload(
+    /// A policy cannot be used, a new port cannot be opened, or events would be lost: the agent
+    /// runs on as it was.
+    pub(crate) async fn reload(
         &mut self,
         plan: AgentPlan,
-        deadline: clock::Instant,
+        terms: &ReloadTerms,
         services: &Services,
-    ) -> Result<usize, ComponentError> {
+    ) -> Result<(), ComponentError> {
+        let mut made = self.make(&plan, services)?;
+        let leaving = self.leaving(&made.channels);
+        self.refuse_loss(&leaving, terms.may_lose)?;
+        self.open_ports(&plan.sources, &mut made.sources, terms)
+            .await?;
+        let now = services.components.wall.millis();
+        self.take_back(&made.channels, terms, now).await;
+        self.resize(&plan, &made.channels, now);
+        self.replace_sources(made.sources, terms, now).await;
+        let leaving = self.with_targets(leaving, &plan, &made.channels);
+        self.replace_groups(made.groups, &leaving, terms, services)
+            .await;
+        self.see_off(leaving, now);
+        join_all(self.departing.iter_mut().map(Departing::finish_if_empty)).await;
+        self.channels = made.channels;
+        self.plan = plan;
+        Ok(())
+    }
+
+    /// Ends the care for channels that have become empty. Says whether there was one.
+    pub(crate) fn settle_departures(&mut self, services: &Services) -> bool {
+        let (ended, departing): (Vec<_>, Vec<_>) =
+            self.departing.drain(..).partition(Departing::has_ended);
+        self.departing = departing;
+        let now = services.components.wall.millis();
+        for channel in ended.iter().flat_map(|ended| &ended.channels) {
+            channel.channel.counters().stop_time.set(now);
+            let (agent, name) = (&self.plan.name, channel.names.join("+"));
+            tracing::info!(agent, channel = name, "the channel is empty and gone");
+        }
+        !ended.is_empty()
+    }
+
+    /// Whether nothing is left of an agent that the file has no more.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.groups.is_empty() && self.sources.is_empty() && self.departing.is_empty()
+    }
+
+    fn make(&self, plan: &AgentPlan, services: &Services) -> Result<Made, ComponentError> {
         let before = self.view();
-        let channels = self.match_channels(&plan);
+        let channels = self.match_channels(plan);
         let stays = |name: &str| match (find(&self.channels, name), find(&channels, name)) {
             (Some(old), Some(new)) => Arc::ptr_eq(&old.channel, &new.channel),
             _ => false,
@@ -35,149 +129,172 @@ impl RunningAgent {
         let builder = Builder {
             channels: &channels,
             before: Some(&before),
-            agent: &plan.name,
             services,
         };
         let mut sources = Vec::new();
         for wanted in &plan.sources {
             let kept = self.plan.sources.iter().position(|old| old == wanted);
             let kept = kept.filter(|_| wanted.targets().all(&stays));
-            sources.push(kept.map_or_else(|| builder.source(wanted).map(Part::New), old)?);
+            sources.push(match kept {
+                Some(at) => Part::Kept(at),
+                None => Part::New(builder.source(wanted)?),
+            });
         }
         let mut groups = Vec::new();
         for wanted in &plan.groups {
             let kept = self.plan.groups.iter().position(|old| old == wanted);
             let kept = kept.filter(|_| wanted.sinks.iter().all(|sink| stays(&sink.channel)));
-            groups.push(kept.map_or_else(|| builder.group(wanted).map(Part::New), old)?);
-        }
-        drop(before);
-        let left = self
-            .retire(&sources, &groups, &channels, deadline, services)
-            .await;
-        self.resize(&plan, &channels, services).await;
-        self.adopt(sources, groups, services).await;
-        self.channels = channels;
-        self.plan = plan;
-        Ok(left)
-    }
-
-    /// The channels of the new plan. One that has the name of a running channel is that channel;
-    /// of mirrors that are set apart, the first one is.
-    fn match_channels(&self, plan: &AgentPlan) -> Vec<RunningChannel> {
-        let mut channels: Vec<RunningChannel> = Vec::new();
-        for wanted in &plan.channels {
-            let known = self.channels.iter().find(|old| {
-                let shares = old.names.iter().any(|name| wanted.names.contains(name));
-                shares && !runs_in(&channels, old)
-            });
-            channels.push(match known {
-                Some(old) => RunningChannel {
-                    names: wanted.names.clone(),
-                    channel: Arc::clone(&old.channel),
-                },
-                None => build::channel(wanted),
+            groups.push(match kept {
+                Some(at) => Part::Kept(at),
+                None => Part::New(builder.group(wanted)?),
             });
         }
-        channels
+        Ok(Made {
+            channels,
+            sources,
+            groups,
+        })
     }
 
-    /// Ends what is not kept.
-    async fn retire(
-        &mut self,
-        sources: &[Part<RunningSource>],
-        groups: &[Part<RunningGroup>],
-        channels: &[RunningChannel],
-        deadline: clock::Instant,
-        services: &Services,
-    ) -> usize {
-        let now = services.wall.millis();
-        for (at, source) in self.sources.iter_mut().enumerate() {
-            if !is_kept(sources, at) {
-                source.stop.cancel();
-                source.finish(deadline, now).await;
-            }
-        }
-        let vanishes = |channel: &&RunningChannel| !runs_in(channels, channel);
-        let vanishing: Vec<&RunningChannel> = self.channels.iter().filter(vanishes).collect();
-        for (at, (group, plan)) in self.groups.iter_mut().zip(&self.plan.groups).enumerate() {
-            if is_kept(groups, at) {
+    /// The running channels that are not among the new ones.
+    fn leaving(&self, channels: &[RunningChannel]) -> Vec<RunningChannel> {
+        let leaves = |channel: &&RunningChannel| !runs_in(channels, channel);
+        self.channels.iter().filter(leaves).cloned().collect()
+    }
+
+    /// Refuses to remove a channel whose events nothing would deliver.
+    fn refuse_loss(
+        &self,
+        leaving: &[RunningChannel],
+        may_lose: bool,
+    ) -> Result<(), ComponentError> {
+        for channel in leaving {
+            let (name, events) = (channel.names.join("+"), channel.channel.depth());
+            if events == 0 || !sinks_of(&self.plan, &channel.names).is_empty() {
                 continue;
             }
-            let drains = plan.sinks.iter().any(|sink| {
-                vanishing
-                    .iter()
-                    .any(|channel| channel.names.contains(&sink.channel))
-            });
-            if drains {
-                group.drain.cancel()
-            } else {
-                group.stop.cancel()
+            if !may_lose {
+                let message = format!(
+                    "{events} events would be lost with channel `{name}`, which no sink drains: \
+                     give it a sink, or start with --reload-may-lose"
+                );
+                return Err(ComponentError::new(message));
             }
-            group.finish(deadline, now).await;
+            let agent = &self.plan.name;
+            tracing::error!(
+                agent,
+                channel = name,
+                events,
+                "events are lost with their channel"
+            );
         }
-        let left = |channel: &&RunningChannel| channel.channel.depth();
-        for channel in vanishing.iter().filter(|channel| left(channel) > 0) {
-            let (name, events) = (channel.channel.name(), left(channel));
-            tracing::error!(channel = name, events, "events are lost with their channel");
-        }
-        vanishing.iter().map(left).sum()
+        Ok(())
     }
 
-    /// Starts new channels and moves the limits of those that stay.
-    async fn resize(&self, plan: &AgentPlan, channels: &[RunningChannel], services: &Services) {
-        for (wanted, new) in plan.channels.iter().zip(channels) {
-            let mut before = self.plan.channels.iter().zip(&self.channels);
-            let before = before.find(|(_, old)| Arc::ptr_eq(&old.channel, &new.channel));
-            let Some((before, _)) = before else {
-                let counters = new.channel.counters();
-                counters.start_time.set(services.wall.millis());
+    /// Opens the ports of new sources. One that cannot be opened is a reason to refuse the plan if an
+    /// open port would be closed for it, unless a source of this process has the port now.
+    async fn open_ports(
+        &self,
+        plans: &[SourcePlan],
+        parts: &mut [Part<RunningSource>],
+        terms: &ReloadTerms,
+    ) -> Result<(), ComponentError> {
+        for (plan, part) in plans.iter().zip(parts) {
+            let Part::New(source) = part else { continue };
+            let Err(error) = source.try_bind().await else {
                 continue;
             };
-            if before.config == wanted.config {
-                continue;
+            let name = &plan.component.name;
+            let mut old = self.sources.iter();
+            let replaces = old.any(|old| old.view.name == *name && old.port().is_some());
+            let port = plan.component.keys.text("port");
+            let port: Option<u16> = port.and_then(|port| port.trim().parse().ok());
+            if replaces && !port.is_some_and(|port| terms.ports.contains(&port)) {
+                let message = format!("source `{name}` cannot start: {error}");
+                return Err(ComponentError::new(message));
             }
-            for key in new.channel.resize(&wanted.config).await {
-                let channel = new.channel.name();
-                tracing::warn!(
-                    channel,
-                    key,
-                    "the channel holds too much for its new limit, \
-                    the old one stays"
-                );
-            }
+        }
+        Ok(())
+    }
+
+    /// Takes channels back that were on their way out and that the new plan has again.
+    async fn take_back(&mut self, channels: &[RunningChannel], terms: &ReloadTerms, now: u64) {
+        let comes_back = |departing: &Departing| {
+            let mut wanted = channels.iter();
+            wanted.any(|channel| departing.has(channel))
+        };
+        let (mut back, departing): (Vec<_>, Vec<_>) =
+            self.departing.drain(..).partition(comes_back);
+        self.departing = departing;
+        for departing in &mut back {
+            let give_up = async |until| departing.give_up(until, now).await;
+            terms.timed(give_up).await;
         }
     }
 
-    /// Puts kept and new components in the order of the new plan, and starts the new ones.
-    async fn adopt(
-        &mut self,
-        sources: Vec<Part<RunningSource>>,
-        groups: Vec<Part<RunningGroup>>,
-        services: &Services,
-    ) {
-        let now = services.wall.millis();
-        let mut old: Vec<Option<RunningGroup>> = self.groups.drain(..).map(Some).collect();
-        for part in groups {
-            match part {
-                Part::Kept(at) => self.groups.extend(old.get_mut(at).and_then(Option::take)),
-                Part::New(mut group) => {
-                    group.start(&self.plan.name, now);
-                    self.groups.push(group);
-                }
+    /// Starts new channels, and has those that stay keep to their new limits.
+    fn resize(&self, plan: &AgentPlan, channels: &[RunningChannel], now: u64) {
+        for (wanted, new) in plan.channels.iter().zip(channels) {
+            if !runs_in(&self.channels, new) {
+                new.channel.counters().start_time.set(now);
+                new.channel.counters().stop_time.set(0);
             }
+            // A channel is matched by its type, so it knows the recipe.
+            let is_known = new.channel.resize(&*wanted.recipe);
+            debug_assert!(is_known, "a channel of this type");
         }
+    }
+
+    /// Ends sources that are not kept, and starts the new ones.
+    async fn replace_sources(
+        &mut self,
+        mut parts: Vec<Part<RunningSource>>,
+        terms: &ReloadTerms,
+        now: u64,
+    ) {
         let mut old: Vec<Option<RunningSource>> = self.sources.drain(..).map(Some).collect();
-        for part in sources {
+        let mut kept = take_kept(&parts, &mut old);
+        let mut retiring: Vec<RunningSource> = old.into_iter().flatten().collect();
+        for source in &retiring {
+            source.stop.cancel();
+        }
+        let agent = &self.plan.name;
+        let ended = CancellationToken::new();
+        let ending = async {
+            let all = retiring.iter_mut();
+            let all = all.map(|source| terms.timed(async |until| source.finish(until, now).await));
+            join_all(all).await;
+            ended.cancel();
+        };
+        let starting = parts.iter_mut().filter_map(|part| match part {
+            Part::New(source) => Some(start_source(source, agent, &ended, now)),
+            Part::Kept(_) => None,
+        });
+        tokio::join!(ending, join_all(starting));
+        for part in parts {
             match part {
-                Part::Kept(at) => self.sources.extend(old.get_mut(at).and_then(Option::take)),
-                Part::New(mut source) => {
-                    source.bind().await;
-                    source.start(&self.plan.name, now);
-                    self.sources.push(source);
-                }
+                Part::Kept(at) => self.sources.extend(kept.get_mut(at).and_then(Option::take)),
+                Part::New(source) => self.sources.push(source),
             }
         }
     }
+}
+
+/// Starts a source as soon as its port is free, and at the latest when all old sources have ended.
+async fn start_source(
+    source: &mut RunningSource,
+    agent: &str,
+    all_ended: &CancellationToken,
+    now: u64,
+) {
+    while source.try_bind().await.is_err() {
+        if all_ended.is_cancelled() {
+            // Whoever has the port now, the source tries again and again, and says so.
+            break;
+        }
+        tokio::time::sleep(PORT_PAUSE).await;
+    }
+    source.start(agent, now);
 }
 
 /// The channel of this name.
@@ -192,18 +309,13 @@ fn runs_in(channels: &[RunningChannel], channel: &RunningChannel) -> bool {
     channels.iter().any(is_it)
 }
 
-/// A component of the new plan: one that runs already, by its old place, or a new one.
-enum Part<T> {
-    Kept(usize),
-    New(T),
-}
-
-fn old<T>(at: usize) -> Result<Part<T>, ComponentError> {
-    Ok(Part::Kept(at))
-}
-
-fn is_kept<T>(parts: &[Part<T>], at: usize) -> bool {
-    parts
-        .iter()
-        .any(|part| matches!(part, Part::Kept(kept) if *kept == at))
+/// Those that are kept, in their old places; the rest stays in `old`.
+fn take_kept<T>(parts: &[Part<T>], old: &mut [Option<T>]) -> Vec<Option<T>> {
+    let is_kept = |at: usize| {
+        let mut parts = parts.iter();
+        parts.any(|part| matches!(part, Part::Kept(kept) if *kept == at))
+    };
+    let all = old.iter_mut().enumerate();
+    all.map(|(at, part)| is_kept(at).then(|| part.take()).flatten())
+        .collect()
 }

@@ -2,13 +2,11 @@
 //!
 //! A sink that is not started takes nothing: that is how these tests keep events in a channel.
 
-use flume_core::clock::WallClock;
 use tokio::time::sleep;
 
 use super::*;
-use crate::load::{self, Options};
 use crate::runner::SourceState;
-use crate::services::Resolver;
+use crate::testing::{plan, services};
 
 /// Ten events into `c1`.
 const AGENT: &str = "\
@@ -48,22 +46,6 @@ a1.sinkgroups.g1.sinks = k1 k2
 a1.sinkgroups.g1.processor.type = failover
 ";
 
-/// Services at this time of day.
-fn services(now: u64) -> Services {
-    Services {
-        wall: WallClock::fixed(now),
-        ..Services::system(Resolver::default())
-    }
-}
-
-fn plan(text: &str) -> AgentPlan {
-    let path = "agent.properties".to_owned();
-    let (bytes, options) = (text.as_bytes().to_vec(), Options::default());
-    let mut loaded = load::compile(path, bytes, &options, &services(0), &|_| None);
-    assert!(!loaded.has_errors(), "{:?}", loaded.diagnostics);
-    loaded.plans.remove(0)
-}
-
 /// An agent that has put its ten events into its channels, and whose sinks were not started.
 async fn filled(text: &str) -> RunningAgent {
     let services = services(1);
@@ -76,13 +58,21 @@ async fn filled(text: &str) -> RunningAgent {
     agent
 }
 
-async fn reload(agent: &mut RunningAgent, text: &str) -> usize {
-    let deadline = clock::now() + Duration::from_secs(30);
-    let left = agent.reload(plan(text), deadline, &services(2)).await;
-    left.unwrap()
+fn terms() -> ReloadTerms {
+    ReloadTerms {
+        deadline: clock::now() + Duration::from_secs(30),
+        hurry: CancellationToken::new(),
+        may_lose: false,
+        ports: Default::default(),
+    }
 }
 
-fn channel(agent: &RunningAgent, name: &str) -> Arc<MemoryChannel> {
+async fn reload(agent: &mut RunningAgent, text: &str) {
+    let reloaded = agent.reload(plan(text), &terms(), &services(2)).await;
+    reloaded.unwrap();
+}
+
+fn channel(agent: &RunningAgent, name: &str) -> Arc<dyn Channel> {
     let is_called = |channel: &&RunningChannel| channel.names.iter().any(|known| known == name);
     let found = agent.channels.iter().find(is_called);
     Arc::clone(&found.expect("a channel of this name").channel)
@@ -120,6 +110,37 @@ async fn all_components_start_and_stop() {
     );
 }
 
+/// What the owner of an agent does meanwhile does not matter, and he can stop it afterwards.
+#[tokio::test(start_paused = true)]
+async fn a_brake_ends_sources_and_drains_channels() {
+    let endless = AGENT.replace("totalEvents = 10", "totalEvents = 1000000");
+    let services = services(1);
+    let mut agent = RunningAgent::build(plan(&endless), &services).unwrap();
+    agent.bind().await;
+    agent.start_sinks(&services);
+    agent.start_sources(&services);
+    sleep(Duration::from_millis(130)).await;
+    let brake = Brake::of(std::slice::from_ref(&agent));
+    brake.pull(clock::now() + Duration::from_secs(30)).await;
+    let (source, group) = (&agent.sources[0], &mut agent.groups[0]);
+    assert_eq!(source.view.status.state(), SourceState::Stopped);
+    let soon = clock::now() + Duration::from_secs(5);
+    assert!(ended(&mut group.task, soon, "k1").await, "the sinks end");
+    let deadline = clock::now() + Duration::from_secs(30);
+    assert_eq!(agent.stop(deadline, &services).await, 0);
+}
+
+/// Sources that do not end get no more time than the deadline.
+#[tokio::test(start_paused = true)]
+async fn a_brake_waits_no_longer_than_the_deadline() {
+    let mut agent = RunningAgent::build(plan(AGENT), &services(1)).unwrap();
+    agent.start_sinks(&services(1));
+    let (brake, start) = (Brake::of(std::slice::from_ref(&agent)), clock::now());
+    brake.pull(start + Duration::from_secs(30)).await;
+    assert_eq!((clock::now() - start).as_secs(), 30);
+    assert!(agent.groups[0].drain.is_cancelled());
+}
+
 /// Flume: TestApplication.testFLUME1854 (G4): start, any time, stop, three times.
 #[tokio::test(start_paused = true)]
 async fn an_agent_can_be_stopped_at_any_time() {
@@ -149,7 +170,7 @@ async fn an_agent_can_be_stopped_at_any_time() {
 async fn what_did_not_change_is_not_touched() {
     let mut agent = filled(AGENT).await;
     let before = agent.view();
-    assert_eq!(reload(&mut agent, AGENT).await, 0);
+    reload(&mut agent, AGENT).await;
     let after = agent.view();
     assert!(Arc::ptr_eq(
         &before.channels[0].channel,
@@ -171,27 +192,147 @@ async fn what_did_not_change_is_not_touched() {
 #[tokio::test(start_paused = true)]
 async fn a_channel_that_was_away_is_a_new_one() {
     let mut agent = filled(AGENT).await;
+    agent.start_sinks(&services(1));
     let first = channel(&agent, "c1");
-    let other = AGENT.replace("c1", "c2");
-    let left = reload(&mut agent, &other).await;
-    assert_eq!(
-        left, 10,
-        "sinks that do not run cannot drain it, which is told"
-    );
+    let other = AGENT.replace("c1", "c2").replace("k1", "k2");
+    reload(&mut agent, &other).await;
     assert_eq!(channel(&agent, "c2").counters().start_time.get(), 2);
-    assert_eq!(reload(&mut agent, AGENT).await, 0);
+    sleep(Duration::from_secs(1)).await;
+    assert!(agent.settle_departures(&services(2)));
+    reload(&mut agent, AGENT).await;
     let again = channel(&agent, "c1");
     assert!(!Arc::ptr_eq(&first, &again));
     assert_eq!(agent.channels.len(), 1);
 }
 
+/// The same sink drains it: so it is the same channel.
 #[tokio::test(start_paused = true)]
-async fn a_channel_that_goes_is_drained_first() {
+async fn a_channel_with_a_new_name_keeps_its_events() {
     let mut agent = filled(AGENT).await;
-    agent.start_sinks(&services(1));
-    let sink = agent.view().groups[0].sinks[0].clone();
-    assert_eq!(reload(&mut agent, &AGENT.replace("c1", "c2")).await, 0);
-    assert!(sink.counters.event_drain_success.get() >= 10);
+    let first = channel(&agent, "c1");
+    let renamed = AGENT
+        .replace("c1", "c2")
+        .replace("totalEvents = 10", "totalEvents = 0");
+    reload(&mut agent, &renamed).await;
+    assert!(Arc::ptr_eq(&first, &channel(&agent, "c2")));
+    assert!(agent.departing.is_empty());
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(first.counters().event_take_success.get(), 10);
+}
+
+/// The new source runs at once, and the old sink has all the time that it needs.
+#[tokio::test(start_paused = true)]
+async fn a_channel_that_goes_is_emptied_by_its_old_sinks() {
+    let mut agent = filled(AGENT).await;
+    let (old, sink) = (
+        channel(&agent, "c1"),
+        agent.view().groups[0].sinks[0].clone(),
+    );
+    let began = clock::now();
+    reload(&mut agent, &AGENT.replace("c1", "c2").replace("k1", "k2")).await;
+    assert!(clock::now() - began < Duration::from_secs(1));
+    assert_eq!(agent.departing.len(), 1);
+    assert_eq!(old.depth(), 10, "its sink was not started");
+    agent.departing[0].start();
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(old.depth(), 0);
+    assert_eq!(sink.counters.event_drain_success.get(), 10);
+    assert!(agent.settle_departures(&services(2)));
+    assert!(agent.departing.is_empty());
+    let view = agent.view();
+    assert_eq!(
+        view.groups[0].sinks[0].counters.event_drain_success.get(),
+        10
+    );
+}
+
+/// `k2` drained `c2`, and now drains `c1`, which `k1` leaves.
+#[tokio::test(start_paused = true)]
+async fn events_move_to_where_their_sink_is_now() {
+    let two = AGENT
+        .replace("a1.channels = c1\n", "a1.channels = c1 c2\n")
+        .replace("r1.channels = c1\n", "r1.channels = c1 c2\n")
+        .replace("a1.sinks = k1\n", "a1.sinks = k1 k2\n")
+        + "a1.channels.c2.type = memory\na1.channels.c2.keep-alive = 0\n\
+           a1.sinks.k2.type = null\na1.sinks.k2.channel = c2\n";
+    let mut agent = filled(&two).await;
+    let (c1, c2) = (channel(&agent, "c1"), channel(&agent, "c2"));
+    let one = AGENT
+        .replace("k1", "k2")
+        .replace("totalEvents = 10", "totalEvents = 0");
+    reload(&mut agent, &one).await;
+    // What `k1` did not deliver is in the channel with its name, and there is no `k1` any more.
+    assert_eq!(agent.departing.len(), 1);
+    assert!(Arc::ptr_eq(&c1, &channel(&agent, "c1")));
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!((c1.depth(), c2.depth()), (0, 0));
+    assert_eq!(c1.counters().event_take_success.get(), 20);
+    assert!(agent.settle_departures(&services(2)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_channel_on_its_way_out_can_come_back() {
+    let mut agent = filled(AGENT).await;
+    let first = channel(&agent, "c1");
+    let other = AGENT.replace("c1", "c2").replace("k1", "k2");
+    reload(&mut agent, &other).await;
+    assert_eq!((agent.departing.len(), first.depth()), (1, 10));
+    reload(
+        &mut agent,
+        &AGENT.replace("totalEvents = 10", "totalEvents = 0"),
+    )
+    .await;
+    assert!(Arc::ptr_eq(&first, &channel(&agent, "c1")));
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(first.counters().event_take_success.get(), 10);
+}
+
+/// A file that would lose events is refused, unless the operator has said that it may.
+#[tokio::test(start_paused = true)]
+async fn a_channel_without_a_sink_does_not_go_with_its_events() {
+    let two = AGENT
+        .replace("a1.channels = c1\n", "a1.channels = c1 c2\n")
+        .replace("r1.channels = c1\n", "r1.channels = c1 c2\n")
+        + "a1.channels.c2.type = memory\na1.channels.c2.keep-alive = 0\n";
+    let mut agent = filled(&two).await;
+    let refused = agent.reload(plan(AGENT), &terms(), &services(2)).await;
+    let message = refused.unwrap_err().to_string();
+    for part in ["10 events", "`c2`", "--reload-may-lose"] {
+        assert!(message.contains(part), "{message}");
+    }
+    assert_eq!(channel(&agent, "c2").depth(), 10);
+    let may_lose = ReloadTerms {
+        may_lose: true,
+        ..terms()
+    };
+    let lost = agent.reload(plan(AGENT), &may_lose, &services(2)).await;
+    assert!(lost.is_ok() && agent.channels.len() == 1);
+}
+
+/// An agent that the file has no more is there until its channels are empty, and may come back.
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_goes_is_emptied_first() {
+    let mut agent = filled(AGENT).await;
+    let c1 = channel(&agent, "c1");
+    agent
+        .reload(AgentPlan::empty("a1"), &terms(), &services(2))
+        .await
+        .unwrap();
+    assert!(agent.channels.is_empty() && !agent.is_gone());
+    assert_eq!(events_left(&[agent.view()]), 10);
+    reload(
+        &mut agent,
+        &AGENT.replace("totalEvents = 10", "totalEvents = 0"),
+    )
+    .await;
+    assert!(Arc::ptr_eq(&c1, &channel(&agent, "c1")));
+    agent
+        .reload(AgentPlan::empty("a1"), &terms(), &services(2))
+        .await
+        .unwrap();
+    sleep(Duration::from_secs(1)).await;
+    assert!(agent.settle_departures(&services(2)) && agent.is_gone());
+    assert_eq!(c1.counters().event_take_success.get(), 10);
 }
 
 /// The counters go on where a component is replaced by one of the same name.
@@ -202,7 +343,7 @@ async fn a_changed_sink_is_replaced_and_the_rest_is_not() {
     sleep(Duration::from_secs(1)).await;
     let before = agent.view();
     let changed = format!("{AGENT}a1.sinks.k1.batchSize = 3\n");
-    assert_eq!(reload(&mut agent, &changed).await, 0);
+    reload(&mut agent, &changed).await;
     let after = agent.view();
     assert!(Arc::ptr_eq(
         &before.sources[0].status,
@@ -237,14 +378,14 @@ async fn a_source_that_goes_ends_and_one_that_comes_begins() {
     assert_eq!(channel(&agent, "c1").depth(), 20);
 }
 
-/// Room is taken away only if it is empty.
+/// A limit below what the channel holds counts at once, and no event goes for it.
 #[tokio::test(start_paused = true)]
 async fn a_channel_keeps_its_events_and_moves_its_limits() {
     let mut agent = filled(AGENT).await;
     let c1 = channel(&agent, "c1");
-    for (wanted, got) in [(200, 200), (10, 10), (9, 10), (11, 11)] {
+    for (wanted, got) in [(200, 200), (10, 10), (9, 9), (11, 11)] {
         let text = format!("{AGENT}a1.channels.c1.capacity = {wanted}\n");
-        assert_eq!(reload(&mut agent, &text).await, 0);
+        reload(&mut agent, &text).await;
         assert!(Arc::ptr_eq(&c1, &channel(&agent, "c1")));
         assert_eq!((c1.capacity(), c1.depth()), (got, 10), "wanted: {wanted}");
     }
@@ -257,7 +398,7 @@ async fn channels_that_become_mirrors_keep_their_events() {
     let c1 = channel(&agent, "c1");
     // A source that did put its ten events is new here, since it feeds another channel, too.
     let text = TWO_CHANNELS.replace("totalEvents = 10", "totalEvents = 0");
-    assert_eq!(reload(&mut agent, &text).await, 0);
+    reload(&mut agent, &text).await;
     assert!(Arc::ptr_eq(&c1, &channel(&agent, "c1")));
     assert!(Arc::ptr_eq(&c1, &channel(&agent, "c2")));
     assert_eq!(
@@ -277,7 +418,7 @@ async fn mirrors_that_are_set_apart_lose_nothing() {
     assert_eq!(mirrored.depth(), 10, "one channel with two names");
     let apart = TWO_CHANNELS.replace("totalEvents = 10", "totalEvents = 0");
     let apart = format!("{apart}a1.sinkgroups.g1.processor.mirrored = false\n");
-    assert_eq!(reload(&mut agent, &apart).await, 0);
+    reload(&mut agent, &apart).await;
     assert!(Arc::ptr_eq(&mirrored, &channel(&agent, "c1")));
     let other = channel(&agent, "c2");
     assert!(!Arc::ptr_eq(&mirrored, &other));
@@ -303,7 +444,6 @@ fn with_policy(more: &str) -> String {
 #[tokio::test]
 async fn a_group_keeps_its_seat_unless_its_keys_change() {
     let services = services(1);
-    let deadline = clock::now() + Duration::from_secs(30);
     let mut agent = RunningAgent::build(plan(&with_policy("")), &services).unwrap();
     let seats = || {
         let report = services.policies.reports().remove(0);
@@ -313,7 +453,7 @@ async fn a_group_keeps_its_seat_unless_its_keys_change() {
     };
     let made = seats();
     let same = plan(&with_policy("# A comment."));
-    agent.reload(same, deadline, &services).await.unwrap();
+    agent.reload(same, &terms(), &services).await.unwrap();
     assert_eq!(seats(), made);
     for more in [
         "a1.sinks.k2.weight = 3",
@@ -322,7 +462,7 @@ async fn a_group_keeps_its_seat_unless_its_keys_change() {
     ] {
         let before = seats();
         let changed = plan(&with_policy(more));
-        agent.reload(changed, deadline, &services).await.unwrap();
+        agent.reload(changed, &terms(), &services).await.unwrap();
         assert_ne!(seats(), before, "{more}");
     }
 }

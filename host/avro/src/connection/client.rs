@@ -8,15 +8,15 @@
 //! | greeting, last | `None` | error, close |
 //! | connected | requests go out as they come, up to the limit | connected |
 //!
-//! The laws: until the handshake is answered one request is in flight, as the server's reading
-//! of a second one would depend on the answer to the first; the caller sees one serial per
-//! request, also if the request went out twice; an answer that nobody asked for is an error.
+//! The laws: until the handshake is answered, only one request is in flight, because how the server
+//! reads a second one depends on its answer to the first. The caller sees one serial per request,
+//! even if the request was sent twice. An answer to no request is an error.
 
 use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Inbound, Limits};
+use super::{Inbound, RpcLimits};
 use crate::error::{ConnectionError, SendError};
 use crate::frame::{MAX_LENGTH, close_buffer, open_buffer, put_buffer, put_header};
 use crate::handshake::{HandshakeRequest, HandshakeResponse, Match};
@@ -28,7 +28,7 @@ use crate::sniff::Foreign;
 /// The answer to one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// What the request's method returned when it was sent.
+    /// The serial that was returned when the request was sent.
     pub serial: i32,
     /// The answer itself.
     pub response: Response,
@@ -38,16 +38,16 @@ pub struct Answer {
 #[derive(Debug)]
 pub struct Client {
     inbound: Inbound,
-    limits: Limits,
+    limits: RpcLimits,
     protocol: Protocol,
     next_serial: i32,
-    state: State,
+    state: ClientState,
     /// Requests without an answer, oldest first.
-    open: VecDeque<Open>,
+    open: VecDeque<SentRequest>,
 }
 
 #[derive(Debug)]
-enum State {
+enum ClientState {
     New,
     Greeting(First),
     Connected,
@@ -55,32 +55,32 @@ enum State {
 
 /// A request that waits for its answer.
 #[derive(Debug, Clone, Copy)]
-struct Open {
+struct SentRequest {
     /// Its number on the wire.
     sent_as: i32,
-    /// Its number as the caller knows it.
+    /// The number that the caller has.
     serial: i32,
     ping: bool,
 }
 
-/// The first request, kept to be sent again.
+/// The first request, kept in case it has to be sent again.
 #[derive(Debug)]
 struct First {
     name: &'static str,
     parameters: Bytes,
-    /// The server already has our text.
+    /// The server already has our protocol text.
     told: bool,
 }
 
 impl Client {
     /// A new connection that introduces itself with `protocol`.
-    pub fn new(limits: Limits, protocol: Protocol) -> Self {
+    pub fn new(limits: RpcLimits, protocol: Protocol) -> Self {
         Self {
             inbound: Inbound::new(limits.frame),
             limits,
             protocol,
             next_serial: 1,
-            state: State::New,
+            state: ClientState::New,
             open: VecDeque::new(),
         }
     }
@@ -102,7 +102,7 @@ impl Client {
     /// Writes a call of `appendBatch`. Returns the request's serial.
     ///
     /// An event is a pair of its headers and its body. Both iterators must know their length,
-    /// which precedes the items on the wire.
+    /// because it precedes the items on the wire.
     pub fn append_batch<'a, E, H>(
         &mut self,
         events: E,
@@ -126,7 +126,7 @@ impl Client {
 
     /// Whether a request may be sent now; the error says why not.
     pub fn ready(&self) -> Result<(), SendError> {
-        if matches!(self.state, State::Greeting(_)) {
+        if matches!(self.state, ClientState::Greeting(_)) {
             return Err(SendError::HandshakePending);
         }
         if self.open.len() >= self.limits.max_in_flight {
@@ -140,12 +140,12 @@ impl Client {
         self.open.len()
     }
 
-    /// Takes the next answer off `input`, or `None` if there is no whole one. Between two calls
-    /// the caller may only append to `input`.
+    /// Takes the next answer off `input`, or returns `None` if there is no complete one. Between
+    /// two calls the caller may only append to `input`.
     ///
-    /// This may write to `output` (a server that does not know us is told the first request
-    /// again), so send that after each call. After an error the connection must be closed; the
-    /// requests in flight may or may not have been carried out.
+    /// This may write to `output` (the first request again, to a server that does not know us), so
+    /// send that after each call. After an error the connection must be closed; the requests in
+    /// flight may or may not have been carried out.
     pub fn poll(
         &mut self,
         input: &mut BytesMut,
@@ -154,9 +154,9 @@ impl Client {
         while let Some(frame) = self.inbound.next(input)? {
             let open = self.take(frame.serial)?;
             let mut reader = Reader::new(frame.body);
-            if let State::Greeting(first) = &mut self.state {
+            if let ClientState::Greeting(first) = &mut self.state {
                 match greeted(&mut reader)? {
-                    Greeted::Connected => self.state = State::Connected,
+                    Greeted::Connected => self.state = ClientState::Connected,
                     Greeted::Unknown(_) if first.told => {
                         return Err(ConnectionError::HandshakeRejected);
                     }
@@ -177,13 +177,14 @@ impl Client {
         Ok(None)
     }
 
-    /// What a peer speaks whose stream ended before its first answer was complete.
+    /// The protocol of a peer whose stream ended before its first answer was complete, if
+    /// recognised.
     pub fn foreign(&self, input: &[u8]) -> Option<Foreign> {
         self.inbound.foreign(input)
     }
 
-    /// Writes one request; `put` writes its parameters and is given the most bytes that the
-    /// output may have. On an error the output is as it was.
+    /// Writes one request. `put` writes its parameters; its argument is the most bytes that the
+    /// output may have. On an error the output is unchanged.
     fn send(
         &mut self,
         name: &'static str,
@@ -192,7 +193,7 @@ impl Client {
     ) -> Result<i32, SendError> {
         self.ready()?;
         let serial = self.next_serial;
-        let handshake = matches!(self.state, State::New)
+        let handshake = matches!(self.state, ClientState::New)
             .then(|| self.handshake(FLUME_HASH, false, name.is_empty()));
         let start = output.len();
         let limit = self.limits.frame.max_frame.min(MAX_LENGTH);
@@ -210,13 +211,13 @@ impl Client {
         if handshake.is_some() {
             let parameters = output.get(parameters..).unwrap_or_default();
             let parameters = Bytes::copy_from_slice(parameters);
-            self.state = State::Greeting(First {
+            self.state = ClientState::Greeting(First {
                 name,
                 parameters,
                 told: false,
             });
         }
-        self.open.push_back(Open {
+        self.open.push_back(SentRequest {
             sent_as: serial,
             serial,
             ping: name.is_empty(),
@@ -228,7 +229,7 @@ impl Client {
     /// Repeats the first request under a new number, now with our text and the server's hash.
     fn send_again(
         &mut self,
-        open: Open,
+        open: SentRequest,
         server_hash: Hash,
         name: &'static str,
         parameters: &[u8],
@@ -241,7 +242,7 @@ impl Client {
         if !open.ping {
             put_buffer(output, parameters);
         }
-        self.open.push_back(Open { sent_as, ..open });
+        self.open.push_back(SentRequest { sent_as, ..open });
     }
 
     fn handshake(&self, server_hash: Hash, text: bool, ping: bool) -> HandshakeRequest {
@@ -249,20 +250,21 @@ impl Client {
             client_hash: self.protocol.hash(),
             client_text: text.then(|| self.protocol.text().clone()),
             server_hash,
-            // Java sends an empty map with its calls. It has no pings; those take least bytes.
+            // Java sends an empty map with its calls. It has no pings; for those we use the
+            // shortest form.
             meta: !ping,
         }
     }
 
     /// Finds the request that an answer is for. Answers usually come in order.
-    fn take(&mut self, sent_as: i32) -> Result<Open, ConnectionError> {
+    fn take(&mut self, sent_as: i32) -> Result<SentRequest, ConnectionError> {
         let at = self.open.iter().position(|open| open.sent_as == sent_as);
         at.and_then(|at| self.open.remove(at))
             .ok_or(ConnectionError::UnknownSerial(sent_as))
     }
 }
 
-/// What a server's handshake amounts to.
+/// The meaning of a server's handshake.
 enum Greeted {
     /// The answer to the call follows.
     Connected,
@@ -275,7 +277,7 @@ fn greeted(reader: &mut Reader) -> Result<Greeted, ConnectionError> {
     let whole = reader.clone();
     let answer = match HandshakeResponse::decode(reader) {
         Ok(answer) => answer,
-        // A server that could not read our handshake answers without one of its own.
+        // A server that could not read our handshake answers without a handshake.
         Err(error) => {
             return Err(match Response::decode(whole, false) {
                 Ok(Response::SystemError(text)) => ConnectionError::Refused(text),

@@ -9,11 +9,11 @@
 //! | any | broken framing | error, close |
 //!
 //! The law: each request gets exactly one answer, by the machine or by the application.
-//! Answers may be given in any order; Flume's own source gives them in the order of the calls.
+//! Answers may come in any order; Flume's own source answers in the order of the calls.
 
 use bytes::{BufMut, BytesMut};
 
-use super::{Inbound, Limits};
+use super::{Inbound, RpcLimits};
 use crate::error::{ConnectionError, DecodeError};
 use crate::frame::{Frame, close_buffer, open_buffer, put_header};
 use crate::handshake::{HandshakeRequest, HandshakeResponse, KnownClients, Match};
@@ -27,11 +27,13 @@ const NO_SUCH_MESSAGE: &str = "org.apache.avro.AvroRuntimeException: No such rem
 
 /// A call for the application, which answers it with [`Server::respond`].
 #[derive(Debug, Clone)]
-pub struct Call {
+pub struct RpcCall {
     /// Number of the request.
     pub serial: i32,
     /// Which message was called.
     pub method: Method,
+    /// Bytes of the frame, whose memory all parts of the events share.
+    pub frame_bytes: usize,
     /// The events, still to be read. If that fails, answer with a system error.
     pub events: Events,
 }
@@ -47,14 +49,14 @@ pub enum Method {
 
 /// What [`Server::poll`] did.
 #[derive(Debug, Clone)]
-pub enum Step {
+pub enum ServerStep {
     /// A call waits for the application.
-    Call(Call),
+    Call(RpcCall),
     /// A request was answered by the machine: send the output, then poll again.
     ///
-    /// A step of its own so that a peer that writes and never reads cannot fill the output.
+    /// This is a separate step so that a peer that writes and never reads cannot fill the output.
     Answered,
-    /// The input holds no whole request: append to it, then poll again.
+    /// The input has no complete request: append to it, then poll again.
     Wait,
 }
 
@@ -72,7 +74,7 @@ pub struct Server {
 
 impl Server {
     /// A new connection. `known` is shared by all connections of the process.
-    pub fn new(limits: Limits, known: KnownClients) -> Self {
+    pub fn new(limits: RpcLimits, known: KnownClients) -> Self {
         Self {
             inbound: Inbound::new(limits.frame),
             max_entries: limits.max_entries,
@@ -83,21 +85,21 @@ impl Server {
         }
     }
 
-    /// Takes the next request off `input`. Between two calls the caller may only append to it.
+    /// Takes the next request off `input`. Between two calls the caller may only append to `input`.
     ///
-    /// After an error the connection must be closed, after `output` was sent.
+    /// After an error, send `output` and close the connection.
     pub fn poll(
         &mut self,
         input: &mut BytesMut,
         output: &mut BytesMut,
-    ) -> Result<Step, ConnectionError> {
+    ) -> Result<ServerStep, ConnectionError> {
         Ok(match self.inbound.next(input)? {
             Some(frame) => self.read(frame, output),
-            None => Step::Wait,
+            None => ServerStep::Wait,
         })
     }
 
-    /// Answers the request `serial`: to be called once for each [`Call`].
+    /// Answers the request `serial`: to be called once for each [`RpcCall`].
     pub fn respond(&mut self, serial: i32, response: &Response, output: &mut BytesMut) {
         if *response == Response::Pong {
             return self.pong(serial, output);
@@ -114,43 +116,46 @@ impl Server {
         close_buffer(output, start);
     }
 
-    /// What a peer speaks whose stream ended before its first request was complete.
+    /// The protocol of a peer whose stream ended before its first request was complete, if
+    /// recognised.
     pub fn foreign(&self, input: &[u8]) -> Option<Foreign> {
         self.inbound.foreign(input)
     }
 
-    fn read(&mut self, frame: Frame, output: &mut BytesMut) -> Step {
-        let serial = frame.serial;
+    fn read(&mut self, frame: Frame, output: &mut BytesMut) -> ServerStep {
+        let (serial, frame_bytes) = (frame.serial, frame.body.len());
         match self.request(frame, output) {
-            Ok(Some(Request::Append(events))) => Step::Call(Call {
+            Ok(Some(Request::Append(events))) => ServerStep::Call(RpcCall {
                 serial,
                 method: Method::Append,
+                frame_bytes,
                 events,
             }),
-            Ok(Some(Request::AppendBatch(events))) => Step::Call(Call {
+            Ok(Some(Request::AppendBatch(events))) => ServerStep::Call(RpcCall {
                 serial,
                 method: Method::AppendBatch,
+                frame_bytes,
                 events,
             }),
             Ok(Some(Request::Ping)) => {
                 self.pong(serial, output);
-                Step::Answered
+                ServerStep::Answered
             }
             Ok(Some(Request::Unknown(name))) => {
                 let text = format!("{NO_SUCH_MESSAGE}{name}");
                 self.respond(serial, &Response::SystemError(text), output);
-                Step::Answered
+                ServerStep::Answered
             }
-            Ok(None) => Step::Answered,
+            Ok(None) => ServerStep::Answered,
             Err(error) => {
                 self.respond(serial, &Response::SystemError(error.to_string()), output);
-                Step::Answered
+                ServerStep::Answered
             }
         }
     }
 
-    /// Reads a request and, on a new connection, the handshake before it. `None` if the
-    /// handshake was answered and the request is to be sent again.
+    /// Reads a request and, on a new connection, the handshake before it. `None` if only the
+    /// handshake was answered, and the client has to send the request again.
     fn request(
         &mut self,
         frame: Frame,

@@ -1,4 +1,4 @@
-//! Recorded exchanges in both directions, and two ends stepped against each other.
+//! Recorded exchanges in both directions, and two ends connected in memory.
 
 use bytestring::ByteString;
 
@@ -6,7 +6,7 @@ use super::*;
 use crate::error::{DecodeError, SendError};
 use crate::frame::FrameError;
 use crate::handshake::KnownClients;
-use crate::message::{Response, Status, WireEvent};
+use crate::message::{ReplyStatus, Response, WireEvent};
 use crate::schema::{FLUME_HASH, PLAIN_TEXT, Protocol};
 use crate::testing::wire;
 
@@ -14,15 +14,15 @@ mod golden;
 mod hostile;
 mod pair;
 
-const OK: Response = Response::Status(Status::Ok);
+const OK: Response = Response::Status(ReplyStatus::Ok);
 const NO_HEADERS: [(&str, &str); 0] = [];
 
 fn server() -> Server {
-    Server::new(Limits::default(), KnownClients::default())
+    Server::new(RpcLimits::default(), KnownClients::default())
 }
 
 fn client() -> Client {
-    Client::new(Limits::default(), Protocol::flume())
+    Client::new(RpcLimits::default(), Protocol::flume())
 }
 
 /// A server and a client that have shaken hands with a recorded first call.
@@ -41,13 +41,13 @@ fn connected() -> (Server, Client) {
     (server, client)
 }
 
-/// The call in `input`, which the machine must not answer.
+/// The call in `input`, which the machine must not answer itself.
 #[track_caller]
-fn call(server: &mut Server, input: &mut BytesMut) -> Call {
+fn call(server: &mut Server, input: &mut BytesMut) -> RpcCall {
     let mut output = BytesMut::new();
     let step = server.poll(input, &mut output).unwrap();
     assert!(input.is_empty() && output.is_empty(), "{step:?} {output:?}");
-    let Step::Call(call) = step else {
+    let ServerStep::Call(call) = step else {
         panic!("{step:?}")
     };
     call
@@ -58,11 +58,11 @@ fn call(server: &mut Server, input: &mut BytesMut) -> Call {
 fn answered(server: &mut Server, input: &mut BytesMut) -> BytesMut {
     let mut output = BytesMut::new();
     let step = server.poll(input, &mut output).unwrap();
-    assert!(matches!(step, Step::Answered), "{step:?}");
+    assert!(matches!(step, ServerStep::Answered), "{step:?}");
     output
 }
 
-fn read(call: Call) -> Vec<(Vec<(String, String)>, String)> {
+fn read(call: RpcCall) -> Vec<(Vec<(String, String)>, String)> {
     let text = |event: WireEvent| {
         let headers = event
             .headers

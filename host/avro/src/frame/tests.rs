@@ -1,4 +1,4 @@
-//! Frames in every split, at and beyond the limits, and random.
+//! Frames split at every point, at and beyond the limits, and random frames.
 
 use proptest::prelude::*;
 

@@ -82,7 +82,7 @@ fn a_text_sent_once_is_known_to_all_connections() {
 }
 
 #[test]
-fn a_text_is_not_kept_under_a_hash_that_is_not_its_own() {
+fn a_text_is_kept_only_under_its_own_hash() {
     let (own, known) = (Protocol::flume(), KnownClients::default());
     let forged = HandshakeRequest {
         client_hash: [9; 16],
@@ -97,7 +97,7 @@ fn a_text_is_not_kept_under_a_hash_that_is_not_its_own() {
 }
 
 #[test]
-fn a_full_memory_forgets_newcomers_only() {
+fn a_full_cache_forgets_only_newcomers() {
     let own = Protocol::flume();
     let known = KnownClients::new([FLUME_HASH], 1);
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Calls and answers, with `apache-avro` reading and writing the same data by the protocol text.
+//! Calls and answers; `apache-avro` reads and writes the same data with the protocol text.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -179,7 +179,7 @@ fn events_share_the_memory_of_their_message() {
     assert_eq!(event.body.as_ptr(), bytes[3..].as_ptr());
 }
 
-/// An iterator whose length is not what it says.
+/// An iterator that announces a wrong length.
 struct Liar(usize, std::vec::IntoIter<(&'static str, &'static str)>);
 
 impl Iterator for Liar {
@@ -206,9 +206,9 @@ fn a_wrong_length_of_an_iterator_is_an_error() {
 #[test]
 fn answers_are_read_as_written() {
     let answers = [
-        Response::Status(Status::Ok),
-        Response::Status(Status::Failed),
-        Response::Status(Status::Unknown),
+        Response::Status(ReplyStatus::Ok),
+        Response::Status(ReplyStatus::Failed),
+        Response::Status(ReplyStatus::Unknown),
         Response::SystemError("channel is full".to_owned()),
     ];
     for answer in answers {

@@ -115,7 +115,7 @@ fn a_negative_block_count_is_followed_by_its_size() {
 }
 
 #[test]
-fn metadata_is_read_past_in_either_form_of_block() {
+fn metadata_is_skipped_in_either_form_of_block() {
     for bytes in [
         &b"\x00x"[..],
         b"\x02\x02k\x02v\x00x",

@@ -1,4 +1,4 @@
-//! The two texts, and what other texts of the protocol may differ in.
+//! The two texts, and how other texts of the protocol may differ from them.
 
 use super::*;
 
@@ -28,7 +28,7 @@ fn the_texts_have_the_lengths_and_hashes_of_the_real_ones() {
 }
 
 #[test]
-fn the_same_protocol_in_other_words_is_accepted() {
+fn the_same_protocol_in_another_text_is_accepted() {
     let java = PLAIN_TEXT
         .replace(
             r#""string""#,

@@ -1,44 +1,50 @@
-//! Which events of a batch go where. Order is kept within a bucket.
+//! Splits a batch by bucket. Events keep their order within a bucket.
 
 use std::collections::HashMap;
 
 use flume_core::Event;
 
 use super::Buckets;
-use crate::bucket::Place;
-use crate::escape::TimeError;
+use crate::escape::{MOST_KEY, MOST_PATH, TimeError, cut_path};
+use crate::naming::BucketPath;
+use crate::store::Durable;
 
 impl Buckets {
-    /// The places of a batch, and the events of each; of one place alone, none: they are the batch.
+    /// The paths of a batch, and the events of each. With a single path the second list is empty:
+    /// all events of the batch go there.
     pub(super) fn route(
         &self,
         batch: &[Event],
-    ) -> Result<(Vec<Place>, Vec<Vec<Event>>), TimeError> {
-        let (mut places, at) = self.places(batch)?;
-        if places.len() <= 1 {
-            places.truncate(1);
-            return Ok((places, Vec::new()));
+    ) -> Result<(Vec<BucketPath>, Vec<Vec<Event>>), TimeError> {
+        let (mut paths, at) = self.paths(batch)?;
+        if paths.len() <= 1 {
+            paths.truncate(1);
+            return Ok((paths, Vec::new()));
         }
-        let mut groups = vec![Vec::new(); places.len()];
+        let mut groups = vec![Vec::new(); paths.len()];
         for (event, at) in batch.iter().zip(at) {
             if let Some(group) = groups.get_mut(at) {
                 group.push(event.clone());
             }
         }
-        Ok((places, groups))
+        Ok((paths, groups))
     }
 
-    /// The places of a batch, and for each event which of them is its own.
-    fn places(&self, batch: &[Event]) -> Result<(Vec<Place>, Vec<usize>), TimeError> {
-        let settings = &self.works.settings;
+    /// The paths of a batch, and for each event the index of its path.
+    fn paths(&self, batch: &[Event]) -> Result<(Vec<BucketPath>, Vec<usize>), TimeError> {
+        let settings = &self.shared.settings;
         let (folder, prefix) = (&settings.folder, &settings.naming.prefix);
         let needs_time = folder.needs_time() || prefix.needs_time();
         let constant = folder.is_constant() && prefix.is_constant();
-        // A second of events has one path where no header and no milliseconds are in it.
+        // Without headers and milliseconds in it, the path is the same for a whole second.
         let in_a_second = folder.is_constant_in_a_second() && prefix.is_constant_in_a_second();
-        let now = self.works.wall.millis();
-        let mut known: HashMap<Place, usize> = HashMap::new();
-        let mut places = Vec::new();
+        let now = self.shared.wall.millis();
+        let most = match self.durable() {
+            Durable::AtSync => MOST_PATH,
+            Durable::AtClose => MOST_KEY,
+        };
+        let mut known: HashMap<BucketPath, usize> = HashMap::new();
+        let mut paths = Vec::new();
         let mut at = Vec::with_capacity(batch.len());
         let mut last: Option<(i64, usize)> = None;
         for event in batch {
@@ -51,19 +57,22 @@ impl Buckets {
             let index = match same {
                 Some((_, index)) => index,
                 None => {
-                    let place = Place {
-                        folder: folder.expand(&event.headers, &settings.times, millis),
+                    let path = BucketPath {
+                        folder: cut_path(
+                            folder.expand(&event.headers, &settings.times, millis),
+                            most,
+                        ),
                         prefix: prefix.expand(&event.headers, &settings.times, millis),
                     };
-                    *known.entry(place).or_insert_with_key(|place| {
-                        places.push(place.clone());
-                        places.len() - 1
+                    *known.entry(path).or_insert_with_key(|path| {
+                        paths.push(path.clone());
+                        paths.len() - 1
                     })
                 }
             };
             last = Some((second, index));
             at.push(index);
         }
-        Ok((places, at))
+        Ok((paths, at))
     }
 }

@@ -12,17 +12,17 @@ use crate::escape::{Template, Times};
 use crate::format::{Codec, FileType, Serializer};
 use crate::naming::Naming;
 use crate::roll::RollLimits;
+use crate::shared::Leftovers;
 use crate::store::local::LocalStore;
 use crate::store::object::Objects;
-use crate::works::Leftovers;
 
 mod ends;
 mod faults;
 
 const NOW: u64 = 1_500_000_000_000;
 
-fn settings(folder: &str) -> Settings {
-    Settings {
+fn settings(folder: &str) -> BucketSettings {
+    BucketSettings {
         folder: Template::parse(folder).unwrap(),
         naming: Naming {
             prefix: Template::parse("F").unwrap(),
@@ -34,6 +34,7 @@ fn settings(folder: &str) -> Settings {
             local: false,
             rounding: None,
             zone: jiff::tz::TimeZone::UTC,
+            untimed: crate::escape::Untimed::Fail,
         },
         file_type: FileType::Stream(Serializer::Text {
             headers: false,
@@ -49,7 +50,7 @@ fn settings(folder: &str) -> Settings {
     }
 }
 
-fn over(store: impl Store + 'static, settings: Settings) -> Buckets {
+fn over(store: impl Store + 'static, settings: BucketSettings) -> Buckets {
     Buckets::over(
         Box::new(store),
         settings,
@@ -94,19 +95,19 @@ async fn a_file_ends_with_the_event_that_fills_it() {
     settings.limits.count = Some(2);
     let mut buckets = over(LocalStore, settings);
     buckets.write(&events(&["a", "b", "c"])).await.unwrap();
-    buckets.works.waits.ended().await;
+    buckets.shared.pending.ended().await;
     let first = ("F.1500000000000", "a\nb\n");
     assert_eq!(
         files(folder.path()),
         expected(&[first, ("F.1500000000001.tmp", "c\n")])
     );
     buckets.write(&events(&["d"])).await.unwrap();
-    buckets.works.waits.ended().await;
+    buckets.shared.pending.ended().await;
     assert_eq!(
         files(folder.path()),
         expected(&[first, ("F.1500000000001", "c\nd\n")])
     );
-    let counters = &buckets.works.files();
+    let counters = &buckets.shared.files();
     assert_eq!(
         (counters.file_roll.get(), counters.open_bucket.get()),
         (2, 0)
@@ -125,7 +126,7 @@ async fn events_find_their_folders_and_keep_their_order() {
     };
     let batch = [event("1", "x"), event("2", "../y"), event("3", "x")];
     buckets.write(&batch).await.unwrap();
-    assert_eq!(buckets.works.files().open_bucket.get(), 2);
+    assert_eq!(buckets.shared.files().open_bucket.get(), 2);
     buckets.stop().await;
     let found = files(folder.path());
     let folders = found.iter();
@@ -150,26 +151,21 @@ async fn no_more_files_are_open_than_allowed() {
         .collect();
     buckets.write(&batch).await.unwrap();
     assert_eq!(buckets.open.len(), 3);
-    buckets.works.waits.ended().await;
+    buckets.shared.pending.ended().await;
     let open = files(folder.path())
         .into_keys()
         .filter(|name| name.ends_with(".tmp"))
         .count();
     assert_eq!(open, 3);
-    // The one that was idle longest goes.
+    // The one that was idle longest is closed.
     buckets.write(&batch[6..7]).await.unwrap();
     buckets.write(&batch[..1]).await.unwrap();
     assert_eq!(buckets.open.len(), 3);
-    assert!(
-        buckets
-            .open
-            .keys()
-            .any(|place| place.folder.ends_with("/6"))
-    );
+    assert!(buckets.open.keys().any(|path| path.folder.ends_with("/6")));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_file_ends_when_its_time_is_over() {
+async fn a_file_that_is_too_old_is_closed() {
     let folder = tempfile::tempdir().unwrap();
     let mut settings = settings(&folder.path().display().to_string());
     settings.limits.interval = Some(Duration::from_secs(30));
@@ -187,7 +183,7 @@ async fn a_file_ends_when_its_time_is_over() {
     assert_eq!(buckets.open.len(), 1);
     tokio::time::advance(Duration::from_secs(21)).await;
     buckets.close_due().await.unwrap();
-    buckets.works.waits.ended().await;
+    buckets.shared.pending.ended().await;
     assert_eq!(
         files(folder.path()),
         expected(&[("F.1500000000000", "a\n")])
@@ -255,7 +251,7 @@ async fn leftovers_are_finished_and_those_of_this_run_are_not() {
         assert!(clock::now() < patience, "{:?}", files(folder.path()));
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    assert_eq!(buckets.works.files().leftover.get(), 2);
+    assert_eq!(buckets.shared.files().leftover.get(), 2);
 }
 
 #[tokio::test]
@@ -290,7 +286,7 @@ async fn after_a_failure_objects_are_completed_at_once() {
     assert_eq!(buckets.delivered(), 0);
     assert!(
         buckets.write(&events(&["a"])).await.is_err(),
-        "whoever sends it learns of it"
+        "its sender gets the error"
     );
     faults.set(None);
     buckets.write(&events(&["a"])).await.unwrap();

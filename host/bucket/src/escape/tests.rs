@@ -13,6 +13,7 @@ fn times() -> Times {
         local: false,
         rounding: None,
         zone: TimeZone::UTC,
+        untimed: Untimed::Fail,
     }
 }
 
@@ -164,5 +165,30 @@ fn an_event_without_a_time_is_told_what_it_lacks() {
         }
         .of(&header("42"), 7),
         Ok(7)
+    );
+    let lenient = Times {
+        untimed: Untimed::Now,
+        ..times()
+    };
+    for (headers, time) in [(Headers::new(), 7), (header("noon"), 7), (header("42"), 42)] {
+        assert_eq!(lenient.of(&headers, 7), Ok(time));
+    }
+}
+
+/// One event with a long header must not stop those behind it.
+#[test]
+fn long_parts_are_cut() {
+    let template = Template::parse("/data/%{host}/x").unwrap();
+    let expand = |host: &str| {
+        let headers = [("host", host)].into_iter().collect::<Headers>();
+        template.expand(&headers, &times(), TIME)
+    };
+    let long = expand(&"h".repeat(300));
+    let parts: Vec<&str> = long.split('/').collect();
+    assert_eq!((parts[1], parts[3]), ("data", "x"));
+    assert_eq!(parts[2].len(), 200);
+    assert_eq!(
+        expand(&"h".repeat(200)),
+        format!("/data/{}/x", "h".repeat(200))
     );
 }

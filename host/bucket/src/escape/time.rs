@@ -1,4 +1,5 @@
-//! The time of an event, rounded, in a time zone, in parts. The letters and formats are Flume's.
+//! The time of an event: where it comes from, rounding, time zone, and its parts. The letters and
+//! formats are Flume's.
 
 use std::fmt;
 
@@ -6,17 +7,17 @@ use flume_core::Headers;
 use jiff::tz::{Offset, TimeZone};
 use jiff::{Timestamp, Zoned};
 
-/// The header that says when an event happened, in milliseconds since 1970.
+/// The header with the time of an event, in milliseconds since 1970.
 const TIMESTAMP: &str = "timestamp";
 
-/// One letter behind a `%`.
+/// One letter after a `%`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TimeField {
     /// Milliseconds since 1970.
     Millis,
     /// Seconds since 1970.
     Seconds,
-    /// What `strftime` makes of this.
+    /// A `strftime` format.
     Part(&'static str),
 }
 
@@ -51,7 +52,7 @@ impl TimeField {
         Some(Self::Part(format))
     }
 
-    /// Whether it changes within a second.
+    /// Whether the text changes within a second.
     pub(super) fn shows_millis(self) -> bool {
         self == Self::Millis
     }
@@ -69,7 +70,7 @@ pub enum RoundUnit {
 }
 
 impl RoundUnit {
-    /// The largest `roundValue`.
+    /// The largest `roundValue` for this unit.
     pub fn most(self) -> i8 {
         match self {
             Self::Second | Self::Minute => 60,
@@ -78,50 +79,67 @@ impl RoundUnit {
     }
 }
 
-/// `round = true`: times are rounded down to a multiple of a unit, within the next larger one.
+/// `round = true`: times are rounded down to a multiple of the unit, counted within the next larger
+/// unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rounding {
-    /// How many units are one step, from 1 to the unit's [`most`](RoundUnit::most).
+    /// The multiple, from 1 to [`RoundUnit::most`].
     pub value: i8,
     /// The unit.
     pub unit: RoundUnit,
 }
 
-/// How events come to a time.
-#[derive(Debug, Clone)]
+/// How the time of an event is found.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Times {
-    /// Whether the time is the present and not the event's header (`useLocalTimeStamp`).
+    /// Whether the present counts instead of the event's header (`useLocalTimeStamp`).
     pub local: bool,
-    /// Rounding down, if it is on.
+    /// Rounding, if it is on.
     pub rounding: Option<Rounding>,
     /// The zone in which times are shown and rounded.
     pub zone: TimeZone,
+    /// What an event without a usable time gets.
+    pub untimed: Untimed,
 }
 
-/// An event has no time that can be put into its path.
+/// What to do with an event that has no usable time while its path needs one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Untimed {
+    /// It is not delivered, and neither is what is behind it: as in Flume.
+    Fail,
+    /// It gets the present time.
+    Now,
+}
+
+/// An event has no usable time, and its path needs one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TimeError {
-    /// No header.
+    /// The header is missing.
     #[error(
         "an event has no `timestamp` header and the path needs one: add a `timestamp` interceptor \
-         to the source, or set `hdfs.useLocalTimeStamp = true`"
+         to the source, or set `hdfs.withoutTimestamp = now`"
     )]
     Missing,
-    /// A header that is no time.
-    #[error("the `timestamp` header of an event is not a time in milliseconds: `{0}`")]
+    /// The header is not a number.
+    #[error(
+        "the `timestamp` header of an event is not a time in milliseconds: `{0}`; with \
+         `hdfs.withoutTimestamp = now` such an event gets the present time"
+    )]
     NotATime(String),
 }
 
 impl Times {
-    /// The time of an event, rounded; `now` where that counts.
+    /// The time of an event in milliseconds, rounded.
     ///
     /// # Errors
-    /// The event should say its time and does not.
+    /// The header is needed, and missing or not a number.
     pub fn of(&self, headers: &Headers, now: u64) -> Result<i64, TimeError> {
-        let millis = if self.local {
-            i64::try_from(now).unwrap_or(i64::MAX)
-        } else {
-            stamp(headers)?
+        let now = i64::try_from(now).unwrap_or(i64::MAX);
+        let millis = match (self.local, stamp(headers), self.untimed) {
+            (true, ..) => now,
+            (false, Ok(millis), _) => millis,
+            (false, Err(_), Untimed::Now) => now,
+            (false, Err(error), Untimed::Fail) => return Err(error),
         };
         Ok(self
             .rounding
@@ -148,7 +166,7 @@ impl Times {
         Some(timestamp.to_zoned(self.zone.clone()))
     }
 
-    /// One part of a time. A time beyond the calendar shows as its milliseconds.
+    /// One part of a time. A time that the calendar does not have is shown in milliseconds.
     pub(super) fn show(&self, field: TimeField, millis: i64) -> impl fmt::Display + use<> {
         match field {
             TimeField::Millis => millis.to_string(),
@@ -161,14 +179,46 @@ impl Times {
     }
 }
 
-/// The time that an event's header says.
+/// The time in an event's header.
 pub(crate) fn stamp(headers: &Headers) -> Result<i64, TimeError> {
     let text = headers.get(TIMESTAMP).ok_or(TimeError::Missing)?;
     let not_a_time = |_| TimeError::NotATime(text.chars().take(100).collect());
     text.parse().map_err(not_a_time)
 }
 
-/// A zone by its name, or Java's `GMT+8`, `GMT-03:30`.
+/// The short names of Java's time zones.
+const SHORT_ZONES: [(&str, &str); 28] = [
+    ("ACT", "Australia/Darwin"),
+    ("AET", "Australia/Sydney"),
+    ("AGT", "America/Argentina/Buenos_Aires"),
+    ("ART", "Africa/Cairo"),
+    ("AST", "America/Anchorage"),
+    ("BET", "America/Sao_Paulo"),
+    ("BST", "Asia/Dhaka"),
+    ("CAT", "Africa/Harare"),
+    ("CNT", "America/St_Johns"),
+    ("CST", "America/Chicago"),
+    ("CTT", "Asia/Shanghai"),
+    ("EAT", "Africa/Addis_Ababa"),
+    ("ECT", "Europe/Paris"),
+    ("EST", "-5"),
+    ("HST", "-10"),
+    ("IET", "America/Indiana/Indianapolis"),
+    ("IST", "Asia/Kolkata"),
+    ("JST", "Asia/Tokyo"),
+    ("MIT", "Pacific/Apia"),
+    ("MST", "-7"),
+    ("NET", "Asia/Yerevan"),
+    ("NST", "Pacific/Auckland"),
+    ("PLT", "Asia/Karachi"),
+    ("PNT", "America/Phoenix"),
+    ("PRT", "America/Puerto_Rico"),
+    ("PST", "America/Los_Angeles"),
+    ("SST", "Pacific/Guadalcanal"),
+    ("VST", "Asia/Ho_Chi_Minh"),
+];
+
+/// A time zone by its name, or in Java's form (`GMT+8`, `GMT-03:30`).
 pub fn zone(name: &str) -> Option<TimeZone> {
     if let Some(offset) = name.strip_prefix("GMT").filter(|rest| !rest.is_empty()) {
         let (sign, digits) = match offset.split_at_checked(1)? {
@@ -182,5 +232,11 @@ pub fn zone(name: &str) -> Option<TimeZone> {
         let seconds = sign * (hours * 3600 + minutes * 60);
         return fits.then(|| Offset::from_seconds(seconds).ok().map(TimeZone::fixed))?;
     }
-    TimeZone::get(name).ok()
+    let short = SHORT_ZONES.iter().find(|(short, _)| *short == name);
+    match short {
+        // Java's three without summer time.
+        Some((_, hours)) if hours.starts_with('-') => zone(&format!("GMT{hours}")),
+        Some((_, long)) => TimeZone::get(long).ok(),
+        None => TimeZone::get(name).ok(),
+    }
 }

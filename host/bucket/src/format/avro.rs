@@ -1,4 +1,4 @@
-//! Flume's `avro_event`: an Avro container of records with headers and body.
+//! Flume's `avro_event`: an Avro container file of records with headers and body.
 
 use std::collections::HashMap;
 use std::io;
@@ -10,7 +10,7 @@ use flume_core::Event;
 
 use super::Encoder;
 
-/// The record under Flume's name for it.
+/// The record type, named as in Flume.
 const SCHEMA: &str = r#"{"type":"record","name":"Event","fields":[
     {"name":"headers","type":{"type":"map","values":"string"}},
     {"name":"body","type":"bytes"}]}"#;
@@ -60,7 +60,7 @@ impl AvroEncoder {
     fn writer(&mut self) -> io::Result<&mut Writer<'static, Vec<u8>>> {
         self.writer
             .as_mut()
-            .ok_or_else(|| io::Error::other("an Avro file that has not begun"))
+            .ok_or_else(|| io::Error::other("an Avro file without a header"))
     }
 }
 
@@ -76,7 +76,7 @@ impl Encoder for AvroEncoder {
             .block_size(self.block_bytes)
             .build();
         self.writer = Some(writer);
-        // The header comes with the first flush, of an empty file, too.
+        // The first flush writes the header, so an empty file has one too.
         self.flush(out)
     }
 

@@ -1,4 +1,4 @@
-//! What compresses files: Hadoop's codecs, in the framing that Hadoop reads.
+//! Compression: Hadoop's codecs, in the framing that Hadoop reads.
 
 use std::io::{self, Write};
 
@@ -9,10 +9,10 @@ use flume_core::Event;
 
 use super::Encoder;
 
-/// Bytes of events after which a member of a compressed file ends, flushed or not.
+/// Uncompressed bytes after which a member of a compressed file ends, flushed or not.
 const MEMBER_BYTES: usize = 1 << 20;
 
-/// Bytes in one block of snappy; Hadoop's readers have room for 256 KiB.
+/// Uncompressed bytes in one snappy block. Hadoop's readers have buffers of 256 KiB.
 const SNAPPY_BLOCK_BYTES: usize = 64 << 10;
 
 /// `codeC`.
@@ -29,7 +29,7 @@ pub enum Codec {
 }
 
 impl Codec {
-    /// Hadoop's class, which stands in a SequenceFile.
+    /// Hadoop's class, which the header of a SequenceFile names.
     pub(super) fn class(self) -> &'static str {
         match self {
             Self::Gzip => "org.apache.hadoop.io.compress.GzipCodec",
@@ -39,7 +39,7 @@ impl Codec {
         }
     }
 
-    /// What Hadoop ends names with.
+    /// Hadoop's suffix for file names.
     pub(super) fn extension(self) -> &'static str {
         match self {
             Self::Gzip => ".gz",
@@ -73,7 +73,7 @@ impl Codec {
     }
 }
 
-/// Hadoop's framing: the length of a block plain, its length compressed, the block.
+/// Hadoop's framing: the uncompressed length of a block, its compressed length, the block.
 fn snappy(plain: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
     let length = |length: usize| u32::try_from(length).map_err(io::Error::other);
     let mut encoder = snap::raw::Encoder::new();
@@ -86,7 +86,7 @@ fn snappy(plain: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
     Ok(())
 }
 
-/// What another encoder writes, in compressed members.
+/// Compresses another encoder's output, member by member.
 pub(super) struct CompressingEncoder {
     inner: Box<dyn Encoder>,
     codec: Codec,

@@ -2,11 +2,11 @@
 //!
 //! | codec | records | a flush |
 //! |---|---|---|
-//! | none | stand alone | puts a sync marker behind them, as Flume's does |
-//! | any | stand in blocks, each compressed behind a marker | ends the block: what is in none yet could not be read |
+//! | none | stand alone | adds a sync marker, as Flume's does |
+//! | any | are in blocks, each compressed and preceded by a marker | ends the block: records outside of a block cannot be read |
 //!
-//! Readers that begin in the middle of a file look for a marker. One that follows another would
-//! help nobody, and is left out.
+//! Readers that start in the middle of a file look for a marker. A marker that would follow another
+//! one directly is left out.
 
 use std::io;
 
@@ -19,13 +19,13 @@ const VERSION: &[u8] = b"SEQ\x06";
 const KEY_CLASS: &str = "org.apache.hadoop.io.LongWritable";
 const KEY_BYTES: u32 = 8;
 
-/// Stands where a record's length would, before a sync marker.
+/// Precedes a sync marker, in the place of a record's length.
 const SYNC_ESCAPE: [u8; 4] = (-1_i32).to_be_bytes();
 
-/// Bytes behind a sync marker before the next one comes without a flush, as in Hadoop 3.
+/// Bytes after a sync marker until the next one is added without a flush, as in Hadoop 3.
 const SYNC_INTERVAL: usize = 100 << 10;
 
-/// Plain bytes of values after which a block ends: Hadoop's `io.seqfile.compress.blocksize`.
+/// Uncompressed bytes of values after which a block ends: Hadoop's `io.seqfile.compress.blocksize`.
 const BLOCK_BYTES: usize = 1_000_000;
 
 /// `writeFormat`.
@@ -59,12 +59,12 @@ pub(super) struct SequenceEncoder {
     value: Writable,
     codec: Option<Codec>,
     sync: [u8; 16],
-    /// Bytes since the last sync marker, or since the begin of the file, where records stand alone.
+    /// Bytes since the last sync marker or the start of the file, where records stand alone.
     since_sync: usize,
     block: Block,
 }
 
-/// Records that wait for the end of their block, in the order in which they stand in it.
+/// The records of the block that is being filled, in the order of its parts.
 #[derive(Default)]
 struct Block {
     records: usize,
@@ -95,7 +95,7 @@ impl SequenceEncoder {
         out.extend_from_slice(&KEY_BYTES.to_be_bytes());
         out.extend_from_slice(&key.to_be_bytes());
         self.value.write(body, out)?;
-        // The length of a record counts key and value, and neither of the two lengths.
+        // The length of a record covers key and value, without the two length fields.
         let record = length(out.len() - at - 8)?;
         if let Some(place) = out.get_mut(at..at + 4) {
             place.copy_from_slice(&record.to_be_bytes());
@@ -152,7 +152,7 @@ impl Encoder for SequenceEncoder {
     }
 
     fn append(&mut self, event: &Event, now: u64, out: &mut Vec<u8>) -> io::Result<()> {
-        // Flume throws at a header that is no number, for ever.
+        // Flume fails for ever on a header that is not a number.
         let key = stamp(&event.headers).unwrap_or(i64::try_from(now).unwrap_or(i64::MAX));
         let Some(codec) = self.codec else {
             return self.record(key, &event.body, out);
@@ -181,7 +181,7 @@ impl Encoder for SequenceEncoder {
 }
 
 fn length(length: usize) -> io::Result<u32> {
-    // Java's integers have a sign.
+    // Java's integers are signed.
     let length = i32::try_from(length).map_err(io::Error::other)?;
     u32::try_from(length).map_err(io::Error::other)
 }
@@ -191,8 +191,8 @@ fn write_string(text: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(text.as_bytes());
 }
 
-/// Hadoop's integer of variable length, of those that are not negative: one byte up to 127, else
-/// how many bytes follow, then those.
+/// Hadoop's variable-length integer, for values that are not negative: one byte up to 127, else the
+/// number of bytes and then the bytes.
 fn write_vint(value: usize, out: &mut Vec<u8>) {
     match u8::try_from(value) {
         Ok(small @ 0..=127) => out.push(small),

@@ -1,4 +1,4 @@
-//! Encoders against readers that are not ours. Hadoop itself reads them in the end-to-end tests.
+//! Encoders, checked with readers that are not ours. Hadoop reads the files in the end-to-end tests.
 
 use std::io::Read;
 
@@ -89,7 +89,7 @@ fn snappy_is_framed_for_hadoop() {
     assert_eq!(plain.len(), 100_001);
 }
 
-/// What Hadoop's reader has room for.
+/// The buffer of Hadoop's reader.
 const SNAPPY_ROOM: usize = 256 << 10;
 
 #[test]
@@ -116,7 +116,7 @@ fn avro_containers_hold_headers_and_bodies() {
         };
         let first = [Event::new("one").with_header("a", "1")];
         let second = [Event::new(vec![0xff, 0])];
-        // Cut off behind the first batch, then whole.
+        // First cut off after the first batch, then whole.
         for (batches, count) in [(&[&first[..]][..], 1), (&[&first[..], &second[..]], 2)] {
             let out = encode(FileType::Stream(serializer), batches);
             let reader = apache_avro::Reader::new(&out[..]).unwrap();

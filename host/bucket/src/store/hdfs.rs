@@ -1,8 +1,8 @@
-//! HDFS in its own protocol.
+//! HDFS, over its own protocol.
 //!
 //! A file that cannot be closed is ended by lease recovery: the namenode takes the file from its
-//! writer, the datanodes agree on its length, and what was synced is kept. The crate's writer
-//! renews its lease by itself, and a writer that is dropped after a failure stops doing so.
+//! writer, the datanodes agree on its length, and what was synced is kept. The client's writer
+//! renews its lease by itself, until it is dropped.
 
 use std::fmt;
 use std::time::Duration;
@@ -15,8 +15,8 @@ use hdfs_native::{Client, HdfsError, WriteOptions};
 use super::{Durable, Finished, Listing, Store, StoreError, StoreFile};
 use crate::naming::FileNames;
 
-/// Looks whether a lease is recovered, and the pause between them. The namenode needs a few
-/// seconds; whoever wants to wait longer asks again.
+/// How often, and with which pause, the namenode is asked whether a lease is recovered. It needs a
+/// few seconds; after that the caller gets `NotYet` and tries again.
 const RECOVERY_LOOKS: u32 = 8;
 const RECOVERY_PAUSE: Duration = Duration::from_millis(500);
 
@@ -36,7 +36,7 @@ impl HdfsStore {
         Self { client, options }
     }
 
-    /// Whether a path is taken.
+    /// Whether a file or folder has this path.
     async fn is_there(&self, path: &str) -> Result<bool, StoreError> {
         match self.client.get_file_info(path).await {
             Ok(_) => Ok(true),
@@ -78,7 +78,7 @@ impl Store for HdfsStore {
     async fn rename(&self, names: &FileNames) -> Result<(), StoreError> {
         let renamed = self.client.rename(&names.in_use, &names.done, false).await;
         let Err(error) = renamed else { return Ok(()) };
-        // The answer to an earlier try may have been lost.
+        // An earlier attempt may have succeeded without its answer reaching us.
         let gone = matches!(self.is_there(&names.in_use).await, Ok(false));
         if gone && matches!(self.is_there(&names.done).await, Ok(true)) {
             return Ok(());
@@ -160,7 +160,7 @@ impl StoreFile for HdfsFile {
     }
 
     async fn abort(&mut self) -> Result<(), StoreError> {
-        // HDFS cuts closed files only, and the client has no call for it.
+        // HDFS truncates closed files only, and the client has no call for it.
         Ok(())
     }
 }

@@ -1,5 +1,5 @@
-//! Files of this machine, by threads that may block. A batch is synced to the disk, and so is a
-//! name.
+//! Files of this machine, written by blocking threads. Contents are synced to the disk, and so are
+//! folders after a file is created or renamed.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -40,7 +40,7 @@ impl Store for LocalStore {
         let file = blocking("create", &path, create).await?;
         Ok(Box::new(LocalFile {
             path,
-            open: Some(Open {
+            open: Some(LocalHandle {
                 file,
                 length: 0,
                 synced: 0,
@@ -78,22 +78,22 @@ impl Store for LocalStore {
 
 struct LocalFile {
     path: String,
-    /// `None` after a call that was given up, or after the end.
-    open: Option<Open>,
+    /// `None` after a call that timed out, or after `close`.
+    open: Option<LocalHandle>,
 }
 
-struct Open {
+struct LocalHandle {
     file: File,
     length: u64,
     synced: u64,
 }
 
 impl LocalFile {
-    /// Lends the file to a thread. A call that is given up takes it along.
+    /// Lends the file to a blocking thread. If the caller gives up, the file is gone with the call.
     async fn with(
         &mut self,
         what: &'static str,
-        work: impl FnOnce(&mut Open) -> io::Result<()> + Send + 'static,
+        work: impl FnOnce(&mut LocalHandle) -> io::Result<()> + Send + 'static,
     ) -> Result<(), StoreError> {
         let mut open = self.open.take().ok_or(StoreError::Closed)?;
         let call = spawn_blocking(move || (work(&mut open), open));
@@ -108,7 +108,7 @@ impl LocalFile {
 #[async_trait]
 impl StoreFile for LocalFile {
     async fn write(&mut self, bytes: Bytes) -> Result<(), StoreError> {
-        let write = move |open: &mut Open| {
+        let write = move |open: &mut LocalHandle| {
             open.file.write_all(&bytes)?;
             open.length += bytes.len() as u64;
             Ok(())
@@ -117,7 +117,7 @@ impl StoreFile for LocalFile {
     }
 
     async fn sync(&mut self) -> Result<(), StoreError> {
-        let sync = |open: &mut Open| {
+        let sync = |open: &mut LocalHandle| {
             open.file.sync_data()?;
             open.synced = open.length;
             Ok(())
@@ -151,14 +151,14 @@ async fn blocking<T: Send + 'static>(
     })
 }
 
-/// Makes a folder with those above it, each synced into its own.
+/// Creates a folder and its parents, and syncs each parent.
 fn make_folders(folder: Option<&Path>) -> io::Result<()> {
     let Some(folder) = folder.filter(|folder| !folder.exists()) else {
         return Ok(());
     };
     make_folders(folder.parent())?;
     match fs::create_dir(folder) {
-        // Another file was as fast.
+        // Another task has just created it.
         Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(()),
         result => result?,
     }
@@ -173,7 +173,8 @@ fn sync_folder(path: &str) -> io::Result<()> {
         .map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
 
-/// Never overwrites. Some file systems cannot promise that in one step, and are asked first.
+/// Renames without overwriting. Where the file system cannot do that in one step, the target is
+/// checked first.
 fn rename_and_sync(from: &str, to: &str) -> io::Result<()> {
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {

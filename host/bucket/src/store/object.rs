@@ -1,20 +1,22 @@
-//! Object stores: an object is there when it is complete, and not before.
+//! Object stores: an object exists only once it is complete.
 //!
 //! | bytes written | what is in the store |
 //! |---|---|
-//! | less than a part | nothing; closing puts the object in one request |
-//! | a part or more | an upload with its parts, and a marker with the upload's identity |
+//! | less than a part | nothing; closing puts the object with one request |
+//! | a part or more | a multipart upload, and a marker object with the upload's ID |
 //!
 //! The marker has the name that the file would have in use on a file system. It is how the uploads
-//! of a killed agent are found: the stores tell which uploads are open in ways of their own, and
-//! the client has no call for it. What such an upload holds was never acknowledged, so it is
-//! aborted and not completed. An agent killed between beginning an upload and putting the marker
-//! leaves an upload without parts, which costs nothing.
+//! of a killed agent are found: each store lists open uploads in its own way, and the client has no
+//! call for that. What such an upload holds was never acknowledged, so it is aborted and not
+//! completed. An agent killed after it began an upload and before it put the marker leaves an
+//! upload without parts, which costs nothing. So does a store that begins an upload and fails before
+//! its answer arrives: nobody learns the ID.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
+use flume_core::chain;
 use futures_util::TryStreamExt;
 use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path;
@@ -25,32 +27,32 @@ use crate::naming::FileNames;
 
 mod build;
 
-pub(crate) use build::{accepts, build};
+pub(crate) use build::{accepts, build, is_harmless};
 
-/// What a marker begins with; the upload's identity follows.
+/// The start of a marker's content; the upload's ID follows.
 const MARKER: &str = "flume-host upload ";
 
-/// A marker is short, and whatever else has its name is not read in whole.
+/// A marker is short. A larger object of that name is not a marker, and is not read.
 const MOST_MARKER_BYTES: u64 = 8 << 10;
 
-/// An object store with uploads in parts.
-pub(crate) trait Client: ObjectStore + MultipartStore {}
+/// An object store with multipart uploads.
+pub(crate) trait StoreClient: ObjectStore + MultipartStore {}
 
-impl<T: ObjectStore + MultipartStore> Client for T {}
+impl<T: ObjectStore + MultipartStore> StoreClient for T {}
 
 #[derive(Debug)]
 pub(crate) struct Objects {
-    client: Arc<dyn Client>,
+    client: Arc<dyn StoreClient>,
     part_bytes: usize,
 }
 
 impl Objects {
-    pub(crate) fn new(client: Arc<dyn Client>, part_bytes: usize) -> Self {
+    pub(crate) fn new(client: Arc<dyn StoreClient>, part_bytes: usize) -> Self {
         Self { client, part_bytes }
     }
 }
 
-/// The key of a path.
+/// The object key of a path.
 fn key(path: &str) -> Path {
     Path::from(path)
 }
@@ -76,7 +78,7 @@ impl Store for Objects {
     }
 
     async fn rename(&self, _: &FileNames) -> Result<(), StoreError> {
-        // A complete object has its name.
+        // A complete object has its final name already.
         Ok(())
     }
 
@@ -98,7 +100,7 @@ impl Store for Objects {
             return Err(StoreError::failed(
                 "finish",
                 &names.in_use,
-                "it is no marker of an upload",
+                "it is not the marker of an upload",
             ));
         };
         abort(&*self.client, names, &id).await?;
@@ -123,10 +125,10 @@ impl Store for Objects {
 }
 
 struct ObjectFile {
-    client: Arc<dyn Client>,
+    client: Arc<dyn StoreClient>,
     names: FileNames,
     part_bytes: usize,
-    /// Bytes that are no whole part yet.
+    /// Bytes that do not fill a part yet.
     waiting: BytesMut,
     upload: Option<Upload>,
 }
@@ -182,7 +184,7 @@ impl ObjectFile {
             .put_opts(&key, payload.clone(), PutMode::Create.into())
             .await;
         let put = match put {
-            // Not every server can refuse to overwrite. The name was free when the file began.
+            // Not every server supports conditional puts. The name was free when the file was created.
             Err(Error::NotImplemented { .. } | Error::NotSupported { .. }) => {
                 self.client.put(&key, payload).await
             }
@@ -223,31 +225,41 @@ impl StoreFile for ObjectFile {
             .complete_multipart(&key(&self.names.done), &id, parts)
             .await;
         if let Err(error) = completed {
-            // For the abort that follows.
+            // Kept for the abort that follows.
             self.upload = Some(Upload {
                 id,
                 parts: Vec::new(),
             });
             return Err(self.failed(error));
         }
-        // The object is there, and that is what counts.
+        // The object is complete, so a failure to delete the marker is only logged.
         if let Err(error) = self.client.delete(&key(&self.names.in_use)).await {
-            tracing::warn!(marker = self.names.in_use, %error, "a marker stays behind");
+            tracing::warn!(
+                marker = self.names.in_use,
+                error = chain(&error),
+                "cannot delete the marker of a completed upload"
+            );
         }
         Ok(())
     }
 
     async fn abort(&mut self) -> Result<(), StoreError> {
         self.waiting.clear();
-        match self.upload.take() {
-            Some(upload) => abort(&*self.client, &self.names, &upload.id).await,
-            None => Ok(()),
+        // Forgotten only when it is aborted: a call that fails is made again.
+        if let Some(upload) = &self.upload {
+            abort(&*self.client, &self.names, &upload.id).await?;
         }
+        self.upload = None;
+        Ok(())
     }
 }
 
-/// Ends an upload and takes its marker away. One that is gone already is ended, too.
-async fn abort(client: &dyn Client, names: &FileNames, id: &MultipartId) -> Result<(), StoreError> {
+/// Aborts an upload and deletes its marker. An upload that is gone already counts as aborted.
+async fn abort(
+    client: &dyn StoreClient,
+    names: &FileNames,
+    id: &MultipartId,
+) -> Result<(), StoreError> {
     let aborted = client.abort_multipart(&key(&names.done), id).await;
     let deleted = match aborted {
         Ok(()) | Err(Error::NotFound { .. }) => client.delete(&key(&names.in_use)).await,

@@ -1,8 +1,8 @@
 //! The memory channel: a bounded queue whose takers and putters are woken, never polled.
 //!
-//! The arithmetic is in `memory/state.rs`; here are the lock and the waits. The lock is held for moving
-//! one batch, never across an await. Events are lost when the process ends: that is what
-//! `memory` means, and stopping an agent therefore drains first.
+//! The arithmetic is in `memory/state.rs`; this file has the lock and the waits. The lock is held
+//! while one batch is moved, never across an await. Events are lost when the process ends: that is
+//! what `memory` means, and stopping an agent therefore drains first.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -11,10 +11,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
-use tokio::time::timeout_at;
 
-use self::state::State;
-use super::{Channel, ChannelError};
+use self::state::MemoryState;
+use super::{Channel, ChannelError, ChannelRecipe};
 use crate::clock;
 use crate::context::Context;
 use crate::counters::ChannelCounter;
@@ -22,26 +21,31 @@ use crate::event::Event;
 
 mod state;
 
-/// Bytes in one slot of the byte accounting: a body costs whole slots, at least one.
+/// Bytes in one slot of the byte accounting: an event costs whole slots, at least one.
 const SLOT_BYTES: u64 = 100;
 
-/// What a memory channel may hold.
+/// Bytes of an event's headers that cost nothing. Flume counts no headers at all, which an event of one
+/// character with megabytes of them can use; of usual events the bodies count, as in Flume.
+const FREE_HEADER_BYTES: usize = 1 << 10;
+
+/// The limits of a memory channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MemoryConfig {
-    /// Events stored or under way out (`capacity`, default 100).
+    /// Events stored, or taken and not yet settled (`capacity`, default 100).
     pub capacity: usize,
     /// Events in one transaction (`transactionCapacity`, default 100).
     pub transaction_capacity: usize,
     /// How long a put waits for room (`keep-alive`, default 3 s).
     pub keep_alive: Duration,
-    /// Bytes of bodies (`byteCapacity`, default 80 % of `available memory`).
+    /// Bytes of bodies, and of headers above 1 KiB an event (`byteCapacity`, default 80 % of
+    /// `available memory`).
     pub byte_capacity: u64,
     /// Share of the bytes kept free for headers (`byteCapacityBufferPercentage`, default 20).
     pub buffer_percentage: u64,
 }
 
 impl MemoryConfig {
-    /// The defaults, on a machine or in a container with this much memory.
+    /// The defaults for a machine or container with this much memory.
     pub fn defaults(available_memory: u64) -> Self {
         Self {
             capacity: 100,
@@ -52,7 +56,7 @@ impl MemoryConfig {
         }
     }
 
-    /// Reads Flume's keys. `None` leaves a diagnostic in the context.
+    /// Reads Flume's keys. On `None`, the context has a diagnostic.
     pub fn configure(context: &mut Context, available_memory: u64) -> Option<Self> {
         let defaults = Self::defaults(available_memory);
         let capacity = context.number_or_default("capacity", defaults.capacity, 1..=MOST_EVENTS);
@@ -96,7 +100,7 @@ impl MemoryConfig {
         })
     }
 
-    /// The byte slots of this configuration. None at all means that bytes are not limited.
+    /// The byte slots of this configuration. 0 means that bytes are not limited.
     pub fn byte_slots(&self) -> u64 {
         let free = u128::from(100 - self.buffer_percentage.min(100));
         let slots = u128::from(self.byte_capacity) * free / 100 / u128::from(SLOT_BYTES);
@@ -107,21 +111,58 @@ impl MemoryConfig {
     }
 }
 
-/// The largest `capacity`: more events than that do not fit into any memory.
+impl ChannelRecipe for MemoryConfig {
+    fn make(&self, name: &str) -> Arc<dyn Channel> {
+        Arc::new(MemoryChannel::new(name, self))
+    }
+
+    fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    fn transaction_capacity(&self) -> usize {
+        self.transaction_capacity
+    }
+
+    fn merged(&self, other: &dyn ChannelRecipe) -> Option<Arc<dyn ChannelRecipe>> {
+        let other: &Self = other.downcast_ref()?;
+        let narrower = other.byte_slots() < self.byte_slots();
+        let bytes = if narrower { other } else { self };
+        Some(Arc::new(Self {
+            capacity: self.capacity.min(other.capacity),
+            transaction_capacity: self.transaction_capacity.min(other.transaction_capacity),
+            keep_alive: self.keep_alive.max(other.keep_alive),
+            byte_capacity: bytes.byte_capacity,
+            buffer_percentage: bytes.buffer_percentage,
+        }))
+    }
+
+    fn shown(&self) -> Vec<(&'static str, u64)> {
+        vec![
+            ("capacity", self.capacity as u64),
+            ("transactionCapacity", self.transaction_capacity as u64),
+            ("keep-alive", self.keep_alive.as_secs()),
+            ("byteCapacity", self.byte_capacity),
+            ("byteCapacityBufferPercentage", self.buffer_percentage),
+        ]
+    }
+}
+
+/// The largest `capacity`: no machine has the memory for more events.
 const MOST_EVENTS: usize = 1 << 31;
 
 /// A channel in memory.
 #[derive(Debug)]
 pub struct MemoryChannel {
     name: String,
-    state: Mutex<State>,
+    state: Mutex<MemoryState>,
     /// Holds a permit when events may be there; a taker that leaves some passes it on.
     events: Notify,
-    /// Wakes every waiting putter when room was freed.
+    /// Wakes every waiting putter when room is freed.
     room: Notify,
-    /// Putters that wait.
+    /// The number of waiting putters.
     putters: AtomicUsize,
-    /// Wakes whoever wants to know of them.
+    /// Notified when a putter begins to wait.
     short: Notify,
     counters: Arc<ChannelCounter>,
 }
@@ -131,7 +172,7 @@ impl MemoryChannel {
     pub fn new(name: impl Into<String>, config: &MemoryConfig) -> Self {
         Self {
             name: name.into(),
-            state: Mutex::new(State::new(config)),
+            state: Mutex::new(MemoryState::new(config)),
             events: Notify::new(),
             room: Notify::new(),
             putters: AtomicUsize::new(0),
@@ -140,34 +181,18 @@ impl MemoryChannel {
         }
     }
 
-    /// Changes the limits of a channel in use. A growth takes effect at once. A shrinkage waits up
-    /// to `keep-alive` for what is held above the new limit to leave, and is refused otherwise:
-    /// then the old limit stays, and its key is returned.
-    pub async fn resize(&self, config: &MemoryConfig) -> Vec<&'static str> {
-        let deadline = clock::now() + self.state.lock().keep_alive;
-        let mut refused = Vec::new();
-        if !self
-            .wait_for_room(deadline, |state| state.resize_events(config))
-            .await
-        {
-            refused.push("capacity");
-        }
-        if !self
-            .wait_for_room(deadline, |state| state.resize_bytes(config))
-            .await
-        {
-            refused.push("byteCapacity");
-        }
-        self.state.lock().adopt(config);
+    /// Changes the limits of a channel in use, at once. A channel that holds more than its new limit
+    /// takes nothing in until it holds less.
+    pub fn resize(&self, config: &MemoryConfig) {
+        self.state.lock().resize(config);
         self.room.notify_waiters();
-        refused
     }
 
-    /// Tries again whenever room was freed, until it succeeds or the deadline has passed.
+    /// Tries again each time room is freed, until it succeeds or the deadline has passed.
     async fn wait_for_room(
         &self,
         deadline: clock::Instant,
-        mut attempt: impl FnMut(&mut State) -> bool,
+        mut attempt: impl FnMut(&mut MemoryState) -> bool,
     ) -> bool {
         loop {
             let freed = self.room.notified();
@@ -177,7 +202,7 @@ impl MemoryChannel {
             if attempt(&mut self.state.lock()) {
                 return true;
             }
-            if timeout_at(deadline, freed).await.is_err() {
+            if clock::timeout_at(deadline, freed).await.is_err() {
                 return attempt(&mut self.state.lock());
             }
         }
@@ -202,6 +227,10 @@ impl Channel for MemoryChannel {
         self.state.lock().depth()
     }
 
+    fn is_full(&self) -> bool {
+        self.state.lock().is_full()
+    }
+
     fn counters(&self) -> &Arc<ChannelCounter> {
         &self.counters
     }
@@ -217,16 +246,16 @@ impl Channel for MemoryChannel {
             return Ok(());
         }
         self.counters.event_put_attempt.add(events.len());
+        let slots = state::slots_of(events);
         let keep_alive = {
             let mut state = self.state.lock();
-            if state.reserve(events) {
+            if state.reserve(events.len(), slots) {
                 return Ok(());
             }
             state.keep_alive
         };
         let _waiting = WaitingPut::new(self);
-        // Bytes first, then places, each with a wait of its own: Flume's order and texts.
-        let slots = state::slots_of(events);
+        // Bytes first, then places, each with its own wait: Flume's order and texts.
         let deadline = clock::now() + keep_alive;
         if !self
             .wait_for_room(deadline, |state| state.reserve_bytes(slots))
@@ -252,9 +281,19 @@ impl Channel for MemoryChannel {
 
     fn release(&self, events: &[Event]) {
         if !events.is_empty() {
-            self.state.lock().free(events);
+            let slots = state::slots_of(events);
+            self.state.lock().free(events.len(), slots);
             self.room.notify_waiters();
         }
+    }
+
+    fn exchange(&self, reserved: &[Event], wanted: &[Event]) -> bool {
+        let [reserved, wanted] = [reserved, wanted].map(|it| (it.len(), state::slots_of(it)));
+        let exchanged = self.state.lock().exchange(reserved, wanted);
+        if exchanged {
+            self.room.notify_waiters();
+        }
+        exchanged
     }
 
     fn append(&self, events: Vec<Event>) {
@@ -278,7 +317,8 @@ impl Channel for MemoryChannel {
     async fn ready(&self) {
         while self.state.lock().depth() == 0 {
             self.events.notified().await;
-            // Whoever is woken may not take after all, so the wake goes on to the next taker.
+            // The taker that is woken may not take after all, so the wake is passed on to the next
+            // one.
             if self.state.lock().depth() > 0 {
                 self.events.notify_one();
             }
@@ -293,7 +333,8 @@ impl Channel for MemoryChannel {
         loop {
             let short = self.short.notified();
             tokio::pin!(short);
-            // Registered before the look, so that a put that waits from now on is not missed.
+            // Registered before the check, so that a put that starts to wait in between is not
+            // missed.
             short.as_mut().enable();
             if self.is_short_of_room() {
                 return;
@@ -304,7 +345,8 @@ impl Channel for MemoryChannel {
 
     fn settle(&self, events: &[Event]) {
         self.counters.event_take_success.add(events.len());
-        self.state.lock().free(events);
+        let slots = state::slots_of(events);
+        self.state.lock().free(events.len(), slots);
         self.room.notify_waiters();
     }
 
@@ -312,9 +354,17 @@ impl Channel for MemoryChannel {
         self.state.lock().give_back(events);
         self.events.notify_one();
     }
+
+    fn resize(&self, recipe: &dyn ChannelRecipe) -> bool {
+        let config = recipe.downcast_ref();
+        if let Some(config) = config {
+            Self::resize(self, config);
+        }
+        config.is_some()
+    }
 }
 
-/// A put that waits for room, counted.
+/// Counts a put as waiting until it is dropped.
 struct WaitingPut<'a>(&'a MemoryChannel);
 
 impl<'a> WaitingPut<'a> {
@@ -331,7 +381,7 @@ impl Drop for WaitingPut<'_> {
     }
 }
 
-/// Bytes reserved while the places are still waited for; dropped, they are given back.
+/// Bytes that are reserved while the put still waits for places. Dropping it releases them.
 struct HeldBytes<'a> {
     channel: &'a MemoryChannel,
     slots: u64,

@@ -1,19 +1,20 @@
 //! Goal: each event is in all of its required channels or in none, each refusal names its event,
-//! and nobody waits for ever. Method: small memory channels and paused time.
+//! and no source waits for ever. Method: small memory channels and paused time.
 
 use std::time::Duration;
 
 use super::*;
 use crate::channel::memory::{MemoryChannel, MemoryConfig};
-use crate::channel_selector::find;
+use crate::channel_selector::TYPES;
 use crate::clock;
 use crate::context::Context;
-use crate::interceptor::Interceptor;
+use crate::interceptor::{Batch, Interceptor};
+use crate::testing::Witness;
 use crate::transaction::TakeTransaction;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A channel of so many events (3 s `keep-alive`).
+/// A channel with this capacity (3 s `keep-alive`).
 fn channel(name: &str, capacity: usize) -> Arc<dyn Channel> {
     let defaults = MemoryConfig::defaults(1 << 30);
     let config = MemoryConfig {
@@ -35,7 +36,9 @@ fn processor(
         .collect();
     let mut context = Context::of("r1.selector", keys);
     let kind = context.string("type", "replicating");
-    let selector = (find(&kind).unwrap().configure)(&mut context, &names).unwrap();
+    let selector = (TYPES.find(&kind).unwrap().configure)(&mut context, &names)
+        .unwrap()
+        .make();
     let channels = channels.iter().map(|channel| Arc::clone(channel)).collect();
     ChannelProcessor::new(InterceptorChain::new(interceptors), selector, channels)
 }
@@ -55,7 +58,7 @@ fn contents(channel: &Arc<dyn Channel>) -> String {
     bodies.join(" ")
 }
 
-/// Takes so many events away.
+/// Takes this many events and commits.
 fn discard(channel: &Arc<dyn Channel>, events: usize) {
     let mut transaction = TakeTransaction::begin(channel);
     assert_eq!(transaction.take_batch(events), events);
@@ -88,7 +91,8 @@ impl Interceptor for Picky {
             }
             event.headers.insert("seen", "yes");
             Ok(event.body != "drop")
-        })
+        });
+        Ok(())
     }
 }
 
@@ -120,8 +124,8 @@ async fn a_refusal_passes_unchanged() {
     );
 }
 
-/// Where Flume commits to the first channel and refuses the second, which makes a duplicate when
-/// the client sends again, nothing is in any.
+/// Flume commits to the first channel and refuses the second, so the client's next try makes a
+/// duplicate. Here no channel has the events.
 #[tokio::test(start_paused = true)]
 async fn a_refused_event_is_in_no_channel() {
     let (large, small) = (channel("a", 100), channel("b", 1));
@@ -144,7 +148,7 @@ async fn a_refused_event_is_in_no_channel() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_event_is_answered_for_itself() {
+async fn each_event_is_answered_separately() {
     let small = channel("c1", 3);
     let processor = processor(vec![], &[], &[&small]);
     let start = clock::now();
@@ -153,12 +157,16 @@ async fn each_event_is_answered_for_itself() {
         .await;
     let full = ChannelError::Full.to_string();
     assert_eq!(refused(&outcomes), [(3, full.clone()), (4, full)]);
-    assert_eq!(clock::now() - start, 6 * SECOND, "each waits for itself");
+    assert_eq!(
+        clock::now() - start,
+        6 * SECOND,
+        "each channel has its own wait"
+    );
     assert_eq!(contents(&small), "0 1 2");
     assert!(!outcomes.all_accepted());
 }
 
-/// Room that comes while one event waits is used, in order, by those behind it too.
+/// Room that becomes free while one event waits is used, in order, by the events after it too.
 #[tokio::test(start_paused = true)]
 async fn a_waiting_event_goes_on_when_there_is_room() {
     let small = channel("c1", 2);
@@ -175,9 +183,9 @@ async fn a_waiting_event_goes_on_when_there_is_room() {
     assert_eq!(contents(&small), "2 3");
 }
 
-/// An event that is too large is refused alone; those behind it go in.
+/// An event that is too large is refused alone; those after it go in.
 #[tokio::test(start_paused = true)]
-async fn an_event_without_room_does_not_take_others_with_it() {
+async fn an_event_without_room_does_not_affect_others() {
     let defaults = MemoryConfig::defaults(1 << 30);
     let config = MemoryConfig {
         byte_capacity: 1000,
@@ -209,9 +217,9 @@ async fn many_single_events_are_split_by_transaction_capacity() {
     assert!(processor.process_each(vec![]).await.all_accepted());
 }
 
-/// Two sources and two channels that are always nearly full, with rhythms that differ, so that room
-/// comes in one channel while the other is full. With another order of reservation each source
-/// would hold what the other waits for.
+/// Two sources, and two channels that are nearly full and drained at different rates, so that one
+/// has room while the other is full. With another order of reservation each source would hold what
+/// the other waits for.
 async fn check_no_deadlock(a: Arc<dyn Channel>, b: Arc<dyn Channel>, sources: [Source; 2]) {
     let source = |(processor, batch): Source| async move {
         for _ in 0..20 {
@@ -240,7 +248,7 @@ async fn check_no_deadlock(a: Arc<dyn Channel>, b: Arc<dyn Channel>, sources: [S
     assert!(elapsed < SECOND, "{elapsed:?}");
 }
 
-/// A processor and the batch that it is given again and again.
+/// A processor and the batch that is put into it repeatedly.
 type Source = (ChannelProcessor, Vec<Event>);
 
 #[tokio::test(start_paused = true)]
@@ -289,7 +297,7 @@ async fn multiplexed_events_keep_their_order_in_each_channel() {
             to("6", "a"),
         ]
     };
-    // Optional copies follow when a run is in, or the whole batch.
+    // Optional copies follow once a run, or the whole batch, is in.
     for (each, in_b) in [(true, "1 2 3 4 6"), (false, "3 4 1 2 6")] {
         let (a, b) = (channel("a", 100), channel("b", 100));
         let processor = processor(vec![], &keys, &[&a, &b]);
@@ -329,9 +337,9 @@ async fn a_full_channel_refuses_only_the_events_that_are_for_it() {
     assert_eq!((contents(&a).as_str(), contents(&b).as_str()), ("0", "1 3"));
 }
 
-/// A full optional channel costs one wait and the copies, never the acknowledgement.
+/// A full optional channel costs nobody a wait: it takes what fits, and counts what it missed.
 #[tokio::test(start_paused = true)]
-async fn a_full_optional_channel_is_not_the_sources_business() {
+async fn a_full_optional_channel_does_not_affect_the_source() {
     let (required, optional) = (channel("a", 100), channel("b", 2));
     let processor = processor(vec![], &[("optional", "b")], &[&required, &optional]);
     let start = clock::now();
@@ -339,18 +347,27 @@ async fn a_full_optional_channel_is_not_the_sources_business() {
         .process_each(events(&["0", "1", "2", "3", "4"]))
         .await;
     assert!(outcomes.all_accepted());
-    assert_eq!(clock::now() - start, 3 * SECOND, "one keep-alive");
     processor.process_batch(events(&["5"])).await.unwrap();
+    assert_eq!(clock::now(), start, "nothing waits");
+    assert_eq!(optional.counters().event_missed.get(), 4);
     assert_eq!(
         (contents(&required).as_str(), contents(&optional).as_str()),
         ("0 1 2 3 4 5", "0 1")
     );
+    discard(&optional, 2);
+    processor
+        .process_batch(events(&["6", "7", "8"]))
+        .await
+        .unwrap();
+    assert_eq!(contents(&optional), "6 7", "of a batch, too, what fits");
+    assert_eq!(optional.counters().event_missed.get(), 5);
+    assert_eq!(required.counters().event_missed.get(), 0);
 }
 
 /// Interceptors run before the channels (Flume: CensoringInterceptor.testCensor, I10), and one that
 /// fails on an event does not take the rest of a read with it.
 #[tokio::test(start_paused = true)]
-async fn an_interceptor_error_is_the_culprits_alone() {
+async fn an_interceptor_error_affects_only_its_event() {
     let small = channel("c1", 3);
     let processor = processor(vec![Box::new(Picky)], &[], &[&small]);
     let batch = events(&["0", "drop", "2", "bad", "4", "5"]);
@@ -370,14 +387,16 @@ async fn an_interceptor_error_is_the_culprits_alone() {
             .all(|event| event.headers.contains("seen"))
     );
     transaction.commit();
+    let large = channel("c1", 100);
+    let processor = self::processor(vec![Box::new(Picky)], &[], &[&large]);
     assert!(matches!(
         processor.process_batch(batch).await,
         Err(ProcessError::Interceptor(_))
     ));
-    assert_eq!(small.depth(), 0, "a batch is all or nothing");
+    assert_eq!(large.depth(), 0, "a batch is all or nothing");
 }
 
-/// The place of a refused event is the one that it had before others were dropped.
+/// The place of a refused event is the one from before other events were dropped.
 #[tokio::test(start_paused = true)]
 async fn places_are_those_of_the_source() {
     let small = channel("c1", 1);
@@ -389,6 +408,124 @@ async fn places_are_those_of_the_source() {
     let nothing = processor.process_each(events(&["drop", "drop"])).await;
     assert!(
         nothing.all_accepted(),
-        "what was dropped on purpose is accepted"
+        "events dropped by an interceptor count as accepted"
     );
+}
+
+/// Interceptors may remember what they saw. The channel has room for a few of the events at a time,
+/// and while some of them wait, others are dropped or refused.
+#[tokio::test(start_paused = true)]
+async fn an_event_passes_the_interceptors_once_in_a_channel_of_any_size() {
+    for capacity in [1, 2, 3, 7, 50, 100] {
+        let small = channel("c1", capacity);
+        let (first, last) = (Witness::default(), Witness::default());
+        let chain: Vec<Box<dyn Interceptor>> = vec![
+            Box::new(first.clone()),
+            Box::new(Picky),
+            Box::new(last.clone()),
+        ];
+        let processor = processor(chain, &[], &[&small]);
+        let body = |number: usize| Event::new(number.to_string());
+        let batch: Vec<Event> = (0..100).map(body).collect();
+        let mut mixed = batch.clone();
+        for (at, text) in [(90, "bad"), (40, "drop"), (0, "drop")] {
+            mixed.insert(at, Event::new(text));
+        }
+        let put = processor.process_each(mixed);
+        let taker = async {
+            let mut taken = Vec::new();
+            while taken.len() < 100 {
+                small.ready().await;
+                tokio::time::sleep(SECOND / 10).await;
+                let mut transaction = TakeTransaction::begin(&small);
+                transaction.take_batch(100);
+                taken.extend(transaction.events().iter().map(|event| event.body.clone()));
+                transaction.commit();
+            }
+            taken
+        };
+        let (outcomes, taken) = tokio::join!(put, taker);
+        let bad = "interceptor picky: bad event".to_owned();
+        assert_eq!(refused(&outcomes), [(92, bad)], "capacity {capacity}");
+        let expected: Vec<_> = batch.into_iter().map(|event| event.body).collect();
+        assert_eq!(taken, expected, "capacity {capacity}");
+        assert_eq!((last.seen(), last.most()), (100, 1), "capacity {capacity}");
+        // `drop` was there twice.
+        assert_eq!(
+            (first.seen(), first.most()),
+            (102, 2),
+            "capacity {capacity}"
+        );
+    }
+}
+
+/// A refused event is offered again as it left the interceptors.
+#[tokio::test(start_paused = true)]
+async fn a_refused_event_can_be_offered_again_and_is_not_intercepted_again() {
+    let small = channel("c1", 1);
+    let witness = Witness::default();
+    let processor = processor(
+        vec![Box::new(witness.clone()), Box::new(Picky)],
+        &[],
+        &[&small],
+    );
+    let mut put = processor
+        .begin(events(&["drop", "0", "drop", "1", "drop"]))
+        .await;
+    let progress = put.advance().await;
+    assert_eq!((progress.accepted, progress.refused), (3, None));
+    for _ in 0..3 {
+        let progress = put.advance().await;
+        assert_eq!((progress.accepted, put.place()), (0, 3));
+        assert!(progress.refused.is_some_and(|error| error.is_transient()));
+    }
+    discard(&small, 1);
+    let progress = put.advance().await;
+    assert_eq!((progress.accepted, progress.refused), (2, None));
+    assert!(put.is_complete());
+    assert_eq!((contents(&small).as_str(), witness.seen()), ("1", 3));
+}
+
+/// Room comes first, so a batch that a full channel refuses was not shown to the interceptors. One
+/// that becomes larger in them needs more room, and is refused if there is none.
+#[tokio::test(start_paused = true)]
+async fn a_batch_without_room_does_not_reach_the_interceptors() {
+    struct Double;
+    impl Interceptor for Double {
+        fn name(&self) -> &str {
+            "double"
+        }
+        fn intercept(&self, batch: &mut Batch) -> Result<(), InterceptorError> {
+            for event in batch.events_mut() {
+                event.body = event.body.repeat(2).into();
+            }
+            Ok(())
+        }
+    }
+    let small = channel("c1", 2);
+    let witness = Witness::default();
+    let processor = processor(vec![Box::new(witness.clone())], &[], &[&small]);
+    processor.process_batch(events(&["0", "1"])).await.unwrap();
+    let full = Err(ProcessError::Channel(ChannelError::Full));
+    assert_eq!(processor.process_batch(events(&["2"])).await, full);
+    assert_eq!(witness.seen(), 2);
+    discard(&small, 2);
+    processor.process_batch(events(&["2", "3"])).await.unwrap();
+    assert_eq!((witness.seen(), contents(&small).as_str()), (4, "2 3"));
+
+    let config = MemoryConfig {
+        byte_capacity: 1000,
+        ..MemoryConfig::defaults(1 << 30)
+    };
+    let narrow: Arc<dyn Channel> = Arc::new(MemoryChannel::new("c1", &config));
+    let processor = self::processor(vec![Box::new(Double)], &[], &[&narrow]);
+    let body = |bytes: usize| vec![Event::new(vec![b'x'; bytes])];
+    processor.process_batch(body(400)).await.unwrap();
+    discard(&narrow, 1);
+    let refused = processor.process_batch(body(401)).await;
+    assert!(matches!(
+        refused,
+        Err(ProcessError::Channel(ChannelError::BytesFull { .. }))
+    ));
+    processor.process_batch(body(400)).await.unwrap();
 }

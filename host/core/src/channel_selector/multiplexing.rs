@@ -6,8 +6,8 @@
 //! | other value | `default` | its optional channels, less those of `default` |
 //! | absent or blank | `default` | none |
 //!
-//! Values are compared exactly. Without `default` an event that is not mapped goes nowhere and is
-//! acknowledged all the same, as in Flume; here the configuration says so in a warning.
+//! Values are compared exactly. As in Flume, without `default` an event that is not mapped goes
+//! nowhere and is still acknowledged; here `check` warns about that.
 
 use std::collections::HashMap;
 
@@ -15,9 +15,16 @@ use super::{ChannelIndex, ChannelSelector, Selection, channel_list};
 use crate::context::Context;
 use crate::diagnostic::Code;
 use crate::event::Event;
+use crate::recipe::Recipe;
+
+/// The name to write, then Flume's class.
+pub const NAMES: &[&str] = &[
+    "multiplexing",
+    "org.apache.flume.channel.MultiplexingChannelSelector",
+];
 
 /// Channels by the value of a header.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct MultiplexingSelector {
     header: String,
     routes: HashMap<String, Route>,
@@ -25,15 +32,18 @@ pub struct MultiplexingSelector {
     default: Vec<ChannelIndex>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq)]
 struct Route {
     required: Vec<ChannelIndex>,
     optional: Vec<ChannelIndex>,
 }
 
-/// Reads `header` (`flume.selector.header`), `mapping.<value>`, `optional.<value>` and `default`,
-/// the last three being lists of channels.
-pub fn configure(context: &mut Context, channels: &[String]) -> Option<Box<dyn ChannelSelector>> {
+/// Reads `header` (`flume.selector.header`), and the lists of channels `mapping.<value>`,
+/// `optional.<value>` and `default`.
+pub fn configure(
+    context: &mut Context,
+    channels: &[String],
+) -> Option<Recipe<dyn ChannelSelector>> {
     let header = context.string("header", "flume.selector.header");
     let default = channel_list(context, "default", channels);
     let mapping = lists(context, "mapping.", channels);
@@ -41,7 +51,12 @@ pub fn configure(context: &mut Context, channels: &[String]) -> Option<Box<dyn C
     for value in mapping.iter().flatten().filter(|(_, list)| list.is_empty()) {
         let key = format!("mapping.{}", value.0);
         let message = format!("`{}.{key}` lists no channel", context.path());
-        context.error(&key, Code::EmptyValue, message, "name a channel, or remove the key");
+        context.error(
+            &key,
+            Code::BadValue,
+            message,
+            "name a channel, or remove the key",
+        );
     }
     let (default, mapping, optional) = (default?, mapping?, optional?);
     if mapping.iter().any(|(_, list)| list.is_empty()) {
@@ -55,16 +70,32 @@ pub fn configure(context: &mut Context, channels: &[String]) -> Option<Box<dyn C
     }
     let mut routes: HashMap<String, Route> = HashMap::new();
     for (value, required) in mapping {
-        routes.insert(value, Route { required, optional: Vec::new() });
+        routes.insert(
+            value,
+            Route {
+                required,
+                optional: Vec::new(),
+            },
+        );
     }
     for (value, optional) in optional {
-        let route = routes
-            .entry(value)
-            .or_insert_with(|| Route { required: default.clone(), optional: Vec::new() });
+        let route = routes.entry(value).or_insert_with(|| Route {
+            required: default.clone(),
+            optional: Vec::new(),
+        });
         route.optional = optional;
-        route.optional.retain(|channel| !route.required.contains(channel));
+        route
+            .optional
+            .retain(|channel| !route.required.contains(channel));
     }
-    Some(Box::new(MultiplexingSelector { header, routes, default }))
+    let selector = MultiplexingSelector {
+        header,
+        routes,
+        default,
+    };
+    Some(Recipe::<dyn ChannelSelector>::new(selector, |selector| {
+        Box::new(selector.clone())
+    }))
 }
 
 impl ChannelSelector for MultiplexingSelector {
@@ -72,8 +103,14 @@ impl ChannelSelector for MultiplexingSelector {
         let value = event.headers.get(&self.header);
         let value = value.filter(|value| !value.trim().is_empty());
         match value.and_then(|value| self.routes.get(&**value)) {
-            Some(route) => Selection { required: &route.required, optional: &route.optional },
-            None => Selection { required: &self.default, optional: &[] },
+            Some(route) => Selection {
+                required: &route.required,
+                optional: &route.optional,
+            },
+            None => Selection {
+                required: &self.default,
+                optional: &[],
+            },
         }
     }
 
@@ -82,8 +119,8 @@ impl ChannelSelector for MultiplexingSelector {
     }
 }
 
-/// The lists of all keys with this prefix, by the rest of the key. `None` if one of them names a
-/// channel that is not known.
+/// The lists of all keys with this prefix, by the rest of the key. `None` if one of them names an
+/// unknown channel.
 fn lists(
     context: &mut Context,
     prefix: &str,
@@ -95,7 +132,7 @@ fn lists(
         .filter(|value| !value.is_empty())
         .map(str::to_owned)
         .collect();
-    // All of them are read before one of them ends it, so that every unknown name is reported.
+    // All lists are read before returning, so that every unknown name is reported.
     let lists: Vec<_> = values
         .into_iter()
         .map(|value| {
@@ -114,10 +151,10 @@ mod tests {
         ["ch1", "ch2", "ch3"].map(str::to_owned).to_vec()
     }
 
-    /// What is selected for a header `myHeader` of these values; `None` is no header.
+    /// The selection for a header `myHeader` with each of these values; `None` is no header.
     fn check(keys: &[(&str, &str)], cases: &[(Option<&str>, &[usize], &[usize])]) {
         let mut context = Context::of("r1.selector", keys);
-        let selector = configure(&mut context, &channels()).unwrap();
+        let selector = configure(&mut context, &channels()).unwrap().make();
         assert!(!context.has_errors());
         for (value, required, optional) in cases {
             let mut event = Event::new("x").with_header("other", "foo");
@@ -155,7 +192,11 @@ mod tests {
     #[test]
     fn what_is_not_mapped_goes_to_the_default() {
         check(
-            &[("header", "myHeader"), ("mapping.foo", "ch1"), ("default", "ch3 ch2")],
+            &[
+                ("header", "myHeader"),
+                ("mapping.foo", "ch1"),
+                ("default", "ch3 ch2"),
+            ],
             &[
                 (None, &[2, 1], &[]),
                 (Some(""), &[2, 1], &[]),
@@ -168,12 +209,19 @@ mod tests {
 
     /// Flume: TestMultiplexingChannelSelector.testNoDefault (C2).
     #[test]
-    fn without_a_default_the_rest_goes_nowhere_and_is_warned_of() {
-        let keys =
-            [("header", "myHeader"), ("mapping.foo", "ch1"), ("optional.bar", "ch2 ch3")];
+    fn without_a_default_other_events_go_nowhere_with_a_warning() {
+        let keys = [
+            ("header", "myHeader"),
+            ("mapping.foo", "ch1"),
+            ("optional.bar", "ch2 ch3"),
+        ];
         check(
             &keys,
-            &[(None, &[], &[]), (Some("zebra"), &[], &[]), (Some("bar"), &[], &[1, 2])],
+            &[
+                (None, &[], &[]),
+                (Some("zebra"), &[], &[]),
+                (Some("bar"), &[], &[1, 2]),
+            ],
         );
         let mut context = Context::of("r1.selector", &keys);
         configure(&mut context, &channels()).unwrap();
@@ -191,7 +239,11 @@ mod tests {
                 ("optional.foo", "ch2 ch3"),
                 ("optional.bar", "ch1"),
             ],
-            &[(Some("foo"), &[2], &[1]), (Some("bar"), &[2], &[0]), (None, &[2], &[])],
+            &[
+                (Some("foo"), &[2], &[1]),
+                (Some("bar"), &[2], &[0]),
+                (None, &[2], &[]),
+            ],
         );
     }
 
@@ -199,8 +251,16 @@ mod tests {
     #[test]
     fn only_optional_channels() {
         check(
-            &[("header", "myHeader"), ("optional.foo", "ch2 ch3"), ("optional.bar", "ch1")],
-            &[(Some("foo"), &[], &[1, 2]), (Some("bar"), &[], &[0]), (Some("x"), &[], &[])],
+            &[
+                ("header", "myHeader"),
+                ("optional.foo", "ch2 ch3"),
+                ("optional.bar", "ch1"),
+            ],
+            &[
+                (Some("foo"), &[], &[1, 2]),
+                (Some("bar"), &[], &[0]),
+                (Some("x"), &[], &[]),
+            ],
         );
     }
 
@@ -208,7 +268,7 @@ mod tests {
     fn the_header_has_a_default_name() {
         let keys = [("mapping.a.b", "ch2"), ("default", "ch1")];
         let mut context = Context::of("r1.selector", &keys);
-        let selector = configure(&mut context, &channels()).unwrap();
+        let selector = configure(&mut context, &channels()).unwrap().make();
         let event = Event::new("x").with_header("flume.selector.header", "a.b");
         assert_eq!(selector.select(&event).required, [1]);
     }
@@ -225,16 +285,19 @@ mod tests {
         let mut context = Context::of("r1.selector", &keys);
         assert!(configure(&mut context, &channels()).is_none());
         let found = context.finish();
-        let unknown = found.iter().filter(|d| d.code == Code::UnknownChannel).count();
+        let unknown = found
+            .iter()
+            .filter(|d| d.code == Code::UnknownChannel)
+            .count();
         assert_eq!(unknown, 4, "{found:?}");
     }
 
     #[test]
-    fn a_mapping_to_nothing_is_refused() {
+    fn an_empty_mapping_is_refused() {
         let keys = [("default", "ch1"), ("mapping.a", "")];
         let mut context = Context::of("r1.selector", &keys);
         assert!(configure(&mut context, &channels()).is_none());
         let codes: Vec<Code> = context.finish().into_iter().map(|d| d.code).collect();
-        assert_eq!(codes, [Code::EmptyValue]);
+        assert_eq!(codes, [Code::BadValue]);
     }
 }

@@ -6,33 +6,53 @@
 use super::{ChannelIndex, ChannelSelector, Selection, channel_list};
 use crate::context::Context;
 use crate::event::Event;
+use crate::recipe::Recipe;
+
+/// The name to write, then Flume's class.
+pub const NAMES: &[&str] = &[
+    "replicating",
+    "org.apache.flume.channel.ReplicatingChannelSelector",
+];
 
 /// The same channels for every event.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ReplicatingSelector {
     required: Vec<ChannelIndex>,
     optional: Vec<ChannelIndex>,
 }
 
 impl ReplicatingSelector {
-    /// All of so many channels are required.
+    /// Requires all of this many channels.
     pub fn all_required(channels: usize) -> Self {
-        Self { required: (0..channels).collect(), optional: Vec::new() }
+        Self {
+            required: (0..channels).collect(),
+            optional: Vec::new(),
+        }
     }
 }
 
 /// Reads `optional`, a list of channels (none). All others are required.
-pub fn configure(context: &mut Context, channels: &[String]) -> Option<Box<dyn ChannelSelector>> {
+pub fn configure(
+    context: &mut Context,
+    channels: &[String],
+) -> Option<Recipe<dyn ChannelSelector>> {
     let optional = channel_list(context, "optional", channels)?;
     let mut selector = ReplicatingSelector::all_required(channels.len());
-    selector.required.retain(|channel| !optional.contains(channel));
+    selector
+        .required
+        .retain(|channel| !optional.contains(channel));
     selector.optional = optional;
-    Some(Box::new(selector))
+    Some(Recipe::<dyn ChannelSelector>::new(selector, |selector| {
+        Box::new(selector.clone())
+    }))
 }
 
 impl ChannelSelector for ReplicatingSelector {
     fn select(&self, _: &Event) -> Selection<'_> {
-        Selection { required: &self.required, optional: &self.optional }
+        Selection {
+            required: &self.required,
+            optional: &self.optional,
+        }
     }
 
     fn is_uniform(&self) -> bool {
@@ -58,9 +78,12 @@ mod tests {
             (Some("ch1  ch4"), vec![1, 2], vec![0, 3]),
             (Some("ch1 ch4\tch1"), vec![1, 2], vec![0, 3]),
         ] {
-            let keys: Vec<_> = optional_key.map(|list| ("optional", list)).into_iter().collect();
+            let keys: Vec<_> = optional_key
+                .map(|list| ("optional", list))
+                .into_iter()
+                .collect();
             let mut context = Context::of("r1.selector", &keys);
-            let selector = configure(&mut context, &channels()).unwrap();
+            let selector = configure(&mut context, &channels()).unwrap().make();
             let selection = selector.select(&Event::default());
             assert_eq!(selection.required, required);
             assert_eq!(selection.optional, optional);
@@ -75,7 +98,10 @@ mod tests {
         let mut context = Context::of("r1.selector", &[("optional", "ch1 ch5 ch6")]);
         assert!(configure(&mut context, &channels()).is_none());
         let found = context.finish();
-        assert_eq!(found.iter().map(|d| d.code).collect::<Vec<_>>(), [Code::UnknownChannel; 2]);
+        assert_eq!(
+            found.iter().map(|d| d.code).collect::<Vec<_>>(),
+            [Code::UnknownChannel; 2]
+        );
         assert!(found[1].message.contains("`ch6`"), "{found:?}");
     }
 }

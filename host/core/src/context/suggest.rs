@@ -1,17 +1,17 @@
-//! Remedies: what a misspelt word was meant to be.
+//! Suggestions for misspelt words.
 
 /// "did you mean", if one of the candidates is close.
 pub fn did_you_mean(word: &str, candidates: &[&str]) -> Option<String> {
     nearest(word, candidates).map(|nearest| format!("did you mean `{nearest}`?"))
 }
 
-/// The candidate that differs only in case and separators, or that ends in the word, or that is one
-/// slip in three letters away.
+/// The candidate that differs only in case and separators, or that ends in the word, or that has at
+/// most one typing error per three letters.
 pub fn nearest<'c>(word: &str, candidates: &[&'c str]) -> Option<&'c str> {
     let plain = |text: &str| text.replace(['-', '.', '_'], "").to_ascii_lowercase();
     let same = |candidate: &&&str| plain(candidate) == plain(word);
     let distance = |candidate: &&&str| strsim::damerau_levenshtein(word, candidate);
-    // A name of two letters is near to every other.
+    // A name of two letters is close to every other.
     let close = |candidate: &&&str| distance(candidate) <= word.chars().count() / 3;
     let longer = |candidate: &&&str| {
         let start = candidate.strip_suffix(word);
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn near_words_are_found() {
+    fn close_words_are_found() {
         let keys = [
             "selector.maxTimeOut",
             "bind",

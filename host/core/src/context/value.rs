@@ -1,4 +1,4 @@
-//! A value of a file: text, words, and where they stand.
+//! A value of a file: its text, its words, and their places in the file.
 
 use crate::diagnostic::Span;
 
@@ -7,9 +7,9 @@ use crate::diagnostic::Span;
 pub struct Value {
     /// The trimmed text.
     pub text: String,
-    /// Where the key stands.
+    /// The place of the key.
     pub key_span: Span,
-    /// Where the value stands.
+    /// The place of the value.
     pub span: Span,
     /// The text split on blanks, for values that are lists.
     pub words: Vec<Word>,
@@ -25,8 +25,8 @@ pub struct Word {
 }
 
 impl Value {
-    /// A value whose words stand at the same distances in the file as in the text. Where escapes
-    /// or continuation lines make that impossible, each word stands for the whole.
+    /// A value whose words are at the same offsets in the file as in the text. Where escapes or
+    /// continuation lines make that impossible, each word has the place of the whole value.
     pub fn new(text: impl Into<String>, key_span: Span, span: Span) -> Self {
         let text = text.into();
         let exact = span.end - span.start == text.len();
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn words_have_places_of_their_own_if_the_text_is_the_files() {
+    fn words_have_their_own_places_if_the_text_is_unchanged() {
         let spans = |value: &Value| -> Vec<(usize, usize)> {
             let words = value.words.iter();
             words.map(|word| (word.span.start, word.span.end)).collect()

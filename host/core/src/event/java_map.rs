@@ -1,4 +1,4 @@
-//! Headers as Java prints a map: `{a=1, b=2}`. Three formats of Flume contain it.
+//! Headers as Java prints a map: `{a=1, b=2}`. Three of Flume's formats contain it.
 //!
 //! The order is that of a `java.util.HashMap`, in which Flume's events hold their headers, so that
 //! what is written can be compared byte by byte.
@@ -21,7 +21,7 @@ impl fmt::Display for JavaMap<'_> {
         while pairs.len() > table / 4 * 3 {
             table *= 2;
         }
-        // Within a slot the order of setting stays.
+        // Within a slot, the order of insertion is kept.
         pairs.sort_by_cached_key(|(name, _)| spread(name) as usize & (table - 1));
         f.write_str("{")?;
         for (at, (name, value)) in pairs.into_iter().enumerate() {
@@ -43,7 +43,7 @@ fn spread(name: &str) -> u32 {
 mod tests {
     use super::*;
 
-    /// What `System.out.println` printed of a `HashMap` with these keys set in this order.
+    /// What `System.out.println` printed for a `HashMap` with these keys set in this order.
     #[test]
     fn the_order_is_javas() {
         let printed = |names: &[&str]| {

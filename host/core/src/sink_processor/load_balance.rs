@@ -1,65 +1,54 @@
 //! The load-balancing processor: a selector orders the sinks, the first that answers ends the call.
 //!
-//! The order is asked for once per call and checked; the selector hears what became of it. Unlike
-//! Flume's, it also hears of deliveries.
+//! The order is asked for once per call and checked. The outcome is reported to the selector;
+//! unlike in Flume, deliveries are reported too.
 
-use super::{Call, Outcome, SinkIndex, SinkProcessor, SinkState, Verdict};
+pub use self::keys::configure;
+use super::{Abilities, Call, Outcome, SinkProcessor, Verdict};
 use crate::clock::Instant;
-use crate::context::Context;
-use crate::diagnostic::Code;
 use crate::sink::Status;
-use crate::sink_selector::{self, Backoff, Load, Order, SinkSelector, Step};
+use crate::sink_group::{InVain, Load, SinkIndex, SinkState, Step};
+use crate::sink_selector::{Order, SinkSelector};
+
+mod keys;
+
+/// The name to write, then Flume's class.
+pub const NAMES: &[&str] = &[
+    "load_balance",
+    "org.apache.flume.sink.LoadBalancingSinkProcessor",
+];
+
+/// A selector orders its sinks, which take turns batch by batch, so that none of them runs ahead.
+pub const ABILITIES: Abilities = Abilities {
+    mirrors: false,
+    selects: true,
+    pipelines: false,
+    own_keys: &[
+        (
+            "parallelism",
+            "only `load_balance` uses several sinks at once",
+        ),
+        ("shadow", "only `load_balance` has a selector"),
+        ("record", "only `load_balance` has a selector"),
+    ],
+};
 
 /// Spreads calls over the sinks of a group.
 pub struct LoadBalancingProcessor {
     selector: Box<dyn SinkSelector>,
-    /// For each sink the number of the last call that had begun when it last failed.
+    /// For each sink, how many calls had begun when it last failed.
     failed_in: Vec<u64>,
+    in_vain: InVain,
     calls: u64,
 }
 
 impl LoadBalancingProcessor {
-    /// Reads `selector` (`round_robin`; or `random`), `backoff` (false) and
-    /// `selector.maxTimeOut` (ms, 30000). `None` for an unknown selector, a bad number, or fewer
-    /// than two sinks; the seed makes `random` repeatable.
-    pub fn configure(context: &mut Context, sinks: &[String], seed: u64) -> Option<Self> {
-        let name = context.string("selector", "round_robin");
-        let backoff = Backoff::configure(context, sinks.len());
-        let Some(selector) = sink_selector::find(&name) else {
-            sink_selector::unknown(context, &name);
-            return None;
-        };
-        Self::with_selector(context, sinks, (selector.build)(backoff?, seed))
-    }
-
-    /// A group with a selector that was made elsewhere. `None` for fewer than two sinks.
-    pub fn with_selector(
-        context: &mut Context,
-        sinks: &[String],
-        selector: Box<dyn SinkSelector>,
-    ) -> Option<Self> {
-        if sinks.len() >= 2 {
-            return Some(Self::new(sinks.len(), selector));
-        }
-        let message = format!(
-            "`{}` of type `load_balance` needs at least two sinks, its group has {}",
-            context.path(),
-            sinks.len()
-        );
-        context.error(
-            "type",
-            Code::GroupSize,
-            message,
-            "add sinks to the group's `sinks`",
-        );
-        None
-    }
-
     /// A group of this many sinks.
     pub fn new(sinks: usize, selector: Box<dyn SinkSelector>) -> Self {
         Self {
             selector,
             failed_in: vec![0; sinks],
+            in_vain: InVain::new(sinks),
             calls: 0,
         }
     }
@@ -80,7 +69,7 @@ impl SinkProcessor for LoadBalancingProcessor {
     fn route(&mut self, now: Instant, load: Load<'_>) -> Option<(Call, Vec<SinkIndex>)> {
         let route = self.selector.route(now, load)?;
         let sinks = self.failed_in.len();
-        // As with orders, the answer is not trusted.
+        // As with orders, the answer is checked.
         if route.len() != load.events.len() || route.iter().any(|sink| *sink >= sinks) {
             return None;
         }
@@ -93,6 +82,7 @@ impl SinkProcessor for LoadBalancingProcessor {
     }
 
     fn step(&mut self, sink: SinkIndex, step: Step, now: Instant) {
+        self.in_vain.note(sink, step);
         self.selector.step(sink, step, now);
     }
 
@@ -100,6 +90,21 @@ impl SinkProcessor for LoadBalancingProcessor {
         let sink = call.order.pop_front()?;
         call.tried.push(sink);
         Some(sink)
+    }
+
+    fn nearest(&mut self, call: &mut Call) -> Option<SinkIndex> {
+        let states = self.selector.states(call.now).into_iter().enumerate();
+        let penalties = states.map(|(sink, state)| match state {
+            SinkState::Penalty { until, .. } => Some((until, sink)),
+            _ => None,
+        });
+        // A selector that excludes none of its sinks has its own reason to try none.
+        let penalties: Option<Vec<(Instant, SinkIndex)>> = penalties.collect();
+        let penalties = penalties?.into_iter();
+        let quick = penalties.filter(|(_, sink)| self.in_vain.was_quick(*sink));
+        let (_, nearest) = quick.min()?;
+        call.tried.push(nearest);
+        Some(nearest)
     }
 
     fn report(
@@ -117,7 +122,7 @@ impl SinkProcessor for LoadBalancingProcessor {
                 Verdict::Return(status)
             }
             Outcome::Failed => {
-                // Batches that were under way when the sink failed say nothing new.
+                // Batches that were already in flight when the sink failed say nothing new.
                 if let Some(failed_in) = self.failed_in.get_mut(sink)
                     && call.number > *failed_in
                 {

@@ -1,19 +1,19 @@
-//! Exclusion of failed sinks, which the native selectors share.
+//! Exclusion of failed sinks, shared by the native selectors.
 //!
-//! | event | failures in sequence | excluded |
+//! | event | consecutive failures | excluded |
 //! |---|---|---|
 //! | failure within exclusion + 1 h of the last one | + 1, at most 16 | `min(maxTimeOut, 2ⁿ s)` from now |
 //! | any other failure | 1 | the same |
 //! | delivery | 0 | as long as before |
 //!
-//! Flume has no last row: there a sink that fails now and then is punished longer each time for an
-//! hour. An exclusion is not cut short, though: a delivery during it was sent off before it.
+//! Flume lacks the last row: there a sink that fails now and then is excluded longer each time, for
+//! an hour. A delivery does not end an exclusion, because it was sent before the exclusion began.
 
 use std::time::Duration;
 
 use crate::clock::Instant;
 use crate::context::Context;
-use crate::sink_processor::{SinkIndex, SinkState, penalty};
+use crate::sink_group::{SinkIndex, SinkState, penalty};
 
 /// Cap of an exclusion in ms (`selector.maxTimeOut`).
 const MAX_TIMEOUT_MS: u64 = 30_000;
@@ -24,18 +24,18 @@ const MOST_TIMEOUT_MS: u64 = 365 * 24 * 3600 * 1000;
 /// A failure this long after the end of the last exclusion is the first of a new sequence.
 const SEQUENCE_WINDOW: Duration = Duration::from_secs(3600);
 
-/// Failures that are counted in sequence.
+/// The most consecutive failures that are counted.
 const MOST_FAILURES: u32 = 16;
 
 /// Which sinks of a group are excluded.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Backoff {
     /// The longest exclusion; `None` if failures do not exclude.
     cap: Option<Duration>,
     failures: Vec<Option<Failure>>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 struct Failure {
     in_sequence: u32,
     at: Instant,
@@ -51,7 +51,7 @@ impl Backoff {
         }
     }
 
-    /// Failed sinks are excluded for `cap` at most.
+    /// Failed sinks are excluded for at most `cap`.
     pub fn capped(sinks: usize, cap: Duration) -> Self {
         Self {
             cap: Some(cap),
@@ -59,8 +59,8 @@ impl Backoff {
         }
     }
 
-    /// Reads `backoff` (false) and `selector.maxTimeOut` (ms, 30000; 0 also means that). A bad
-    /// number costs the group, in Flume too.
+    /// Reads `backoff` (false) and `selector.maxTimeOut` (ms, 30000; 0 also means that). With a bad
+    /// number the group does not run, in Flume too.
     pub fn configure(context: &mut Context, sinks: usize) -> Option<Self> {
         let wanted = context.flag("backoff", false);
         let cap = context.number("selector.maxTimeOut", MAX_TIMEOUT_MS, 0..=MOST_TIMEOUT_MS)?;
@@ -107,7 +107,7 @@ impl Backoff {
         }
     }
 
-    /// How each sink stands.
+    /// The state of each sink.
     pub fn states(&self, now: Instant) -> Vec<SinkState> {
         let state = |failure: &Option<Failure>| match failure {
             Some(Failure {

@@ -1,18 +1,18 @@
-//! An order that can be relied on: every sink is in the group, and none occurs twice.
+//! A checked order: every sink is in the group, and none occurs twice.
 //!
-//! A selector may be anybody's code. Checking its answer here keeps the laws of a call (each sink
-//! at most once, and an end to it) out of its reach.
+//! A selector may be untrusted code. Because its answer is checked here, it cannot break the laws
+//! of a call: each sink is tried at most once, and the call ends.
 
 use std::collections::VecDeque;
 
-use crate::sink_processor::SinkIndex;
+use crate::sink_group::SinkIndex;
 
 /// Sinks to try, best first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order(VecDeque<SinkIndex>);
 
 impl Order {
-    /// Drops what is out of range or repeated. The rest keeps its order.
+    /// Drops indices that are out of range or repeated. The rest keep their order.
     pub fn checked(mut wanted: VecDeque<SinkIndex>, sinks: usize) -> Self {
         let mut seen = vec![false; sinks];
         wanted.retain(|sink| match seen.get_mut(*sink) {
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn strangers_and_repeats_are_dropped() {
+    fn unknown_and_repeated_sinks_are_dropped() {
         for (wanted, checked) in [
             (vec![], vec![]),
             (vec![2, 0, 1], vec![2, 0, 1]),

@@ -1,12 +1,15 @@
 //! Random: each call tries the sinks in a fresh random order.
 //!
-//! Flume's panics when all sinks are backed off; here the order is empty then.
+//! Flume's version throws when all sinks are backed off; here the order is then empty.
 
 use std::collections::VecDeque;
 
 use super::{Backoff, SinkSelector};
 use crate::clock::Instant;
-use crate::sink_processor::{SinkIndex, SinkState};
+use crate::sink_group::{SinkIndex, SinkState};
+
+/// The name to write.
+pub const NAMES: &[&str] = &["random"];
 
 /// Shuffles the sinks for each call.
 #[derive(Debug)]
@@ -16,8 +19,11 @@ pub struct RandomSelector {
 }
 
 /// Makes the selector; the same seed gives the same orders.
-pub fn build(backoff: Backoff, seed: u64) -> Box<dyn SinkSelector> {
-    Box::new(RandomSelector { backoff, random: fastrand::Rng::with_seed(seed) })
+pub fn configure(backoff: Backoff, seed: u64) -> Box<dyn SinkSelector> {
+    Box::new(RandomSelector {
+        backoff,
+        random: fastrand::Rng::with_seed(seed),
+    })
 }
 
 impl SinkSelector for RandomSelector {

@@ -1,12 +1,15 @@
 //! Round robin: each call starts one sink further in the list of those that may be tried.
 //!
-//! So without back-off the load of a dead sink falls on the next one alone, as in Flume.
+//! So without back-off the whole load of a dead sink falls on the next one, as in Flume.
 
 use std::collections::VecDeque;
 
 use super::{Backoff, SinkSelector};
 use crate::clock::Instant;
-use crate::sink_processor::{SinkIndex, SinkState};
+use crate::sink_group::{SinkIndex, SinkState};
+
+/// The name to write.
+pub const NAMES: &[&str] = &["round_robin"];
 
 /// Starts each call at the next sink.
 #[derive(Debug)]
@@ -16,16 +19,24 @@ pub struct RoundRobinSelector {
     head: usize,
 }
 
-/// Makes the selector; there is nothing random about it.
-pub fn build(backoff: Backoff, _: u64) -> Box<dyn SinkSelector> {
+/// Makes the selector. The seed is not used: nothing here is random.
+pub fn configure(backoff: Backoff, _: u64) -> Box<dyn SinkSelector> {
     Box::new(RoundRobinSelector { backoff, head: 0 })
 }
 
 impl SinkSelector for RoundRobinSelector {
     fn order(&mut self, now: Instant) -> VecDeque<SinkIndex> {
         let mut order = VecDeque::from(self.backoff.allowed(now));
-        let start = if self.head < order.len() { self.head } else { 0 };
-        self.head = if start + 1 == order.len() { 0 } else { start + 1 };
+        let start = if self.head < order.len() {
+            self.head
+        } else {
+            0
+        };
+        self.head = if start + 1 == order.len() {
+            0
+        } else {
+            start + 1
+        };
         order.rotate_left(start);
         order
     }

@@ -1,9 +1,10 @@
-//! Sinks that never deliver: one says so, one never answers, one panics.
+//! Sinks that never deliver: one fails, one never answers, one panics.
 
 use async_trait::async_trait;
 
+use crate::error::EventDeliveryError;
 use crate::event::Event;
-use crate::sink::{EventDeliveryError, Sink};
+use crate::sink::Sink;
 
 /// Fails every delivery at once.
 #[derive(Debug, Clone, Copy, Default)]
@@ -20,7 +21,7 @@ impl Sink for ErrorSink {
     }
 }
 
-/// Never answers: a delivery ends only when it is given up.
+/// Never answers: a delivery ends only when its future is dropped.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct StallSink;
 

@@ -1,4 +1,5 @@
-//! A channel that refuses by turns: for "fail step N and see that nothing is lost".
+//! A channel that refuses chosen reservations, for tests that fail step N and check that nothing is
+//! lost.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -6,11 +7,11 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use async_trait::async_trait;
 
-use crate::channel::{Channel, ChannelError};
+use crate::channel::{Channel, ChannelError, ChannelRecipe};
 use crate::counters::ChannelCounter;
 use crate::event::Event;
 
-/// Passes everything on to another channel but the reservations that it is told to refuse.
+/// Passes everything on to another channel, except the reservations that it has to refuse.
 #[derive(Debug)]
 pub struct FlakyChannel {
     inner: Arc<dyn Channel>,
@@ -19,8 +20,8 @@ pub struct FlakyChannel {
 }
 
 impl FlakyChannel {
-    /// Refuses the reservations of these numbers, counted from 0: a waiting one with
-    /// [`ChannelError::Full`] at once, an immediate one by having no room.
+    /// Refuses the reservations with these numbers, counted from 0. One that would wait fails at
+    /// once with [`ChannelError::Full`]; one that would not finds no room.
     pub fn new(inner: Arc<dyn Channel>, refuse: impl IntoIterator<Item = usize>) -> Self {
         let refuse = refuse.into_iter().collect();
         Self {
@@ -82,6 +83,10 @@ impl Channel for FlakyChannel {
         self.inner.release(events);
     }
 
+    fn exchange(&self, reserved: &[Event], wanted: &[Event]) -> bool {
+        !self.refuses() && self.inner.exchange(reserved, wanted)
+    }
+
     fn append(&self, events: Vec<Event>) {
         self.inner.append(events);
     }
@@ -98,6 +103,10 @@ impl Channel for FlakyChannel {
         self.inner.short_of_room().await;
     }
 
+    fn is_full(&self) -> bool {
+        self.inner.is_full()
+    }
+
     fn is_short_of_room(&self) -> bool {
         self.inner.is_short_of_room()
     }
@@ -108,6 +117,10 @@ impl Channel for FlakyChannel {
 
     fn give_back(&self, events: Vec<Event>) {
         self.inner.give_back(events);
+    }
+
+    fn resize(&self, recipe: &dyn ChannelRecipe) -> bool {
+        self.inner.resize(recipe)
     }
 }
 
@@ -120,10 +133,10 @@ mod tests {
     use crate::interceptor::InterceptorChain;
     use crate::transaction::TakeTransaction;
 
-    /// Two required channels, and each step that can be refused is refused once: what is said to be
-    /// accepted is in both, what is said to be refused in neither.
+    /// Two required channels, and each step that can be refused is refused once. Events reported as
+    /// accepted are in both channels, those reported as refused in neither.
     #[tokio::test(start_paused = true)]
-    async fn a_refusal_at_any_step_loses_and_doubles_nothing() {
+    async fn a_refusal_at_any_step_loses_and_duplicates_nothing() {
         for refused in 0..6 {
             let config = MemoryConfig::defaults(1 << 30);
             let plain: Arc<dyn Channel> = Arc::new(MemoryChannel::new("a", &config));

@@ -1,6 +1,6 @@
 //! A sink that answers as its script says and remembers what happened to it.
 //!
-//! One double with a script serves most tests; a mock library would hide the order of things, which
+//! One double with a script serves most tests. A mock library would hide the order of calls, which
 //! is what those tests are about.
 
 use std::collections::VecDeque;
@@ -11,9 +11,9 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 
 use crate::counters::SinkCounter;
+use crate::error::{ComponentError, EventDeliveryError};
 use crate::event::Event;
-use crate::sink::{EventDeliveryError, Sink};
-use crate::source::ComponentError;
+use crate::sink::Sink;
 
 /// How a delivery goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub enum Reply {
     Fail,
 }
 
-/// What a [`ScriptedSink`] went through; shared with the test.
+/// What happened to a [`ScriptedSink`]; shared with the test.
 #[derive(Debug, Clone, Default)]
 pub struct SinkLog(Arc<Mutex<Entries>>);
 
@@ -60,7 +60,7 @@ impl SinkLog {
     }
 }
 
-/// Answers by a script, then by its last reply for ever (delivers, if there is no script).
+/// Answers by a script, and then repeats the last reply for ever (without a script, it delivers).
 #[derive(Debug)]
 pub struct ScriptedSink {
     batch_size: usize,
@@ -69,7 +69,7 @@ pub struct ScriptedSink {
 }
 
 impl ScriptedSink {
-    /// A sink of this batch size, and what it will remember.
+    /// A sink with this batch size, and its log.
     pub fn new(batch_size: usize, script: impl IntoIterator<Item = Reply>) -> (Self, SinkLog) {
         let log = SinkLog::default();
         let script = script.into_iter().collect();

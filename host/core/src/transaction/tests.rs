@@ -1,11 +1,16 @@
-//! What transactions promise on any channel. What does not compile is in the module's doc: using a
-//! transaction after its end, ending it twice (Flume: TestBasicChannelSemantics.testBegin,
-//! testPut1-2, testTake1-2, testCommit1-2, testRollback1-7, testClose1-5; B3, B4, B6, B7).
+//! What transactions promise on any channel. The module's documentation shows what does not
+//! compile: using a transaction after its end, ending it twice (Flume:
+//! TestBasicChannelSemantics.testBegin, testPut1-2, testTake1-2, testCommit1-2, testRollback1-7,
+//! testClose1-5; B3, B4, B6, B7).
 
 use std::time::Duration;
 
+use std::sync::Arc;
+
 use super::*;
 use crate::channel::memory::{MemoryChannel, MemoryConfig};
+use crate::channel::{Channel, ChannelError};
+use crate::event::Event;
 
 fn channel(capacity: usize) -> Arc<dyn Channel> {
     let defaults = MemoryConfig::defaults(1 << 30);
@@ -29,13 +34,13 @@ fn numbered(numbers: std::ops::Range<usize>) -> Vec<Event> {
 async fn a_thousand_events_keep_their_order() {
     let channel = channel(1000);
     for event in numbered(0..1000) {
-        let mut transaction = PutTransaction::begin(&channel);
-        transaction.put(event).unwrap();
+        let transaction = PutTransaction::of(&channel, vec![event]).unwrap();
         transaction.commit().await.unwrap();
     }
     for event in numbered(0..1000) {
         let mut transaction = TakeTransaction::begin(&channel);
-        assert_eq!(transaction.take().unwrap(), Some(&event));
+        assert_eq!(transaction.take_batch(1), 1);
+        assert_eq!(transaction.events(), [event]);
         transaction.commit();
     }
 }
@@ -70,25 +75,27 @@ async fn a_thousand_events_keep_their_order_between_threads() {
     producer.await.unwrap();
 }
 
-/// Flume: TestBasicChannelSemantics.testGetTransaction (B2). Flume's belong to threads; these to
-/// whoever holds them, and may move.
+/// Flume: TestBasicChannelSemantics.testGetTransaction (B2). Flume's transactions belong to
+/// threads; these belong to their owner, and may move.
 #[tokio::test(start_paused = true)]
 async fn a_transaction_may_move_to_another_thread() {
     let channel = channel(10);
-    let mut transaction = PutTransaction::begin(&channel);
-    transaction.put(Event::new("here")).unwrap();
+    let transaction = PutTransaction::of(&channel, numbered(0..2)).unwrap();
+    let there = std::thread::spawn(move || transaction.try_reserve().unwrap());
+    there.join().unwrap().commit();
+    let mut transaction = TakeTransaction::begin(&channel);
+    assert_eq!(transaction.take_batch(1), 1);
     let there = std::thread::spawn(move || {
-        transaction.put(Event::new("there")).unwrap();
+        transaction.take_batch(1);
         transaction
     });
-    there.join().unwrap().commit().await.unwrap();
-    assert_eq!(channel.depth(), 2);
+    assert_eq!(there.join().unwrap().events(), numbered(0..2));
 }
 
-/// Flume: TestBasicChannelSemantics.testPut3, testTake3 (B4): an interrupted put or take. Here a
-/// future that is dropped: nothing is stored, nothing stays reserved, nothing is lost.
+/// Flume: TestBasicChannelSemantics.testPut3, testTake3 (B4): an interrupted put or take. Here that
+/// is a dropped future: nothing is stored, stays reserved or is lost.
 #[tokio::test(start_paused = true)]
-async fn a_commit_that_is_given_up_is_rolled_back() {
+async fn a_dropped_commit_is_rolled_back() {
     let channel = channel(2);
     PutTransaction::of(&channel, numbered(0..1))
         .unwrap()
@@ -124,8 +131,8 @@ async fn a_commit_that_is_given_up_is_rolled_back() {
 }
 
 /// Flume: TestBasicChannelSemantics.testPut3, testTake3, testClose5 (B5): there a refused commit
-/// leaves the transaction open, to be rolled back by hand. Here it is rolled back already; whoever
-/// wants to keep the events tries to reserve.
+/// leaves the transaction open, to be rolled back by hand. Here it is rolled back already; to keep
+/// the events, use `try_reserve`.
 #[tokio::test(start_paused = true)]
 async fn a_refused_commit_leaves_nothing_behind() {
     let channel = channel(2);
@@ -138,7 +145,7 @@ async fn a_refused_commit_leaves_nothing_behind() {
         .unwrap()
         .try_reserve()
         .unwrap_err();
-    assert_eq!(kept.rollback(), numbered(0..3));
+    assert_eq!(kept.commit().await, Err(ChannelError::Full));
     PutTransaction::of(&channel, numbered(0..2))
         .unwrap()
         .commit()
@@ -150,7 +157,6 @@ async fn a_refused_commit_leaves_nothing_behind() {
 #[tokio::test(start_paused = true)]
 async fn a_dropped_transaction_is_rolled_back_in_any_state() {
     let channel = channel(2);
-    drop(PutTransaction::begin(&channel));
     drop(PutTransaction::of(&channel, numbered(0..2)).unwrap());
     drop(
         PutTransaction::of(&channel, numbered(0..2))
@@ -172,7 +178,7 @@ async fn a_dropped_transaction_is_rolled_back_in_any_state() {
     assert_eq!(channel.depth(), 2);
 }
 
-/// A panic of whoever holds a transaction is a rollback too.
+/// A panic of a task that holds a transaction is a rollback too.
 #[tokio::test(start_paused = true)]
 async fn a_panic_rolls_back() {
     let channel = channel(2);
@@ -196,14 +202,15 @@ async fn a_panic_rolls_back() {
 #[tokio::test(start_paused = true)]
 async fn an_empty_transaction_commits() {
     let channel = channel(1);
-    PutTransaction::begin(&channel).commit().await.unwrap();
+    let empty = || PutTransaction::of(&channel, Vec::new()).unwrap();
+    empty().commit().await.unwrap();
     PutTransaction::of(&channel, numbered(0..1))
         .unwrap()
         .commit()
         .await
         .unwrap();
     // Also when the channel is full.
-    PutTransaction::begin(&channel).commit().await.unwrap();
+    empty().commit().await.unwrap();
     TakeTransaction::begin(&channel).commit();
     assert_eq!(channel.depth(), 1);
 }
@@ -238,4 +245,45 @@ async fn a_split_transaction_ends_share_by_share_and_rejoins_in_order() {
     let left = [0, 2, 3, 5].map(|at: usize| numbers[at].clone());
     assert_eq!(transaction.events(), left);
     assert!(TakeTransaction::rejoin(Vec::new()).is_none());
+}
+
+/// A source with two required channels puts at once what fits into both, and nothing twice.
+#[tokio::test(start_paused = true)]
+async fn a_front_has_room_in_every_channel_or_in_none() {
+    let (large, small) = (channel(5), channel(2));
+    let channels = [&large, &small];
+    let mut batch = numbered(0..4).into_iter();
+    let reserved = ReservedFront::reserve(&channels, &mut batch, 3);
+    assert_eq!(reserved.events(), numbered(0..2));
+    drop(reserved);
+    assert_eq!(
+        batch.as_slice(),
+        numbered(0..4),
+        "dropped: still in the batch"
+    );
+    assert_eq!((large.depth(), small.depth()), (0, 0));
+
+    ReservedFront::reserve(&channels, &mut batch, 3).commit();
+    assert_eq!(batch.as_slice(), numbered(2..4));
+    for channel in channels {
+        let mut transaction = TakeTransaction::begin(channel);
+        transaction.take_batch(5);
+        assert_eq!(transaction.events(), numbered(0..2));
+    }
+    let full = ReservedFront::reserve(&channels, &mut batch, 3);
+    assert!(full.events().is_empty());
+    full.commit();
+    assert_eq!(batch.as_slice(), numbered(2..4));
+    // The large channel has all of its free room: nothing stayed reserved there.
+    let rest = PutTransaction::of(&large, numbered(2..5)).unwrap();
+    rest.try_reserve().unwrap().commit();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_front_keeps_to_the_transaction_capacity() {
+    let small = channel(100);
+    let mut batch = numbered(0..250).into_iter();
+    let channels = [&small];
+    let reserved = ReservedFront::reserve(&channels, &mut batch, usize::MAX);
+    assert_eq!(reserved.events().len(), 100);
 }

@@ -1,25 +1,26 @@
 //! From bytes to code, where a bad file can do no harm.
 //!
-//! Files come from outside, and compilers were not made for those that mean harm: they take time
-//! that grows faster than a function, and they panic. So the size of the parts is looked at first,
-//! and the work is done by threads of low priority that nobody but the caller waits for, and not
-//! for ever. A compiler cannot be interrupted: one that takes too long goes on in the background,
-//! and while it does, its place among [`MOST_AT_ONCE`] is taken.
+//! Files come from outside, and compilers were not made for hostile ones: their time grows faster
+//! than the size of a function, and they panic. So the size of the parts is checked first, and the
+//! work is done by threads of low priority. Only the caller waits for them, and not for ever. A
+//! compiler cannot be interrupted: one that takes too long goes on in the background, and keeps its
+//! place among [`MOST_AT_ONCE`] until it ends.
 
 use std::borrow::Cow;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
+use flume_core::panic_text;
 use parking_lot::{Condvar, Mutex};
 use wasmparser::{FunctionBody, Operator, Parser, Payload};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use super::complete;
-use crate::aside;
 use crate::engine::compile_error;
 use crate::error::LoadError;
+use crate::pace;
 
 /// The largest text: text is written by people. (Its parser needs many times its size.)
 const MOST_TEXT: usize = 8 << 20;
@@ -27,17 +28,17 @@ const MOST_TEXT: usize = 8 << 20;
 /// The largest function. That of an interpreter of Python has a fifth of it.
 const MOST_FUNCTION: usize = 2_000_000;
 
-/// Blocks inside of each other: a compiler's time grows with the square of it. A loop over the
+/// Nested blocks: a compiler's time grows with the square of it. A loop over the
 /// operations of an interpreter has some hundreds.
 const MOST_BLOCKS: usize = 10_000;
 
-/// Modules and components inside of each other.
+/// Nested modules and components.
 const MOST_NESTED: usize = 8;
 
 /// How long a caller waits. The largest guests, those of scripting languages, take 20 seconds.
 const PATIENCE: Duration = Duration::from_secs(180);
 
-/// Files that are compiled at the same time, those that nobody waits for any more included.
+/// Files that are compiled at the same time, including those whose caller has given up.
 const MOST_AT_ONCE: usize = 4;
 
 /// Bytes of stack for a compiler.
@@ -55,7 +56,7 @@ pub(super) fn binary(bytes: &[u8]) -> Result<Cow<'_, [u8]>, LoadError> {
     let text = bytes.to_vec();
     let parse = move || match wat::parse_bytes(&text) {
         Ok(binary) => Ok(binary.into_owned()),
-        Err(error) => Err(LoadError::NotWasm(error.to_string())),
+        Err(error) => Err(LoadError::not_wasm(&error.to_string())),
     };
     within(PATIENCE, parse).map(Cow::Owned)
 }
@@ -70,10 +71,9 @@ pub(super) fn compile(engine: &Engine, binary: &[u8]) -> Result<Component, LoadE
     })
 }
 
-/// Looks at the size of the parts.
+/// Checks the size of the parts.
 fn check(binary: &[u8]) -> Result<(), LoadError> {
-    let malformed =
-        |error: wasmparser::BinaryReaderError| LoadError::NotWasm(error.message().to_owned());
+    let malformed = |error: wasmparser::BinaryReaderError| LoadError::not_wasm(error.message());
     let mut depth = 0_usize;
     for payload in Parser::new(0).parse_all(binary) {
         match payload.map_err(malformed)? {
@@ -127,13 +127,13 @@ fn blocks(body: &FunctionBody<'_>) -> Result<usize, wasmparser::BinaryReaderErro
 /// Compilers at work.
 static AT_WORK: Mutex<usize> = Mutex::new(0);
 
-/// Told when one has done its work.
+/// Notified when one is done.
 static DONE: Condvar = Condvar::new();
 
 /// A compiler's place, given back even if it panics.
-struct Place;
+struct CompileTurn;
 
-impl Place {
+impl CompileTurn {
     /// Waits for one; `None` if that takes too long.
     fn take(patience: Duration) -> Option<Self> {
         let mut at_work = AT_WORK.lock();
@@ -145,7 +145,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for CompileTurn {
     fn drop(&mut self) {
         *AT_WORK.lock() -= 1;
         DONE.notify_one();
@@ -159,11 +159,11 @@ fn within<R: Send + 'static>(
 ) -> Result<R, LoadError> {
     let (done, result) = mpsc::sync_channel(1);
     let run = move || {
-        let Some(_place) = Place::take(patience) else {
+        let Some(_place) = CompileTurn::take(patience) else {
             return;
         };
-        aside::stand_back("compiling");
-        // Whoever waited may be gone: then the result is nobody's.
+        pace::lower_priority("compiling");
+        // The receiver may have timed out; the result is dropped then.
         done.send(pooled(work)).ok();
     };
     let spawned = thread::Builder::new()
@@ -176,7 +176,9 @@ fn within<R: Send + 'static>(
         Err(RecvTimeoutError::Timeout) => Err(LoadError::TooSlow(patience)),
         Err(RecvTimeoutError::Disconnected) => Err(match worker.join() {
             Ok(()) => LoadError::TooSlow(patience),
-            Err(panic) => LoadError::Compile(format!("the compiler gave up: {}", said(&*panic))),
+            Err(panic) => {
+                LoadError::Compile(format!("the compiler gave up: {}", panic_text(&*panic)))
+            }
         }),
     }
 }
@@ -186,16 +188,10 @@ fn pooled<R: Send>(work: impl FnOnce() -> Result<R, LoadError> + Send) -> Result
     let pool = rayon::ThreadPoolBuilder::new()
         .thread_name(|at| format!("policy-compile-{at}"))
         .stack_size(STACK)
-        .start_handler(|_| aside::stand_back("compiling"))
+        .start_handler(|_| pace::lower_priority("compiling"))
         .build()
         .map_err(|error| LoadError::Compile(error.to_string()))?;
     pool.install(work)
-}
-
-fn said(panic: &(dyn std::any::Any + Send)) -> &str {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("a panic")
 }
 
 #[cfg(test)]

@@ -2,10 +2,10 @@
 //!
 //! | the module | is given |
 //! |---|---|
-//! | has no description of its exports | the world that they spell out |
+//! | has no description of its exports | the world that follows from their names |
 //! | imports `wasi_snapshot_preview1` | the stub of [`super::stub`], inside the component |
 //!
-//! So what a plain `go build` or `cargo build` leaves is a policy. Components are taken as they
+//! So the output of a plain `go build` or `cargo build` is a policy. Components are taken as they
 //! are.
 
 use wasmparser::{Parser, Payload};
@@ -39,7 +39,7 @@ const CONTRACT: &[(&str, &str)] = &[
 /// The version of the contract that this host is built with; what core modules are completed to.
 pub const VERSION: &str = "0.1.0";
 
-/// The component that these bytes are, or are the core of.
+/// The component: these bytes, or made from them.
 pub(super) fn component(binary: &[u8]) -> Result<Vec<u8>, LoadError> {
     if Parser::is_component(binary) {
         return Ok(binary.to_vec());
@@ -66,7 +66,7 @@ pub(super) fn interfaces(exports: &[String]) -> impl Iterator<Item = &str> {
 }
 
 fn encode(binary: &[u8], found: &Found) -> Result<Vec<u8>, String> {
-    // The whole chain of causes: what matters is at its end.
+    // The whole chain of causes: the important one is the last.
     let words = |error| format!("{error:#}");
     let mut module = binary.to_vec();
     if !is_described(binary, found) {
@@ -88,7 +88,7 @@ fn encode(binary: &[u8], found: &Found) -> Result<Vec<u8>, String> {
         .map_err(words)
 }
 
-/// Whether the module says of each of its interfaces that it exports it.
+/// Whether the module describes each interface that it exports.
 pub(super) fn is_described(binary: &[u8], found: &Found) -> bool {
     let Ok((Some(_), described)) = metadata::decode(binary) else {
         return false;
@@ -140,7 +140,7 @@ pub(super) fn world(
     Ok((resolve, world))
 }
 
-/// What matters of a core module before it is given to the encoder.
+/// What has to be known of a core module before it is encoded.
 #[derive(Debug, Default)]
 struct Core {
     /// The modules that it imports from.
@@ -151,8 +151,7 @@ struct Core {
 
 impl Core {
     fn read(binary: &[u8]) -> Result<Self, LoadError> {
-        let malformed =
-            |error: wasmparser::BinaryReaderError| LoadError::NotWasm(error.message().to_owned());
+        let malformed = |error: wasmparser::BinaryReaderError| LoadError::not_wasm(error.message());
         let mut core = Self::default();
         for payload in Parser::new(0).parse_all(binary) {
             match payload.map_err(malformed)? {

@@ -1,18 +1,18 @@
 //! What a module or a component exports and imports, compared with the contract by name.
 //!
 //! An export is called `flume:policy/sink-selector@0.1.0`: the name says what it is and for which
-//! version it was built, so nothing has to be tried out.
+//! version it was built, so nothing has to be run.
 
 use wasmtime::component::Component;
 
-use super::stub;
 use crate::engine::PolicyEngine;
 use crate::error::{LoadError, SPOKEN};
+use crate::host::GIVEN;
 
 /// The contract's package.
 pub(super) const PACKAGE: &str = "flume:policy/";
 
-/// What a policy may export. One of the first two makes it one.
+/// What a policy may export. It must export one of the first two.
 pub(super) const INTERFACES: &[&str] = &["sink-selector", "interceptor", "batch-router", "state"];
 
 /// The interfaces that a file exports.
@@ -68,7 +68,8 @@ pub(super) fn exports<'a>(exports: impl IntoIterator<Item = &'a str>) -> Result<
     }
 }
 
-/// Refuses what is not the log. (`types` has no functions; some encoders import it for its names.)
+/// Refuses every import but the log. (`types` has no functions; some encoders import it for its
+/// names.)
 pub(super) fn imports<'a>(imports: impl IntoIterator<Item = &'a str>) -> Result<(), LoadError> {
     let ours = |import: &&str| match import.strip_prefix(PACKAGE).and_then(|i| i.split_once('@')) {
         Some((name, version)) => matches!(name, "log" | "types") && speaks(version),
@@ -96,7 +97,7 @@ pub(super) fn component(
 ) -> Result<Found, LoadError> {
     let kind = component.component_type();
     let names = kind.imports(engine.wasmtime()).map(|(name, _)| name);
-    imports(names.filter(|name| !(was_completed && *name == stub::GIVEN)))?;
+    imports(names.filter(|name| !(was_completed && *name == GIVEN)))?;
     exports(kind.exports(engine.wasmtime()).map(|(name, _)| name))
 }
 

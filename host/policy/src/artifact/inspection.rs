@@ -1,11 +1,12 @@
-//! What a file says of itself, for its author: nothing is compiled, and nothing is run.
+//! What a file says about itself, for its author: nothing is compiled, and nothing is run.
 //!
-//! Told for every WebAssembly file, also for one that is no policy: what is wrong with a file is
-//! seen best beside what is in it. Whether it is a policy says [`Artifact::load`](super::Artifact).
+//! It works for every WebAssembly file, even if that is not a policy: what is wrong with a file is
+//! best seen together with what is in it. [`Artifact::load`] says whether it is a policy.
 
+use flume_core::printable;
 use wasmparser::{BinaryReaderError, KnownCustom, Parser, Payload};
 
-use super::{MOST_BYTES, complete, inspect, stub};
+use super::{Artifact, complete, inspect, stub};
 use crate::error::LoadError;
 
 /// Bytes of a page of memory.
@@ -30,7 +31,8 @@ pub struct Inspection {
     pub completion: Completion,
     /// The memories that it declares, those of a component's modules included.
     pub memories: Vec<Memory>,
-    /// Who made it, as the tools say: `language`, `processed-by` or `sdk`, a name, a version.
+    /// The tools that made it, by their own account: `language`, `processed-by` or `sdk`, a name, a
+    /// version.
     pub producers: Vec<(String, String, String)>,
 }
 
@@ -48,7 +50,7 @@ pub struct Completion {
 pub struct Memory {
     /// Bytes at the start.
     pub least: u64,
-    /// Bytes that it never grows beyond, if it says so.
+    /// The most bytes that it may have, if the file says so.
     pub most: Option<u64>,
 }
 
@@ -58,24 +60,19 @@ impl Inspection {
     /// # Errors
     /// It is too large, or neither.
     pub fn of(bytes: &[u8]) -> Result<Self, LoadError> {
-        if bytes.len() > MOST_BYTES {
-            return Err(LoadError::TooLarge {
-                size: bytes.len(),
-                most: MOST_BYTES,
-            });
-        }
+        Artifact::check_size(bytes)?;
         let binary =
-            wat::parse_bytes(bytes).map_err(|error| LoadError::NotWasm(error.to_string()))?;
+            wat::parse_bytes(bytes).map_err(|error| LoadError::not_wasm(&error.to_string()))?;
         let mut inspection = Self {
             size: bytes.len(),
-            digest: super::Artifact::digest_of(bytes),
+            digest: Artifact::digest_of(bytes),
             is_text: matches!(binary, std::borrow::Cow::Owned(_)),
             is_component: Parser::is_component(&binary),
             ..Self::default()
         };
         inspection
             .read(&binary)
-            .map_err(|error| LoadError::NotWasm(error.message().to_owned()))?;
+            .map_err(|error| LoadError::not_wasm(error.message()))?;
         inspection.imports.dedup();
         if !inspection.is_component {
             let found = inspect::exports(complete::interfaces(&inspection.exports));
@@ -86,7 +83,7 @@ impl Inspection {
     }
 
     fn read(&mut self, binary: &[u8]) -> Result<(), BinaryReaderError> {
-        // How deep the payload is in modules and components of the file's own.
+        // How many modules and components of the file are around the payload.
         let mut depth = 0_usize;
         for payload in Parser::new(0).parse_all(binary) {
             let payload = payload?;
@@ -115,31 +112,31 @@ impl Inspection {
         Ok(())
     }
 
-    /// What others see of the file.
+    /// What the file imports and exports.
     fn outside(&mut self, payload: &Payload<'_>) -> Result<(), BinaryReaderError> {
         match payload {
             Payload::ImportSection(section) => {
                 for import in section.clone().into_imports() {
                     let import = import?;
-                    self.imports.push(import.module.to_owned());
+                    self.imports.push(shown(import.module));
                     if import.module == stub::MODULE {
-                        self.completion.wasi.push(import.name.to_owned());
+                        self.completion.wasi.push(shown(import.name));
                     }
                 }
             }
             Payload::ExportSection(section) => {
                 for export in section.clone() {
-                    self.exports.push(export?.name.to_owned());
+                    self.exports.push(shown(export?.name));
                 }
             }
             Payload::ComponentImportSection(section) => {
                 for import in section.clone() {
-                    self.imports.push(import?.name.name.to_owned());
+                    self.imports.push(shown(import?.name.name));
                 }
             }
             Payload::ComponentExportSection(section) => {
                 for export in section.clone() {
-                    self.exports.push(export?.name.name.to_owned());
+                    self.exports.push(shown(export?.name.name));
                 }
             }
             _ => {}
@@ -155,7 +152,7 @@ impl Inspection {
             let field = field?;
             for value in field.values {
                 let value = value?;
-                let producer = [field.name, value.name, value.version].map(str::to_owned);
+                let producer = [field.name, value.name, value.version].map(shown);
                 let producer = producer.into();
                 // A component's modules name the same tools again.
                 if !self.producers.contains(&producer) {
@@ -165,4 +162,9 @@ impl Inspection {
         }
         Ok(())
     }
+}
+
+/// A name as it is shown: a file may choose any characters.
+fn shown(name: &str) -> String {
+    printable(name).into_owned()
 }

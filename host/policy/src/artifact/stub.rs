@@ -1,22 +1,21 @@
-//! The stub of WASI preview 1 that is linked into guests whose toolchain drags it in.
+//! The stub of WASI preview 1 that is linked into guests whose toolchain imports it.
 //!
-//! It belongs to the component and not to the host. Beside the log it imports [`GIVEN`], which tells
-//! it what the policy is told anyway: the seed. So two runs of a policy are the same run. What each function answers, and why, stands in `preview1.wat`.
+//! It belongs to the component and not to the host. Besides the log it imports [`GIVEN`], which
+//! gives it what the policy gets anyway: the seed. So two runs of a policy are the same. What each
+//! function answers, and why, is in `preview1.wat`.
 
 use wit_component::{StringEncoding, embed_component_metadata};
 
 use super::complete::world;
+use crate::host::GIVEN;
 
-/// What guests call it.
+/// The module's name in guests.
 pub(super) const MODULE: &str = "wasi_snapshot_preview1";
-
-/// The stub's own import. Nobody else may import it: the log stays all that a policy can call.
-pub(crate) const GIVEN: &str = "flume:host/given@0.1.0";
 
 /// [`GIVEN`], for the encoder.
 const INTERFACE: &str = "package flume:host@0.1.0; interface given { seed: func() -> u64; }";
 
-/// The stub as text: a component that was completed with another one is another component.
+/// The stub as text: with another stub a component is a different one.
 pub(crate) const TEXT: &str = include_str!("preview1.wat");
 
 /// The stub, ready to be linked.

@@ -51,7 +51,7 @@ fn events() -> Vec<Event> {
     ]
 }
 
-fn applied(answer: interceptor::Edits) -> (Vec<Event>, Vec<Verdict>) {
+fn applied(answer: interceptor::Edits) -> (Vec<Event>, Vec<EventVerdict>) {
     let (mut events, mut verdicts) = (events(), Vec::new());
     let edits = Edits::checked(answer, events.len(), 1 << 20).unwrap();
     edits.apply(&mut events, |_, verdict| verdicts.push(verdict));
@@ -95,7 +95,10 @@ fn bodies_are_replaced_and_events_judged() {
     };
     let (edited, verdicts) = applied(answer);
     assert_eq!(edited[1].body, "B");
-    assert_eq!(verdicts, [Verdict::Keep, Verdict::Drop, Verdict::Reject]);
+    assert_eq!(
+        verdicts,
+        [EventVerdict::Keep, EventVerdict::Drop, EventVerdict::Reject]
+    );
 }
 
 #[test]
@@ -191,7 +194,7 @@ fn values_of_a_large_answer_stand_alone() {
         let first = values.iter().next().unwrap().unwrap();
         assert_eq!(first.as_ptr() == values.bytes.as_ptr(), shares, "{size}");
     }
-    // Bytes behind the last value are nobody's.
+    // Bytes after the last value belong to no value.
     let values = Values::checked(types::ColumnResult {
         bytes: vec![b'x'; 100],
         ends: vec![1],

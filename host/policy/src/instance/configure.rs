@@ -1,16 +1,17 @@
-//! The first call of a policy: its setup in, its needs or its complaints out.
+//! The first call of a policy: its setup goes in, its needs or its problems come out.
 
 use wasmtime::Store;
 
-use super::{Bodies, Host, Needs};
+use super::{Bodies, Needs};
 use crate::bindings::{interceptor, sink_selector, types};
 use crate::error::{Problem, cut};
+use crate::host::Host;
 use crate::setup::{InterceptorSetup, Properties, SelectorSetup};
 
-/// Problems that are shown.
+/// The most problems that are shown.
 const MOST_PROBLEMS: usize = 100;
 
-/// Configures a selector; the inner error is the policy's own word.
+/// Configures a selector; the inner error is the policy's own message.
 pub(super) fn selector(
     guest: &sink_selector::Guest,
     store: &mut Store<Host>,
@@ -45,7 +46,7 @@ pub(super) fn selector(
     Ok(answer.map(needs).map_err(problems))
 }
 
-/// Configures an interceptor; the inner error is the policy's own word.
+/// Configures an interceptor; the inner error is the policy's own message.
 pub(super) fn interceptor(
     guest: &interceptor::Guest,
     store: &mut Store<Host>,
@@ -88,16 +89,16 @@ fn problems(errors: Vec<types::ConfigError>) -> Vec<Problem> {
         }
     };
     let short = |problem| match problem {
-        Problem::MissingKey(key) => Problem::MissingKey(cut(&key).to_owned()),
-        Problem::UnknownKey(key) => Problem::UnknownKey(cut(&key).to_owned()),
-        Problem::Other(words) => Problem::Other(cut(&words).to_owned()),
+        Problem::MissingKey(key) => Problem::MissingKey(cut(&key).into_owned()),
+        Problem::UnknownKey(key) => Problem::UnknownKey(cut(&key).into_owned()),
+        Problem::Other(words) => Problem::Other(cut(&words).into_owned()),
         Problem::BadValue { key, expected } => Problem::BadValue {
-            key: cut(&key).to_owned(),
-            expected: cut(&expected).to_owned(),
+            key: cut(&key).into_owned(),
+            expected: cut(&expected).into_owned(),
         },
     };
     let more = errors.len().saturating_sub(MOST_PROBLEMS);
     let shown = errors.into_iter().take(MOST_PROBLEMS).map(problem);
-    let more = (more > 0).then(|| Problem::Other(format!("and {more} problems more")));
+    let more = (more > 0).then(|| Problem::Other(format!("and {more} more problems")));
     shown.map(short).chain(more).collect()
 }

@@ -1,4 +1,4 @@
-//! Goal: a candidate hears what the live selector hears, is counted, never obeyed or waited for.
+//! Goal: a candidate gets what the live selector gets; it is counted, never obeyed or waited for.
 //! Method: scripted candidates, one of them stuck until the test lets it go.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use super::*;
 use flume_core::clock;
 
-/// Answers as told, and writes down what it hears.
+/// Answers as scripted, and writes down what it gets.
 struct Scripted {
     order: Vec<SinkIndex>,
     wants_events: bool,
@@ -66,7 +66,7 @@ fn shadow(live: Scripted, candidate: Scripted) -> Shadow {
         .unwrap()
 }
 
-/// Waits until all notes are taken in: the candidate has answered so often.
+/// Waits until all notes are taken: the candidate has given this many answers.
 fn settled(stats: &ShadowStats, decisions: u64) {
     let began = clock::now();
     while stats.compared.get() + stats.unanswered.get() < decisions {

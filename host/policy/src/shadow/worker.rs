@@ -1,4 +1,4 @@
-//! The side of the candidate: takes the notes, asks the candidate, and compares.
+//! The thread of the candidate: takes the notes, asks the candidate, and compares.
 
 use std::sync::Arc;
 use std::thread;
@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use flume_core::SinkSelector;
 use flume_core::clock::Instant;
-use flume_core::sink_selector::{Load, Step};
+use flume_core::sink_group::{Load, Step};
 
-use super::{LOOK, Note, Shared, Standing};
+use super::{LOOK, Note, ShadowShared, Standing};
 
 pub(super) struct Worker {
     candidate: Box<dyn SinkSelector>,
-    /// How the sinks stand, as far as the candidate was told.
+    /// The state of the sinks, as far as the candidate knows.
     told: Vec<Standing>,
-    shared: Arc<Shared>,
+    shared: Arc<ShadowShared>,
     misses: Box<dyn Fn() -> u64 + Send>,
 }
 
@@ -22,7 +22,7 @@ impl Worker {
     pub(super) fn new(
         candidate: Box<dyn SinkSelector>,
         sinks: usize,
-        shared: Arc<Shared>,
+        shared: Arc<ShadowShared>,
         misses: Box<dyn Fn() -> u64 + Send>,
     ) -> Self {
         let told = vec![Standing::default(); sinks];
@@ -34,7 +34,7 @@ impl Worker {
         }
     }
 
-    /// Works until the live side is gone.
+    /// Works until the live selector is gone.
     pub(super) fn run(mut self) {
         loop {
             let waiting = {
@@ -82,7 +82,7 @@ impl Worker {
                     events: &events,
                 };
                 let own = self.ask(|candidate| candidate.route(at, load));
-                // Where both leave the batch whole, the orders that follow are compared.
+                // If both leave the batch whole, the orders that follow are compared.
                 if own.as_ref().is_some_and(Option::is_none) && answer.is_none() {
                     return;
                 }
@@ -100,7 +100,7 @@ impl Worker {
         }
     }
 
-    /// The candidate's answer; `None` if somebody else had to give it.
+    /// The candidate's answer; `None` if its fallback gave it.
     fn ask<T>(&mut self, ask: impl FnOnce(&mut dyn SinkSelector) -> T) -> Option<T> {
         let before = (self.misses)();
         let answer = ask(self.candidate.as_mut());
@@ -132,7 +132,7 @@ impl Worker {
         }
     }
 
-    /// Tells the candidate what has changed while it heard nothing.
+    /// Gives the candidate what has changed in a gap.
     fn catch_up(&mut self, at: Instant, standing: &[Standing]) {
         for (sink, now) in standing.iter().enumerate() {
             let Some(told) = self.told.get(sink).copied() else {

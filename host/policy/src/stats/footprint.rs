@@ -1,14 +1,14 @@
 //! How much linear memory the instances of a policy have, together.
 //!
-//! An instance's memory never shrinks, so each notes what it has when that has changed, and takes
-//! it off when it goes.
+//! An instance's memory never shrinks, so each instance notes what it has when that has changed, and
+//! subtracts it at its end.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::Stats;
 
-/// Bytes, now and at most.
+/// Bytes now, and the most so far.
 #[derive(Debug, Default)]
 pub struct Footprint {
     now: AtomicU64,
@@ -27,14 +27,14 @@ impl Footprint {
     }
 }
 
-/// One instance's share.
+/// One instance's part of it.
 #[derive(Debug)]
-pub(crate) struct Share {
+pub(crate) struct InstanceMemory {
     stats: Arc<Stats>,
     bytes: usize,
 }
 
-impl Share {
+impl InstanceMemory {
     /// An instance that has no memory yet.
     pub(crate) fn new(stats: Arc<Stats>) -> Self {
         Self { stats, bytes: 0 }
@@ -52,7 +52,7 @@ impl Share {
     }
 }
 
-impl Drop for Share {
+impl Drop for InstanceMemory {
     fn drop(&mut self) {
         self.stats.memory.now.fetch_sub(self.bytes as u64, Relaxed);
     }
@@ -63,11 +63,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shares_come_and_go_and_the_most_stays() {
+    fn instances_come_and_go_and_the_most_stays() {
         let stats = Arc::new(Stats::default());
-        let mut first = Share::new(Arc::clone(&stats));
+        let mut first = InstanceMemory::new(Arc::clone(&stats));
         first.note(100);
-        let mut second = Share::new(Arc::clone(&stats));
+        let mut second = InstanceMemory::new(Arc::clone(&stats));
         second.note(50);
         second.note(70);
         assert_eq!((stats.memory.now(), stats.memory.most()), (170, 170));

@@ -1,7 +1,7 @@
-//! How long calls take, as a histogram that costs one addition a call.
+//! How long calls take, as a histogram that costs one addition for each call.
 //!
-//! Four buckets for each power of two: a quantile is at most a quarter too high, which is enough to
-//! see a policy that has become slow, and needs neither a lock nor a decision about what is slow.
+//! There are four buckets for each power of two, so a quantile is at most a quarter too high. That is
+//! enough to see a policy that has become slow, and needs neither a lock nor a definition of slow.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -31,13 +31,13 @@ impl Default for Latency {
 }
 
 impl Latency {
-    /// Counts one.
+    /// Counts one call.
     pub fn record(&self, took: Duration) {
         let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         if let Some(bucket) = self.buckets.get(bucket_of(nanos)) {
             bucket.fetch_add(1, Relaxed);
         }
-        // Looked at first: it seldom grows, and a store would be dear for nothing.
+        // Compared first: it seldom grows, and a needless store would be expensive.
         if nanos > self.longest.load(Relaxed) {
             self.longest.fetch_max(nanos, Relaxed);
         }
@@ -48,8 +48,8 @@ impl Latency {
         self.buckets.iter().map(|bucket| bucket.load(Relaxed)).sum()
     }
 
-    /// The duration that this many of a thousand do not exceed, a quarter too high at most; zero
-    /// if none was counted.
+    /// The duration that this many of a thousand do not exceed, at most a quarter too high; zero if
+    /// nothing was counted.
     pub fn quantile(&self, per_mille: u64) -> Duration {
         let counts = self.buckets.iter().map(|bucket| bucket.load(Relaxed));
         let total: u64 = counts.clone().sum();
@@ -64,7 +64,7 @@ impl Latency {
         self.longest()
     }
 
-    /// The longest.
+    /// The longest call.
     pub fn longest(&self) -> Duration {
         Duration::from_nanos(self.longest.load(Relaxed))
     }
@@ -125,7 +125,7 @@ mod tests {
         assert!((500..=625).contains(&half.as_nanos()), "{half:?}");
         assert_eq!((most, latency.longest()), (latency.quantile(999), most));
         assert_eq!(most, Duration::from_nanos(1000));
-        // One long call shows in the longest, and not in the half.
+        // One long call shows in the longest, and not in the median.
         latency.record(Duration::from_secs(5));
         assert_eq!(latency.longest(), Duration::from_secs(5));
         assert_eq!(latency.quantile(500), half);

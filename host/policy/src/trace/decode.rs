@@ -1,10 +1,10 @@
-//! Bytes to traces. Nothing in a file is trusted, and what is cut is read up to the cut.
+//! Bytes to traces. Nothing in a file is trusted; a file that was cut short is read up to the cut.
 
 use bytestring::ByteString;
 use flume_core::Event;
 
 use super::encode::{BEGUN, DELIVERED, ENDED, FAILED, ORDER, ROUTE, checksum};
-use super::{Entry, MAGIC, MOST_EVENTS, MOST_FRAME, Shown, TraceHeader, VERSION, What};
+use super::{MAGIC, MOST_EVENTS, MOST_FRAME, Shown, TraceEntry, TraceHeader, VERSION, What};
 use crate::setup::{Properties, SinkInfo};
 
 /// A trace that was read.
@@ -12,13 +12,13 @@ use crate::setup::{Properties, SinkInfo};
 pub struct Trace {
     /// What is known before the first entry.
     pub header: TraceHeader,
-    /// The entries that are whole.
-    pub entries: Vec<Entry>,
-    /// Bytes at the end that are not: a frame that was cut, or is damaged.
+    /// The complete entries.
+    pub entries: Vec<TraceEntry>,
+    /// Bytes at the end that are not part of them: a frame that was cut, or is damaged.
     pub cut: usize,
 }
 
-/// A file that is no trace.
+/// A file that is not a trace.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TraceError {
     /// It begins with something else.
@@ -28,7 +28,7 @@ pub enum TraceError {
     #[error("has version {0} of the format; this program reads version {VERSION}")]
     Version(u8),
     /// It was cut before its header ends, or that is damaged.
-    #[error("has no whole header")]
+    #[error("has no complete header")]
     NoHeader,
 }
 
@@ -36,7 +36,7 @@ impl Trace {
     /// Reads a file.
     ///
     /// # Errors
-    /// It is no trace, or not even its header is whole.
+    /// It is not a trace, or its header is incomplete.
     pub fn read(file: &[u8]) -> Result<Self, TraceError> {
         let rest = file.strip_prefix(MAGIC).ok_or(TraceError::NotATrace)?;
         let (version, mut rest) = rest.split_first().ok_or(TraceError::NoHeader)?;
@@ -62,7 +62,7 @@ impl Trace {
         })
     }
 
-    /// Whether another file goes on where this one ends.
+    /// Whether another file continues this one.
     pub fn goes_on_in(&self, next: &Self) -> bool {
         self.cut == 0
             && self.header.run == next.header.run
@@ -70,7 +70,7 @@ impl Trace {
     }
 }
 
-/// The payload of the next frame; `None` if it is not whole.
+/// The payload of the next frame; `None` if it is incomplete.
 fn frame<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let (length, after) = rest.split_first_chunk()?;
     let (expected, after) = after.split_first_chunk::<4>()?;
@@ -110,11 +110,11 @@ impl Bytes<'_> {
         })
     }
 
-    fn entries(&mut self, header: &TraceHeader, entries: &mut Vec<Entry>) -> Option<()> {
+    fn entries(&mut self, header: &TraceHeader, entries: &mut Vec<TraceEntry>) -> Option<()> {
         let (began, began_unix_ms, lost) = (self.number()?, self.number()?, self.number()?);
         let mut at = began;
         if lost > 0 {
-            entries.push(Entry {
+            entries.push(TraceEntry {
                 at,
                 what: What::Lost(lost),
             });
@@ -151,7 +151,7 @@ impl Bytes<'_> {
                 },
                 _ => return None,
             };
-            entries.push(Entry { at, what });
+            entries.push(TraceEntry { at, what });
         }
         Some(())
     }
@@ -160,7 +160,7 @@ impl Bytes<'_> {
         let unix_ms = expected_unix_ms.saturating_add_signed(self.signed()?);
         let depth = self.length()?;
         let count = self.length()?;
-        // An event without recorded headers takes no bytes: the frame's size is no bound for it.
+        // An event without recorded headers takes no bytes, so the frame's size does not limit it.
         if count > MOST_EVENTS {
             return None;
         }
@@ -189,7 +189,7 @@ impl Bytes<'_> {
         self.many(count, read)
     }
 
-    /// So many of something that takes a byte at least.
+    /// A number of things that each take at least a byte.
     fn many<T>(
         &mut self,
         count: usize,

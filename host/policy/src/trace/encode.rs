@@ -15,7 +15,7 @@ pub(super) const DELIVERED: u8 = 5;
 pub(super) const ROUTE: u8 = 6;
 
 impl TraceHeader {
-    /// What a file begins with.
+    /// The start of a file.
     pub fn encode(&self) -> Vec<u8> {
         let mut payload = Vec::new();
         number(&mut payload, self.run);
@@ -44,7 +44,7 @@ impl TraceHeader {
 
 /// A payload with its length and checksum before it.
 pub(super) fn frame(payload: &[u8]) -> Vec<u8> {
-    // Queues are far smaller than what 32 bits can say.
+    // Queues are far smaller than 32 bits allow.
     let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
     let mut frame = Vec::with_capacity(payload.len() + 8);
     frame.extend(length.to_le_bytes());

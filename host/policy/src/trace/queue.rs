@@ -1,8 +1,8 @@
-//! The queue between a recorder and whoever writes its file: a buffer that is swapped for another.
+//! The queue between a recorder and the thread that writes its file: two buffers that are swapped.
 //!
-//! The side of the data path appends some bytes under a lock that nobody holds for longer than a
-//! swap takes, and wakes nobody but when the buffer is half full. What has no room is dropped and
-//! counted: a batch never waits for a disk.
+//! The data path appends some bytes under a lock that is never held for longer than a swap takes, and
+//! wakes the other thread only when the buffer is half full. What has no room is dropped and counted:
+//! a batch never waits for a disk.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,7 +32,7 @@ pub struct TraceQueue {
 #[derive(Debug, Default)]
 struct Buffer {
     bytes: Vec<u8>,
-    /// When the first entry of these bytes was, and what the calendar said.
+    /// When the first entry of these bytes was, also as time of day.
     began: (u64, u64),
     /// When the last one was.
     last: u64,
@@ -47,7 +47,7 @@ struct Buffer {
 pub struct Chunk(pub Vec<u8>);
 
 impl TraceQueue {
-    /// An empty queue of so many bytes.
+    /// An empty queue with this many bytes.
     pub fn new(capacity: usize) -> Self {
         Self {
             capacity,
@@ -72,7 +72,7 @@ impl TraceQueue {
         rest: &[u8],
     ) {
         let mut buffer = self.buffer.lock();
-        // A kind, a time and a calendar's difference take 21 bytes at most.
+        // A kind, a time and a difference of the time of day take 21 bytes at most.
         if buffer.bytes.len() + rest.len() + 21 > self.capacity
             || buffer.lost > 0 && !buffer.bytes.is_empty()
         {
@@ -107,7 +107,7 @@ impl TraceQueue {
         }
     }
 
-    /// Takes out what there is. For whoever writes the file.
+    /// Takes out everything, for the thread that writes the file.
     pub fn take(&self) -> Option<Chunk> {
         let mut buffer = self.buffer.lock();
         if buffer.bytes.is_empty() {
@@ -124,10 +124,10 @@ impl TraceQueue {
         Some(Chunk(frame(&payload)))
     }
 
-    /// This thread writes: it is unparked when there is much to write, and when there will be no
-    /// more; and at the end it is waited for. To be said before there is a recorder.
+    /// Makes this thread the writer: it is unparked when there is much to write, and when there will
+    /// be no more; and the end waits for it. To be called before there is a recorder.
     pub fn serve(&self, writer: Thread) {
-        // Of two, the first one counts.
+        // If this is called twice, the first call counts.
         self.writer.get_or_init(|| writer);
     }
 
@@ -136,13 +136,13 @@ impl TraceQueue {
         self.is_closed.load(Ordering::Acquire)
     }
 
-    /// All is written: whoever waits for it may go on.
+    /// Everything is written: wakes the threads that wait for that.
     pub fn finish(&self) {
         *self.finished.lock() = true;
         self.on_finish.notify_all();
     }
 
-    /// Ends the recording, and waits until all is written, but not longer than this.
+    /// Ends the recording, and waits until everything is written, but not longer than this.
     pub fn close(&self, most: Duration) {
         self.is_closed.store(true, Ordering::Release);
         self.wake();

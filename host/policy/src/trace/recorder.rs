@@ -1,4 +1,4 @@
-//! A selector that is recorded: it answers as ever, and what it hears and says is written down.
+//! A selector that is recorded: it answers as before, and its calls and answers are recorded.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use flume_core::SinkSelector;
 use flume_core::clock::{Instant, WallClock};
-use flume_core::sink_processor::{SinkIndex, SinkState};
-use flume_core::sink_selector::{Load, Step};
+use flume_core::sink_group::{Load, SinkIndex, SinkState, Step};
 
 use super::MOST_EVENTS;
 use super::encode::{self, BEGUN, DELIVERED, ENDED, FAILED, ORDER, ROUTE};
@@ -29,7 +28,7 @@ pub struct Recorder {
 
 impl Recorder {
     /// Records a selector into a queue: times since `zero`, and these headers of the events that
-    /// are about to be routed, whether the selector asks for events or not.
+    /// are to be routed, whether the selector asks for events or not.
     pub fn new(
         selector: Box<dyn SinkSelector>,
         queue: Arc<TraceQueue>,
@@ -48,7 +47,7 @@ impl Recorder {
         }
     }
 
-    /// What the selector itself is to see of a load.
+    /// What the selector is to see of a load.
     fn own<'a>(&self, load: Load<'a>) -> Load<'a> {
         let events = if self.selector.wants_events() {
             load.events

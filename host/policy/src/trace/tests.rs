@@ -1,4 +1,4 @@
-//! Goal: a trace has exactly what a selector heard and said, whatever happens to its file.
+//! Goal: a trace has exactly what a selector was given and answered, whatever happens to its file.
 //! Method: a recorder over a scripted selector, its queue taken out at odd moments, files cut at
 //! every byte and damaged at every byte.
 
@@ -8,12 +8,11 @@ use std::time::Duration;
 
 use super::*;
 use flume_core::clock::{self, Instant, WallClock};
-use flume_core::sink_processor::SinkState;
-use flume_core::sink_selector::{Load, Step};
+use flume_core::sink_group::{Load, SinkState, Step};
 use flume_core::{Event, SinkSelector};
 use proptest::prelude::*;
 
-/// Answers in turn, and wants events if it is told to.
+/// Answers in turn, and asks for events if it is made so.
 struct Scripted {
     wants_events: bool,
     seen: Arc<parking_lot::Mutex<Vec<usize>>>,
@@ -103,7 +102,7 @@ fn events() -> [Event; 2] {
 }
 
 /// One of each kind.
-fn one_of_each(recorded: &mut Recorded) -> Vec<Entry> {
+fn one_of_each(recorded: &mut Recorded) -> Vec<TraceEntry> {
     let at = |millis| recorded.zero + Duration::from_millis(millis);
     let events = events();
     let load = Load {
@@ -171,7 +170,7 @@ fn one_of_each(recorded: &mut Recorded) -> Vec<Entry> {
             },
         ),
     ]
-    .map(|(millis, what)| Entry {
+    .map(|(millis, what)| TraceEntry {
         at: millis * 1_000_000,
         what,
     })
@@ -243,7 +242,7 @@ fn what_has_no_room_is_dropped_counted_and_said() {
     assert_eq!(entries[kept].what, What::Lost(dropped));
     assert_eq!(
         entries[kept + 1],
-        Entry {
+        TraceEntry {
             at: 200_000_000,
             what: What::Failed { sink: 1 }
         }
@@ -326,7 +325,7 @@ fn files_of_a_run_go_on() {
 fn the_end_waits_for_the_writer_but_not_for_ever() {
     let recorded = recorded(64, false, &[]);
     let queue = Arc::clone(&recorded.queue);
-    // Nobody writes: nobody is waited for.
+    // There is no writer, so nothing waits for it.
     drop(recorded);
     assert!(queue.is_closed());
 

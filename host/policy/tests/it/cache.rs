@@ -1,4 +1,4 @@
-//! The cache: what is compiled once is not compiled again, and nobody else may put code into it.
+//! The cache: nothing is compiled twice, and no other user can put code into it.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -31,7 +31,7 @@ fn a_compiled_policy_is_found_again() {
         (second.digest(), second.world())
     );
 
-    // A file that went bad is made anew.
+    // A damaged file is made again.
     let mut bad = written.clone();
     *bad.last_mut().unwrap() ^= 1;
     for damaged in [&bad[..], &written[..100], b""] {
@@ -94,7 +94,7 @@ impl Kept {
         self.assert_loaded();
     }
 
-    /// Loads the policy again, for which its file is good enough.
+    /// Loads the policy again, which must use its file.
     fn assert_loaded(&self) {
         let before = fs::symlink_metadata(&self.file).unwrap();
         load(self.folder.path(), 0);
@@ -157,7 +157,7 @@ fn a_file_that_others_can_write_is_not_loaded() {
         fs::set_permissions(&kept.file, fs::Permissions::from_mode(mode)).unwrap();
         kept.assert_made_anew(&format!("a file of mode {mode:o}"));
     }
-    // To be read by others is no harm.
+    // It does no harm if others can read it.
     let kept = Kept::new();
     fs::set_permissions(&kept.file, fs::Permissions::from_mode(0o644)).unwrap();
     kept.assert_loaded();

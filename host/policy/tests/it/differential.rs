@@ -53,13 +53,13 @@ fn compare(
 #[test]
 fn round_robin_is_its_native_twin() {
     for (seed, sinks) in [(1, 2), (2, 3), (3, 8)] {
-        let native = sink_selector::find("round_robin").unwrap();
+        let native = sink_selector::TYPES.find("round_robin").unwrap();
         let weights = vec![1; sinks];
         compare(
             "selector-round-robin",
             &[],
             &weights,
-            Boxed((native.build)(Backoff::none(sinks), 0)),
+            Boxed((native.configure)(Backoff::none(sinks), 0)),
             seed,
         );
         let backoff = Backoff::capped(sinks, Duration::from_secs(5));
@@ -68,7 +68,7 @@ fn round_robin_is_its_native_twin() {
             "selector-round-robin",
             &properties,
             &weights,
-            Boxed((native.build)(backoff, 0)),
+            Boxed((native.configure)(backoff, 0)),
             seed,
         );
     }
@@ -78,18 +78,18 @@ fn round_robin_is_its_native_twin() {
 #[test]
 fn random_is_its_native_twin() {
     for (seed, sinks) in [(1, 2), (2, 3), (3, 8), (u64::MAX, 33)] {
-        let native = sink_selector::find("random").unwrap();
+        let native = sink_selector::TYPES.find("random").unwrap();
         let weights = vec![1; sinks];
-        let plain = Boxed((native.build)(Backoff::none(sinks), seed));
+        let plain = Boxed((native.configure)(Backoff::none(sinks), seed));
         compare("selector-random", &[], &weights, plain, seed);
         let backoff = Backoff::capped(sinks, Duration::from_secs(5));
         let properties = [("backoff", "true"), ("maxTimeOut", "5000")];
-        let resting = Boxed((native.build)(backoff, seed));
+        let resting = Boxed((native.configure)(backoff, seed));
         compare("selector-random", &properties, &weights, resting, seed);
     }
 }
 
-/// The native one decides from sink to sink, the guest at the beginning of the batch.
+/// The native one decides from sink to sink, the guest at the start of the batch.
 #[test]
 fn failover_is_its_native_twin() {
     for (seed, priorities, cap) in [
@@ -166,12 +166,12 @@ impl SinkSelector for Boxed {
     fn delivered(&mut self, sink: usize, now: clock::Instant) {
         self.0.delivered(sink, now);
     }
-    fn states(&self, now: clock::Instant) -> Vec<flume_core::sink_processor::SinkState> {
+    fn states(&self, now: clock::Instant) -> Vec<flume_core::sink_group::SinkState> {
         self.0.states(now)
     }
 }
 
-/// The textbook's version, in the words of the core, with a second round for batches whose first
+/// The textbook's version, in terms of the core, with a second round for batches whose first
 /// sink fails.
 struct Weighted {
     backoff: Backoff,
@@ -235,7 +235,7 @@ impl SinkSelector for Weighted {
             }
         }
     }
-    fn states(&self, now: clock::Instant) -> Vec<flume_core::sink_processor::SinkState> {
+    fn states(&self, now: clock::Instant) -> Vec<flume_core::sink_group::SinkState> {
         self.backoff.states(now)
     }
 }

@@ -1,19 +1,19 @@
 //! The policies in `guests/dist/` are those of the sources beside them.
 //!
-//! Not their bytes: another compiler makes other code of the same source. Their behaviour: each
-//! file and its rebuilt twin live through the same random life and must give the same answers, with
-//! every configuration that the guest's folder shows (`example*.properties`).
+//! Their bytes may differ, since another compiler makes other code of the same source. Their
+//! behaviour must not: each file and its rebuilt twin get the same random calls, and must give the
+//! same answers, with every configuration that the guest's folder shows (`example*.properties`).
 //!
-//! `UPDATE_DIST=1 cargo test -p flume-policy --test it dist` rebuilds the files.
+//! `UPDATE_DIST=1 cargo test -p flume-policy --test policies dist` rebuilds the files.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::{env, fs};
 
-use flume_policy::{Artifact, Inspection};
+use flume_policy::Inspection;
 
 use crate::life::{self, Example};
-use crate::support::ENGINE;
+use crate::support::loaded;
 
 macro_rules! shipped {
     ($($name:ident)*) => {
@@ -47,11 +47,10 @@ fn compare(guest: &str) {
     if env::var_os("UPDATE_DIST").is_some() {
         fs::write(&path, &rebuilt).expect("the folder can be written to");
     }
-    let how = "`UPDATE_DIST=1 cargo test -p flume-policy --test it dist` makes it";
+    let how = "`UPDATE_DIST=1 cargo test -p flume-policy --test policies dist` makes it";
     let shipped = fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}; {how}", path.display()));
     check_bytes(guest, &shipped);
-    let load = |bytes: &[u8]| Artifact::load(&ENGINE, guest, bytes, None).expect("a policy");
-    let (shipped, rebuilt) = (load(&shipped), load(&rebuilt));
+    let (shipped, rebuilt) = (loaded(guest, &shipped), loaded(guest, &rebuilt));
     assert_eq!(
         (shipped.world(), shipped.version(), shipped.has_state()),
         (rebuilt.world(), rebuilt.version(), rebuilt.has_state()),
@@ -76,7 +75,7 @@ fn compare(guest: &str) {
     }
 }
 
-/// A file for strangers names no folder of the machine that it was built on, and was built for the
+/// A file that is given away names no folder of the machine that built it, and was built for the
 /// contract of this tree.
 fn check_bytes(guest: &str, bytes: &[u8]) {
     let inspection = Inspection::of(bytes).expect("a module");
@@ -120,7 +119,7 @@ fn every_guest_is_in_the_folder_and_nothing_else() {
             "guests/dist/{name} has no guest: remove it"
         );
     }
-    // What is being made now is missing only until it is made.
+    // What is being made now is only missing until then.
     if env::var_os("UPDATE_DIST").is_none() {
         for name in expected {
             assert!(
@@ -131,7 +130,7 @@ fn every_guest_is_in_the_folder_and_nothing_else() {
     }
 }
 
-/// Whoever finds a file finds what it is for.
+/// Each file has its description.
 #[test]
 fn every_guest_has_a_manual() {
     let text = |path: PathBuf| {

@@ -1,4 +1,4 @@
-//! What was released stays: the text of the contract, and the guests that were built from it.
+//! What was released does not change: the text of the contract, and the guests built from it.
 //!
 //! A built guest contains the records, cases and signatures of its contract. So the text of a
 //! released file never changes, but for comments, and additions come in files of their own. The
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use flume_core::{Batch, Event, Interceptor, SinkSelector, clock};
 use flume_policy::{Artifact, Remedy, SelectorSetup};
 
-use crate::support::{ENGINE, fallback, guest, interceptor, pairs, policy, sinks};
+use crate::support::{fallback, guest, interceptor, loaded, pairs, policy, sinks};
 
 /// The files of the contract: the version that they came with, and the SHA-256 of their text as
 /// [`text`] takes it.
@@ -131,7 +131,7 @@ fn comments_and_blank_space_may_change_and_nothing_else() {
 fn then(name: &str) -> Artifact {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/0.1.0");
     let bytes = fs::read(data.join(name).with_extension("wasm")).unwrap();
-    let artifact = Artifact::load(&ENGINE, name, &bytes, None).unwrap();
+    let artifact = loaded(name, &bytes);
     let (_, digest) = GUESTS.iter().find(|(known, _)| *known == name).unwrap();
     assert_eq!(
         artifact.digest(),
@@ -164,7 +164,7 @@ fn a_selector_of_0_1_0_runs_and_hands_over() {
     assert_eq!(firsts(7), [0, 2, 0, 0, 0, 0, 1]);
     selector.failed(0, now);
     assert!(!selector.order(now).contains(&0));
-    // One of today may have another layout of its state; then it begins afresh, and that is all.
+    // A guest of today may have another layout of its state; then it begins without it.
     let candidate = policy.prepare(guest("selector-weighted")).unwrap();
     policy.install(candidate);
     assert!(!selector.order(now).is_empty());

@@ -1,7 +1,7 @@
-//! Hostile guests: each leaves its group or source at work, and has its own named error. A guest
-//! without a test of its name here does not compile.
+//! Hostile guests: the group or source of each goes on working, and each has its own named error. A
+//! guest without a test of its name here does not compile.
 //!
-//! Those in Rust are here, those that are text in the modules below: files that are refused, orders
+//! Guests in Rust are here, those that are text in the modules below: files that are refused, orders
 //! and batches that are broken, and swaps that go wrong.
 
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use flume_core::{Batch, Event, Interceptor, SinkSelector, clock};
 use flume_policy::{Artifact, Limits, LoadError, Policy, PolicyError, Remedy, ViolationKind};
 
-use crate::support::{ENGINE, guest, interceptor, limited, policy, selector};
+use crate::support::{ENGINE, guest, interceptor, limited, loaded, policy, selector};
 
 mod batches;
 mod bombs;
@@ -35,10 +35,10 @@ fn source(name: &str) -> Vec<u8> {
 
 /// A guest that is text.
 fn wat(name: &str) -> Artifact {
-    Artifact::load(&ENGINE, name, &source(name), None).unwrap_or_else(|e| panic!("{name}: {e}"))
+    loaded(name, &source(name))
 }
 
-/// Limits under which a test is soon done.
+/// Limits under which a test is quick.
 fn quick() -> Limits {
     Limits {
         deadline: Duration::from_millis(10),
@@ -152,7 +152,7 @@ fn trap() {
     );
 }
 
-/// A state that is too large is left behind, and the successor begins afresh.
+/// A state that is too large is dropped, and the successor begins without it.
 #[test]
 fn state() {
     let policy = limited(

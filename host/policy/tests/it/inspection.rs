@@ -1,4 +1,4 @@
-//! What is told of a file, policy or not.
+//! What is shown about a file, whether it is a policy or not.
 
 use std::time::Duration;
 

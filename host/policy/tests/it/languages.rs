@@ -10,14 +10,14 @@ use std::time::Duration;
 
 use flume_artifacts::Language;
 use flume_core::clock::{self, Instant};
-use flume_core::sink_selector::Step;
+use flume_core::sink_group::Step;
 use flume_core::{Batch, Event, Interceptor as _, SinkSelector as _};
 use flume_policy::{
-    Artifact, Cache, Limits, Policy, PolicyError, PolicySelector, Problem, Remedy, SelectorSetup,
-    SinkInfo, ViolationKind,
+    Artifact, Cache, Limits, PolicyError, PolicySelector, Problem, Remedy, SelectorSetup, SinkInfo,
+    ViolationKind,
 };
 
-use crate::support::{ENGINE, fallback, interceptor, limited, pairs, selector};
+use crate::support::{ENGINE, Limited, fallback, interceptor, limited, pairs, selector};
 
 macro_rules! in_each_language {
     ($($module:ident = $language:expr;)*) => {
@@ -45,7 +45,7 @@ in_each_language! {
     js = flume_artifacts::Language::Js;
 }
 
-/// A policy in a language, or a word about what is missing. The large ones are compiled once for
+/// A policy in a language, or what is missing for it. The large ones are compiled once for
 /// each change of their sources.
 fn artifact(language: Language, name: &str) -> Option<Artifact> {
     let path = match language.policy(name).expect("the policy builds") {
@@ -62,7 +62,7 @@ fn artifact(language: Language, name: &str) -> Option<Artifact> {
 }
 
 /// The group of these tests: the second sink may have two batches, the third one.
-fn group(policy: &Arc<Policy>) -> Result<PolicySelector, PolicyError> {
+fn group(policy: &Limited) -> Result<PolicySelector, PolicyError> {
     let sink = |(at, own): (usize, &[(&str, &str)])| SinkInfo {
         name: format!("s{at}"),
         kind: "null".to_owned(),
@@ -137,7 +137,7 @@ fn compare(guest: &mut PolicySelector, rounds: usize) {
         let why = || guest.policy().report().seats;
         assert_eq!(order, expected, "round {round}: {:?}", why());
         now += Duration::from_millis(random.u64(1..50));
-        // One outcome of a sink at most: of several in one gap only the sum is told.
+        // At most one outcome of a sink: of several in one gap only the sum is given.
         for sink in 0..4 {
             if random.bool() {
                 let (under_way, failed) = (&mut in_flight[sink], &mut failures[sink]);

@@ -1,19 +1,18 @@
-//! A random life for a policy: the same for each that is given the same seed, whatever it answers.
+//! A random life for a policy: the same seed gives the same life, whatever the policy answers.
 //!
-//! Time is the paused clock of a runtime of its own, so that two lives are told the same moments.
-//! Halfway the policy is swapped for itself: its state has to get across.
+//! Time is the paused clock of a separate runtime, so that two lives have the same moments. Halfway
+//! the policy is swapped for itself, and its state has to be handed over.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use flume_core::sink_selector::{Load, Step};
+use flume_core::sink_group::{Load, Step};
 use flume_core::{Batch, Event, Interceptor, SinkSelector, clock};
 use flume_policy::{
-    Artifact, InterceptorSetup, Limits, Policy, PolicySelector, Properties, Remedy, SelectorSetup,
+    Artifact, InterceptorSetup, Limits, PolicySelector, Properties, Remedy, SelectorSetup,
     SinkInfo, World,
 };
 
-use crate::support::{fallback, limited};
+use crate::support::{Limited, fallback, limited};
 
 /// Calls in a life.
 const CALLS: usize = 1500;
@@ -32,7 +31,7 @@ pub(crate) struct Example {
 }
 
 impl Example {
-    /// The examples of a guest; nothing configured where there is none.
+    /// The examples of a guest; without one, a life without configuration.
     pub(crate) fn of_guest(guest: &str) -> Vec<Self> {
         let folder = flume_artifacts::folder().join(guest);
         let mut examples = Vec::new();
@@ -132,7 +131,7 @@ struct Life {
 }
 
 impl Life {
-    async fn selector(&mut self, policy: &Arc<Policy>, example: &Example, seed: u64) {
+    async fn selector(&mut self, policy: &Limited, example: &Example, seed: u64) {
         let setup = SelectorSetup {
             properties: example.properties.clone(),
             sinks: example.sinks.clone(),
@@ -187,7 +186,7 @@ impl Life {
         tokio::time::advance(Duration::from_millis(self.random.u64(0..400))).await;
     }
 
-    async fn interceptor(&mut self, policy: &Arc<Policy>, example: &Example, seed: u64) {
+    async fn interceptor(&mut self, policy: &Limited, example: &Example, seed: u64) {
         let setup = InterceptorSetup {
             properties: example.properties.clone(),
             seed,
@@ -202,8 +201,7 @@ impl Life {
             }
             let mut batch = Batch::new(self.events());
             let outcome = interceptor.intercept(&mut batch);
-            self.answers
-                .push(format!("{outcome:?} {:?}", batch.events()));
+            self.answers.push(format!("{outcome:?} {batch:?}"));
             let passed = Duration::from_millis(self.random.u64(0..400));
             tokio::time::advance(passed).await;
         }

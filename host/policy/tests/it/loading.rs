@@ -1,4 +1,4 @@
-//! What is no policy is refused, in words that its author understands.
+//! A file that is not a policy is refused, in words that its author understands.
 
 use flume_policy::{Artifact, LoadError, PolicyError, Problem, SelectorSetup, World};
 

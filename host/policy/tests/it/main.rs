@@ -34,6 +34,4 @@ mod stub;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
-mod traces;
-#[cfg(test)]
 mod violations;

@@ -1,14 +1,15 @@
-//! Swaps: between two batches, with state, and back again when the new version is no good.
+//! Swaps: between two batches, with state, and back again when the new version is bad.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use flume_core::{Interceptor as _, SinkSelector, clock};
 use flume_policy::{Limits, Policy, PolicySelector, SeatState, SelectorSetup};
 
-use crate::support::{fallback, guest, limited, policy, selector, selector_text, sinks, text};
+use crate::support::{
+    Limited, fallback, guest, limited, policy, selector, selector_text, sinks, text,
+};
 
-fn weighted(policy: &Arc<Policy>) -> PolicySelector {
+fn weighted(policy: &Limited) -> PolicySelector {
     let setup = SelectorSetup {
         sinks: sinks(&[5, 1, 1]),
         ..SelectorSetup::default()
@@ -91,8 +92,8 @@ fn reversed() -> String {
     selector_text(order, "")
 }
 
-/// The version before comes back by itself when the new one has spent its error budget, in every
-/// place, also where nothing went wrong yet.
+/// The previous version comes back when the new one has spent its error budget, in every place,
+/// even where nothing has gone wrong yet.
 #[test]
 fn the_version_before_comes_back_by_itself() {
     let limits = Limits {
@@ -152,7 +153,7 @@ fn a_repeated_offender_is_quarantined() {
     assert_eq!(state(&policy), SeatState::Running);
 }
 
-/// An empty order is taken while all sinks are down, and not for ever.
+/// An empty order is accepted while all sinks are down, and not for ever.
 #[test]
 fn sinks_may_rest_but_not_for_ever() {
     let policy = limited(
@@ -210,8 +211,8 @@ fn swaps_are_timed_and_give_back_the_memory_of_the_version_before_the_last() {
         assert_eq!(selector.order(clock::now()).len(), 3);
     }
     assert_eq!((stats.swap_latency.count(), stats.latency.count()), (3, 3));
-    // Two instances are left soon, that of the version that runs and that of the one before. They
-    // need not be equally large.
+    // Soon two instances are left: those of the running and of the previous version. They need not
+    // be equally large.
     let two_and_a_half = one * 5 / 2;
     let patience = clock::now() + Duration::from_secs(10);
     while stats.memory.now() > two_and_a_half && clock::now() < patience {
@@ -219,4 +220,122 @@ fn swaps_are_timed_and_give_back_the_memory_of_the_version_before_the_last() {
     }
     assert!((one..two_and_a_half).contains(&stats.memory.now()));
     assert!(stats.memory.most() > two_and_a_half);
+}
+
+/// A selector that always tries this sink of three first.
+fn first(sink: usize) -> flume_policy::Artifact {
+    let order =
+        format!("(i32.store (i32.const 128) (i32.const {sink})) (call $answer (i32.const 1))");
+    text(&format!("first-{sink}"), &selector_text(&order, ""))
+}
+
+/// The same, but for a sink that does not exist once it is at work.
+fn liar() -> flume_policy::Artifact {
+    let order = "(i32.store (i32.const 128) (i32.mul (local.get $live) (i32.const 7)))
+        (call $answer (i32.const 1))";
+    text("liar", &selector_text(order, ""))
+}
+
+/// One version leaves all seats, whatever their limits are. A seat that began with it gets the
+/// version before when the roll-back is finished, and stays with its fallback until then.
+#[test]
+fn seats_with_other_limits_go_back_together() {
+    let policy = policy(first(1));
+    let seat = |violations| {
+        let limits = Limits {
+            violations,
+            deadline: Duration::from_secs(5),
+            start_deadline: Duration::from_secs(5),
+            ..Limits::default()
+        };
+        let setup = SelectorSetup {
+            sinks: sinks(&[1, 1, 1]),
+            ..SelectorSetup::default()
+        };
+        Policy::selector(&policy, "g", limits, setup, fallback(3)).unwrap()
+    };
+    let (mut strict, mut patient) = (seat(1), seat(1_000));
+    policy.install(policy.prepare(liar()).unwrap());
+    let mut late = seat(1);
+    let now = clock::now();
+    patient.order(now);
+    assert_eq!(policy.artifact().name(), "liar", "it has its patience");
+    strict.order(now);
+    assert_eq!(policy.artifact().name(), "first-1");
+    assert_eq!((strict.order(now)[0], patient.order(now)[0]), (1, 1));
+    let later = now + Duration::from_secs(60);
+    late.order(now);
+    let state = |at: usize| policy.report().seats[at].state;
+    assert_eq!(state(2), SeatState::Quarantined);
+    let finished = policy.finish_roll_back().unwrap();
+    assert_eq!(
+        (finished.from().name(), finished.to().name()),
+        ("liar", "first-1")
+    );
+    assert_eq!((late.order(later)[0], state(2)), (1, SeatState::Running));
+    assert!(policy.finish_roll_back().is_none(), "once");
+    let numbers: Vec<u64> = policy.report().seats.iter().map(|s| s.generation).collect();
+    assert_eq!((policy.report().generation, numbers), (3, vec![3; 3]));
+    assert_eq!(policy.stats().roll_backs.get(), 1);
+}
+
+/// What is installed for new seats leaves the others alone, and there is no roll-back from it.
+#[test]
+fn a_version_for_new_seats_leaves_the_others() {
+    let policy = policy(first(0));
+    let mut before = selector(&policy).unwrap();
+    policy.install_for_new_seats(first(1));
+    let mut after = selector(&policy).unwrap();
+    let now = clock::now();
+    assert_eq!((before.order(now)[0], after.order(now)[0]), (0, 1));
+    policy.roll_back().unwrap_err();
+    policy.install(policy.prepare(first(2)).unwrap());
+    assert_eq!((before.order(now)[0], after.order(now)[0]), (2, 2));
+    policy.roll_back().unwrap();
+    assert_eq!((before.order(now)[0], after.order(now)[0]), (1, 1));
+}
+
+/// Random changes against a model of two fields: all seats always run what it says.
+#[test]
+fn seats_follow_the_history() {
+    let versions = [first(0), first(1), first(2)];
+    for seed in 0..8 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let policy = policy(versions[0].clone());
+        let mut seats = vec![selector(&policy).unwrap()];
+        let (mut current, mut previous, mut changes) = (0, None, 1);
+        for _ in 0..12 {
+            match random.u8(0..4) {
+                0 => seats.push(selector(&policy).unwrap()),
+                1 => match (policy.roll_back(), previous.take()) {
+                    (Ok(roll_back), Some(before)) => {
+                        assert_eq!(roll_back.from().digest(), versions[current].digest());
+                        (current, changes) = (before, changes + 1);
+                    }
+                    (Err(_), None) => {}
+                    (found, expected) => panic!("{found:?}, expected {expected:?}"),
+                },
+                _ => {
+                    let next = random.usize(0..3);
+                    policy.install(policy.prepare(versions[next].clone()).unwrap());
+                    previous = Some(std::mem::replace(&mut current, next));
+                    changes += 1;
+                }
+            }
+            // A seat may be idle while versions come and go.
+            for seat in &mut seats {
+                if random.u8(0..3) > 0 {
+                    assert_eq!(seat.order(clock::now())[0], current, "seed {seed}");
+                }
+            }
+            let report = policy.report();
+            let digest = |at: usize| versions[at].digest().to_owned();
+            assert_eq!(
+                (report.generation, report.digest),
+                (changes, digest(current))
+            );
+            assert_eq!(report.previous, previous.map(digest));
+        }
+        assert_eq!(policy.stats().fallbacks.get(), 0);
+    }
 }

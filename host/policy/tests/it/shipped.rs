@@ -1,16 +1,15 @@
-//! The shipped selectors in the host: what each is for happens, through real WebAssembly.
+//! The shipped selectors in the host: each does what it is for, through real WebAssembly.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use flume_core::clock::{self, Instant};
-use flume_core::sink_selector::Step;
+use flume_core::sink_group::Step;
 use flume_core::{Event, Load, SinkSelector};
-use flume_policy::{Policy, PolicyError, PolicySelector, SelectorSetup, SinkInfo};
+use flume_policy::{PolicyError, PolicySelector, SelectorSetup, SinkInfo};
 
-use crate::support::{assert_sound, fallback, guest, pairs, policy};
+use crate::support::{Limited, assert_sound, fallback, guest, pairs, policy};
 
-/// Every selector, with the keys that it cannot do without.
+/// Every selector, with the keys that it needs.
 const SHIPPED: [(&str, &[(&str, &str)]); 11] = [
     ("selector-failover", &[]),
     ("selector-maglev", &[("header", "host")]),
@@ -27,7 +26,7 @@ const SHIPPED: [(&str, &[(&str, &str)]); 11] = [
 
 /// A group at work, in virtual time.
 struct Life {
-    policy: Arc<Policy>,
+    policy: Limited,
     selector: PolicySelector,
     now: Instant,
 }
@@ -104,7 +103,7 @@ impl Life {
     }
 }
 
-/// Nothing that was played broke the contract.
+/// No call broke the contract.
 impl Drop for Life {
     fn drop(&mut self) {
         if !std::thread::panicking() {
@@ -114,7 +113,7 @@ impl Drop for Life {
 }
 
 fn place(
-    policy: &Arc<Policy>,
+    policy: &Limited,
     properties: &[(&str, &str)],
     sinks: &[&[(&str, &str)]],
 ) -> Result<PolicySelector, PolicyError> {
@@ -149,7 +148,7 @@ fn every_selector_is_tried_here() {
     assert_eq!(folders, SHIPPED.map(|(name, _)| name));
 }
 
-/// All sinks are well, one is not, then none is, and all again: with and without state, and with
+/// All sinks are well, then all but one, then no sink, and all again: with and without state, and with
 /// a key that nobody knows.
 #[test]
 fn every_selector_lives_through_bad_times_and_refuses_strange_keys() {
@@ -228,7 +227,7 @@ fn peak_ewma_leaves_a_slow_sink_at_once_and_a_broken_one() {
     assert_eq!(life.shares(100, &[1], &[200, 5])[0], 100);
 }
 
-/// The state of one policy is latencies, and another one takes it over.
+/// The state of one policy is its latencies, and another policy takes it over.
 #[test]
 fn peak_ewma_knows_what_p2c_has_learnt() {
     let mut life = Life::of("selector-p2c", &[], &[&[], &[]]);

@@ -1,5 +1,5 @@
-//! A policy whose start takes longer than a batch may wait: its next instance is made beside the
-//! data path.
+//! A policy whose start takes longer than a batch may wait: its next instance is made off the data
+//! path.
 
 use std::thread;
 use std::time::Duration;
@@ -43,8 +43,8 @@ fn until(mut is_there: impl FnMut() -> bool) {
     }
 }
 
-/// The state that a call leaves is that of a start which has only begun, however long it takes: so
-/// no call has waited for it.
+/// A call leaves a start that has only begun, however long that takes: so no call has waited for
+/// it.
 #[test]
 fn a_group_does_not_wait_for_it() {
     let policy = limited(text("slow", &selector_text(STOPS, SLOW)), limits());
@@ -99,7 +99,7 @@ fn another_version_comes_in_between() {
     assert_eq!(policy.stats().replacements.get(), 0);
 }
 
-/// An interceptor that stops over each event of real life.
+/// An interceptor that stops at each event after the trial.
 fn stopping() -> Artifact {
     let source = std::fs::read_to_string(flume_artifacts::hostile("trap_in_intercept")).unwrap();
     let source = source.replacen("(module", &format!("(module {SLOW}"), 1);

@@ -1,14 +1,13 @@
 //! The stub of WASI preview 1, a row of the contract's table at a time, as a guest sees it.
 
 use flume_core::{SinkSelector as _, clock};
-use flume_policy::{Limits, Policy, SelectorSetup};
-use std::sync::Arc;
+use flume_policy::{Limits, SelectorSetup};
 
-use crate::support::{fallback, limited, selector, selector_text, sinks, text};
+use crate::support::{Limited, fallback, limited, selector, selector_text, sinks, text};
 
 const BADF: u32 = 8;
 
-/// Functions about files and sockets, which there are none of, with their parameters.
+/// Functions about files and sockets, which do not exist here, with their parameters.
 const ABSENT: &[(&str, &str)] = &[
     ("fd_advise", "i32 i64 i64 i32"),
     ("fd_allocate", "i32 i64 i64"),
@@ -46,8 +45,8 @@ const ABSENT: &[(&str, &str)] = &[
     ("sock_shutdown", "i32 i32"),
 ];
 
-/// A guest that stops where it does not find what it expects.
-fn checks(imports: &str, order: &str) -> Arc<Policy> {
+/// A guest that stops if it does not find what it expects.
+fn checks(imports: &str, order: &str) -> Limited {
     limited(
         text("stub", &checks_text(imports, order)),
         Limits::default(),
@@ -137,7 +136,7 @@ fn other_files_are_not_written() {
     selector(&checks(&imports, order)).unwrap();
 }
 
-/// All clocks are one, which passes by being read. Reading it is not a call of the host: a runtime
+/// All clocks are one, which advances when it is read. Reading it is not a call of the host: a runtime
 /// does so while memory is made for what the host hands in, when calls are forbidden.
 #[test]
 fn the_clock_passes_by_being_read_also_while_memory_is_made() {

@@ -1,6 +1,7 @@
 //! Short ways to make policies and their places.
 
-use std::sync::{Arc, LazyLock};
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, OnceLock};
 use std::time::Duration;
 
 use flume_core::SinkSelector;
@@ -14,28 +15,76 @@ use flume_policy::{
 pub(crate) static ENGINE: LazyLock<PolicyEngine> =
     LazyLock::new(|| PolicyEngine::new().expect("an engine"));
 
+/// What is compiled already, by name and digest.
+static LOADED: LazyLock<Mutex<HashMap<String, Arc<OnceLock<Artifact>>>>> =
+    LazyLock::new(Mutex::default);
+
+/// A policy that is compiled once for all tests of this process.
+pub(crate) fn loaded(name: &str, bytes: &[u8]) -> Artifact {
+    let key = format!("{name} {}", Artifact::digest_of(bytes));
+    let artifact = Arc::clone(LOADED.lock().unwrap().entry(key).or_default());
+    let load =
+        || Artifact::load(&ENGINE, name, bytes, None).unwrap_or_else(|e| panic!("{name}: {e}"));
+    artifact.get_or_init(load).clone()
+}
+
 /// A guest in Rust.
 pub(crate) fn guest(name: &str) -> Artifact {
-    let bytes = flume_artifacts::bytes(name).expect("the guests are built");
-    Artifact::load(&ENGINE, name, &bytes, None).expect("a policy")
+    loaded(
+        name,
+        &flume_artifacts::bytes(name).expect("the guests are built"),
+    )
 }
 
 /// A guest as text.
 pub(crate) fn text(name: &str, text: &str) -> Artifact {
-    Artifact::load(&ENGINE, name, text.as_bytes(), None).unwrap_or_else(|e| panic!("{e}\n{text}"))
+    loaded(name, text.as_bytes())
 }
 
-pub(crate) fn limited(artifact: Artifact, limits: Limits) -> Arc<Policy> {
-    Policy::new(
-        ENGINE.clone(),
-        artifact,
-        limits,
-        WallClock::fixed(1_700_000_000_000),
-    )
+/// A policy, and the limits of the seats that tests give it.
+pub(crate) struct Limited {
+    policy: Arc<Policy>,
+    limits: Limits,
 }
 
-/// A policy that no busy machine makes late: most tests are about its answers.
-pub(crate) fn policy(artifact: Artifact) -> Arc<Policy> {
+impl std::ops::Deref for Limited {
+    type Target = Arc<Policy>;
+
+    fn deref(&self) -> &Arc<Policy> {
+        &self.policy
+    }
+}
+
+impl Limited {
+    pub(crate) fn selector(
+        &self,
+        place: &str,
+        setup: SelectorSetup,
+        fallback: Box<dyn SinkSelector>,
+    ) -> Result<PolicySelector, PolicyError> {
+        let limits = self.limits.clone();
+        self.policy.selector(place, limits, setup, fallback)
+    }
+
+    pub(crate) fn interceptor(
+        &self,
+        place: &str,
+        setup: InterceptorSetup,
+        remedy: Remedy,
+    ) -> Result<PolicyInterceptor, PolicyError> {
+        let limits = self.limits.clone();
+        self.policy.interceptor(place, limits, setup, remedy)
+    }
+}
+
+pub(crate) fn limited(artifact: Artifact, limits: Limits) -> Limited {
+    let wall = WallClock::fixed(1_700_000_000_000);
+    let policy = Policy::new(ENGINE.clone(), artifact, wall);
+    Limited { policy, limits }
+}
+
+/// A policy that is not late on a busy machine: most tests are about its answers.
+pub(crate) fn policy(artifact: Artifact) -> Limited {
     let limits = Limits {
         deadline: Duration::from_secs(5),
         start_deadline: Duration::from_secs(5),
@@ -71,12 +120,14 @@ pub(crate) fn sinks(weights: &[u32]) -> Vec<SinkInfo> {
 }
 
 pub(crate) fn fallback(sinks: usize) -> Box<dyn SinkSelector> {
-    let native = sink_selector::find("round_robin").expect("a native selector");
-    (native.build)(Backoff::none(sinks), 0)
+    let native = sink_selector::TYPES
+        .find("round_robin")
+        .expect("a native selector");
+    (native.configure)(Backoff::none(sinks), 0)
 }
 
 /// A group of three sinks of weight 1 without properties.
-pub(crate) fn selector(policy: &Arc<Policy>) -> Result<PolicySelector, PolicyError> {
+pub(crate) fn selector(policy: &Limited) -> Result<PolicySelector, PolicyError> {
     let setup = SelectorSetup {
         properties: Vec::new(),
         sinks: sinks(&[1, 1, 1]),
@@ -86,7 +137,7 @@ pub(crate) fn selector(policy: &Arc<Policy>) -> Result<PolicySelector, PolicyErr
 }
 
 pub(crate) fn interceptor(
-    policy: &Arc<Policy>,
+    policy: &Limited,
     properties: &[(&str, &str)],
     remedy: Remedy,
 ) -> Result<PolicyInterceptor, PolicyError> {

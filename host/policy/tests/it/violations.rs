@@ -7,7 +7,7 @@ use flume_policy::{Artifact, Limits, Violation, ViolationKind};
 
 use crate::support::{ENGINE, limited, selector, selector_text, text};
 
-/// Asks a selector once in real life; says what it broke, if it did.
+/// Asks a selector once after the trial; returns the rule that it broke, if any.
 fn broken(order: &str, more: &str, limits: Limits) -> Option<ViolationKind> {
     let policy = limited(text("text", &selector_text(order, more)), limits);
     let mut selector = selector(&policy).unwrap();
@@ -22,7 +22,7 @@ fn broken(order: &str, more: &str, limits: Limits) -> Option<ViolationKind> {
     broken.first().map(|kind| **kind)
 }
 
-/// In the trial all is well: three sinks in order.
+/// In the trial it is good: three sinks in order.
 fn live(order: &str) -> String {
     format!("(if (local.get $live) (then {order})) (call $answer (i32.const 3))")
 }
@@ -154,7 +154,7 @@ fn a_start_that_never_ends_is_ended() {
     assert_eq!(error, "deadline: took too long");
 }
 
-/// A toolchain's own runtime sees a stub of WASI, and what it prints tells why it gave up.
+/// A toolchain's own runtime sees a stub of WASI, and what it prints says why it gave up.
 #[test]
 fn what_a_runtime_prints_is_told_with_its_trap() {
     let more = r#"
@@ -178,7 +178,7 @@ fn what_a_runtime_prints_is_told_with_its_trap() {
     );
 }
 
-/// Time passes for those who look, random numbers come, and both are the same in every run.
+/// Time passes when it is read, random numbers come, and both are the same in every run.
 #[test]
 fn the_stub_is_a_small_world_of_its_own() {
     let more = r#"

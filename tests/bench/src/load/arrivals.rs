@@ -1,7 +1,7 @@
 //! What has arrived: each event counted by its number.
 //!
-//! A total would hide one lost and one doubled event behind each other, so each number has a
-//! counter of its own: a byte, touched in order, which costs a few nanoseconds an event.
+//! In a total, one lost and one duplicated event cancel out. So each number has its own counter: a
+//! byte, touched in order, which costs a few nanoseconds an event.
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
@@ -12,15 +12,15 @@ pub struct Arrivals {
     began: Instant,
     first: u64,
     counts: Box<[AtomicU8]>,
-    /// When each event arrived first, in nanoseconds since the begin; empty if nobody asked.
+    /// When each event first arrived, in nanoseconds since the start; empty if not requested.
     times: Box<[AtomicU64]>,
     arrived: AtomicU64,
     strange: AtomicU64,
-    /// When the last batch arrived, in nanoseconds since the begin.
+    /// When the last batch arrived, in nanoseconds since the start.
     last: AtomicU64,
 }
 
-/// What became of the events of a run.
+/// The outcome of a run: events lost, duplicated, and not sent by it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Verdict {
     /// Events that did not arrive.
@@ -76,7 +76,7 @@ impl Arrivals {
         self.counts.len() as u64
     }
 
-    /// An event has arrived. [`Self::batch`] must follow.
+    /// Records the arrival of an event. [`Self::batch`] must follow.
     pub fn add(&self, number: Option<u64>, now: u64) {
         let at = number.and_then(|number| number.checked_sub(self.first));
         let at = at.and_then(|at| usize::try_from(at).ok());
@@ -93,26 +93,26 @@ impl Arrivals {
         }
     }
 
-    /// So many events were added at `now`, a value of [`Self::now`].
+    /// Records that `events` events were added at `now`, a value of [`Self::now`].
     pub fn batch(&self, events: u64, now: u64) {
         self.last.fetch_max(now, Ordering::Relaxed);
         self.arrived.fetch_add(events, Ordering::Release);
     }
 
-    /// Nanoseconds since the begin.
+    /// Nanoseconds since the start.
     #[must_use]
     pub fn now(&self) -> u64 {
         self.since(Instant::now())
     }
 
-    /// Nanoseconds from the begin to `then`.
+    /// Nanoseconds from the start to `then`.
     #[must_use]
     pub fn since(&self, then: Instant) -> u64 {
         let since = then.saturating_duration_since(self.began);
         u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
     }
 
-    /// Arrivals so far, doubled ones included.
+    /// Arrivals so far, including duplicates.
     #[must_use]
     pub fn arrived(&self) -> u64 {
         self.arrived.load(Ordering::Acquire)
@@ -124,15 +124,15 @@ impl Arrivals {
         self.began + Duration::from_nanos(self.last.load(Ordering::Relaxed))
     }
 
-    /// When the event at this place arrived, in nanoseconds since the begin.
+    /// When the event at this place arrived, in nanoseconds since the start.
     #[must_use]
     pub fn time(&self, at: usize) -> Option<u64> {
         let time = self.times.get(at)?.load(Ordering::Relaxed);
         (time > 0).then_some(time)
     }
 
-    /// Waits until `sent` different events have arrived, or `patience` is over; a little longer for
-    /// events that come twice.
+    /// Waits until `sent` different events have arrived or `patience` is over, and then a little
+    /// longer to catch duplicates.
     #[must_use]
     pub fn settle(&self, sent: u64, patience: Duration) -> Verdict {
         let end = Instant::now() + patience;
@@ -153,7 +153,7 @@ impl Arrivals {
         }
     }
 
-    /// What has become of the first `sent` events.
+    /// The outcome of the first `sent` events.
     #[must_use]
     pub fn verdict(&self, sent: u64) -> Verdict {
         let sent = usize::try_from(sent)
@@ -177,7 +177,7 @@ impl Arrivals {
     }
 }
 
-/// Where receivers find the count of the run that is on.
+/// Where receivers find the count of the current run.
 #[derive(Clone)]
 pub struct Slot(Arc<RwLock<Arc<Arrivals>>>);
 
@@ -190,13 +190,13 @@ impl Slot {
 
     /// A run begins.
     pub fn begin(&self, arrivals: &Arc<Arrivals>) {
-        *self.0.write().expect("nobody panics with it") = Arc::clone(arrivals);
+        *self.0.write().expect("no holder panics") = Arc::clone(arrivals);
     }
 
     /// The count of this run.
     #[must_use]
     pub fn get(&self) -> Arc<Arrivals> {
-        Arc::clone(&self.0.read().expect("nobody panics with it"))
+        Arc::clone(&self.0.read().expect("no holder panics"))
     }
 }
 
@@ -211,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lost_and_doubled_do_not_hide_each_other() {
+    fn lost_and_duplicate_events_do_not_cancel_out() {
         let arrivals = Arrivals::new(100, 5);
         for number in [Some(100), Some(102), Some(102), Some(99), Some(103), None] {
             arrivals.add(number, 1);

@@ -1,8 +1,8 @@
 //! The far end of an avro sink: counts the events of each call, and answers at once.
 //!
-//! A thread a connection, reads of up to a megabyte, one write for the answers to all calls of a
-//! read. Answers can be held back, as the distance to another town would: each for itself, so that
-//! several batches under way wait at the same time.
+//! One thread per connection, reads of up to a megabyte, and one write for the answers to all calls
+//! of a read. Answers can be delayed to simulate network distance. Each is delayed on its own, so
+//! that several batches in flight wait at the same time.
 
 use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -18,13 +18,13 @@ use super::arrivals::{Arrivals, Slot};
 use super::frames::{Broken, Frame, put_frame, put_long};
 use super::reading::Reading;
 
-/// The room for a read, at first; a frame that is larger gets more.
+/// The initial size of the read buffer; it grows for larger frames.
 const READ: usize = 1 << 20;
 
 /// The largest frame.
 const MOST_FRAME: usize = 64 << 20;
 
-/// Answers of a connection that may be held back at once.
+/// The most delayed answers per connection.
 const MOST_HELD: usize = 4096;
 
 /// A listening receiver.
@@ -54,7 +54,7 @@ impl AvroReceiver {
         Self::reading(port, slot, delay, Reading::Asleep)
     }
 
-    /// The same, waiting for bytes in this way.
+    /// Like the above, with a choice of how to wait for bytes.
     ///
     /// # Panics
     /// When the port is taken.
@@ -89,16 +89,16 @@ impl AvroReceiver {
         self.shared.taken.load(Ordering::Relaxed)
     }
 
-    /// Closes its port and all connections at once, whatever is under way.
+    /// Closes its port and all connections at once, even with calls in progress.
     ///
     /// # Panics
-    /// When a thread of it has panicked.
+    /// When one of its threads has panicked.
     pub fn die(&mut self) {
         self.shared.dead.store(true, Ordering::SeqCst);
         let Some(listening) = self.listening.take() else {
             return;
         };
-        // Wakes the thread that accepts; that it is refused only means that it has ended.
+        // Wakes the accepting thread; a refusal only means that it has already ended.
         drop(TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)));
         listening.join().expect("the thread that accepts");
         for stream in self.shared.connections.lock().expect("the list").drain(..) {
@@ -136,7 +136,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
         thread::spawn(move || {
             let peer = stream.peer_addr();
             let served = serve(&stream, &shared);
-            // The list has a handle of its own. It may have been closed by the other end.
+            // The list has its own handle. The socket may have been closed by the other end.
             drop(stream.shutdown(Shutdown::Both));
             if let Err(error) = served
                 && !shared.dead.load(Ordering::SeqCst)
@@ -147,7 +147,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     }
 }
 
-/// What is wrong shows in the count; this says why.
+/// Reports why a connection failed; the failure itself shows in the count.
 fn broken(peer: io::Result<SocketAddr>, error: &io::Error) {
     if error.kind() != io::ErrorKind::ConnectionReset {
         let peer = peer.map_or_else(|_| "somebody".to_owned(), |peer| peer.to_string());
@@ -158,11 +158,11 @@ fn broken(peer: io::Result<SocketAddr>, error: &io::Error) {
 fn serve(mut stream: &TcpStream, shared: &Shared) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let held = if shared.delay > Duration::ZERO {
-        Some(hold_back(stream.try_clone()?))
+        Some(delayed_answers(stream.try_clone()?))
     } else {
         None
     };
-    let mut connection = Connection {
+    let mut connection = ReceiverConnection {
         shared,
         greeted: false,
         answers: Vec::with_capacity(4096),
@@ -195,15 +195,15 @@ fn serve(mut stream: &TcpStream, shared: &Shared) -> io::Result<()> {
     }
 }
 
-struct Connection<'a> {
+struct ReceiverConnection<'a> {
     shared: &'a Shared,
     greeted: bool,
     answers: Vec<u8>,
 }
 
-impl Connection<'_> {
-    /// Counts and answers the whole frames between `start`, which goes on behind them, and `end`;
-    /// says how many bytes the next one needs.
+impl ReceiverConnection<'_> {
+    /// Counts and answers the whole frames between `start` and `end`, and moves `start` past them.
+    /// Returns how many bytes the next frame needs.
     fn take_in(&mut self, buffer: &[u8], start: &mut usize, end: usize) -> io::Result<usize> {
         let arrivals = self.shared.slot.get();
         let now = arrivals.now();
@@ -251,7 +251,8 @@ impl Connection<'_> {
     }
 }
 
-/// The server's handshake. A client is never asked for its text: what it sends is read in one way.
+/// The server's handshake. It never asks for the client's protocol text, since every call is read
+/// the same way.
 fn greet(knows: bool) -> Vec<u8> {
     if knows {
         return vec![0, 0, 0, 0];
@@ -278,7 +279,7 @@ fn hold(held: &SyncSender<Held>, answers: &mut Vec<u8>, delay: Duration) -> io::
     sent.map_err(|_| io::ErrorKind::BrokenPipe.into())
 }
 
-fn hold_back(mut stream: TcpStream) -> SyncSender<Held> {
+fn delayed_answers(mut stream: TcpStream) -> SyncSender<Held> {
     let (sender, receiver): (_, Receiver<Held>) = sync_channel(MOST_HELD);
     thread::spawn(move || {
         for (due, answers) in receiver {

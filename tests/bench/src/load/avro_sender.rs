@@ -1,4 +1,4 @@
-//! Sends batches to an avro source, as fast as they are answered, with several under way.
+//! Sends batches to an avro source, as fast as they are answered, with several in flight.
 //!
 //! The frames of one write are built once; what changes are the numbers of requests and events.
 
@@ -12,7 +12,7 @@ use super::frames::{Frame, put_frame, put_long};
 use super::lines::{DIGITS, Shape, body, write_number};
 use super::netcat::{Sent, connect};
 
-/// What one write has at least, in bytes.
+/// The least size of one write, in bytes.
 const WRITE: usize = 128 * 1024;
 
 /// How many writes may be without an answer.
@@ -21,9 +21,10 @@ const WINDOW: usize = 4;
 /// Writes numbered events from `first` for this long, at most `most`; returns when all are answered.
 ///
 /// # Errors
-/// Nobody listens, or the other end stalls, hangs up, or is no Flume.
+/// Nothing listens on the port, or the other end stalls, hangs up, or does not speak Flume's
+/// protocol.
 pub fn send(port: u16, shape: Shape, first: u64, most: u64, time: Duration) -> io::Result<Sent> {
-    let mut connection = Connection {
+    let mut connection = SenderConnection {
         stream: connect(port)?,
         buffer: Vec::new(),
         open: 0,
@@ -117,18 +118,18 @@ fn call(name: &str) -> Vec<u8> {
     out
 }
 
-struct Connection {
+struct SenderConnection {
     stream: TcpStream,
-    /// Answers that have come in part.
+    /// Bytes of answers that have not arrived in full.
     buffer: Vec<u8>,
     /// Requests without an answer.
     open: usize,
-    /// Requests that were answered otherwise than with OK.
+    /// Requests whose answer was not OK.
     refused: u64,
 }
 
-impl Connection {
-    /// Introduces itself as Flume does, and to whoever does not know that protocol as npm's avsc.
+impl SenderConnection {
+    /// Sends the handshake of Flume; if the server does not know that protocol, that of npm's avsc.
     fn greet(&mut self) -> io::Result<()> {
         for hash in [FLUME_HASH, PLAIN_HASH] {
             if self.greeted_as(hash)? {
@@ -138,12 +139,12 @@ impl Connection {
         Err(io::Error::other("the handshake was not accepted"))
     }
 
-    /// Sends the handshake with a batch of no events, and waits for the answer.
+    /// Sends the handshake with an empty batch, and waits for the answer.
     fn greeted_as(&mut self, hash: Hash) -> io::Result<bool> {
         let mut head = hash.to_vec();
         head.push(0);
         head.extend_from_slice(&hash);
-        // Metadata that is there, and empty: as Java sends it.
+        // Metadata is present but empty, as Java sends it.
         head.extend_from_slice(&[2, 0]);
         head.extend(call("appendBatch"));
         let mut out = Vec::new();
@@ -165,7 +166,8 @@ impl Connection {
         self.buffer.extend_from_slice(&chunk[..read]);
         let mut start = 0;
         while let Ok(Ok(frame)) = Frame::read(&self.buffer[start..]) {
-            // No metadata, no error, the first symbol of the status, whatever comes before.
+            // Ends in no metadata, no error, and the first symbol of the status. The first answer has
+            // a handshake before that.
             if !frame.ends_with(&self.buffer[start..], &[0, 0, 0]) {
                 self.refused += 1;
             }

@@ -1,5 +1,5 @@
-//! A relay that does nothing but read and write: what any process between sender and receiver
-//! costs, whatever it does with what it reads.
+//! A relay that only reads and writes. It shows the least that any process between sender and
+//! receiver must cost.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -7,7 +7,7 @@ use std::thread;
 
 use flume_tests::ports;
 
-/// What it reads at once, in bytes.
+/// The size of one read, in bytes.
 const READ: usize = 64 * 1024;
 
 /// Relays each connection to `output` on threads of this process, which end with their

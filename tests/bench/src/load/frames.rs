@@ -1,7 +1,7 @@
-//! Flume's Avro frames, read where they lie: no event is built, nothing is copied.
+//! Flume's Avro frames, read in place: no event is built, nothing is copied.
 //!
-//! Written anew instead of taken from the host's own code: what measures must not change with what
-//! is measured, and must not share its mistakes.
+//! Written separately from the host's own code, so that the measuring code does not change with
+//! what it measures, and does not share its bugs.
 //!
 //! ```text
 //! serial: i32   count: i32   count x (length: i32, data)        all big-endian
@@ -13,28 +13,28 @@ use flume_avro::FLUME_HASH;
 use super::arrivals::Arrivals;
 use super::lines::{DIGITS, read_number};
 
-/// The most buffers of a frame: a 64 MiB message in Java's buffers of 8 KiB, and then some.
+/// The most buffers in a frame: enough for a 64 MiB message in Java's buffers of 8 KiB.
 const MOST_BUFFERS: i32 = 1 << 16;
 
-/// A whole frame at the begin of some bytes.
+/// A whole frame at the start of some bytes.
 pub struct Frame {
     /// The number of the request.
     pub serial: i32,
-    /// The buffers, as places in the bytes.
+    /// The buffers, as ranges in the bytes.
     buffers: Vec<(usize, usize)>,
     /// How many bytes it takes.
     pub length: usize,
 }
 
-/// Something that is no frame, or no request of Flume's.
+/// Bytes that are not a frame, or not a request of Flume's protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Broken(pub &'static str);
 
 impl Frame {
-    /// The frame at the begin of `bytes`, or how many bytes it needs at least.
+    /// The frame at the start of `bytes`, or how many bytes it needs at least.
     ///
     /// # Errors
-    /// The bytes are no frame.
+    /// The bytes are not a frame.
     pub fn read(bytes: &[u8]) -> Result<Result<Self, usize>, Broken> {
         let (Some(serial), Some(count)) = (int(bytes, 0), int(bytes, 4)) else {
             return Ok(Err(8));
@@ -70,7 +70,7 @@ impl Frame {
         backwards.take(tail.len()).eq(tail.iter().rev())
     }
 
-    /// What it says, from the begin.
+    /// A cursor at the start of the message.
     #[must_use]
     pub fn cursor<'a>(&'a self, bytes: &'a [u8]) -> Cursor<'a> {
         Cursor {
@@ -133,7 +133,7 @@ impl Cursor<'_> {
         usize::try_from(self.long()?).map_err(|_| Broken("a length below zero"))
     }
 
-    /// Goes over so many bytes.
+    /// Skips `count` bytes.
     fn skip(&mut self, mut count: usize) -> Result<(), Broken> {
         loop {
             let step = count.min(self.end - self.at);
@@ -167,7 +167,7 @@ impl Cursor<'_> {
         Ok(count.unsigned_abs())
     }
 
-    /// Goes over a map of strings or bytes.
+    /// Skips a map of strings or bytes.
     fn skip_map(&mut self) -> Result<(), Broken> {
         loop {
             let entries = self.block()?;
@@ -181,7 +181,7 @@ impl Cursor<'_> {
         }
     }
 
-    /// Goes over a client's handshake; says whether it knows the server's hash.
+    /// Skips a client's handshake; returns whether the client knows the server's hash.
     pub fn handshake(&mut self) -> Result<bool, Broken> {
         self.skip(FLUME_HASH.len())?;
         if self.long()? == 1 {

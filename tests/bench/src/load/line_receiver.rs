@@ -1,6 +1,6 @@
-//! The far end of whatever sends lines: counts them by their numbers.
+//! Receives lines and counts them by their numbers.
 //!
-//! The measure of the generator's own ceiling, and the collector behind peers that speak no Avro.
+//! Used to measure the generator's own ceiling, and as the collector for peers without Avro.
 
 use std::io;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -14,7 +14,7 @@ use super::arrivals::Slot;
 use super::lines::read_number;
 use super::reading::Reading;
 
-/// The room for a read.
+/// The size of the read buffer.
 const READ: usize = 1 << 20;
 
 /// A listening receiver.
@@ -34,7 +34,7 @@ impl LineReceiver {
         Self::reading(port, slot, Reading::Asleep)
     }
 
-    /// The same, waiting for bytes in this way.
+    /// Like the above, with a choice of how to wait for bytes.
     ///
     /// # Panics
     /// When the port is taken.
@@ -72,7 +72,7 @@ impl LineReceiver {
 impl Drop for LineReceiver {
     fn drop(&mut self) {
         self.dead.store(true, Ordering::SeqCst);
-        // Wakes the thread that accepts.
+        // Wakes the accepting thread.
         drop(TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)));
         if let Some(listening) = self.listening.take() {
             drop(listening.join());

@@ -1,19 +1,19 @@
 //! The bodies: lines of a fixed size that begin with their number.
 //!
-//! A block of lines is built once; what changes from write to write are the ten digits at the begin
-//! of each line. What follows looks like a log, so that a pattern has something to look at: every
-//! second line has a candidate for [`SECRET`], every tenth has one.
+//! A block of lines is built once; what changes from write to write are the ten digits at the start
+//! of each line. The rest looks like a log, so that patterns have work to do: every second line has
+//! a near match for [`SECRET`], and every tenth line has the secret itself.
 
 /// Digits of a number.
 pub const DIGITS: usize = 10;
 
-/// What the patterns of the rows with interceptors find in every tenth line.
+/// The text that the interceptors mask, in every tenth line.
 pub const SECRET: &str = "4111-1111-1111-1111";
 
-/// What begins like it, in every second line.
+/// A near match that begins like it, in every second line.
 const CANDIDATE: &str = "4111-1111-1111-ABCD";
 
-/// What a block of lines has at least, in bytes: less would cost the sender a write for little.
+/// The least size of a block, in bytes; smaller ones would cost the sender too many writes.
 const BLOCK: usize = 128 * 1024;
 
 /// The size of the events, and how they travel.
@@ -28,7 +28,7 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// What the targets are about: 500 bytes, batches of 100, no answer.
+    /// The shape that the targets are set for: 500 bytes, batches of 100, no answer.
     pub const USUAL: Self = Self {
         size: 500,
         batch: 100,
@@ -78,7 +78,7 @@ impl Block {
         Self::of(size, BLOCK.div_ceil(size + 1).next_multiple_of(10))
     }
 
-    /// So many lines of this size.
+    /// A block with this number of lines of this size.
     #[must_use]
     pub fn of(size: usize, lines: usize) -> Self {
         let mut bytes = Vec::with_capacity(lines * (size + 1));
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_read_as_written_and_nothing_else_is_one() {
+    fn a_number_is_read_as_written_and_other_text_is_refused() {
         let mut digits = [b'x'; DIGITS];
         write_number(&mut digits, 9_876_543_210);
         assert_eq!(read_number(&digits), Some(9_876_543_210));

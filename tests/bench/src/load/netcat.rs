@@ -1,4 +1,4 @@
-//! Sends lines to a netcat source (or to any taker of lines), as fast as they are taken.
+//! Sends lines to a netcat source (or any line receiver), as fast as it takes them.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, TcpStream};
@@ -9,10 +9,10 @@ use memchr::memchr_iter;
 
 use super::lines::{Block, Shape};
 
-/// How long a taker may take nothing, or answer nothing, before the run is given up.
+/// How long the receiver may neither read nor answer before the run is abandoned.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What a sender has sent.
+/// The totals of a sender.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sent {
     /// Events.
@@ -25,7 +25,7 @@ pub struct Sent {
 /// the last answer has come, if there are answers.
 ///
 /// # Errors
-/// Nobody listens, or the taker stalls or hangs up.
+/// Nothing listens on the port, or the receiver stalls or hangs up.
 pub fn send(port: u16, shape: Shape, first: u64, most: u64, time: Duration) -> io::Result<Sent> {
     let mut stream = connect(port)?;
     let answers = shape.ack.then(|| count_answers(&stream)).transpose()?;
@@ -59,7 +59,7 @@ pub fn send(port: u16, shape: Shape, first: u64, most: u64, time: Duration) -> i
     })
 }
 
-/// A connection that gives up in time.
+/// A connection with timeouts.
 pub(super) fn connect(port: u16) -> io::Result<TcpStream> {
     let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     stream.set_write_timeout(Some(PATIENCE))?;
@@ -67,7 +67,7 @@ pub(super) fn connect(port: u16) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Counts the lines that say `OK` until the taker hangs up, which it does when it has answered all.
+/// Counts the `OK` lines until the receiver hangs up, which it does after the last answer.
 fn count_answers(stream: &TcpStream) -> io::Result<JoinHandle<io::Result<u64>>> {
     let mut stream = stream.try_clone()?;
     Ok(thread::spawn(move || {
@@ -76,7 +76,7 @@ fn count_answers(stream: &TcpStream) -> io::Result<JoinHandle<io::Result<u64>>> 
         loop {
             match stream.read(&mut buffer)? {
                 0 => return Ok(accepted),
-                // No refusal has a `K` in it.
+                // No refusal contains a `K`.
                 read => accepted += memchr_iter(b'K', &buffer[..read]).count() as u64,
             }
         }

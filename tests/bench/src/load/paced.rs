@@ -1,8 +1,9 @@
-//! Sends lines at a fixed rate, for waits.
+//! Sends lines at a fixed rate, to measure latency.
 //!
-//! Lines are due whether or not the taker keeps up. A line's wait begins when it was written; if a
-//! write before it was held up by the taker, it begins when the line was due, so that a pause of
-//! the taker delays all lines that fall into it. That this thread is woken late is not the taker's.
+//! Lines are due whether or not the receiver keeps up. A line's latency counts from when it was
+//! written. If the receiver blocked an earlier write, it counts from when the line was due, so that
+//! a pause delays every line that falls into it. A late wake-up of this thread is not counted
+//! against the receiver.
 
 use std::io::{self, Write as _};
 use std::thread;
@@ -14,17 +15,17 @@ use super::arrivals::Arrivals;
 use super::lines::Block;
 use super::netcat::connect;
 
-/// A write that takes longer than this was held up.
+/// A write that takes longer than this was blocked by the receiver.
 const HELD_UP: Duration = Duration::from_millis(1);
 
-/// Lines a second, and how many.
+/// Size, rate and number of the lines.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
     /// Bytes of a line.
     pub size: usize,
     /// Lines a second.
     pub rate: u64,
-    /// All lines.
+    /// The number of lines.
     pub count: u64,
 }
 
@@ -36,10 +37,10 @@ impl Pace {
     }
 }
 
-/// Writes the lines; returns when the wait of each began, in nanoseconds since the begin.
+/// Writes the lines; returns when the latency of each began, in nanoseconds since the start.
 ///
 /// # Errors
-/// Nobody listens, or the taker hangs up.
+/// Nothing listens on the port, or the receiver hangs up.
 pub fn send(port: u16, pace: Pace, arrivals: &Arrivals) -> io::Result<Vec<u64>> {
     let mut stream = connect(port)?;
     stream.set_nodelay(true)?;

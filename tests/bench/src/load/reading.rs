@@ -10,9 +10,9 @@ use nix::sys::socket::{MsgFlags, recv};
 /// How a receiver waits for bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reading {
-    /// Asleep, as most receivers do: an event finds it only after the kernel has woken it.
+    /// Blocks, as most receivers do: the kernel must wake it for each event.
     Asleep,
-    /// Always awake, on a core of its own: what is measured ends where the bytes are there.
+    /// Polls on a core of its own: no wake-up is included in what is measured.
     Awake,
 }
 

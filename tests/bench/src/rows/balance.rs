@@ -1,9 +1,9 @@
 //! B4: netcat → memory → a balanced group of 1, 2 and 4 avro sinks, near and far.
 //!
-//! Far means that each answer is held back by 5 ms while the next batches are taken in: a distance,
-//! not a slow collector. What a group makes of it is how many batches are under way, so the claim
-//! is about one batch for each sink. A single sink of ours has four under way by itself, which is
-//! a line of its own and no claim: with the same number under way the same comes of it.
+//! Far means that each answer is delayed by 5 ms while further batches are accepted: network
+//! distance, not a slow collector. Throughput then depends on the number of batches in flight, so
+//! the target is set for one batch per sink. One of our sinks alone keeps four batches in flight by
+//! default. That line has no target, because equal numbers in flight give equal throughput.
 
 use std::io;
 use std::time::Duration;
@@ -17,17 +17,17 @@ use crate::rounds::{Turn, ratio, run};
 use crate::run::{Feed, Run};
 use crate::table::Target;
 
-/// What is wanted of four sinks at a distance, as a multiple of one.
+/// The target for four far sinks, as a multiple of one.
 const FOUR: Target = Target::Least(3.8);
 
-/// How long the answer to a batch is on its way.
+/// The delay of the answer to a batch.
 pub(super) const DISTANCE: Duration = Duration::from_millis(5);
 
-/// Far away a run has a number of events, not a time: the channel takes in what a sink delivers in
-/// seconds. So many for each second of the others' load.
+/// Events per second of load. Far runs send a fixed number of events, because the channel alone
+/// would hold what a far sink delivers in seconds.
 const FAR_EVENTS: f64 = 40_000.0;
 
-/// The longest that so many events may take to be sent.
+/// The longest time to send these events.
 const FAR_TIME: Duration = Duration::from_secs(60);
 
 /// Four collectors.
@@ -38,7 +38,7 @@ pub(super) fn collectors(slot: &Slot, distance: Duration) -> Collectors {
     std::array::from_fn(|_| AvroReceiver::start(ports::free(), slot, distance))
 }
 
-/// A balanced group over the first of the collectors, with a batch under way for each sink.
+/// A balanced group over the first of the collectors, with one batch in flight per sink.
 pub(super) fn group(
     input: u16,
     collectors: &Collectors,
@@ -56,8 +56,8 @@ pub(super) fn measure(bench: &mut Bench<'_>) -> io::Result<()> {
     far_others(bench)
 }
 
-/// One sink as in Flume, and as ours is; groups of two and four, with a batch for each sink or with
-/// one at a time.
+/// One sink as in Flume, and one with our defaults; groups of two and four, with one batch per sink
+/// or one at a time.
 const ONE_AS_IN_FLUME: &str = "1 sink, max-in-flight 1";
 const ONE: &str = "1 sink, max-in-flight 4 (default)";
 const TWO: &str = "2 sinks, parallelism 2";
@@ -67,7 +67,7 @@ const FOUR_IN_TURNS: &str = "4 sinks, parallelism 1 (default)";
 fn near(bench: &mut Bench<'_>) -> io::Result<()> {
     bench.table.throughput(&format!(
         "B4 netcat → memory → load_balance → avro: {}",
-        SETUP.told()
+        SETUP.described()
     ))?;
     let (scratch, slot) = (Scratch::new(), Slot::new());
     let collectors = collectors(&slot, Duration::ZERO);
@@ -101,11 +101,11 @@ fn far(bench: &mut Bench<'_>) -> io::Result<()> {
         FOUR,
     )?;
     let times = ratio(four, default, Run::rate);
-    let name = "B4 the same / 1 sink with 4 batches under way (default)";
+    let name = "B4 the same / 1 sink with 4 batches in flight (default)";
     bench.table.figure(name, &times, 2)
 }
 
-/// What else there is at that distance, with fewer rounds; real Flume among it.
+/// Variants at that distance with fewer rounds, including real Flume.
 fn far_others(bench: &mut Bench<'_>) -> io::Result<()> {
     bench.table.throughput(&title(", others"))?;
     let (scratch, slot) = (Scratch::new(), Slot::new());
@@ -148,12 +148,12 @@ fn candidate<'s>(
     Candidate::new(own, Feed::Netcat, input, SETUP, slot)
 }
 
-/// Takes its turns with a number of events.
+/// Runs its turns with a fixed number of events.
 fn counted<'a>(bench: &Bench<'_>, candidate: Candidate<'a>) -> Turn<'a> {
     let events = (bench.time().as_secs_f64() * FAR_EVENTS) as u64;
     let events = events.max(u64::from(SETUP.shape.batch) * 4);
     let Candidate { subject, mut lane } = candidate;
-    // The subject goes with its turn: it is ended with the last.
+    // The turn owns the subject, which ends when the turn is dropped.
     Turn::new(subject.name().to_owned(), move || {
         let _running = &subject;
         lane.run(FAR_TIME, events)

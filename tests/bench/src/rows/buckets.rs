@@ -1,11 +1,11 @@
-//! The bucket writer beside the hdfs sink of real Flume 1.8: into an HDFS on this machine, and onto
-//! its disk.
+//! The bucket writer compared with the hdfs sink of real Flume 1.8: into an HDFS on this machine,
+//! and onto its disk.
 //!
-//! `stress` → memory → hdfs, as fast as it goes, plain lines in files of 64 MiB. Each run has an
-//! agent and an HDFS of its own, warmed. What arrived is measured where it arrives, in bytes that
-//! the datanode or the folder holds, so that both are measured by the same measure; CPU time is that
-//! of the agent's process, without HDFS. Ours syncs each batch to the disk; Flume flushes it to the
-//! datanode, and on disk to the kernel.
+//! `stress` → memory → hdfs, as fast as possible, plain lines in files of 64 MiB. Each run has its
+//! own agent and HDFS, already warm. Throughput is measured at the destination, in bytes that the
+//! datanode or the folder holds, which is the same measure for both. CPU time is that of the
+//! agent's process, without HDFS. Our agent syncs each batch to the disk; Flume flushes it to the
+//! datanode, or on disk to the kernel.
 
 use std::io;
 use std::path::Path;
@@ -19,7 +19,7 @@ use crate::cost;
 use crate::rounds::{Turn, ratio, run};
 use crate::run::Run;
 
-/// Bytes of a body; the file has a line feed more.
+/// Bytes of a body; in the file, a line feed follows.
 const BODY: u32 = 500;
 
 /// Events in a batch.
@@ -28,10 +28,10 @@ const BATCH: u32 = 1_000;
 /// Bytes after which a file is full.
 const FILE: u64 = 64 << 20;
 
-/// Bytes of a block of HDFS: more than in the scenarios, as everywhere.
+/// Bytes of an HDFS block: Hadoop's usual size, not the small one of the scenarios.
 const BLOCK: u64 = 128 << 20;
 
-/// Rounds: each starts two JVMs or three, four times.
+/// Rounds; each starts two or three JVMs, four times.
 const ROUNDS: usize = 3;
 
 /// Where files are written.
@@ -51,12 +51,12 @@ enum Whose<'a> {
 /// Measures it.
 pub(super) fn measure(bench: &mut Bench<'_>) -> io::Result<()> {
     if !bench.peers.wanted() {
-        // An HDFS is a peer, too.
+        // An HDFS is a peer too.
         let table = &mut bench.table;
         table.section("Buckets")?;
         return table.skipped("buckets", "peers were not asked for");
     }
-    // The places for JVMs are taken once, all of them.
+    // All places for JVMs are taken once.
     bench.peers.leave();
     let hadoop = match Hadoop::enter() {
         Availability::Ready(hadoop) => hadoop,
@@ -96,7 +96,7 @@ pub(super) fn measure(bench: &mut Bench<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// One agent with a store of its own, measured.
+/// Measures one agent with its own store.
 fn once(time: Duration, store: Store, hadoop: &Hadoop, whose: Whose<'_>) -> Run {
     let scratch = Scratch::new();
     let (_hdfs, path, arrives) = match store {
@@ -122,7 +122,7 @@ fn once(time: Duration, store: Store, hadoop: &Hadoop, whose: Whose<'_>) -> Run 
             measured(time, &arrives, host.process().id())
         }
         Whose::Real(stage) => {
-            // Flume has no short name for this source; the last line of a key counts.
+            // Flume has no short name for this source. The last value of a key counts.
             let file = file.set("sources.r1.type", "org.apache.flume.source.StressSource");
             let mut flume = stage.start(&scratch, "real", &file, &[]);
             measured(time, &arrives, flume.process().id())
@@ -130,7 +130,7 @@ fn once(time: Duration, store: Store, hadoop: &Hadoop, whose: Whose<'_>) -> Run 
     }
 }
 
-/// After so much time that a JVM has compiled what it runs often.
+/// After enough time for a JVM to compile its hot code.
 fn measured(time: Duration, arrives: &Path, process: u32) -> Run {
     thread::sleep(time * 6);
     let (before, cpu, began) = (bytes(arrives), cost::cpu(process), Instant::now());
@@ -144,12 +144,12 @@ fn measured(time: Duration, arrives: &Path, process: u32) -> Run {
     }
 }
 
-/// Bytes of files below a folder, without the checksums that Hadoop puts beside them.
+/// Bytes of files below a folder, without Hadoop's checksum files.
 fn bytes(folder: &Path) -> u64 {
     let mut sum = 0;
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
-        // Files are renamed meanwhile: what is not there any more is there under its next name.
+        // Files are renamed meanwhile: one that is gone exists under its new name.
         let Ok(entries) = std::fs::read_dir(&folder) else {
             continue;
         };

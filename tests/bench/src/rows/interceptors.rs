@@ -1,8 +1,8 @@
-//! B6: interceptors on the way from lines to batches: none, one and three, native and as policies.
+//! B6: interceptors between lines and batches: none, one and three, native and as policies.
 //!
-//! Both mask what looks like a card number, in every tenth line; with three also dates and the
-//! number of an order, in each line. `search_replace` does so with regular expressions, the policy
-//! redact with its own patterns; bodies come out the same.
+//! Both mask what looks like a card number, in every tenth line; with three, also a date and an
+//! order number, in each line. `search_replace` uses regular expressions, the policy `redact` its
+//! own patterns; the resulting bodies are the same.
 
 use std::io;
 use std::path::Path;
@@ -16,7 +16,7 @@ use crate::load::arrivals::Slot;
 use crate::rounds::ratio;
 use crate::run::{Feed, Run};
 
-/// What is masked: as a regular expression, as a pattern of redact, and what is written over it.
+/// What is masked: the regular expression, the pattern of `redact`, and the replacement.
 const MASKS: [(&str, &str, &str); 3] = [
     (
         "[0-9]{4}-[0-9]{4}-[0-9]{4}-[0-9]{4}",
@@ -31,7 +31,7 @@ const MASKS: [(&str, &str, &str); 3] = [
 pub(super) fn measure(bench: &mut Bench<'_>) -> io::Result<()> {
     bench.table.throughput(&format!(
         "B6 netcat → interceptors → memory → avro: {}",
-        SETUP.told()
+        SETUP.described()
     ))?;
     let redact = shipped_policy("redact");
     let (scratch, slot) = (Scratch::new(), Slot::new());

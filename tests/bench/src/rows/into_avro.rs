@@ -1,4 +1,4 @@
-//! B2: netcat → memory → avro, one sink. The way that agents are used most.
+//! B2: netcat → memory → avro, one sink. The most common use of an agent.
 
 use std::io;
 use std::time::Duration;
@@ -14,12 +14,12 @@ use crate::setup::{Channel, Setup};
 use crate::subject::Subject;
 use crate::table::{Target, mega};
 
-/// What is wanted in batches of 100 without answers.
+/// The target rate in batches of 100 without answers.
 const RATE: Target = Target::Least(1e6);
 const CPU: Target = Target::Most(0.6);
-/// What is wanted of memory under that load, in MB.
+/// The target for memory under that load, in MB.
 const MEMORY: Target = Target::Most(96.0);
-/// What is wanted beside Flume, in CPU time: tuned and warm, and with its defaults.
+/// The targets in CPU time compared with Flume: tuned and warm, and with its defaults.
 const TUNED: f64 = 6.0;
 const DEFAULTS: f64 = 15.0;
 
@@ -53,7 +53,7 @@ pub(super) fn measure(bench: &mut Bench<'_>) -> io::Result<()> {
     variants(bench)
 }
 
-/// The line with the targets, and rsyslog beside it.
+/// The line with the targets, and rsyslog for comparison.
 fn usual(bench: &mut Bench<'_>) -> io::Result<()> {
     let setup = SETUP;
     bench.table.throughput(&title(setup, ""))?;
@@ -104,9 +104,9 @@ fn into_receiver(bench: &mut Bench<'_>, setup: Setup, what: &str, least: f64) ->
     beside_flume(bench, setup, what, least, receiver.port(), Count::At(&slot))
 }
 
-/// The same with Flume's defaults into the collector that they usually go to: a real Flume. It has
-/// no counter that would not cost it an HTTP server, so the answers count: at most a channel's 100
-/// events are still on their way when the last has come.
+/// The same with Flume's defaults into the collector that they usually go to: a real Flume. Its
+/// counters would need an HTTP server, which costs it time, so the answers are counted instead. At
+/// most the channel's 100 events are still in flight at the last answer.
 fn into_flume(bench: &mut Bench<'_>) -> io::Result<()> {
     let (release, name) = RELEASES[0];
     let what = format!("defaults, into {name}");
@@ -165,7 +165,7 @@ fn beside_flume(
     Ok(())
 }
 
-/// How size, batch and answers change it.
+/// Measures how event size, batch size and answers change the result.
 fn variants(bench: &mut Bench<'_>) -> io::Result<()> {
     let usual = Shape::USUAL;
     let few = [
@@ -215,5 +215,5 @@ fn variants(bench: &mut Bench<'_>) -> io::Result<()> {
 }
 
 fn title(setup: Setup, more: &str) -> String {
-    format!("B2 netcat → memory → avro: {}{more}", setup.told())
+    format!("B2 netcat → memory → avro: {}{more}", setup.described())
 }

@@ -1,8 +1,8 @@
 //! B1: netcat → memory → null. What reading, splitting and the channel cost.
 //!
-//! Our sink's counter says when all is through; a real Flume's would cost it an HTTP server, so
-//! with it the answers to the lines say how many it took, and its last hundred thousand events may
-//! still be on their way: in its favour.
+//! For our agent, the sink's counter says when every event has been drained. In real Flume that
+//! counter would need an HTTP server, so the answers to the lines are counted instead; up to a
+//! hundred thousand events may then still be in its channel, which is in its favour.
 
 use std::io;
 
@@ -30,7 +30,7 @@ pub(super) fn measure(bench: &mut Bench<'_>) -> io::Result<()> {
             },
             channel: Channel::Tuned,
         };
-        let title = format!("B1 netcat → memory → null: {}", setup.told());
+        let title = format!("B1 netcat → memory → null: {}", setup.described());
         bench.table.throughput(&title)?;
         one(bench, setup)?;
     }

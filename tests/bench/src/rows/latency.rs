@@ -1,9 +1,9 @@
-//! B9: how long an event is on its way from the sender's write to the collector, at a steady pace.
+//! B9: the latency from the sender's write to the collector, at a steady rate.
 //!
-//! A target is held against the quantile of each round; the line above it has all rounds together.
-//! What the machine takes by itself is a line too: the same sender and a receiver, with nothing
-//! between them, and with a relay that only reads and writes. An agent is one more process that
-//! has to be woken, and so is the receiver, unless it never sleeps: both are measured.
+//! A target is compared with the quantile of each round; the line above it has all rounds together.
+//! Other lines show what the machine alone needs: the same sender and a receiver, with nothing
+//! between them, and with a relay that only reads and writes. An agent is one more process that has
+//! to be woken. So is the receiver, unless it never sleeps: both are measured.
 
 use std::io;
 use std::time::Duration;
@@ -17,11 +17,12 @@ use crate::load::reading::Reading;
 use crate::load::{AvroReceiver, LineReceiver, bare_relay, paced};
 use crate::table::Target;
 
-/// Milliseconds that half of the events, and all but one of a hundred, may take.
+/// The targets in milliseconds for the median and for 99 of 100 events.
 const P50: Target = Target::Most(0.15);
 const P99: Target = Target::Most(2.0);
 
-/// How long the last event may take. Flume waits for neighbours, up to 50 s.
+/// How long the last event may take before it counts as lost. Flume gets whole batches, so its
+/// sinks do not wait for further events.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Lines a second.
@@ -29,7 +30,7 @@ const SELDOM: u64 = 2;
 const USUAL: u64 = 1_000;
 const OFTEN: u64 = 20_000;
 
-/// At the slowest pace a run takes so many times as long as at the others.
+/// A run at the slowest rate takes this many times as long as the others.
 const SELDOM_TIMES: u32 = 20;
 
 /// Measures it.
@@ -46,7 +47,7 @@ pub(super) fn measure(bench: &mut Bench<'_>) -> io::Result<()> {
 fn section(bench: &mut Bench<'_>, receiver: &str) -> io::Result<()> {
     bench.table.waits_section(&format!(
         "B9 from a write to {receiver}, netcat → memory → avro: {}",
-        SETUP.told()
+        SETUP.described()
     ))
 }
 
@@ -57,7 +58,7 @@ fn through(bench: &mut Bench<'_>, reading: Reading) -> io::Result<()> {
     let (_own, input) = ours(&scratch, OURS, |input| {
         SETUP.to_avro(input, receiver.port())
     });
-    let mut lane = Lane {
+    let mut lane = EventPath {
         input,
         slot: &slot,
         next: 0,
@@ -66,11 +67,11 @@ fn through(bench: &mut Bench<'_>, reading: Reading) -> io::Result<()> {
     for (rate, time, rounds, targets) in [
         (USUAL, time, rounds, true),
         (OFTEN, time, rounds, false),
-        // Few events: what a round of the others takes would be one or two.
+        // At this rate, a round of the usual length would have only one or two events.
         (SELDOM, time * SELDOM_TIMES, 1, true),
     ] {
         let rounds: Vec<Waits> = (0..rounds).map(|_| lane.run(rate, time)).collect();
-        tell(bench, rate, reading, &rounds, targets)?;
+        show(bench, rate, reading, &rounds, targets)?;
     }
     Ok(())
 }
@@ -87,7 +88,7 @@ fn ceiling(bench: &mut Bench<'_>, reading: Reading) -> io::Result<()> {
             bare_relay::start(receiver.port()),
         ),
     ] {
-        let mut lane = Lane {
+        let mut lane = EventPath {
             input,
             slot: &slot,
             next: 0,
@@ -102,7 +103,7 @@ fn ceiling(bench: &mut Bench<'_>, reading: Reading) -> io::Result<()> {
     Ok(())
 }
 
-fn tell(
+fn show(
     bench: &mut Bench<'_>,
     rate: u64,
     reading: Reading,
@@ -133,7 +134,7 @@ fn tell(
     Ok(())
 }
 
-/// Real Flume at the usual pace, with the same file.
+/// Real Flume at the usual rate, with the same file.
 fn peer(bench: &mut Bench<'_>) -> io::Result<()> {
     let (release, name) = RELEASES[0];
     let stage = match bench.peers.flume(release) {
@@ -145,12 +146,12 @@ fn peer(bench: &mut Bench<'_>) -> io::Result<()> {
     let (_subject, input) = flume(&scratch, name, stage, |input| {
         SETUP.to_avro(input, receiver.port())
     });
-    let mut lane = Lane {
+    let mut lane = EventPath {
         input,
         slot: &slot,
         next: 0,
     };
-    // Not the first seconds of a JVM.
+    // The first seconds of a JVM are not measured.
     let time = bench.time() * 4;
     lane.run(USUAL, time);
     let waits = lane.run(USUAL, time);
@@ -158,14 +159,14 @@ fn peer(bench: &mut Bench<'_>) -> io::Result<()> {
     bench.table.waits(&line, &waits)
 }
 
-/// The way of the events, and how many went it.
-struct Lane<'a> {
+/// The path of the events, and how many took it.
+struct EventPath<'a> {
     input: u16,
     slot: &'a Slot,
     next: u64,
 }
 
-impl Lane<'_> {
+impl EventPath<'_> {
     /// Sends at this rate for this long.
     ///
     /// # Panics
@@ -173,7 +174,7 @@ impl Lane<'_> {
     fn run(&mut self, rate: u64, time: Duration) -> Waits {
         let batch = u64::from(SETUP.shape.batch);
         let count = (time.as_secs_f64() * rate as f64).ceil() as u64;
-        // Whole batches, but where they would take long: Flume waits for full ones.
+        // Whole batches, unless they would take too long: Flume waits for full ones.
         let count = match rate {
             SELDOM => count,
             _ => count.next_multiple_of(batch),

@@ -1,8 +1,8 @@
-//! B3: avro → memory → avro, a relay. What taking a batch in and passing it on costs.
+//! B3: avro → memory → avro, a relay: the cost of receiving a batch and passing it on.
 //!
-//! The ceiling is the same generator and the same receiver without the relay between them. It takes
-//! its turns in the same rounds, since it moves with whatever else the machine does. So does a relay
-//! that only reads and writes: nothing that has to be a process of its own can be above it.
+//! The ceiling is the same generator and the same receiver without the relay between them. It runs
+//! in the same rounds, because other work on the machine affects it too. So does a relay that only
+//! reads and writes: no separate process can be faster than that.
 
 use std::io;
 use std::time::Duration;
@@ -17,10 +17,11 @@ use crate::run::{Count, Feed, Lane, Run};
 use crate::setup::{Channel, Setup};
 use crate::table::Target;
 
-/// What is wanted of the ceiling, in batches of 100.
+/// The target as a share of the ceiling, in batches of 100.
 const SHARE: Target = Target::Least(0.5);
 
-/// Measures it: the batch of the target alone, and a larger one beside real Flume, tuned and warm.
+/// Measures it: the target's batch size alone, and a larger one compared with real Flume, tuned and
+/// warm.
 pub(super) fn measure(bench: &mut Bench<'_>) -> io::Result<()> {
     for (batch, peer) in [(100, false), (1000, true)] {
         let setup = Setup {
@@ -39,7 +40,7 @@ fn one(bench: &mut Bench<'_>, setup: Setup, peer: bool) -> io::Result<()> {
     let batch = setup.shape.batch;
     bench
         .table
-        .throughput(&format!("B3 avro → memory → avro: {}", setup.told()))?;
+        .throughput(&format!("B3 avro → memory → avro: {}", setup.described()))?;
     let (scratch, slot) = (Scratch::new(), Slot::new());
     let receiver = AvroReceiver::start(ports::free(), &slot, Duration::ZERO);
     let (own, input) = ours(&scratch, OURS, |input| setup.relay(input, receiver.port()));
@@ -89,10 +90,10 @@ fn one(bench: &mut Bench<'_>, setup: Setup, peer: bool) -> io::Result<()> {
         let name = format!("B3 events/s of {} / {}", of.name, to.name);
         bench.table.figure(&name, &ratio(of, to, Run::rate), 2)?;
     }
-    beside(bench, own, peers)
+    compare_with_peers(bench, own, peers)
 }
 
-fn beside(bench: &mut Bench<'_>, own: &Series, peers: &[Series]) -> io::Result<()> {
+fn compare_with_peers(bench: &mut Bench<'_>, own: &Series, peers: &[Series]) -> io::Result<()> {
     for peer in peers {
         let times = ratio(peer, own, Run::cpu_per_million);
         let name = format!("B3 CPU of {} / {}", peer.name, own.name);

@@ -19,7 +19,7 @@ const LEAST: Target = Target::Least(0.99);
 pub(super) fn measure(bench: &mut Bench<'_>) -> io::Result<()> {
     bench.table.throughput(&format!(
         "B7 netcat → memory → load_balance → 2 avro: {}",
-        SETUP.told()
+        SETUP.described()
     ))?;
     let policy = shipped_policy("round-robin").display().to_string();
     let (scratch, slot) = (Scratch::new(), Slot::new());

@@ -1,6 +1,6 @@
-//! B8: from the start of a process to its first connection, and what it takes of memory then.
+//! B8: from the start of a process to its first connection, and its memory use then.
 //!
-//! Ours is asked five thousand times a second; real Flume, which takes a second or two, twenty times.
+//! Ours is probed five thousand times a second; real Flume, which needs a second or two, twenty times.
 
 use std::io;
 use std::net::{Ipv4Addr, TcpStream};
@@ -22,13 +22,13 @@ const WITH_POLICY: Target = Target::Most(30.0);
 /// Megabytes of an idle agent.
 const IDLE: Target = Target::Most(12.0);
 
-/// Between two attempts to connect.
+/// The pause between two attempts to connect.
 const PAUSE: Duration = Duration::from_micros(200);
 
 /// How long a start may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How long after its start an agent is called idle.
+/// How long after its start an agent counts as idle.
 const SETTLED: Duration = Duration::from_millis(300);
 
 /// Measures it.
@@ -101,7 +101,7 @@ fn start(words: &[&str]) -> Start {
     let process = Process::start("a1", program.args(words), log);
     while TcpStream::connect((Ipv4Addr::LOCALHOST, input)).is_err() {
         let waited = began.elapsed();
-        assert!(waited < PATIENCE, "nobody listens: {}", process.log());
+        assert!(waited < PATIENCE, "does not listen: {}", process.log());
         thread::sleep(PAUSE);
     }
     let time = began.elapsed();

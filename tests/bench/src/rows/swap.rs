@@ -1,4 +1,4 @@
-//! B10: a policy's file is overwritten again and again while events flow.
+//! B10: a policy's file is overwritten repeatedly while events flow.
 
 use std::io;
 use std::time::Duration;
@@ -14,12 +14,12 @@ const RATE: u64 = 50_000;
 /// How long a batch may wait for a swap.
 const MOST: Duration = Duration::from_millis(1);
 
-/// Between two versions, at least.
+/// The least time between two versions.
 const BETWEEN: Duration = Duration::from_millis(1500);
 
 /// Measures it.
 pub(super) fn measure(bench: &mut Bench<'_>) -> io::Result<()> {
-    // Ten seconds without swaps and ten with, unless the scale is another than the default.
+    // Ten seconds without swaps and ten with, at the default scale.
     let seconds = (bench.time().as_secs_f64() * 20.0 / 3.0).ceil().max(4.0) as u64;
     bench.table.waits_section(&format!(
         "B10 netcat → memory → a group of 2, {RATE} lines a second, {seconds} s without swaps and \
@@ -41,7 +41,7 @@ pub(super) fn measure(bench: &mut Bench<'_>) -> io::Result<()> {
     }
     let swaps = outcome.stood_still.len();
     table.fact(
-        &format!("B10 {swaps} swaps, 0 lost, 0 doubled"),
+        &format!("B10 {swaps} swaps, 0 lost, 0 duplicated"),
         exact && swaps > 0,
     )?;
     let longest = outcome.stood_still.quantile(10_000);

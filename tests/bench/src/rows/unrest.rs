@@ -1,8 +1,8 @@
-//! B5: the far group of B4 while one of its collectors dies again and again and comes back.
+//! B5: the far group of B4 while one of its collectors repeatedly dies and comes back.
 //!
-//! A death closes the port and all connections at once, whatever is under way. Nothing may be lost.
-//! A batch that the collector took in, and whose answer died with it, comes to another sink once
-//! more: at most one batch each death, since each sink has one under way. These are counted.
+//! A death closes the port and all connections at once, even with calls in progress. Nothing may
+//! be lost. A batch that was accepted but not answered before the death is redelivered by another
+//! sink: at most one batch per death, since each sink has one in flight. These duplicates are counted.
 
 use std::io;
 use std::thread;
@@ -23,20 +23,20 @@ const DEATHS: u32 = 2;
 /// Rounds: each takes long.
 const ROUNDS: usize = 3;
 
-/// More than four batches at 5 ms make of a second.
+/// More events a second than four batches per 5 ms can carry.
 const MOST_A_SECOND: f64 = 150_000.0;
 
 /// The times of a run.
 #[derive(Clone, Copy)]
-struct Pace {
+struct Rhythm {
     /// From one death to the next.
     period: Duration,
     /// From a death to the collector's return.
     away: Duration,
 }
 
-impl Pace {
-    /// 5 s and 1 s, unless the scale of the run is another than the default.
+impl Rhythm {
+    /// 5 s and 1 s, at the default scale.
     fn of(time: Duration) -> Self {
         let period = time * 10 / 3;
         Self {
@@ -58,7 +58,7 @@ impl Pace {
 
 /// Measures it.
 pub(super) fn measure(bench: &mut Bench<'_>) -> io::Result<()> {
-    let pace = Pace::of(bench.time());
+    let pace = Rhythm::of(bench.time());
     bench.table.throughput(&format!(
         "B5 load_balance, 4 sinks at once, answers {} ms late, one dies every {:.1} s for {:.1} s",
         DISTANCE.as_millis(),
@@ -66,7 +66,7 @@ pub(super) fn measure(bench: &mut Bench<'_>) -> io::Result<()> {
         pace.away.as_secs_f64()
     ))?;
     let (scratch, slot) = (Scratch::new(), Slot::new());
-    // Agents and collectors of their own: exclusions may last longer than a run.
+    // Each has its own agents and collectors: exclusions may last longer than a run.
     let (calm_ends, mut ends) = (collectors(&slot, DISTANCE), collectors(&slot, DISTANCE));
     let candidate = |name, ends| {
         let (own, input) = ours(&scratch, name, |input| group(input, ends, 4, 4));
@@ -93,14 +93,14 @@ pub(super) fn measure(bench: &mut Bench<'_>) -> io::Result<()> {
     };
     bench.table.series(calm)?;
     let most = u64::from(DEATHS * SETUP.shape.batch) * disturbed.runs.len() as u64;
-    bench.table.series_with_doubles(disturbed, most)?;
+    bench.table.series_with_duplicates(disturbed, most)?;
     let share = ratio(disturbed, calm, Run::rate);
     let name = "B5 events/s with deaths / undisturbed";
     bench.table.figure(name, &share, 2)
 }
 
 /// Dies in the middle of each period.
-fn die_and_return(mortal: &mut AvroReceiver, pace: Pace) {
+fn die_and_return(mortal: &mut AvroReceiver, pace: Rhythm) {
     let began = Instant::now();
     for death in 0..DEATHS {
         let due = began + pace.period * death + pace.period / 2;

@@ -1,4 +1,4 @@
-//! What is in an HDFS, as Hadoop's own shell reads it.
+//! The contents of an HDFS, read by Hadoop's own shell.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ const FSSHELL: &str = "org.apache.hadoop.fs.FsShell";
 pub struct Entry {
     /// The path without scheme and address.
     pub path: String,
-    /// Bytes.
+    /// Its size in bytes.
     pub size: u64,
 }
 
@@ -19,47 +19,52 @@ impl Hdfs {
     /// All files below a folder, sorted, whether finished or not.
     ///
     /// # Panics
-    /// When the folder is not there.
+    /// When the folder does not exist.
     #[must_use]
     pub fn files(&self, folder: &str) -> Vec<Entry> {
-        let listed = self.shell(&["-ls", "-R", folder]);
+        let listed = self.shell(&["-ls", "-R", &self.path(folder)]);
         let mut files: Vec<Entry> = listed.lines().filter_map(entry).collect();
+        for file in &mut files {
+            // The path as the scenario sees it.
+            file.path.drain(..self.root.len());
+        }
         files.sort_by(|left, right| left.path.cmp(&right.path));
         files
     }
 
-    /// What `-cat` prints of files. Paths may have wildcards.
+    /// The output of `-cat` for files. Paths may have wildcards.
     ///
     /// # Panics
-    /// When one is not there, or cannot be read.
+    /// When one does not exist or cannot be read.
     #[must_use]
     pub fn cat(&self, paths: &[&str]) -> String {
-        self.shell(&[&["-cat"], paths].concat())
+        self.printed("-cat", paths)
     }
 
-    /// What `-text` prints of files: compressed ones and sequence files decoded.
+    /// The output of `-text` for files: compressed files and sequence files are decoded.
     ///
     /// # Panics
-    /// When one is not there, or cannot be read.
+    /// When one does not exist or cannot be read.
     #[must_use]
     pub fn text(&self, paths: &[&str]) -> String {
-        self.shell(&[&["-text"], paths].concat())
+        self.printed("-text", paths)
     }
 
     /// Copies a folder out of it, byte for byte.
     ///
     /// # Panics
-    /// When it is not there, or cannot be read.
+    /// When it does not exist or cannot be read.
     pub fn get(&self, folder: &str, to: &Path) {
-        self.shell(&["-get", folder, &to.display().to_string()]);
+        self.shell(&["-get", &self.path(folder), &to.display().to_string()]);
     }
 
-    /// Copies a file into it; `Err` is what Hadoop's shell says when it is refused.
+    /// Copies a file into it. `Err` has the message of Hadoop's shell if it is refused.
     ///
     /// # Panics
-    /// When the shell has no end.
+    /// When the shell does not end in time.
     pub fn put(&self, file: &Path, to: &str) -> Result<(), String> {
-        let done = self.run(FSSHELL, &["-put", &file.display().to_string(), to]);
+        let (file, to) = (file.display().to_string(), self.path(to));
+        let done = self.run(FSSHELL, &["-put", &file, &to]);
         match done.status.success() {
             true => Ok(()),
             false => Err(done.stderr),
@@ -71,7 +76,16 @@ impl Hdfs {
     /// # Panics
     /// When it cannot.
     pub fn make_folder(&self, path: &str) {
-        self.shell(&["-mkdir", "-p", path]);
+        self.shell(&["-mkdir", "-p", &self.path(path)]);
+    }
+
+    fn printed(&self, how: &str, paths: &[&str]) -> String {
+        let paths: Vec<String> = paths.iter().map(|path| self.path(path)).collect();
+        let words: Vec<&str> = [how]
+            .into_iter()
+            .chain(paths.iter().map(String::as_str))
+            .collect();
+        self.shell(&words)
     }
 
     fn shell(&self, words: &[&str]) -> String {

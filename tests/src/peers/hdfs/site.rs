@@ -1,17 +1,17 @@
-//! The configuration of an HDFS for one scenario, and the folders that it wants to find.
+//! The configuration of an HDFS for one scenario, and the folders that must exist.
 
 use std::path::PathBuf;
 
 use crate::peers::jvm::LOG4J;
 use crate::scratch::Scratch;
 
-/// Bytes of a block: the least that a namenode allows, so that files have several.
+/// Bytes of a block: the least that a namenode allows, so that files have several blocks.
 pub const BLOCK: u64 = 1 << 20;
 
 /// The folder of both nodes' data, below the scratch folder.
 pub(super) const DATA: &str = "hadoop-data";
 
-/// Writes the folder that goes on the class path; both nodes keep their data beside it.
+/// Writes the folder for the class path; both nodes keep their data next to it.
 pub(super) fn write(scratch: &Scratch, [port, http]: [u16; 2], block: u64) -> PathBuf {
     // A namenode without these folders on its class path refuses to start.
     for page in ["hdfs", "datanode", "static"] {
@@ -20,7 +20,7 @@ pub(super) fn write(scratch: &Scratch, [port, http]: [u16; 2], block: u64) -> Pa
     let core = [
         ("fs.defaultFS", format!("hdfs://127.0.0.1:{port}")),
         ("hadoop.tmp.dir", scratch.path(DATA).display().to_string()),
-        // Ten in a row take longer than most scenarios.
+        // Ten attempts in a row would take longer than most scenarios.
         ("ipc.client.connect.max.retries", "2".to_owned()),
     ];
     for (name, text) in [
@@ -42,12 +42,12 @@ fn hdfs(http: u16, block: u64) -> Vec<(&'static str, String)> {
         ("dfs.datanode.address", loopback()),
         ("dfs.datanode.http.address", loopback()),
         ("dfs.datanode.ipc.address", loopback()),
-        // Seconds and milliseconds: a datanode is missed after 2 × 1 + 10 × 1 s, not after 10
-        // minutes, and a namenode goes on as soon as it knows all blocks.
+        // In seconds and milliseconds: a datanode counts as dead after 2 × 1 + 10 × 1 s, not after
+        // 10 minutes, and a namenode leaves safe mode as soon as all blocks are reported.
         ("dfs.heartbeat.interval", "1".to_owned()),
         ("dfs.namenode.heartbeat.recheck-interval", "1000".to_owned()),
         ("dfs.namenode.safemode.extension", "0".to_owned()),
-        // Whatever name this machine gives to its own address, and whoever runs the tests.
+        // Independent of this machine's host name and of the user who runs the tests.
         (
             "dfs.namenode.datanode.registration.ip-hostname-check",
             "false".to_owned(),

@@ -8,10 +8,10 @@ use rusty_s3::{Bucket, Credentials, Method, S3Action, UrlStyle, signing};
 
 use super::{KEY, REGION, S3Server, SECRET};
 
-/// How long an answer may take, and how long a signature holds.
+/// How long an answer may take, and how long a signature is valid.
 const ANSWER: Duration = Duration::from_secs(60);
 
-/// Bytes of an object, at most: more than any scenario writes.
+/// The most bytes of an object: more than any scenario writes.
 const OBJECT: u64 = 1 << 30;
 
 impl S3Server {
@@ -57,7 +57,7 @@ impl S3Server {
     /// Stores an object.
     ///
     /// # Panics
-    /// When the server does not take it.
+    /// When the server refuses it.
     pub fn put(&self, name: &str, bytes: &[u8]) {
         let (bucket, credentials) = (self.bucket(), credentials());
         let url = bucket.put_object(Some(&credentials), name).sign(ANSWER);
@@ -65,7 +65,7 @@ impl S3Server {
         put.expect("an object is taken");
     }
 
-    /// Begins an upload in parts, and leaves it there.
+    /// Begins a multipart upload, and leaves it unfinished.
     ///
     /// # Panics
     /// When the server does not begin it.
@@ -76,7 +76,7 @@ impl S3Server {
         begun.expect("an upload is begun");
     }
 
-    /// How many uploads were begun and neither completed nor aborted.
+    /// The number of uploads that were neither completed nor aborted.
     ///
     /// # Panics
     /// When the server does not list them.

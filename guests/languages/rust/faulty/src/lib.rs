@@ -1,4 +1,4 @@
-//! Prints to both streams, as far as this target has any, and then fails at its first order.
+//! Logs what the other languages print to their two streams, and then fails at its first order.
 
 use flume_policy_sdk::{Ask, SelectorSetup, SinkSelector, export_selector, log};
 
@@ -8,7 +8,7 @@ pub struct Faulty;
 
 impl SinkSelector for Faulty {
     fn configure(_: &mut SelectorSetup) -> Self {
-        // This target has no standard output: printing there says nothing to anybody.
+        // This target has no standard output: anything printed there is lost.
         log::info("said on standard output");
         log::warn("said on standard error");
         Self

@@ -1,8 +1,8 @@
-//! Orders sinks by batches under way, then by failures. A sink with `cap` batches comes last.
+//! Orders sinks by batches in flight, then by failures. A sink with `cap` batches comes last.
 
 use flume_policy_sdk::{Ask, SelectorSetup, SinkSelector, export_selector, log};
 
-/// Orders sinks by what is under way to them.
+/// Orders sinks by their batches in flight.
 #[derive(Debug)]
 pub struct LeastBusy {
     caps: Vec<u32>,

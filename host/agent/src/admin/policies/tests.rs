@@ -1,4 +1,4 @@
-//! The pages without a socket: who may ask for what, and what is answered.
+//! The pages without a socket: who may do what, and the answers.
 
 use std::net::SocketAddr;
 
@@ -8,7 +8,7 @@ use flume_policy::PolicySelector;
 use tower::ServiceExt as _;
 
 use super::*;
-use crate::metrics::{self, flume_json, prometheus};
+use crate::metrics::{self, ProcessView, flume_json, prometheus};
 use crate::policies::CacheChoice;
 use crate::policies::testing::{Folder, always, in_a1, module, seat};
 
@@ -132,7 +132,7 @@ async fn metrics_count_for_each_policy() {
         .await;
     assert_eq!(status, 200);
     assert_eq!(scene.first(), 0, "the fallback answers");
-    let samples = metrics::collect(&[], &scene.policies.reports());
+    let samples = metrics::collect(&[], &scene.policies.reports(), &ProcessView::of_this());
     let json = flume_json::render(&samples);
     let one = &json["POLICY.one"];
     for (attribute, count) in [
@@ -186,8 +186,8 @@ async fn only_so_many_changes_wait() {
     assert_eq!(status, 200);
 }
 
-/// A page from anywhere may make its reader's browser send requests here, in several ways; and a
-/// port that others reach takes changes from this machine only, unless told otherwise.
+/// Any web page can make its reader's browser send requests here, in several ways. A port that
+/// others can reach accepts changes from this machine only, unless the operator says otherwise.
 #[tokio::test]
 async fn changes_are_not_taken_from_everybody() {
     use ChangesFrom::{Any, Loopback, Off};

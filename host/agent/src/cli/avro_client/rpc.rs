@@ -1,4 +1,4 @@
-//! Flume's RPC clients: one host, the next one that lives, or all in turn.
+//! Flume's RPC clients: one host, the next live host, or all hosts in turn.
 //!
 //! | `client.type` | a batch goes to | it fails if |
 //! |---|---|---|
@@ -6,7 +6,7 @@
 //! | `default_failover` | the host that worked last, then the next ones | `max-attempts` failed |
 //! | `default_loadbalance` | the hosts in the selector's order | all of them failed |
 //!
-//! Connections are made when they are needed and kept; a failed one is made anew next time.
+//! Connections are made on demand and kept. After a failure, the next send makes a new one.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -14,8 +14,9 @@ use std::time::Duration;
 use flume_core::sink_selector::{self, Backoff, Order};
 use flume_core::{Code, Context, Event, EventDeliveryError, SinkSelector, clock};
 
-use crate::services::Services;
-use crate::sink::avro::{Address, Connection, Dialer, Link, RpcError, host_and_port};
+use flume_components::Services;
+use flume_components::net::address::Address;
+use flume_components::rpc::{Connection, Dialer, Link, RpcError};
 
 /// Events in one request (`batch-size`).
 const BATCH_SIZE: usize = 100;
@@ -23,33 +24,33 @@ const BATCH_SIZE: usize = 100;
 /// Longest exclusion of a failed host in ms (`maxBackoff`).
 const MAX_BACKOFF: u64 = 30_000;
 
-/// How a batch finds its host.
-enum Policy {
+/// How the host of a batch is chosen.
+enum HostChoice {
     Single,
     Failover {
         attempts: usize,
-        /// The host that was connected to last.
+        /// The host of the last successful connection.
         current: usize,
     },
     Balance(Box<dyn SinkSelector>),
 }
 
-/// What a client is made of.
-pub(super) struct Settings {
+/// The settings of a client.
+pub(super) struct ClientSettings {
     dialers: Vec<Dialer>,
-    policy: Policy,
+    policy: HostChoice,
     batch_size: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum ClientType {
     Single,
     Failover,
     Balance,
 }
 
-impl Settings {
-    /// A client of one host. `None` leaves a diagnostic.
+impl ClientSettings {
+    /// A client of one host. On `None`, the context has a diagnostic.
     pub(super) fn single(
         context: &mut Context,
         services: &Services,
@@ -60,31 +61,40 @@ impl Settings {
         let dialer = Dialer::new(address, link, services.resolver.clone());
         Some(Self {
             dialers: vec![dialer],
-            policy: Policy::Single,
+            policy: HostChoice::Single,
             batch_size,
         })
     }
 
-    /// Reads an RPC client's properties. `None` leaves a diagnostic.
+    /// Reads an RPC client's properties. On `None`, the context has a diagnostic.
     pub(super) fn configure(context: &mut Context, services: &Services) -> Option<Self> {
         let kinds = [
-            ("default", Kind::Single),
-            ("default_failover", Kind::Failover),
-            ("default_loadbalance", Kind::Balance),
-            ("org.apache.flume.api.NettyAvroRpcClient", Kind::Single),
-            ("org.apache.flume.api.FailoverRpcClient", Kind::Failover),
-            ("org.apache.flume.api.LoadBalancingRpcClient", Kind::Balance),
+            ("default", ClientType::Single),
+            ("default_failover", ClientType::Failover),
+            ("default_loadbalance", ClientType::Balance),
+            (
+                "org.apache.flume.api.NettyAvroRpcClient",
+                ClientType::Single,
+            ),
+            (
+                "org.apache.flume.api.FailoverRpcClient",
+                ClientType::Failover,
+            ),
+            (
+                "org.apache.flume.api.LoadBalancingRpcClient",
+                ClientType::Balance,
+            ),
         ];
         let kind = context.one_of("client.type", "default", &kinds);
         let names = context.list("hosts");
         let hosts: Option<Vec<Address>> = names
             .iter()
-            .map(|name| host_and_port(context, &format!("hosts.{name}")))
+            .map(|name| Address::read(context, &format!("hosts.{name}")))
             .collect();
         let link = Link::configure(context);
         let batch_size = context.number_or_default("batch-size", BATCH_SIZE, 1..=usize::MAX);
         let (kind, mut hosts, link) = (kind?, hosts?, link?);
-        let least = if kind == Kind::Balance { 2 } else { 1 };
+        let least = if kind == ClientType::Balance { 2 } else { 1 };
         if hosts.len() < least {
             let message = format!("`{}.hosts` needs {least} names or more", context.path());
             let help = "for example `hosts = h1 h2`, with `hosts.h1 = collector1:4141`";
@@ -92,18 +102,18 @@ impl Settings {
             return None;
         }
         let policy = match kind {
-            Kind::Single => {
+            ClientType::Single => {
                 if hosts.len() > 1 {
                     context.without_effect("hosts", "a default client uses the first host only");
                 }
                 hosts.truncate(1);
-                Policy::Single
+                HostChoice::Single
             }
-            Kind::Failover => Policy::Failover {
+            ClientType::Failover => HostChoice::Failover {
                 attempts: context.number("max-attempts", hosts.len(), 1..=usize::MAX)?,
                 current: hosts.len() - 1,
             },
-            Kind::Balance => Policy::Balance(selector(context, hosts.len())?),
+            ClientType::Balance => HostChoice::Balance(selector(context, hosts.len())?),
         };
         let dial = |address| Dialer::new(address, link.clone(), services.resolver.clone());
         Some(Self {
@@ -121,27 +131,25 @@ fn selector(context: &mut Context, hosts: usize) -> Option<Box<dyn SinkSelector>
         true => Backoff::capped(hosts, Duration::from_millis(cap)),
         false => Backoff::none(hosts),
     };
-    let names: Vec<(&str, &str)> = sink_selector::SELECTORS
-        .iter()
-        .map(|selector| (selector.name, selector.name))
-        .collect();
+    let names = sink_selector::TYPES.names().into_iter();
+    let names: Vec<(&str, &str)> = names.map(|name| (name, name)).collect();
     let name = context.one_of("host-selector", "round_robin", &names)?;
-    Some((sink_selector::find(name)?.build)(
+    Some((sink_selector::TYPES.find(name)?.configure)(
         backoff,
         fastrand::u64(..),
     ))
 }
 
-/// A client at work.
+/// A running client.
 pub(super) struct RpcClient {
-    hosts: Vec<Host>,
-    policy: Policy,
+    hosts: Vec<HostConnection>,
+    policy: HostChoice,
     batch_size: usize,
 }
 
 impl RpcClient {
-    pub(super) fn new(settings: Settings) -> Self {
-        let host = |dialer| Host {
+    pub(super) fn new(settings: ClientSettings) -> Self {
+        let host = |dialer| HostConnection {
             dialer,
             connection: None,
         };
@@ -160,7 +168,7 @@ impl RpcClient {
     /// Reads the trust stores and, where one host is used at a time, connects.
     ///
     /// # Errors
-    /// A trust store is no good, or there is nobody to connect to.
+    /// A trust store cannot be used, or no host can be reached.
     pub(super) async fn connect(&mut self) -> Result<(), EventDeliveryError> {
         for host in &mut self.hosts {
             host.dialer
@@ -169,14 +177,14 @@ impl RpcClient {
                 .map_err(|error| EventDeliveryError::caused_by("cannot set up TLS", error))?;
         }
         let connected = match &mut self.policy {
-            Policy::Single => match self.hosts.first_mut() {
+            HostChoice::Single => match self.hosts.first_mut() {
                 Some(host) => host.connected().await.map(|_| ()),
                 None => Ok(()),
             },
-            Policy::Failover { current, .. } => {
+            HostChoice::Failover { current, .. } => {
                 next_alive(&mut self.hosts, current).await.map(|_| ())
             }
-            Policy::Balance(_) => Ok(()),
+            HostChoice::Balance(_) => Ok(()),
         };
         connected.map_err(|error| EventDeliveryError::caused_by("Unable to connect", error))
     }
@@ -188,11 +196,11 @@ impl RpcClient {
     pub(super) async fn send(&mut self, events: &[Event]) -> Result<(), EventDeliveryError> {
         for batch in events.chunks(self.batch_size) {
             match &mut self.policy {
-                Policy::Single => send_to_one(&mut self.hosts, batch).await?,
-                Policy::Failover { attempts, current } => {
+                HostChoice::Single => send_to_one(&mut self.hosts, batch).await?,
+                HostChoice::Failover { attempts, current } => {
                     send_to_next(&mut self.hosts, current, *attempts, batch).await?;
                 }
-                Policy::Balance(selector) => {
+                HostChoice::Balance(selector) => {
                     send_to_any(&mut self.hosts, selector.as_mut(), batch).await?;
                 }
             }
@@ -200,9 +208,9 @@ impl RpcClient {
         Ok(())
     }
 
-    /// Says goodbye to all hosts. A client that is closed is gone, so what Flume tests at run time,
-    /// a send after a close (testClientClosedRequest, R6; testTwoHostFailoverThrowAfterClose, R15),
-    /// does not compile.
+    /// Closes all connections. This consumes the client, so a send after a close, which Flume tests
+    /// at run time (testClientClosedRequest, R6; testTwoHostFailoverThrowAfterClose, R15), does not
+    /// compile.
     pub(super) async fn close(self) {
         for connection in self.hosts.into_iter().filter_map(|host| host.connection) {
             connection.close().await;
@@ -210,7 +218,10 @@ impl RpcClient {
     }
 }
 
-async fn send_to_one(hosts: &mut [Host], batch: &[Event]) -> Result<(), EventDeliveryError> {
+async fn send_to_one(
+    hosts: &mut [HostConnection],
+    batch: &[Event],
+) -> Result<(), EventDeliveryError> {
     for host in hosts {
         host.send(batch)
             .await
@@ -220,7 +231,7 @@ async fn send_to_one(hosts: &mut [Host], batch: &[Event]) -> Result<(), EventDel
 }
 
 async fn send_to_next(
-    hosts: &mut [Host],
+    hosts: &mut [HostConnection],
     current: &mut usize,
     attempts: usize,
     batch: &[Event],
@@ -242,12 +253,12 @@ async fn send_to_next(
     ))
 }
 
-/// The current host if its connection stands, else the next in the list that can be connected to;
-/// last of all the current one again.
+/// The current host if it is connected, else the next in the list that can be connected to; last of
+/// all the current one again.
 async fn next_alive<'h>(
-    hosts: &'h mut [Host],
+    hosts: &'h mut [HostConnection],
     current: &mut usize,
-) -> Result<&'h mut Host, RpcError> {
+) -> Result<&'h mut HostConnection, RpcError> {
     let count = hosts.len();
     let mut failed = RpcError::Closed;
     let stands = match hosts.get_mut(*current) {
@@ -276,7 +287,7 @@ async fn next_alive<'h>(
 }
 
 async fn send_to_any(
-    hosts: &mut [Host],
+    hosts: &mut [HostConnection],
     selector: &mut dyn SinkSelector,
     batch: &[Event],
 ) -> Result<(), EventDeliveryError> {
@@ -305,12 +316,12 @@ async fn send_to_any(
 }
 
 /// One host with its connection.
-struct Host {
+struct HostConnection {
     dialer: Dialer,
     connection: Option<Connection>,
 }
 
-impl Host {
+impl HostConnection {
     async fn is_connected(&mut self) -> bool {
         let alive = match &mut self.connection {
             Some(connection) => connection.is_alive().await,

@@ -1,10 +1,10 @@
-//! The command as the shell sees it: arguments, files, counts.
+//! The command as the shell sees it: arguments, files and counts.
 
 use clap::Parser;
 
 use super::*;
-use crate::sink::avro::testing::{Act, Scripted};
-use crate::source::avro::testing::Collector;
+use flume_components::rpc::testing::{Act, Scripted};
+use flume_components::source::avro::testing::Collector;
 
 #[derive(Debug, Parser)]
 struct Cli {
@@ -17,7 +17,7 @@ fn parse(args: &[&str]) -> Result<AvroClientArgs, clap::Error> {
     Cli::try_parse_from(all).map(|cli| cli.args)
 }
 
-async fn send(port: u16, more: &[&str]) -> (Tally, Result<(), SendError>) {
+async fn send(port: u16, more: &[&str]) -> (Tally, Result<(), ClientError>) {
     let port = port.to_string();
     let args = parse(&[&["-H", "127.0.0.1", "-p", &port], more].concat()).unwrap();
     let headers = args
@@ -141,9 +141,9 @@ async fn files_of_a_folder_are_sent_once_oldest_first() {
     assert_eq!(tally, Tally::default());
 }
 
-/// A file of which a line was refused keeps its name, and the counts say how far it went.
+/// A file with a refused line keeps its name, and the counts say how far the command got.
 #[tokio::test]
-async fn a_refused_batch_is_told() {
+async fn a_refused_batch_is_reported() {
     let server = Scripted::start([Act::OK, Act::FAILED]).await;
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("lines");
@@ -164,7 +164,7 @@ async fn a_refused_batch_is_told() {
 
 /// Flume: TestNettyAvroRpcClient.testUnableToConnect (R3).
 #[tokio::test]
-async fn nobody_there_is_told_before_anything_is_read() {
+async fn an_unreachable_source_is_reported_before_anything_is_read() {
     let collector = Collector::start(&[]).await;
     let port = collector.port();
     collector.stop().await;
@@ -185,7 +185,7 @@ async fn a_completed_name_is_not_overwritten() {
     fs::write(dir.path().join("a.COMPLETED"), "y\n").unwrap();
     let folder = dir.path().to_str().unwrap();
     let (_, sent) = send(collector.port(), &["--dirname", folder]).await;
-    assert!(sent.unwrap_err().to_string().contains("exists already"));
+    assert!(sent.unwrap_err().to_string().contains("already exists"));
     assert_eq!(
         fs::read_to_string(dir.path().join("a.COMPLETED")).unwrap(),
         "y\n"

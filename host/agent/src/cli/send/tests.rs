@@ -1,11 +1,11 @@
-//! The exchange with a source in memory, and the command with the netcat source.
+//! The exchange with a source in memory, and the command against the netcat source.
 
 use clap::Parser;
 use tokio::io::duplex;
 
 use super::*;
-use crate::source::harness::{Behind, configured, started};
-use crate::source::netcat;
+use flume_components::source::harness::{Behind, configured, started};
+use flume_components::source::netcat;
 
 #[derive(Debug, Parser)]
 struct Command {
@@ -55,7 +55,7 @@ async fn answered(input: Input, answers: &[&str]) -> (Summary, String, String) {
 async fn answers_are_shown_and_counted() {
     let answers = ["OK\n", "FAILED: no\n", "OK\n"];
     let (summary, shown, received) = answered(stream("a\n\nb"), &answers).await;
-    assert_eq!(received, "a\n\nb\n", "the last line gets its end");
+    assert_eq!(received, "a\n\nb\n", "the last line gets its line feed");
     assert_eq!(shown, answers.concat());
     assert_eq!((summary.sent, summary.ok, summary.refused), (3, 2, 1));
     let complaint = "1 of 3 lines were not accepted; the first refusal: FAILED: no";
@@ -73,7 +73,7 @@ async fn silence_is_a_failure_unless_it_is_expected() {
     let (summary, _, _) = answered(stream("a\nb\n"), &["FAILED: no\n"]).await;
     assert!(
         summary.complaint(true).is_some(),
-        "a refusal is told all the same"
+        "a refusal is still reported"
     );
 }
 
@@ -117,7 +117,7 @@ async fn numbered_lines_have_their_size_and_their_rate() {
     );
     let mut line = String::new();
     add_line(&mut line, 12345, 3);
-    assert_eq!(line, "12345 \n", "a number is never cut");
+    assert_eq!(line, "12345 \n", "a number is never cut off");
 }
 
 #[test]
@@ -178,5 +178,5 @@ async fn a_netcat_source_answers_every_line() {
         ..args(&["nobody"])
     })
     .await;
-    assert_eq!(sent, ExitCode::FAILURE, "nobody listens");
+    assert_eq!(sent, ExitCode::FAILURE, "nothing listens there");
 }

@@ -1,4 +1,4 @@
-//! What is converted and read again means the same, in both syntaxes.
+//! A converted file means the same when it is read again, in both syntaxes.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::config::read;
 
-/// A file's properties, which must have no errors.
+/// The properties of a file, which must have no errors.
 fn load(text: &str, format: Format) -> Vec<Property> {
     let path = if format == Format::Toml {
         "f.toml"
@@ -23,7 +23,7 @@ fn map(properties: &[Property]) -> BTreeMap<&str, &str> {
     last_of_each(properties).into_iter().collect()
 }
 
-/// There and back; says what the TOML looks like.
+/// Converts there and back; returns the TOML.
 fn round_trip(text: &str) -> String {
     let given = load(text, Format::Properties);
     let toml = convert(&given, Format::Toml);
@@ -31,7 +31,7 @@ fn round_trip(text: &str) -> String {
     assert_eq!(map(&read), map(&given), "{toml}");
     let back = convert(&read, Format::Properties);
     assert_eq!(map(&load(&back, Format::Properties)), map(&given), "{back}");
-    // What was converted once stays as it is.
+    // Converting again changes nothing.
     assert_eq!(
         convert(&load(&back, Format::Properties), Format::Toml),
         toml

@@ -1,4 +1,4 @@
-//! Variables: filled in, escaped, missing, and left alone when nobody asked.
+//! Variables: replaced, escaped, missing, and left alone unless requested.
 
 use super::*;
 use crate::config::properties;
@@ -17,12 +17,13 @@ fn environment(name: &str) -> Option<String> {
 fn filled(value: &str, interpolation: Interpolation) -> (String, Vec<Diagnostic>) {
     let text = format!("a.b.c.d = {value}\n");
     let (mut properties, _) = properties::parse(&text);
-    let found = interpolate(&mut properties, &text, interpolation, &environment);
+    let mode = (interpolation, Mode::Strict);
+    let found = interpolate(&mut properties, &text, mode, &environment);
     (properties.remove(0).value.text, found)
 }
 
 #[test]
-fn variables_are_filled_in_when_asked_for() {
+fn variables_are_replaced_on_request() {
     for (given, wanted) in [
         ("${env.HOST}", "h1"),
         ("x${env.HOST}:${env.NC_PORT}y", "xh1:6667y"),
@@ -44,11 +45,31 @@ fn flumes_own_variables() {
     for (given, wanted) in [
         ("${HOST}", "h1"),
         ("${HOST} ${NC_PORT}", "h1 6667"),
-        ("[${UNSET}]", "[]"),
         ("${env.HOST} $${HOST}", "${env.HOST} $h1"),
     ] {
         let (text, found) = filled(given, Interpolation::Flume);
         assert_eq!((text.as_str(), found), (wanted, vec![]), "{given}");
+    }
+}
+
+/// Flume puts nothing in its place, so `${DATA}/out` is `/out`.
+#[test]
+fn a_variable_of_flume_that_is_not_set_is_named() {
+    for (mode, severity) in [
+        (Mode::Strict, Severity::Error),
+        (Mode::Lenient, Severity::Warning),
+    ] {
+        let text = "a.b.c.d = ${UNSET}/out\n";
+        let (mut properties, _) = properties::parse(text);
+        let mode = (Interpolation::Flume, mode);
+        let found = interpolate(&mut properties, text, mode, &environment);
+        assert_eq!(properties[0].value.text, "/out");
+        assert_eq!(
+            (found[0].code, found[0].severity),
+            (Code::MissingVariable, severity)
+        );
+        assert!(found[0].message.contains("`UNSET`"), "{}", found[0].message);
+        assert_eq!(found[0].span, Some(Span { start: 10, end: 18 }));
     }
 }
 
@@ -68,17 +89,26 @@ fn off_means_off_and_says_so() {
     let (text, found) = filled("x${env.HOST}", Interpolation::Off);
     assert_eq!(text, "x${env.HOST}");
     assert_eq!(found[0].code, Code::NotInterpolated);
-    assert_eq!(
-        filled("${HOST}", Interpolation::Off),
-        ("${HOST}".to_owned(), vec![])
-    );
+    for (line, is_told) in [
+        ("a.sinks.k.hostname = ${COLL1}", true),
+        ("a.sources.r.port = ${env:NC_PORT}", true),
+        ("a.sinks.k.hdfs.path = /x/%{host}/$1", false),
+        ("a.sources.r.command = tail -F ${LOG}", false),
+        ("a.sources.r.interceptors.i.replaceString = ${name}", false),
+    ] {
+        let (mut properties, _) = properties::parse(line);
+        let mode = (Interpolation::Off, Mode::Strict);
+        let found = interpolate(&mut properties, line, mode, &environment);
+        assert_eq!(!found.is_empty(), is_told, "{line}");
+    }
 }
 
 #[test]
-fn words_of_a_filled_value_have_its_place() {
+fn words_of_a_replaced_value_have_its_place() {
     let text = "a.b.c.channels = ${env.LIST}";
     let (mut properties, _) = properties::parse(text);
-    let found = interpolate(&mut properties, text, Interpolation::Env, &environment);
+    let mode = (Interpolation::Env, Mode::Strict);
+    let found = interpolate(&mut properties, text, mode, &environment);
     assert_eq!(found, []);
     let value = &properties[0].value;
     let words: Vec<&str> = value.words.iter().map(|word| word.text.as_str()).collect();

@@ -1,4 +1,4 @@
-//! Java's syntax in full, with an independent reader as the oracle.
+//! Java's whole syntax, with an independent reader as the oracle.
 
 use proptest::prelude::*;
 
@@ -55,7 +55,7 @@ fn every_form_of_a_line_is_read() {
 }
 
 #[test]
-fn comments_and_blank_lines_are_none() {
+fn comments_and_blank_lines_are_not_properties() {
     for text in [
         "",
         "\n\n",
@@ -70,7 +70,7 @@ fn comments_and_blank_lines_are_none() {
 }
 
 #[test]
-fn doubled_keys_are_all_there() {
+fn duplicate_keys_are_all_kept() {
     assert_eq!(
         pairs("a = 1\na = 2"),
         [pair("a", "1"), pair("a", "2")].concat()
@@ -115,7 +115,7 @@ fn bad_escapes_are_found_at_their_places() {
     }
 }
 
-/// What the independent reader says, trimmed as Flume trims.
+/// The independent reader's result, trimmed as Flume trims.
 fn oracle(text: &str) -> Option<Vec<(String, String)>> {
     let mut pairs = Vec::new();
     let trim = |text: String| text.trim_matches(|char| char <= ' ').to_owned();
@@ -126,22 +126,23 @@ fn oracle(text: &str) -> Option<Vec<(String, String)>> {
 }
 
 proptest! {
-    /// Bytes that matter, in any order: both readers agree, and neither fails alone.
+    /// Characters that matter, in random order: both readers agree, or both fail.
     #[test]
     fn reads_what_the_oracle_reads(text in "[ab.=: #!\\\\\t\u{c}nrtu0-4\r\n]{0,40}") {
-        // To Java a mark behind a continued nothing is no comment, to the oracle it is.
+        // For Java, a mark after an empty continued line does not start a comment; for the oracle
+        // it does.
         let lines: Vec<&str> = text.split(['\r', '\n']).map(str::trim).collect();
         let mark = |line: &str| line.starts_with(['#', '!']);
         let continued = lines.iter().any(|line| line.ends_with('\\'));
         prop_assume!(!continued || !lines.iter().any(|line| mark(line)));
-        // The oracle forgets a line that ends the file with a backslash; Java does not.
+        // The oracle drops a last line that ends in a backslash; Java does not.
         let text = text + "\nz";
         let (properties, diagnostics) = parse(&text);
         let ours: Vec<(String, String)> =
             properties.into_iter().map(|p| (p.key, p.value.text)).collect();
         match oracle(&text) {
             Some(theirs) if diagnostics.is_empty() => prop_assert_eq!(ours, theirs),
-            // The oracle does not read an escape that goes over a line's end, and ends elsewhere.
+            // The oracle does not read an escape that spans two lines, and ends elsewhere.
             Some(_) => prop_assert!(text.contains("\\u")),
             None => prop_assert!(text.contains("\\u")),
         }
@@ -160,7 +161,7 @@ proptest! {
         prop_assert_eq!(read, pairs);
     }
 
-    /// Whatever the text, a place is a range of it that begins and ends with whole characters.
+    /// For any text, a place is a range of it that begins and ends at character boundaries.
     #[test]
     fn places_are_always_within_the_text(text in "[a=\\\\u0\u{e9}\u{1f600} \r\n]{0,30}") {
         let (properties, diagnostics) = parse(&text);

@@ -1,4 +1,4 @@
-//! How findings look, to people and to machines.
+//! The output of findings, for people and for machines.
 
 use flume_core::Code;
 
@@ -6,10 +6,7 @@ use super::*;
 
 fn file() -> SourceFile {
     let text = "# é\na1.sources = r1\na1.sinks = k1 ké\n".to_owned();
-    SourceFile {
-        path: "conf/a.properties".to_owned(),
-        text,
-    }
+    SourceFile::new("conf/a.properties", text)
 }
 
 fn finding() -> Diagnostic {
@@ -83,10 +80,7 @@ fn places_outside_of_the_text_are_moved_into_it() {
     };
     let found = Diagnostic::new(Code::Syntax, "x").at(&wild, "y");
     assert!(render(std::slice::from_ref(&found), &file(), false).contains("conf/a.properties:1:3"));
-    let empty = SourceFile {
-        path: "f".to_owned(),
-        text: String::new(),
-    };
+    let empty = SourceFile::new("f", "");
     assert!(json(&[found], &empty).contains("\"line\": 1"));
 }
 

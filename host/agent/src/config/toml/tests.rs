@@ -101,7 +101,7 @@ fn places_are_those_of_the_text() {
 }
 
 #[test]
-fn what_is_no_toml_is_found_at_its_place() {
+fn invalid_toml_is_found_at_its_place() {
     for (text, code, place) in [
         ("[a1.sources.r1]\ntype = netcat\n", Code::Syntax, "netcat"),
         (

@@ -26,7 +26,7 @@ fn components_are_sorted_into_their_agent() {
     let [host] = trees.as_slice() else {
         panic!("{trees:?}")
     };
-    let names = |kind: &Kind| -> Vec<String> {
+    let names = |kind: &KindTree| -> Vec<String> {
         kind.described
             .iter()
             .map(|node| node.name.clone())
@@ -37,7 +37,7 @@ fn components_are_sorted_into_their_agent() {
     assert_eq!(names(&host.channels), ["channel1"]);
     assert_eq!(names(&host.sinks), ["sink1"]);
     assert_eq!(host.sinks.described[0].text("a.b.c"), "d");
-    assert_eq!(host.sinkgroups, Kind::default());
+    assert_eq!(host.sinkgroups, KindTree::default());
 }
 
 #[test]
@@ -56,9 +56,99 @@ fn keys_have_one_of_two_shapes() {
     assert_eq!(codes("a1.sources =\n"), [Code::EmptyValue]);
 }
 
-/// Java keeps the last of a doubled key, and Flume drops it if it is empty.
+/// Flume ignores what belongs to nothing, so only what was meant for an agent is an error.
 #[test]
-fn of_a_doubled_key_the_last_counts() {
+fn a_key_of_no_shape_is_an_error_if_one_was_meant() {
+    use flume_core::Severity::{Error, Warning};
+    for (key, severity) in [
+        ("a1.chanels.c1.type", Error),
+        ("a1.sources.r1", Error),
+        ("a1.sinks..x", Error),
+        ("sources", Error),
+        (".sources", Error),
+        ("sources.r1.type", Error),
+        ("channel", Error),
+        ("prose", Warning),
+        ("a1", Warning),
+        ("log4j.rootLogger", Warning),
+        ("a1.monitoring.port", Warning),
+        ("a1..", Warning),
+    ] {
+        let (_, found) = tree(&format!("{key} = x"), &[], Mode::Strict);
+        let found: Vec<_> = found.iter().map(|f| (f.code, f.severity)).collect();
+        assert_eq!(found, [(Code::InvalidKey, severity)], "{key}");
+    }
+}
+
+/// One mistake is one finding, and the names are read as meant.
+#[test]
+fn names_are_separated_by_blanks() {
+    let text = "a1.sinks = k1,k2 , k3\na1.sinks.k1.type = null\na1.sinks.k2.type = null\n\
+                a1.sinks.k3.type = null\na1.sources = r1\na1.sources.r1.channels = c1, c2\n";
+    let (trees, found) = tree(text, &[], Mode::Strict);
+    let codes: Vec<Code> = found.iter().map(|found| found.code).collect();
+    assert_eq!(codes, [Code::BadValue, Code::BadValue]);
+    assert_eq!(
+        found[0].help.as_deref(),
+        Some("write `a1.sinks = k1 k2 k3`")
+    );
+    let words = &trees[0].sinks.list.as_ref().unwrap().words;
+    let places: Vec<&str> = words
+        .iter()
+        .map(|w| text.get(w.span.start..w.span.end).unwrap())
+        .collect();
+    assert_eq!(places, ["k1", "k2", "k3"]);
+    assert_eq!(trees[0].sources.described[0].words("channels"), 2);
+    // In Flume the names are `k1,k2`, `,` and `k3`.
+    let (trees, _) = tree(text, &[], Mode::Lenient);
+    assert_eq!(trees[0].sinks.listed().len(), 3);
+    assert!(trees[0].sinks.lists("k1,k2"));
+}
+
+#[test]
+fn a_group_in_the_list_of_sinks_is_told_so() {
+    let text = "a1.sinks = k1 g1\na1.sinks.k1.type = null\na1.sinkgroups = g1\n\
+                a1.sinkgroups.g1.sinks = k1\n";
+    let (_, found) = tree(text, &[], Mode::Strict);
+    assert!(
+        found[0]
+            .help
+            .as_ref()
+            .unwrap()
+            .contains("`g1` is a sink group")
+    );
+}
+
+/// Many files choose by the list what runs.
+#[test]
+fn a_list_is_a_choice_if_it_names_what_is_there() {
+    use flume_core::Severity::{Error, Warning};
+    let one = "a1.sinks.k1.type = null\n";
+    for (text, expected) in [
+        (
+            "a1.sinks = k1\na1.sinks.spare.type = null",
+            vec![(Code::NotListed, Warning)],
+        ),
+        ("a1.sinks = k1 spare", vec![(Code::NotDescribed, Warning)]),
+        ("", vec![(Code::NotListed, Error)]),
+        (
+            "a1.sinks = spare",
+            vec![(Code::NotDescribed, Error), (Code::NotListed, Error)],
+        ),
+        (
+            "a1.sinks = k1 collector1\na1.sinks.colector1.type = null",
+            vec![(Code::NotDescribed, Error), (Code::NotListed, Error)],
+        ),
+    ] {
+        let (_, found) = tree(&format!("{one}{text}"), &[], Mode::Strict);
+        let found: Vec<_> = found.iter().map(|f| (f.code, f.severity)).collect();
+        assert_eq!(found, expected, "{text}");
+    }
+}
+
+/// Java keeps the last of a duplicate key, and Flume drops it if it is empty.
+#[test]
+fn the_last_of_duplicate_keys_counts() {
     let text = "a1.sources = r1\na1.sources.r1.type = seq\na1.sources.r1.type = netcat\n\
                 a1.sources.r1.port = 1\na1.sources.r1.port =\n";
     let (trees, found) = tree(text, &[], Mode::Lenient);
@@ -87,7 +177,7 @@ fn lists_and_descriptions_are_compared() {
         codes("a1.sinks = k1 k1\na1.sinks.k1.type = null"),
         [Code::DuplicateName]
     );
-    // The plan says that a list of channels is missing.
+    // The plan reports that a list of channels is missing.
     assert_eq!(codes("a1.channels.c1.type = memory"), []);
     let (_, found) = tree(
         "a1.sinks = logger\na1.sinks.loger.type = x",
@@ -99,7 +189,7 @@ fn lists_and_descriptions_are_compared() {
 }
 
 #[test]
-fn only_the_wanted_agents_are_looked_at() {
+fn only_the_requested_agents_are_checked() {
     let text = "a1.sinks = k1\na1.sinks.k1.type = null\nb1.sinks = x\nb1.oops = y\noops = z\n";
     let (trees, found) = tree(text, &["a1"], Mode::Strict);
     assert_eq!(

@@ -1,20 +1,20 @@
 //! Policies that the command line gives to groups: `--policy [AGENT/][GROUP=]FILE`.
 //!
-//! It takes the place of the group's key `processor.selector`; everything else that the file says
-//! about the group stays. A choice that meets no group is an error and not ignored: what runs
-//! would not be what was asked for.
+//! It replaces the group's key `processor.selector`; everything else that the file says about the
+//! group stays. A choice that matches no group is an error and is not ignored: what runs would not
+//! be what was asked for.
 
 use std::path::{Path, PathBuf};
 
 use flume_core::context::did_you_mean;
-use flume_core::{Code, Diagnostic, sink_processor};
+use flume_core::{Code, Diagnostic, Type, sink_processor};
 
 use crate::config::AgentTree;
 use crate::config::tree::Node;
 
 /// One `--policy`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PolicyChoice {
+pub(crate) struct PolicyChoice {
     /// As it was written.
     text: String,
     agent: Option<String>,
@@ -29,7 +29,7 @@ impl PolicyChoice {
     ///
     /// # Errors
     /// A part is empty; says what to write.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let (place, path) = match text.split_once('=') {
             Some((place, path)) => (Some(place), path),
             None => (None, text),
@@ -50,7 +50,7 @@ impl PolicyChoice {
         })
     }
 
-    fn meets(&self, agent: &str, group: &str) -> bool {
+    fn matches(&self, agent: &str, group: &str) -> bool {
         let is = |wanted: &Option<String>, name| wanted.as_deref().is_none_or(|w| w == name);
         is(&self.agent, agent) && is(&self.group, group)
     }
@@ -61,14 +61,14 @@ impl PolicyChoice {
     }
 }
 
-/// The file for a load-balancing group: the narrowest choice that meets it, of several the last.
+/// The file for a load-balancing group: the narrowest choice that matches it; of several, the last.
 pub(crate) fn chosen<'c>(
     choices: &'c [PolicyChoice],
     agent: &str,
     group: &str,
 ) -> Option<&'c Path> {
-    let meets = choices.iter().filter(|choice| choice.meets(agent, group));
-    let choice = meets.max_by_key(|choice| choice.rank());
+    let matching = choices.iter().filter(|choice| choice.matches(agent, group));
+    let choice = matching.max_by_key(|choice| choice.rank());
     choice.map(|choice| choice.path.as_path())
 }
 
@@ -79,12 +79,12 @@ pub(crate) fn is_balanced(group: &Node) -> bool {
 
 /// Whether a processor of this type balances.
 pub(crate) fn is_balancing(kind: &str) -> bool {
-    let kind = sink_processor::find(kind);
-    kind.is_some_and(|kind| kind.names.contains(&"load_balance"))
+    let kind = sink_processor::TYPES.find(kind);
+    kind.is_some_and(|kind| kind.can.selects)
 }
 
-/// Leaves an error for each choice that meets no load-balancing group of these agents.
-pub(crate) fn unmet(choices: &[PolicyChoice], trees: &[AgentTree]) -> Vec<Diagnostic> {
+/// Leaves an error for each choice that matches no load-balancing group of these agents.
+pub(crate) fn unmatched(choices: &[PolicyChoice], trees: &[AgentTree]) -> Vec<Diagnostic> {
     let mut groups: Vec<(&str, &str)> = Vec::new();
     for tree in trees {
         let listed = tree.sinkgroups.listed().into_iter();
@@ -92,19 +92,22 @@ pub(crate) fn unmet(choices: &[PolicyChoice], trees: &[AgentTree]) -> Vec<Diagno
         let balanced = nodes.filter(|node| is_balanced(node));
         groups.extend(balanced.map(|node| (tree.name.as_str(), node.name.as_str())));
     }
-    let unmet = choices.iter().filter(|choice| {
+    let unmatched = choices.iter().filter(|choice| {
         let mut groups = groups.iter();
-        !groups.any(|(agent, group)| choice.meets(agent, group))
+        !groups.any(|(agent, group)| choice.matches(agent, group))
     });
-    unmet.map(|choice| no_group(choice, &groups)).collect()
+    unmatched.map(|choice| no_group(choice, &groups)).collect()
 }
 
 fn no_group(choice: &PolicyChoice, groups: &[(&str, &str)]) -> Diagnostic {
     let paths: Vec<String> = groups.iter().map(|(a, g)| format!("{a}/{g}")).collect();
+    let balancing = sink_processor::TYPES.types.iter();
+    let balancing = balancing.filter(|kind| kind.can.selects);
+    let types = balancing.map(Type::name).collect::<Vec<_>>().join("`, `");
     let help = match paths.as_slice() {
-        [] => "no group of the agents is of type `load_balance`".to_owned(),
+        [] => format!("no group of the agents is of type `{types}`"),
         paths => {
-            let there = format!("the `load_balance` groups are `{}`", paths.join("`, `"));
+            let there = format!("the `{types}` groups are `{}`", paths.join("`, `"));
             let names: Vec<&str> = groups.iter().map(|(_, group)| *group).collect();
             let guess = choice
                 .group
@@ -113,7 +116,7 @@ fn no_group(choice: &PolicyChoice, groups: &[(&str, &str)]) -> Diagnostic {
             guess.map_or(there.clone(), |guess| format!("{guess} {there}"))
         }
     };
-    let message = format!("`--policy {}` meets no group", choice.text);
+    let message = format!("`--policy {}` matches no group", choice.text);
     Diagnostic::new(Code::UnknownGroup, message).help(help)
 }
 

@@ -1,21 +1,22 @@
 //! What the trial of a policy finds, as findings about the configuration file.
 //!
-//! | what is wrong | told where |
+//! | what is wrong | reported at |
 //! |---|---|
 //! | the file: not there, not permitted, not a policy, or one that broke the contract | its path |
-//! | a key that the policy misses | its component |
-//! | a key or value that it does not take, also a sink's | that key or value |
+//! | a key that the policy lacks | its component |
+//! | a key or value that it does not accept, also a sink's | that key or value |
 //! | anything else, in the policy's words | the key that they name in backticks, or else its path |
 
-use flume_core::context::{Value, did_you_mean};
+use flume_core::context::{MASK, Value, did_you_mean};
 use flume_core::{Code, Diagnostic, Span};
 use flume_policy::{LoadError, PolicyError, Problem, Violation, ViolationKind};
 
-use super::PolicyFile;
-use crate::plan::sinks::SinkDraft;
+use super::carried::CarriedSink;
+use super::file::PolicyPath;
+use super::is_harmless;
 use crate::policies::{FileError, PolicyUseError};
 
-/// A place of a policy in the file.
+/// A place of a policy, as the file describes it: a group, or an interceptor.
 pub(super) struct Place<'p> {
     /// The component, `a1.sinkgroups.g1`.
     pub(super) path: &'p str,
@@ -26,15 +27,15 @@ pub(super) struct Place<'p> {
     /// What the keys of its limits are below.
     pub(super) limits: &'static str,
     /// The policy.
-    pub(super) file: &'p PolicyFile,
+    pub(super) file: &'p PolicyPath,
     /// Its own keys, without the prefix.
     pub(super) keys: &'p [(String, Value)],
     /// The sinks that it orders.
-    pub(super) sinks: &'p [&'p SinkDraft],
+    pub(super) sinks: &'p [&'p CarriedSink],
 }
 
 impl Place<'_> {
-    /// All that is wrong, each with its place and a remedy.
+    /// All that is wrong, each where it can be put right and with what would help.
     pub(super) fn findings(&self, error: &PolicyUseError) -> Vec<Diagnostic> {
         match error {
             PolicyUseError::Config(problems) => problems.iter().map(|p| self.problem(p)).collect(),
@@ -102,9 +103,7 @@ impl Place<'_> {
 
     fn refused(&self, error: &LoadError) -> Diagnostic {
         let message = match error {
-            // The rest of a text's error shows the place in it, which has no room here.
             LoadError::NotWasm(why) => {
-                let why = why.lines().next().unwrap_or_default();
                 format!("`{}` is not a WebAssembly module: {why}", self.name())
             }
             _ => format!("the policy `{}` cannot be used: {error}", self.name()),
@@ -137,9 +136,9 @@ impl Place<'_> {
             _ => None,
         };
         let help = match limit {
-            Some(limit) => format!("mend the policy, or raise `{limit}` below `{path}.{limits}.`"),
+            Some(limit) => format!("fix the policy, or raise `{limit}` below `{path}.{limits}.`"),
             None => format!(
-                "mend the policy: `wit/README.md` explains `{}`",
+                "fix the policy: `wit/README.md` explains `{}`",
                 violation.kind.id()
             ),
         };
@@ -158,10 +157,11 @@ impl Place<'_> {
             }
             Problem::BadValue { key, expected } => {
                 let value = self.keys.iter().find(|(known, _)| known == key);
+                let expected = self.without_secrets(expected);
                 let message = format!("`{path}.{prefix}{key}` must be {expected}");
                 let found = Diagnostic::new(Code::BadValue, message);
                 let found = match value {
-                    Some((_, value)) => found.at(&value.span, "not taken"),
+                    Some((_, value)) => found.at(&value.span, "not accepted"),
                     None => found.at(&self.file.value.span, "this policy"),
                 };
                 found.help(format!("`{name}` reads it: give {expected}"))
@@ -174,28 +174,40 @@ impl Place<'_> {
                 Diagnostic::new(Code::UnknownKey, message)
                     .at(&span, "unknown key")
                     .help(format!(
-                        "remove it; `{name}` says which keys it knows in its README"
+                        "remove it; the README of `{name}` says which keys it knows"
                     ))
             }
             Problem::Other(words) => self.other(words),
         }
     }
 
+    /// Words of the policy without the values that are not to be shown.
+    fn without_secrets(&self, words: &str) -> String {
+        let of_sinks = self.sinks.iter().flat_map(|sink| &sink.properties);
+        let all = self.keys.iter().chain(of_sinks);
+        let hidden = all.filter(|(key, _)| !is_harmless(key));
+        // What is shorter is no secret, and would be found in any word.
+        let hidden = hidden.filter(|(_, value)| value.text.len() >= 4);
+        hidden.fold(words.to_owned(), |words, (_, value)| {
+            words.replace(&value.text, MASK)
+        })
+    }
+
     /// A problem in the policy's own words. If they name a sink and one of its keys, or a key of
-    /// the policy, it is told there.
+    /// the policy, it is reported there.
     fn other(&self, words: &str) -> Diagnostic {
         let (name, path) = (self.name(), self.path);
         let says = |text: &str| words.contains(&format!("`{text}`"));
-        let message = format!("the policy `{name}` of `{path}` does not take its keys: {words}");
+        let quoted = self.without_secrets(words);
+        let message = format!("the policy `{name}` of `{path}` does not accept its keys: {quoted}");
         let found = Diagnostic::new(Code::PolicyConfig, message);
         let of_sinks = self.sinks.iter().filter(|sink| says(&sink.name));
-        let of_sinks = of_sinks.filter_map(|sink| sink.carried.as_ref());
-        let mut of_sinks = of_sinks.flat_map(|carried| {
-            let keys = carried.properties.iter();
-            keys.map(move |(key, value)| (carried, key, value))
+        let mut of_sinks = of_sinks.flat_map(|sink| {
+            let keys = sink.properties.iter();
+            keys.map(move |(key, value)| (sink, key, value))
         });
-        if let Some((carried, key, value)) = of_sinks.find(|(_, key, _)| says(key)) {
-            let asked: Vec<&str> = carried.asked.iter().map(String::as_str).collect();
+        if let Some((sink, key, value)) = of_sinks.find(|(_, key, _)| says(key)) {
+            let asked: Vec<&str> = sink.asked.iter().map(String::as_str).collect();
             let help = did_you_mean(key, &asked).unwrap_or_else(|| {
                 format!("keys that a sink's type does not know go to the policy: change `{key}`")
             });

@@ -96,7 +96,9 @@ fn a_mirror_has_the_narrowest_limits() {
         byte_capacity: 20_000,
         buffer_percentage: 90,
     };
-    assert_eq!(plan(&text).channels[0].config, expected);
+    let channels = plan(&text).channels;
+    let merged: Option<&MemoryConfig> = channels[0].recipe.downcast_ref();
+    assert_eq!(merged, Some(&expected));
 }
 
 /// Every condition, with the words that explain it.

@@ -24,7 +24,7 @@ fn text(more: &[&str]) -> String {
 
 fn load_in(text: &str, options: &Options) -> Loaded {
     let path = format!("{}/test.properties", folder());
-    compile(path, text.into(), options, &services(), &|_| None)
+    compile(path, text.into(), options, &services(0), &|_| None)
 }
 
 fn plan_in(text: &str) -> AgentPlan {
@@ -56,7 +56,7 @@ fn a_group_has_the_policy_with_its_keys_and_those_of_its_sinks() {
     ]));
     let group = &plan.groups[0];
     let policy = group.policy.as_ref().unwrap();
-    assert_eq!(group.parallelism, 2);
+    assert_eq!(group.processor.parallelism, 2);
     assert_eq!(policy.file.agent, "a1");
     assert_eq!(
         policy.file.path,
@@ -149,36 +149,29 @@ fn the_command_line_comes_before_the_file() {
             }
             let group = &loaded.plans[0].groups[0];
             assert_eq!(group.policy.as_ref().unwrap().file.path, Path::new(&file));
-            assert_eq!(
-                group.processor.clone().optional("selector").as_ref(),
-                Some(&file)
-            );
+            assert_eq!(group.keys.text("selector"), Some(file.as_str()));
         }
     }
 }
 
-/// Nothing is planned for a group that is not there, in lenient mode either.
+/// Flume has no policies: lenient mode cannot say what it would do.
 #[test]
-fn lenient_mode_leaves_out_what_has_a_policy_that_cannot_be_used() {
+fn lenient_mode_refuses_a_policy_that_cannot_be_used() {
     let lines = ["a1.sinkgroups.g1.processor.selector = nowhere.wasm"];
     let lenient = Options {
         mode: Mode::Lenient,
         ..Options::default()
     };
     let loaded = load_in(&text(&lines), &lenient);
-    assert_eq!(codes(&loaded), [Code::Dropped, Code::PolicyFile]);
-    assert_eq!(running(&loaded.plans[0]), "r1>c1 | c1 | ");
+    assert_eq!(codes(&loaded), [Code::PolicyFile]);
+    assert_eq!(loaded.plans, []);
     let lines = [
         "a1.sources.r1.interceptors = i1",
         "a1.sources.r1.interceptors.i1.type = nowhere.wasm",
     ];
     let loaded = load_in(&text(&lines), &lenient);
-    assert!(
-        codes(&loaded).contains(&Code::Dropped),
-        "{}",
-        rendered(&loaded)
-    );
-    assert_eq!(running(&loaded.plans[0]), " | c1 | g1(k1<c1 k2<c1)");
+    assert_eq!(codes(&loaded), [Code::UnfilledChannel, Code::PolicyFile]);
+    assert_eq!(loaded.plans, []);
 }
 
 #[test]

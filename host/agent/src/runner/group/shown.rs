@@ -7,12 +7,14 @@
 //! Only for groups over one channel, and not for pipelined lanes, which take for themselves.
 
 use flume_core::clock::{self, Instant};
-use flume_core::sink_processor::{Call, Outcome, SinkIndex};
-use flume_core::sink_selector::Load;
+use flume_core::sink_group::{Load, SinkIndex};
+use flume_core::sink_processor::{Call, Outcome};
+use flume_core::sink_schedule::Attempts;
 use flume_core::{Share, Status, TakeTransaction};
 use futures_util::future::join_all;
 
-use super::{End, GroupRunner};
+use super::GroupRunner;
+use super::call::End;
 use crate::runner::lane::Lane;
 
 impl GroupRunner {
@@ -63,7 +65,7 @@ impl GroupRunner {
         End::Returned(Status::Ready, sink)
     }
 
-    /// Delivers a share to its sink; what that one fails goes to another, as a batch of its own.
+    /// Delivers a share to its sink. If that fails, it goes to another sink, as a separate batch.
     async fn deliver_share(
         &self,
         mut call: Call,
@@ -84,34 +86,18 @@ impl GroupRunner {
     }
 
     /// Asks for an order, and offers the batch to one sink after the other, except to one that has
-    /// just failed it. Says which one delivered.
+    /// just failed it. Returns the sink that delivered.
     async fn deliver_whole(
         &self,
         now: Instant,
         mut batch: TakeTransaction,
         except: Option<SinkIndex>,
     ) -> Result<SinkIndex, TakeTransaction> {
-        let mut call = self.processor.lock().begin_load(now, self.load(&batch));
-        let mut busy = Vec::new();
-        while let Some(sink) = self.next(&mut call) {
-            let Some(lane) = self.lanes.get(sink).filter(|_| except != Some(sink)) else {
-                continue;
-            };
-            let Ok(mut lane) = lane.try_lock() else {
-                busy.push((sink, lane));
-                continue;
-            };
-            match self.offer(&mut call, sink, &mut lane, batch).await {
-                Ok(()) => return Ok(sink),
-                Err(back) => batch = back,
-            }
-        }
-        // All that is left is in use: queue for the first of them.
-        for (sink, lane) in busy {
-            match self
-                .offer(&mut call, sink, &mut *lane.lock().await, batch)
-                .await
-            {
+        let call = self.processor.lock().begin_load(now, self.load(&batch));
+        let mut attempts = Attempts::of(call).except(except);
+        while let Some((sink, mut lane)) = self.next_lane(&mut attempts).await {
+            let offered = self.offer(attempts.call(), sink, &mut lane, batch).await;
+            match offered {
                 Ok(()) => return Ok(sink),
                 Err(back) => batch = back,
             }
@@ -139,7 +125,7 @@ impl GroupRunner {
 
     fn load<'a>(&self, batch: &'a TakeTransaction) -> Load<'a> {
         let events = batch.events();
-        // The events are still in the channel as far as anybody but this call is concerned.
+        // For everyone but this call the events are still in the channel.
         let depth = self.depth() + events.len();
         Load { depth, events }
     }

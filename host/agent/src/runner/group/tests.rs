@@ -1,17 +1,23 @@
-//! Groups over sinks that do as a script says. Time is paused: no test waits for real.
+//! Groups over scripted sinks. Time is paused: no test waits for real.
 
 use std::collections::VecDeque;
 
 use async_trait::async_trait;
 use flume_core::channel::memory::{MemoryChannel, MemoryConfig};
+use flume_core::clock::Instant;
+use flume_core::sink_group::SinkIndex;
+use flume_core::sink_processor::{Call, Outcome, Verdict};
 use flume_core::sink_processor::{DefaultProcessor, FailoverProcessor, LoadBalancingProcessor};
-use flume_core::{ComponentError, Context, Event, EventDeliveryError, Pipeline};
-use flume_core::{PutTransaction, Sink, SinkCounter};
+use flume_core::sink_selector::{Backoff, round_robin};
+use flume_core::{ComponentError, Event, EventDeliveryError, Pipeline};
+use flume_core::{PutTransaction, Sink, SinkCounter, SinkMode};
 use tokio::time::sleep;
 
 use super::*;
 
 mod gathering;
+#[cfg(feature = "desk")]
+mod simulated;
 
 /// What a [`Double`] does with its next batches; when the script is over it delivers.
 #[derive(Debug, Clone, Copy)]
@@ -68,8 +74,11 @@ impl Sink for Double {
     async fn deliver(&mut self, batch: &[Event]) -> Result<(), EventDeliveryError> {
         self.act(batch).await
     }
-    fn pipeline(&mut self) -> Option<&mut dyn Pipeline> {
-        if self.window > 1 { Some(self) } else { None }
+    fn into_mode(self: Box<Self>) -> SinkMode {
+        match self.window {
+            1 => SinkMode::Single(self),
+            _ => SinkMode::Pipelined(self),
+        }
     }
 }
 
@@ -132,7 +141,7 @@ impl Bench {
         let (owned, log) = (name.to_owned(), Arc::clone(&self.log));
         let started = Arc::clone(&self.started);
         let factory = Box::new(move || {
-            Ok(Box::new(Double {
+            Box::new(Double {
                 name: owned.clone(),
                 batch_size,
                 window,
@@ -140,25 +149,24 @@ impl Bench {
                 sent: VecDeque::new(),
                 log: Arc::clone(&log),
                 started: Arc::clone(&started),
-            }) as Box<dyn Sink>)
+            }) as Box<dyn Sink>
         });
         let counters: Arc<SinkCounter> = Arc::default();
         self.counters.push(Arc::clone(&counters));
         let channel = Arc::clone(&self.channel);
-        self.lanes
-            .push(Lane::new(name, channel, counters, factory).unwrap());
+        self.lanes.push(Lane::new(name, channel, counters, factory));
         self
     }
 
     pub(super) async fn put(&self, bodies: std::ops::Range<usize>) {
         for body in bodies {
-            let mut put = PutTransaction::begin(&self.channel);
-            put.put(Event::new(body.to_string())).unwrap();
+            let event = Event::new(body.to_string());
+            let put = PutTransaction::of(&self.channel, vec![event]).unwrap();
             put.commit().await.unwrap();
         }
     }
 
-    /// Runs the group until the channel is drained, a minute of paused time at most.
+    /// Runs the group until the channel is drained, for at most a minute of paused time.
     pub(super) async fn drained(
         &mut self,
         processor: Box<dyn SinkProcessor>,
@@ -199,22 +207,16 @@ impl Bench {
 }
 
 fn single() -> Box<dyn SinkProcessor> {
-    let sinks = ["k1".to_owned()];
-    Box::new(DefaultProcessor::configure(&mut Context::default(), &sinks).unwrap())
+    Box::new(DefaultProcessor::default())
 }
 
 fn failover() -> Box<dyn SinkProcessor> {
-    let mut context = Context::of(
-        "a1.sinkgroups.g1.processor",
-        &[("priority.k1", "10"), ("priority.k2", "5")],
-    );
-    let sinks = ["k1".to_owned(), "k2".to_owned()];
-    Box::new(FailoverProcessor::configure(&mut context, &sinks).unwrap())
+    Box::new(FailoverProcessor::new(&[10, 5], Duration::from_secs(30)))
 }
 
 fn load_balance(sinks: usize) -> Box<dyn SinkProcessor> {
-    let names: Vec<String> = (1..=sinks).map(|n| format!("k{n}")).collect();
-    Box::new(LoadBalancingProcessor::configure(&mut Context::default(), &names, 1).unwrap())
+    let selector = round_robin::configure(Backoff::none(sinks), 1);
+    Box::new(LoadBalancingProcessor::new(sinks, selector))
 }
 
 pub(super) fn numbers(range: std::ops::Range<usize>) -> Vec<String> {
@@ -247,7 +249,7 @@ async fn a_sink_that_panics_is_made_anew_and_loses_nothing() {
     assert_eq!(bench.delivered(), numbers(0..12));
     let report = runner.report().remove(0);
     assert_eq!(report.restarts, 1);
-    let fault = report.fault.expect("the panic is noted");
+    let fault = report.health.last_fault.expect("the panic is noted");
     assert!(fault.text.contains("told to panic"), "{}", fault.text);
 }
 
@@ -276,14 +278,7 @@ async fn every_sink_of_a_group_is_started_at_once() {
         bench = bench.sink(name, 1, 1, &[]);
     }
     let sinks = ["s1", "s2", "s3"].map(str::to_owned);
-    let keys = [
-        ("priority.s1", "3"),
-        ("priority.s2", "2"),
-        ("priority.s3", "1"),
-        ("maxpenalty", "10000"),
-    ];
-    let mut context = Context::of("a1.sinkgroups.g1.processor", &keys);
-    let processor = FailoverProcessor::configure(&mut context, &sinks).unwrap();
+    let processor = FailoverProcessor::new(&[3, 2, 1], Duration::from_secs(10));
     // Without an event: a start does not wait for one.
     bench.drained(Box::new(processor), true, 1).await;
     assert_eq!(*bench.started.lock(), sinks);
@@ -307,8 +302,8 @@ async fn a_lone_event_is_not_kept_waiting() {
     task.await.unwrap();
 }
 
-/// Half a batch is under way and half of one in the channel: the puts that wait for the room of the
-/// former make the latter a whole one, and so they stay.
+/// Half a batch is under way, and half a batch is in the channel. The puts that wait for the room
+/// of the first half make the second half a whole batch, and batches stay whole from then on.
 #[tokio::test(start_paused = true)]
 async fn batches_of_a_small_channel_become_whole() {
     for window in [1, 4] {
@@ -381,7 +376,7 @@ async fn parallel_workers_use_several_sinks_at_once() {
     assert_eq!(delivered, (0..8).collect::<Vec<_>>());
 }
 
-/// With every sink dead the group pauses 0.25, 0.5, 1 s, and ends when it is told to.
+/// With every sink dead the group pauses 0.25, 0.5, 1 s, and ends when it is asked to stop.
 #[tokio::test(start_paused = true)]
 async fn a_group_without_a_living_sink_keeps_its_events() {
     let mut bench = Bench::new().sink("k1", 5, 1, &[Do::Fail; 4]);
@@ -425,7 +420,7 @@ impl SinkProcessor for Defective {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_runner_that_panics_begins_again() {
+async fn a_runner_that_panics_is_started_again() {
     let mut bench = Bench::new().sink("k1", 2, 4, &[]);
     bench.put(0..6).await;
     let processor = Defective {

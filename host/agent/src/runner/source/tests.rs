@@ -1,4 +1,4 @@
-//! The life of a source that does as a script says. Time is paused.
+//! The life of a scripted source. Time is paused.
 
 use std::collections::VecDeque;
 
@@ -56,10 +56,12 @@ fn runner(lives: &[Life]) -> (SourceRunner, CancellationToken) {
         } else {
             lives.front().copied()
         };
-        Ok(Box::new(Double(next.unwrap())))
+        Box::new(Double(next.unwrap()))
     });
     let stop = CancellationToken::new();
-    let selector = replicating::configure(&mut Context::default(), &[]).unwrap();
+    let selector = replicating::configure(&mut Context::default(), &[])
+        .unwrap()
+        .make();
     let context = SourceContext {
         channels: Arc::new(ChannelProcessor::new(
             InterceptorChain::default(),
@@ -92,7 +94,7 @@ async fn a_bind_that_fails_is_tried_again_every_three_seconds() {
 
 /// Flume: TestLifecycleSupervisor (G9): a component that always throws does not end its runner.
 #[tokio::test(start_paused = true)]
-async fn a_source_that_panics_begins_again_with_growing_pauses() {
+async fn a_source_that_panics_is_started_again_with_growing_pauses() {
     let (runner, stop) = runner(&[Life::PanicsAtBind, Life::Panics, Life::Fails, Life::Listens]);
     let status = runner.status();
     let task = tokio::spawn(runner.run());

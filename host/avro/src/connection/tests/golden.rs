@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// The output of a client of which `send` makes a request.
+/// The output of a client after `send` has made a request.
 fn sent(mut client: Client, send: impl FnOnce(&mut Client, &mut BytesMut)) -> BytesMut {
     let mut output = BytesMut::new();
     send(&mut client, &mut output);
@@ -15,7 +15,7 @@ fn a_client_writes_its_requests_as_flume_does() {
         client.append(NO_HEADERS, b"hello", out).unwrap();
     };
     assert_eq!(sent(client(), hello), wire("request-append-first"));
-    let plain = Client::new(Limits::default(), Protocol::plain());
+    let plain = Client::new(RpcLimits::default(), Protocol::plain());
     assert_eq!(sent(plain, hello), wire("request-append-stranger"));
     let ping = |client: &mut Client, out: &mut BytesMut| {
         client.ping(out).unwrap();
@@ -63,9 +63,9 @@ fn a_server_writes_its_answers_as_flume_does() {
         assert_eq!(output, wire("answer-ok-first"));
     }
     let answers = [
-        (Status::Ok, "answer-ok"),
-        (Status::Failed, "answer-failed"),
-        (Status::Unknown, "answer-unknown"),
+        (ReplyStatus::Ok, "answer-ok"),
+        (ReplyStatus::Failed, "answer-failed"),
+        (ReplyStatus::Unknown, "answer-unknown"),
     ];
     for (status, name) in answers {
         let mut server = connected().0;
@@ -77,8 +77,8 @@ fn a_server_writes_its_answers_as_flume_does() {
 }
 
 #[test]
-fn a_server_answers_by_itself_as_flume_does() {
-    let mut restarted = Server::new(Limits::default(), KnownClients::new([FLUME_HASH], 9));
+fn the_servers_own_answers_are_flumes() {
+    let mut restarted = Server::new(RpcLimits::default(), KnownClients::new([FLUME_HASH], 9));
     let none = answered(&mut restarted, &mut wire("request-append-stranger"));
     assert_eq!(none, wire("answer-none"));
     let call = call(&mut restarted, &mut wire("request-append-with-text"));
@@ -131,8 +131,8 @@ fn a_client_reads_the_answers_of_flume() {
     let text = "org.apache.avro.AvroRuntimeException: No such remote message: foo";
     let answers = [
         ("answer-ok", OK),
-        ("answer-failed", Response::Status(Status::Failed)),
-        ("answer-unknown", Response::Status(Status::Unknown)),
+        ("answer-failed", Response::Status(ReplyStatus::Failed)),
+        ("answer-unknown", Response::Status(ReplyStatus::Unknown)),
         (
             "answer-no-such-message",
             Response::SystemError(text.to_owned()),
@@ -168,7 +168,7 @@ fn a_client_reads_the_answers_of_flume() {
 
 #[test]
 fn a_client_that_is_not_known_sends_its_text_with_the_same_call() {
-    let mut client = Client::new(Limits::default(), Protocol::plain());
+    let mut client = Client::new(RpcLimits::default(), Protocol::plain());
     assert_eq!(
         client.append(NO_HEADERS, b"hello", &mut BytesMut::new()),
         Ok(1)
@@ -187,6 +187,6 @@ fn a_client_that_is_not_known_sends_its_text_with_the_same_call() {
             serial: 1,
             response: OK
         }),
-        "the serial the caller knows"
+        "the serial that the caller has"
     );
 }

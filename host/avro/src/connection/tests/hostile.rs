@@ -61,7 +61,7 @@ fn an_unreadable_handshake_is_answered_and_may_be_repeated() {
 }
 
 #[test]
-fn a_client_of_another_protocol_is_told_so() {
+fn a_client_of_another_protocol_gets_the_reason() {
     let text = PLAIN_TEXT.replace(r#""values":"string""#, r#""values":"bytes""#);
     let mut body = BytesMut::from(&[9; 16][..]);
     body.put_u8(2);
@@ -80,7 +80,7 @@ fn an_unreadable_call_is_answered_and_the_connection_goes_on() {
         let answer = answered(&mut server, &mut frame(2, body));
         assert!(!system_error(&answer, 2).is_empty());
     }
-    // A batch is read by the application; so is the error in it.
+    // A batch is read by the application, and so its errors surface there.
     let broken = call(
         &mut server,
         &mut frame(2, b"\x00\x16appendBatch\x04\x00\x0ahello"),
@@ -132,7 +132,7 @@ fn a_foreign_peer_is_named_and_a_proven_one_is_not_suspected() {
         let polled = server().poll(&mut input, &mut BytesMut::new());
         assert_eq!(polled.unwrap_err(), error);
         assert_eq!(poll(&mut client(), BytesMut::from(bytes)), Err(error));
-        // Too short to fail: the caller asks when the stream ends.
+        // Too short to fail: the caller asks once the stream ends.
         assert_eq!(server().foreign(&bytes[..5]), Foreign::sniff(&bytes[..5]));
 
         let (mut server, mut client) = connected();
@@ -200,7 +200,7 @@ fn a_server_of_another_protocol_is_refused() {
     assert_eq!(poll(&mut client, answer), Err(error));
 }
 
-/// Recordings with some bytes changed get deeper into the decoders than noise does.
+/// Recordings with some bytes changed get deeper into the decoders than random bytes do.
 fn mutated() -> impl Strategy<Value = BytesMut> {
     let names = prop::sample::select(vec![
         "request-append-first",
@@ -235,9 +235,9 @@ proptest! {
             let (mut input, mut output) = (input.clone(), BytesMut::new());
             loop {
                 match server.poll(&mut input, &mut output) {
-                    Ok(Step::Call(call)) => drop(call.events.count()),
-                    Ok(Step::Answered) => {}
-                    Ok(Step::Wait) | Err(_) => break,
+                    Ok(ServerStep::Call(call)) => drop(call.events.count()),
+                    Ok(ServerStep::Answered) => {}
+                    Ok(ServerStep::Wait) | Err(_) => break,
                 }
             }
             prop_assert!(output.capacity() < 64 * 1024);

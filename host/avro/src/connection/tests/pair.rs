@@ -1,10 +1,10 @@
-//! A client and a server stepped against each other in memory.
+//! A client and a server connected in memory.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// Both ends of a connection and the bytes under way.
+/// Both ends of a connection and the bytes in flight.
 struct Pair {
     client: Client,
     server: Server,
@@ -15,8 +15,8 @@ struct Pair {
 impl Pair {
     fn new(protocol: Protocol, known: KnownClients) -> Self {
         Self {
-            client: Client::new(Limits::default(), protocol),
-            server: Server::new(Limits::default(), known),
+            client: Client::new(RpcLimits::default(), protocol),
+            server: Server::new(RpcLimits::default(), known),
             there: BytesMut::new(),
             back: BytesMut::new(),
         }
@@ -32,9 +32,9 @@ impl Pair {
         let mut calls = Vec::new();
         loop {
             match self.server.poll(&mut self.there, &mut self.back).unwrap() {
-                Step::Wait => return calls,
-                Step::Answered => {}
-                Step::Call(call) => {
+                ServerStep::Wait => return calls,
+                ServerStep::Answered => {}
+                ServerStep::Call(call) => {
                     let serial = call.serial;
                     calls.push((
                         serial,
@@ -45,7 +45,7 @@ impl Pair {
         }
     }
 
-    fn answer(&mut self, serial: i32, status: Status) {
+    fn answer(&mut self, serial: i32, status: ReplyStatus) {
         self.server
             .respond(serial, &Response::Status(status), &mut self.back);
     }
@@ -76,7 +76,7 @@ fn exchange(pair: &mut Pair, tries: i32) {
         pair.serve(),
         [(tries, vec!["a".to_owned(), "b".to_owned()])]
     );
-    pair.answer(tries, Status::Ok);
+    pair.answer(tries, ReplyStatus::Ok);
     assert_eq!(
         pair.answers(),
         [Answer {
@@ -97,10 +97,10 @@ fn exchange(pair: &mut Pair, tries: i32) {
             (third, vec!["d".to_owned()])
         ]
     );
-    // Answers are told apart by their serial, not by their order.
-    pair.answer(third, Status::Ok);
-    pair.answer(second, Status::Failed);
-    let failed = Response::Status(Status::Failed);
+    // Answers are identified by their serial, not by their order.
+    pair.answer(third, ReplyStatus::Ok);
+    pair.answer(second, ReplyStatus::Failed);
+    let failed = Response::Status(ReplyStatus::Failed);
     let expected = [
         Answer {
             serial: third,
@@ -116,7 +116,7 @@ fn exchange(pair: &mut Pair, tries: i32) {
 }
 
 #[test]
-fn known_clients_are_served_at_once_and_strangers_at_the_second_try() {
+fn known_clients_are_served_at_once_and_unknown_ones_at_the_second_try() {
     let known = KnownClients::default();
     exchange(&mut Pair::new(Protocol::flume(), known.clone()), 1);
     exchange(&mut Pair::new(Protocol::plain(), known.clone()), 1);
@@ -124,7 +124,7 @@ fn known_clients_are_served_at_once_and_strangers_at_the_second_try() {
     exchange(&mut Pair::new(stranger(), known), 1);
 }
 
-/// A sender that survives its collector: the new process knows no client at all.
+/// A sender that survives its collector: the new process has not seen any client.
 #[test]
 fn a_restarted_server_learns_its_clients_again() {
     for protocol in [Protocol::flume(), stranger()] {
@@ -157,7 +157,7 @@ fn a_client_without_a_servers_text_still_introduces_itself() {
     let mut pair = Pair::new(Protocol::flume(), KnownClients::default());
     pair.send(&[b"a"]).unwrap();
     pair.there.clear();
-    // NONE, and nothing else: what servers that are not Java may say.
+    // NONE and nothing else, as servers that are not Java may answer.
     pair.back
         .extend_from_slice(&[0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 4, 4, 0, 0, 0]);
     assert_eq!(pair.answers(), []);
@@ -185,15 +185,15 @@ fn a_first_ping_connects_and_is_sent_again_too() {
 fn requests_in_flight_are_limited() {
     let mut pair = Pair::new(Protocol::flume(), KnownClients::default());
     pair.client = Client::new(
-        Limits {
+        RpcLimits {
             max_in_flight: 2,
-            ..Limits::default()
+            ..RpcLimits::default()
         },
         Protocol::flume(),
     );
     pair.send(&[b"a"]).unwrap();
     pair.serve();
-    pair.answer(1, Status::Ok);
+    pair.answer(1, ReplyStatus::Ok);
     pair.answers();
     assert_eq!((pair.send(&[b"b"]), pair.send(&[b"c"])), (Ok(2), Ok(3)));
     let bytes = pair.there.len();
@@ -204,14 +204,14 @@ fn requests_in_flight_are_limited() {
     );
     assert_eq!(pair.there.len(), bytes);
     pair.serve();
-    pair.answer(2, Status::Ok);
+    pair.answer(2, ReplyStatus::Ok);
     pair.answers();
     assert_eq!(pair.send(&[b"d"]), Ok(4));
 }
 
 #[test]
 fn a_request_over_the_limit_leaves_no_trace() {
-    let mut limits = Limits::default();
+    let mut limits = RpcLimits::default();
     limits.frame.max_frame = 100;
     for earlier in ["", "earlier output"] {
         let mut client = Client::new(limits, Protocol::flume());
@@ -259,7 +259,7 @@ proptest! {
                 let bodies: Vec<&[u8]> = batch.iter().map(String::as_bytes).collect();
                 pair.send(&bodies).unwrap();
             }
-            // The pair's own buffers are the sockets; a piece of each is moved on per turn.
+            // The pair's buffers are the sockets; each turn moves one piece of each.
             let mut cut = |from: &mut BytesMut, to: &mut BytesMut| {
                 let piece = pieces.next().unwrap_or(1).min(from.len());
                 to.extend_from_slice(&from.split_to(piece));
@@ -268,7 +268,7 @@ proptest! {
             std::mem::swap(&mut pair.there, &mut to_server);
             for (serial, bodies) in pair.serve() {
                 received.push(bodies);
-                pair.answer(serial, Status::Ok);
+                pair.answer(serial, ReplyStatus::Ok);
             }
             std::mem::swap(&mut pair.there, &mut to_server);
             cut(&mut pair.back, &mut to_client);

@@ -1,4 +1,4 @@
-//! A store that fails when it is told to.
+//! A store that fails on demand.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,14 +12,16 @@ use crate::store::{Durable, Finished, Listing, Store, StoreError, StoreFile};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Fault {
-    /// Half of what is written arrives.
+    /// Half of each write arrives.
     Write,
     Sync,
     Close,
     Rename,
-    /// Nothing is answered.
+    /// Each write arrives, but no call is answered well.
+    Down,
+    /// Calls never return.
     Hang,
-    /// Closing takes as long as this.
+    /// Closing takes this long.
     SlowClose(Duration),
 }
 
@@ -103,7 +105,8 @@ impl StoreFile for FaultyFile {
             self.file.write(bytes.slice(..bytes.len() / 2)).await?;
             return Err(error);
         }
-        self.file.write(bytes).await
+        self.file.write(bytes).await?;
+        self.faults.check(Fault::Down).await
     }
 
     async fn sync(&mut self) -> Result<(), StoreError> {
@@ -121,6 +124,7 @@ impl StoreFile for FaultyFile {
     }
 
     async fn abort(&mut self) -> Result<(), StoreError> {
+        self.faults.check(Fault::Down).await?;
         self.file.abort().await
     }
 }

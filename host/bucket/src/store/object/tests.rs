@@ -1,4 +1,4 @@
-//! Objects in the store of the client's own tests; a real server is asked in the end-to-end tests.
+//! Objects in the in-memory store of the client's crate. The end-to-end tests use a real server.
 
 use object_store::memory::InMemory;
 
@@ -79,7 +79,7 @@ async fn the_upload_of_a_killed_agent_is_found_by_its_marker() {
     );
     assert!(file.close().await.is_err(), "its parts are gone");
     assert_eq!(store.finish(&names()).await.unwrap(), Finished::Gone);
-    // What is no marker of ours is left alone.
+    // Other objects are left alone.
     memory
         .put(&key("/a/f.1.tmp"), "someone's".into())
         .await

@@ -1,25 +1,29 @@
-//! The arithmetic of a memory channel: a queue, and what is free of its two limits.
+//! The arithmetic of a memory channel: a queue, and how much of its two limits is free.
 //!
 //! | step | places | byte slots | queue |
 //! |---|---|---|---|
 //! | reserve | − events | − cost | |
 //! | append | | | + at the end |
 //! | release | + events | + cost | |
+//! | exchange | as release, then reserve | the same | |
 //! | take | | | − at the head |
 //! | settle | + events | + cost | |
 //! | give back | | | + at the head |
 //!
-//! Flume frees bytes at the commit of a take and not at the take, and so does this; but where Flume
+//! As in Flume, bytes are freed when a take commits, not when it takes. Unlike in Flume, which
 //! skips the charge of some mixed transactions, every charge here has exactly one credit.
+//!
+//! A new limit holds at once, also one below what is in use: what is freed then pays the excess
+//! first, and there is no room until it is paid.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::{MemoryConfig, SLOT_BYTES};
+use super::{FREE_HEADER_BYTES, MemoryConfig, SLOT_BYTES};
 use crate::event::Event;
 
 #[derive(Debug)]
-pub(super) struct State {
+pub(super) struct MemoryState {
     queue: VecDeque<Event>,
     places: Limit,
     bytes: Limit,
@@ -28,29 +32,36 @@ pub(super) struct State {
     pub(super) keep_alive: Duration,
 }
 
-/// A limit and what is free of it.
+/// A limit, and how much of it is free.
 #[derive(Debug, Clone, Copy)]
 struct Limit {
     total: u64,
     free: u64,
+    /// How much more than the limit is in use. Nothing is free then.
+    excess: u64,
 }
 
 impl Limit {
     fn full(total: u64) -> Self {
-        Self { total, free: total }
+        Self {
+            total,
+            free: total,
+            excess: 0,
+        }
     }
 
-    /// Moves the limit; refused if more than the new one is in use.
-    fn resize(&mut self, total: u64) -> bool {
-        let used = self.total - self.free;
-        if used > total {
-            return false;
-        }
+    fn used(self) -> u64 {
+        self.total - self.free + self.excess
+    }
+
+    /// Moves the limit, whatever is in use.
+    fn resize(&mut self, total: u64) {
+        let used = self.used();
         *self = Self {
             total,
-            free: total - used,
+            free: total.saturating_sub(used),
+            excess: used.saturating_sub(total),
         };
-        true
     }
 
     fn take(&mut self, amount: u64) -> bool {
@@ -64,22 +75,30 @@ impl Limit {
     }
 
     fn give(&mut self, amount: u64) {
-        self.free += amount;
+        let paid = amount.min(self.excess);
+        self.excess -= paid;
+        self.free += amount - paid;
         debug_assert!(self.free <= self.total, "credited more than was charged");
     }
 }
 
-/// The byte slots that a body costs.
+/// The byte slots that an event costs: those of its body, and of its headers beyond what is free.
 fn cost(event: &Event) -> u64 {
-    (event.body.len() as u64).div_ceil(SLOT_BYTES).max(1)
+    let mut bytes = event.body.len();
+    // Most events have none, and this is asked twice of each.
+    if !event.headers.is_empty() {
+        bytes += event.headers.bytes().saturating_sub(FREE_HEADER_BYTES);
+    }
+    // Rounded up, and at least one.
+    (bytes as u64).saturating_sub(1) / SLOT_BYTES + 1
 }
 
-/// The byte slots that a batch costs.
+/// The byte slots that a batch costs. It looks at every header, so it is called without the lock.
 pub(super) fn slots_of(events: &[Event]) -> u64 {
     events.iter().map(cost).sum()
 }
 
-impl State {
+impl MemoryState {
     pub(super) fn new(config: &MemoryConfig) -> Self {
         Self {
             queue: VecDeque::new(),
@@ -95,35 +114,48 @@ impl State {
         usize::try_from(self.places.total).unwrap_or(usize::MAX)
     }
 
+    pub(super) fn is_full(&self) -> bool {
+        self.places.free == 0 || self.bytes.free == 0
+    }
+
     pub(super) fn byte_capacity(&self) -> u64 {
         self.byte_capacity
     }
 
-    /// Places and byte slots that are charged.
+    /// Places and byte slots in use.
     #[cfg(test)]
     pub(super) fn charged(&self) -> (u64, u64) {
-        let charged = |limit: Limit| limit.total - limit.free;
-        (charged(self.places), charged(self.bytes))
+        (self.places.used(), self.bytes.used())
     }
 
     pub(super) fn depth(&self) -> usize {
         self.queue.len()
     }
 
-    /// Reserves for all of these events, or for none.
-    pub(super) fn reserve(&mut self, events: &[Event]) -> bool {
-        let slots = slots_of(events);
+    /// Reserves room for all of so many events with so many slots, or for none.
+    pub(super) fn reserve(&mut self, events: usize, slots: u64) -> bool {
         if !self.reserve_bytes(slots) {
             return false;
         }
-        let reserved = self.reserve_places(events.len());
+        let reserved = self.reserve_places(events);
         if !reserved {
             self.bytes.give(slots);
         }
         reserved
     }
 
-    /// Reserves for as many of the first events as fit; says for how many.
+    /// Reserves room for other events in place of these, or changes nothing.
+    pub(super) fn exchange(&mut self, reserved: (usize, u64), wanted: (usize, u64)) -> bool {
+        let before = (self.places, self.bytes);
+        self.free(reserved.0, reserved.1);
+        let exchanged = self.reserve(wanted.0, wanted.1);
+        if !exchanged {
+            (self.places, self.bytes) = before;
+        }
+        exchanged
+    }
+
+    /// Reserves room for as many of the first events as fit, and returns how many.
     pub(super) fn reserve_prefix(&mut self, events: &[Event]) -> usize {
         let mut fitting = 0;
         for event in events {
@@ -148,10 +180,10 @@ impl State {
         self.bytes.give(slots);
     }
 
-    /// Frees places and bytes of events that were reserved for, or taken.
-    pub(super) fn free(&mut self, events: &[Event]) {
-        self.places.give(events.len() as u64);
-        self.bytes.give(slots_of(events));
+    /// Frees the places and bytes of events that had room reserved, or were taken.
+    pub(super) fn free(&mut self, events: usize, slots: u64) {
+        self.places.give(events as u64);
+        self.bytes.give(slots);
     }
 
     pub(super) fn append(&mut self, events: Vec<Event>) {
@@ -171,19 +203,10 @@ impl State {
         }
     }
 
-    pub(super) fn resize_events(&mut self, config: &MemoryConfig) -> bool {
-        self.places.resize(config.capacity as u64)
-    }
-
-    pub(super) fn resize_bytes(&mut self, config: &MemoryConfig) -> bool {
-        let resized = self.bytes.resize(config.byte_slots());
-        if resized {
-            self.byte_capacity = config.byte_capacity;
-        }
-        resized
-    }
-
-    pub(super) fn adopt(&mut self, config: &MemoryConfig) {
+    pub(super) fn resize(&mut self, config: &MemoryConfig) {
+        self.places.resize(config.capacity as u64);
+        self.bytes.resize(config.byte_slots());
+        self.byte_capacity = config.byte_capacity;
         self.transaction_capacity = config.transaction_capacity;
         self.keep_alive = config.keep_alive;
     }

@@ -1,4 +1,4 @@
-//! The window of an hour, the limits, and the saturation of the count.
+//! The one-hour window, the limits, and the saturation of the count.
 
 use super::*;
 use crate::clock;
@@ -18,11 +18,7 @@ fn exclusion_doubles_up_to_the_cap_and_ends_strictly_after_it() {
         backoff.failed(0, now);
         let until = now + seconds * SECOND;
         assert_eq!(state(&backoff, now), SinkState::Penalty { until, failures });
-        assert_eq!(
-            backoff.allowed(until),
-            [],
-            "at its end it is still excluded"
-        );
+        assert_eq!(backoff.allowed(until), [], "still excluded at the very end");
         now = until + MILLISECOND;
         assert_eq!(backoff.allowed(now), [0]);
         assert_eq!(state(&backoff, now), SinkState::Live);
@@ -43,7 +39,7 @@ fn the_count_stops_at_16() {
     }
 }
 
-/// The window is the exclusion and an hour, counted from the last failure.
+/// The window is the exclusion plus an hour, counted from the last failure.
 #[test]
 fn a_failure_after_an_hour_begins_a_new_sequence() {
     for (pause, failures) in [
@@ -60,7 +56,7 @@ fn a_failure_after_an_hour_begins_a_new_sequence() {
     }
 }
 
-/// Unlike Flume, where a success is not heard of.
+/// Unlike in Flume, where a success is not reported.
 #[test]
 fn a_delivery_ends_the_sequence_and_not_the_exclusion() {
     let mut backoff = Backoff::capped(1, 30 * SECOND);

@@ -1,5 +1,5 @@
-//! Files that are small or plain to look at and mean a lot of work: they are refused within a time
-//! that is known beforehand, and the process survives them.
+//! Files that look small or harmless and cost a lot of work: they are refused within a known time,
+//! and the process survives them.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -49,7 +49,7 @@ fn nesting_is_bounded() {
         };
         assert!(is_named, "{error}");
     }
-    // What is just allowed is compiled soon.
+    // What is just allowed is compiled quickly.
     let most = format!("{}{}", "block ".repeat(9_999), "end ".repeat(9_999));
     let began = clock::now();
     text("deep", &selector_text(GOOD, &format!("(func {most})")));

@@ -1,4 +1,4 @@
-//! Guests that never get to work: the file is refused, or its trial is failed.
+//! Guests that are never used: the file is refused, or it fails its trial.
 
 use flume_policy::{Artifact, LoadError, PolicyError, ViolationKind};
 
@@ -10,7 +10,7 @@ fn refused(name: &str) -> LoadError {
     Artifact::load(&ENGINE, name, &source(name), None).unwrap_err()
 }
 
-/// A guest that breaks the contract before it may work; says how.
+/// A guest that breaks the contract before it is used; returns how.
 fn kept_out(name: &str) -> (ViolationKind, String) {
     match selector(&limited(wat(name), quick())).unwrap_err() {
         PolicyError::Violation(violation) => (violation.kind, violation.detail),
@@ -44,7 +44,7 @@ kept_out! {
     config_million: ResultSize, "answer too large";
 }
 
-/// Ten thousand problems are not told.
+/// Ten thousand problems are not all shown.
 #[test]
 pub(super) fn config_many() {
     let error = selector(&limited(wat("config_many"), quick())).unwrap_err();
@@ -52,7 +52,7 @@ pub(super) fn config_many() {
         panic!("{error}");
     };
     assert_eq!(problems.len(), 101);
-    assert_eq!(problems[100].to_string(), "and 9900 problems more");
+    assert_eq!(problems[100].to_string(), "and 9900 more problems");
 }
 
 macro_rules! refused {

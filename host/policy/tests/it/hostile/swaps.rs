@@ -1,5 +1,5 @@
-//! Guests that misuse the handing over of a state: the successor begins afresh, and the batch that
-//! the swap was before is ordered all the same.
+//! Guests that misuse the transfer of their state: the successor begins without it, and the batch
+//! after the swap is ordered all the same.
 
 use flume_core::{SinkSelector as _, clock};
 use flume_policy::ViolationKind;
@@ -7,7 +7,7 @@ use flume_policy::ViolationKind;
 use super::{broken, quick, wat};
 use crate::support::{guest, limited, selector};
 
-/// Swaps a good policy for a guest, or the other way round; says which rule was broken.
+/// Swaps a good policy for a guest, or the other way round; returns which rule was broken.
 fn swapped(old: &str, new: &str) -> Option<ViolationKind> {
     let load = |name: &str| match name {
         "selector-weighted" => guest(name),

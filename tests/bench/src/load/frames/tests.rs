@@ -1,11 +1,11 @@
-//! Frames that the host's own client writes, and such as it does not: small buffers, wrong bytes.
+//! Frames as the host's own client writes them, and others: small buffers, invalid bytes.
 
 use flume_avro::{FLUME_HASH, FLUME_TEXT};
 
 use super::*;
 use crate::load::lines::{body, write_number};
 
-/// The parameters of a call with so many events of 300 bytes, each with a header.
+/// The parameters of a call with `events` events of 300 bytes, each with a header.
 fn call(events: u64) -> Vec<u8> {
     let mut out = vec![0];
     put_long(&mut out, 11);
@@ -13,7 +13,7 @@ fn call(events: u64) -> Vec<u8> {
     // In a block with its size, as Java writes them for large arrays, and one without.
     for (count, sized) in [(events / 2, true), (events - events / 2, false)] {
         if count == 0 {
-            // A block without items would be the end of the array.
+            // An empty block would end the array.
             continue;
         }
         let mut block = Vec::new();
@@ -97,7 +97,7 @@ fn a_handshake_tells_whether_the_client_knows_the_server() {
             data.extend_from_slice(FLUME_TEXT.as_bytes());
         }
         data.extend_from_slice(&hash);
-        // Metadata that is there, and empty.
+        // Metadata is present but empty.
         data.extend_from_slice(&[2, 0]);
         data.extend(call(1));
         let bytes = framed(&data, 500);

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use super::*;
-use crate::sink::avro::testing::{Act, Scripted};
-use crate::source::avro::testing::{Collector, services};
+use flume_components::rpc::testing::{Act, Scripted};
+use flume_components::source::avro::testing::{Collector, services};
 
 /// A client over these ports, with the findings about its properties.
 fn configured(
@@ -26,7 +26,7 @@ fn configured(
     );
     all.extend(keys);
     let mut context = Context::of("rpc", &all);
-    let settings = Settings::configure(&mut context, &services());
+    let settings = ClientSettings::configure(&mut context, &services());
     (settings.map(RpcClient::new), context.finish())
 }
 
@@ -43,7 +43,7 @@ async fn collectors<const N: usize>() -> [Collector; N] {
     }
     started
         .try_into()
-        .unwrap_or_else(|_| unreachable!("as many as asked for"))
+        .unwrap_or_else(|_| unreachable!("as many as requested"))
 }
 
 fn events(count: usize) -> Vec<Event> {
@@ -69,7 +69,7 @@ async fn one_host_takes_batches_in_parts() {
 
 /// Flume: TestNettyAvroRpcClient.testServerDisconnect (R5); the next send finds it again.
 #[tokio::test]
-async fn a_host_that_is_away_fails_the_send() {
+async fn an_unreachable_host_fails_the_send() {
     let [collector] = collectors().await;
     let port = collector.port();
     let mut client = client(&[port], &[]);
@@ -116,7 +116,7 @@ async fn failover_sticks_to_a_host_until_it_fails() {
     assert_eq!(error.to_string(), "Failed to send the event!");
 }
 
-/// A host that answers FAILED is left for the next one, `max-attempts` times.
+/// After FAILED, the client moves on to the next host, `max-attempts` times.
 #[tokio::test]
 async fn failover_gives_up_after_max_attempts() {
     let good = Collector::start(&[]).await;

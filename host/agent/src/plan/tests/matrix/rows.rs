@@ -25,6 +25,9 @@ a1.sinkgroups.g1.processor.type = load_balance
 
 pub(super) const NOTHING: &str = " |  | ";
 
+/// Everything of [`SMALL`].
+const ALL: &str = "r1>c1 | c1 | k1<c1";
+
 pub(super) struct Row {
     pub(super) mistake: &'static str,
     pub(super) file: &'static str,
@@ -105,28 +108,27 @@ pub(super) const COMPONENTS: &[Row] = &[
     Row {
         without: &["a1.sinks.k1.channel"],
         with: &["a1.sinks.k1.channels = c1"],
-        runs: "r1>c1 | c1 | ",
         strict: Some(Code::MissingKey),
+        lenient: Code::UndrainedChannel,
         ..row("sink without channel (wrote channels)", SMALL)
     },
     Row {
         without: &["a1.sinks.k1.channel"],
         with: &["a1.sinks.k1.channel = c9"],
-        runs: "r1>c1 | c1 | ",
         strict: Some(Code::UnknownChannel),
+        lenient: Code::UndrainedChannel,
         ..row("sink with an unknown channel", SMALL)
     },
     Row {
         without: &["a1.sinks.k1.type", "a1.sinks.k1.channel"],
-        runs: "r1>c1 | c1 | ",
         strict: Some(Code::NotDescribed),
-        lenient: Code::NotDescribed,
+        lenient: Code::UndrainedChannel,
         ..row("sink listed without any property", SMALL)
     },
     Row {
         without: &["a1.sinks.k1.type"],
-        runs: "r1>c1 | c1 | ",
         strict: Some(Code::MissingKey),
+        lenient: Code::UndrainedChannel,
         ..row("sink without type", SMALL)
     },
 ];
@@ -198,7 +200,6 @@ pub(super) const LOADING: &[Row] = &[
 ];
 
 const TYPE: &[&str] = &["a1.sinkgroups.g1.processor.type"];
-const FILLS: &str = "r1>c1 | c1 | ";
 
 pub(super) const GROUPS: &[Row] = &[
     Row {
@@ -209,8 +210,8 @@ pub(super) const GROUPS: &[Row] = &[
     },
     Row {
         without: &["a1.sinks.k2.channel"],
-        runs: FILLS,
         strict: Some(Code::MissingKey),
+        lenient: Code::UndrainedChannel,
         ..row("load_balance left with one valid sink", GROUP)
     },
     Row {
@@ -221,34 +222,34 @@ pub(super) const GROUPS: &[Row] = &[
     },
     Row {
         without: TYPE,
-        runs: FILLS,
         strict: Some(Code::MissingKey),
+        lenient: Code::UndrainedChannel,
         ..row("no processor.type", GROUP)
     },
     Row {
         without: TYPE,
         with: &["a1.sinkgroups.g1.processor.type = failovr"],
-        runs: FILLS,
         strict: Some(Code::UnknownType),
+        lenient: Code::UndrainedChannel,
         ..row("unknown processor.type", GROUP)
     },
     Row {
         without: TYPE,
         with: &["a1.sinkgroups.g1.processor.type = default"],
-        runs: FILLS,
         strict: Some(Code::GroupSize),
+        lenient: Code::UndrainedChannel,
         ..row("processor.type = default with two sinks", GROUP)
     },
     Row {
         with: &["a1.sinkgroups.g1.processor.selector = com.example.Mine"],
-        runs: FILLS,
-        strict: Some(Code::UnknownType),
+        strict: Some(Code::Unsupported),
+        lenient: Code::Unsupported,
         ..row("custom selector class not found", GROUP)
     },
     Row {
         with: &["a1.sinkgroups.g1.processor.selector.maxTimeOut = abc"],
-        runs: FILLS,
         strict: Some(Code::BadValue),
+        lenient: Code::UndrainedChannel,
         ..row("selector.maxTimeOut=abc", GROUP)
     },
     Row {
@@ -337,8 +338,130 @@ pub(super) const STRUCTURE: &[Row] = &[
         without: &["a1.channels"],
         with: &["a1.channels = c1 c2", "a1.channels.c2.type = memory"],
         runs: "r1>c1 | c1 | k1<c1",
-        strict: Some(Code::UnusedChannel),
         lenient: Code::UnusedChannel,
         ..row("channel not connected to anything", SMALL)
+    },
+];
+
+/// What does not change what happens.
+pub(super) const HARMLESS: &[Row] = &[
+    Row {
+        with: &["a1.sources.r1.port = 44444"],
+        runs: ALL,
+        lenient: Code::DuplicateKey,
+        ..row("the same line twice", SMALL)
+    },
+    Row {
+        with: &["a1.sources.r1.port = 44445"],
+        runs: ALL,
+        strict: Some(Code::DuplicateKey),
+        lenient: Code::DuplicateKey,
+        ..row("the same key twice with two values", SMALL)
+    },
+    Row {
+        with: &["a1.channels.c1.keep-alive ="],
+        runs: ALL,
+        lenient: Code::EmptyValue,
+        ..row("an empty value where a default is", SMALL)
+    },
+    Row {
+        without: &["a1.sources.r1.bind"],
+        with: &["a1.sources.r1.bind ="],
+        runs: " | c1 | k1<c1",
+        strict: Some(Code::MissingKey),
+        lenient: Code::EmptyValue,
+        ..row("an empty value where none is", SMALL)
+    },
+    Row {
+        with: &["a1.sinks.spare.type = null", "a1.sinks.spare.channel = c1"],
+        runs: ALL,
+        lenient: Code::NotListed,
+        ..row("described and not listed", SMALL)
+    },
+    Row {
+        without: &["a1.sources"],
+        with: &["a1.sources = r1 another"],
+        runs: ALL,
+        lenient: Code::NotDescribed,
+        ..row("listed and not described", SMALL)
+    },
+    Row {
+        without: &["a1.channels", "a1.sources.r1.channels"],
+        with: &[
+            "a1.channels = c1 spare",
+            "a1.sources.r1.channels = c1 spare",
+        ],
+        runs: ALL,
+        lenient: Code::NotDescribed,
+        ..row("a channel of a source is not described", SMALL)
+    },
+    Row {
+        without: &["a1.channels", "a1.sources.r1.channels", "a1.sources"],
+        with: &[
+            "a1.channels = c1 spare",
+            "a1.sources = r1 r2",
+            "a1.sources.r1.channels = c1",
+            "a1.sources.r2.type = seq",
+            "a1.sources.r2.channels = spare",
+        ],
+        runs: ALL,
+        strict: Some(Code::Dropped),
+        ..row("the only channel of a source is not described", SMALL)
+    },
+    Row {
+        without: &["a1.sources", "a1.channels", "a1.sources.r1.channels"],
+        with: &[
+            "a1.sources = r1",
+            "a1.channels = c1 spare",
+            "a1.sources.r1.channels = c1 spare",
+            "a1.sources.r1.selector.type = multiplexing",
+            "a1.sources.r1.selector.mapping.x = spare",
+            "a1.sources.r1.selector.default = c1",
+        ],
+        runs: " | c1 | k1<c1",
+        strict: Some(Code::UnknownChannel),
+        ..row("a mapping to a channel that is not described", SMALL)
+    },
+    Row {
+        without: &["a1.sinkgroups.g1.sinks", "a1.sinks"],
+        with: &[
+            "a1.sinks = k1 k2 spare",
+            "a1.sinkgroups.g1.sinks = k1 k2 spare",
+        ],
+        runs: "r1>c1 | c1 | g1(k1<c1 k2<c1)",
+        lenient: Code::NotDescribed,
+        ..row("a sink of a group is not described", GROUP)
+    },
+    Row {
+        with: &["a1.channels.c1.threads = 4"],
+        runs: ALL,
+        lenient: Code::UnknownKey,
+        ..row("a key near no other", SMALL)
+    },
+    Row {
+        with: &["a1.channels.c1.transactionCapacty = 50"],
+        runs: ALL,
+        strict: Some(Code::UnknownKey),
+        lenient: Code::UnknownKey,
+        ..row("a misspelt key", SMALL)
+    },
+    Row {
+        with: &["log4j.rootLogger = INFO", "prose", "prose = another"],
+        runs: ALL,
+        lenient: Code::InvalidKey,
+        ..row("lines that are no keys of an agent", SMALL)
+    },
+    Row {
+        with: &["sources = r1"],
+        runs: ALL,
+        strict: Some(Code::InvalidKey),
+        lenient: Code::InvalidKey,
+        ..row("a list without its agent", SMALL)
+    },
+    Row {
+        with: &["a1.sinks.k1.batchSize = 2000000000"],
+        runs: ALL,
+        lenient: Code::BatchSize,
+        ..row("a batch larger than its channel", SMALL)
     },
 ];

@@ -4,13 +4,14 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use flume_core::clock::Instant;
-use flume_core::sink_processor::{LoadBalancingProcessor, SinkIndex, SinkState};
-use flume_core::sink_selector::{Load, SinkSelector, Step};
+use flume_core::sink_group::{Load, SinkIndex, SinkState, Step};
+use flume_core::sink_processor::LoadBalancingProcessor;
+use flume_core::sink_selector::SinkSelector;
 use parking_lot::Mutex;
 
 use super::super::tests::{Bench, Do, numbers};
 
-/// Orders all sinks, the one of the first event's body first; splits batches if told to.
+/// Orders all sinks, the one of the first event's body first; splits batches if it `splits`.
 #[derive(Debug, Default, Clone)]
 struct ByBody {
     splits: bool,
@@ -126,7 +127,7 @@ async fn a_batch_is_split_over_sinks() {
     assert!(selector.seen.lock().orders.is_empty());
 }
 
-/// What one sink fails is ordered by itself, and does not go to that sink again.
+/// The share that one sink fails is ordered separately, and does not go to that sink again.
 #[tokio::test(start_paused = true)]
 async fn a_failed_share_goes_to_another_sink() {
     let selector = ByBody {

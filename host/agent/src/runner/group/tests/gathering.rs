@@ -1,4 +1,6 @@
-//! Sinks whose batches stay under way until a file is full, beside those that answer each batch.
+//! Sinks that hold batches back until a file is full, beside sinks that answer each batch.
+
+use flume_core::Gather;
 
 use super::*;
 
@@ -10,7 +12,7 @@ struct State {
     fails: bool,
 }
 
-/// Completes a file of so many events, or when it is told to, or after so many seconds.
+/// Completes a file at this many events, on request, or after this many seconds.
 struct Gatherer {
     full: usize,
     seconds: u64,
@@ -41,11 +43,11 @@ impl Sink for Gatherer {
         10
     }
     async fn deliver(&mut self, batch: &[Event]) -> Result<(), EventDeliveryError> {
-        self.send(batch).await?;
+        self.gather(batch).await?;
         self.end_file()
     }
-    fn pipeline(&mut self) -> Option<&mut dyn Pipeline> {
-        Some(self)
+    fn into_mode(self: Box<Self>) -> SinkMode {
+        SinkMode::Gathering(self)
     }
     fn next_tick(&self) -> Option<Instant> {
         self.due
@@ -56,11 +58,11 @@ impl Sink for Gatherer {
 }
 
 #[async_trait]
-impl Pipeline for Gatherer {
-    fn window(&self) -> usize {
-        usize::MAX
+impl Gather for Gatherer {
+    fn events_per_file(&self) -> usize {
+        self.full
     }
-    async fn send(&mut self, batch: &[Event]) -> Result<(), EventDeliveryError> {
+    async fn gather(&mut self, batch: &[Event]) -> Result<(), EventDeliveryError> {
         let events: usize = {
             let mut state = self.state.lock();
             state.held.push(batch.len());
@@ -73,14 +75,11 @@ impl Pipeline for Gatherer {
         }
         Ok(())
     }
-    async fn settle(&mut self) -> Result<usize, EventDeliveryError> {
-        Ok(std::mem::take(&mut self.delivered))
-    }
-    fn gathers(&self) -> Option<usize> {
-        Some(self.full)
-    }
     async fn complete(&mut self) -> Result<(), EventDeliveryError> {
         self.end_file()
+    }
+    fn take_delivered(&mut self) -> usize {
+        std::mem::take(&mut self.delivered)
     }
 }
 
@@ -97,17 +96,16 @@ impl Bench {
                 delivered: 0,
                 state,
             };
-            Ok(Box::new(sink) as Box<dyn Sink>)
+            Box::new(sink) as Box<dyn Sink>
         });
         let counters: Arc<SinkCounter> = Arc::default();
         self.counters.push(Arc::clone(&counters));
         let channel = Arc::clone(&self.channel);
-        self.lanes
-            .push(Lane::new(name, channel, counters, factory).unwrap());
+        self.lanes.push(Lane::new(name, channel, counters, factory));
         (self, state)
     }
 
-    /// Runs the group until it is told to drain.
+    /// Runs the group until it is to drain.
     fn running(&mut self, processor: Box<dyn SinkProcessor>) -> Running {
         let lanes = std::mem::take(&mut self.lanes);
         let runner = GroupRunner::new("g1", processor, lanes, true, 1);
@@ -160,6 +158,16 @@ async fn events_that_come_one_by_one_share_a_file() {
     running.end().await;
     assert_eq!(state.lock().files, [20, 1], "and at the end");
     assert_eq!(bench.success(), 21);
+}
+
+/// Where several workers make calls, nothing is held back: a file for each batch.
+#[tokio::test(start_paused = true)]
+async fn a_group_with_one_batch_at_a_time_has_a_file_for_each_batch() {
+    let (mut bench, state) = Bench::new().gatherer("k1", 1000, 30);
+    bench.put(0..25).await;
+    bench.drained(load_balance(1), true, 2).await;
+    assert_eq!(state.lock().files, [10, 10, 5]);
+    assert_eq!(bench.success(), 25);
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,7 +12,7 @@ use crate::transaction::ReservedPut;
 
 const CHANNELS: usize = 3;
 
-/// One step of a history. An `Index` picks one of what is open at that time.
+/// One step of a history. An `Index` picks one of the transactions open at that time.
 #[derive(Debug, Clone)]
 enum Step {
     /// Opens a put of events with these body lengths.
@@ -20,7 +20,7 @@ enum Step {
         channel: usize,
         lengths: Vec<usize>,
     },
-    /// Reserves, waiting; or at once.
+    /// Reserves, either waiting or at once.
     Reserve {
         put: Index,
         waiting: bool,
@@ -28,7 +28,7 @@ enum Step {
     CommitPut {
         put: Index,
     },
-    /// Ends a put at whatever point it has reached.
+    /// Ends a put in its current state.
     DropPut {
         put: Index,
     },
@@ -89,7 +89,7 @@ struct OpenTake {
     transaction: TakeTransaction,
 }
 
-/// The channels, their models, and all that is open.
+/// The channels, their models, and the open transactions.
 struct History {
     memories: Vec<Arc<MemoryChannel>>,
     channels: Vec<Arc<dyn Channel>>,
@@ -206,7 +206,7 @@ impl History {
         }
     }
 
-    /// A reservation succeeds exactly if the model has room, and nothing else frees any here.
+    /// A reservation succeeds exactly if the model has room; nothing else here frees any.
     async fn reserve(&mut self, put: OpenPut, waiting: bool) {
         let OpenPut {
             channel,
@@ -292,7 +292,7 @@ impl History {
     }
 }
 
-/// Places and byte slots of events: a slot for each 100 bytes begun, at least one.
+/// Places and byte slots of events: one slot for every 100 bytes or part of them, at least one.
 fn cost(events: &[Event]) -> (u64, u64) {
     let slots = events
         .iter()
@@ -302,7 +302,7 @@ fn cost(events: &[Event]) -> (u64, u64) {
 
 proptest! {
     #[test]
-    fn nothing_is_lost_doubled_or_reordered(steps in prop::collection::vec(step(), 0..120)) {
+    fn nothing_is_lost_duplicated_or_reordered(steps in prop::collection::vec(step(), 0..120)) {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)

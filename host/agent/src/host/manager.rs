@@ -1,0 +1,127 @@
+//! What the service manager is told, if there is one (`Type=notify` of systemd).
+//!
+//! | when | what |
+//! |---|---|
+//! | the sources have been opened, and after each reload | `READY=1` |
+//! | a changed file is applied | `RELOADING=1`, with the time |
+//! | the first TERM or INT | `STOPPING=1` |
+//! | now and then, and twice in each `WATCHDOG_USEC` if that is set | `STATUS=…`, `WATCHDOG=1` |
+//!
+//! The law: a manager that is stuck holds up nothing. Telling may block, so a thread of its own
+//! does it; what finds its queue full is not told. The watchdog is fed by a task of the runtime, so
+//! it starves when the runtime is stuck.
+
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
+
+use flume_core::clock;
+use sd_notify::NotifyState;
+
+use super::signals::Ending;
+use crate::admin::AdminView;
+use crate::runner::SourceState;
+use crate::topology::events_left;
+
+/// Messages that wait to be told.
+const MOST_MESSAGES: usize = 16;
+
+/// How often the status is told without a watchdog.
+const STATUS_EVERY: Duration = Duration::from_secs(10);
+
+/// The service manager. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Manager(Option<SyncSender<String>>);
+
+impl Manager {
+    /// The one that started this process, if there is one.
+    pub(crate) fn of_process() -> Self {
+        if std::env::var_os("NOTIFY_SOCKET").is_none() {
+            return Self(None);
+        }
+        let (sender, messages) = sync_channel(MOST_MESSAGES);
+        let thread = std::thread::Builder::new().name("service-manager".to_owned());
+        match thread.spawn(move || tell_all(&messages)) {
+            Ok(_) => Self(Some(sender)),
+            Err(error) => {
+                tracing::warn!(%error, "the service manager is not told anything");
+                Self(None)
+            }
+        }
+    }
+
+    /// All that was configured runs, as far as it can.
+    pub(super) fn ready(&self) {
+        self.tell(&NotifyState::Ready.to_string());
+    }
+
+    /// A changed file is being applied; [`ready`](Self::ready) follows.
+    pub(super) fn reloading(&self) {
+        let reloading = NotifyState::Reloading;
+        match NotifyState::monotonic_usec_now() {
+            Ok(now) => self.tell(&format!("{reloading}\n{now}")),
+            Err(error) => tracing::debug!(%error, "there is no monotonic time"),
+        }
+    }
+
+    /// Channels drain.
+    pub(super) fn stopping(&self, timeout: Duration) {
+        let status = format!("draining for at most {} s", timeout.as_secs());
+        let (stopping, status) = (NotifyState::Stopping, NotifyState::Status(&status));
+        self.tell(&format!("{stopping}\n{status}"));
+    }
+
+    /// Tells the status from time to time, and feeds the watchdog if there is one.
+    pub(super) async fn attend(self, view: AdminView, ending: impl Fn() -> Option<Ending>) {
+        if self.0.is_none() {
+            return;
+        }
+        let watchdog = sd_notify::watchdog_enabled();
+        let pause = watchdog.map_or(STATUS_EVERY, |limit| limit / 2);
+        loop {
+            let status = status(&view, ending());
+            let mut message = NotifyState::Status(&status).to_string();
+            if watchdog.is_some() {
+                message = format!("{}\n{message}", NotifyState::Watchdog);
+            }
+            self.tell(&message);
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    fn tell(&self, message: &str) {
+        if let Some(sender) = &self.0
+            && sender.try_send(message.to_owned()).is_err()
+        {
+            tracing::debug!("the service manager does not listen");
+        }
+    }
+}
+
+fn tell_all(messages: &Receiver<String>) {
+    while let Ok(message) = messages.recv() {
+        if let Err(error) = sd_notify::notify(&[NotifyState::Custom(&message)]) {
+            tracing::debug!(%error, "the service manager cannot be told");
+        }
+    }
+}
+
+/// What runs, in one line.
+fn status(view: &AdminView, ending: Option<Ending>) -> String {
+    let agents = view.agents();
+    let sources: Vec<_> = agents.iter().flat_map(|agent| &agent.sources).collect();
+    let works =
+        |state: SourceState| matches!(state, SourceState::Running(_) | SourceState::Completed);
+    let working = sources.iter().filter(|source| works(source.status.state()));
+    let events = events_left(&agents);
+    match ending {
+        None => format!(
+            "running: {} of {} sources work, {events} events in channels",
+            working.count(),
+            sources.len()
+        ),
+        Some(ending) => format!(
+            "draining: {events} events left, {} s left",
+            clock::seconds_until(ending.deadline)
+        ),
+    }
+}

@@ -1,0 +1,439 @@
+//! What `/metrics` shows in addition to the counters of `flume_core::counters`: each number once,
+//! with its meaning and how it is read. `host/METRICS.md` is made from the same tables.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use flume_core::counters::MetricKind::{Counter, Gauge};
+use flume_core::counters::{Metric, MetricKind};
+use flume_core::{ChannelCounter, FileCounter, SinkCounter, SourceCounter};
+use flume_policy::SeatState;
+use flume_policy::shadow::ShadowStats;
+
+use super::{Number, ProcessView};
+use crate::policies::PolicyFileReport;
+use crate::record::RecordStats;
+use crate::runner::{SinkReport, SourceState};
+use crate::topology::{GroupView, RunningChannel, SourceView};
+
+/// A number of a `T`, and how it is read.
+pub(crate) struct Reading<T> {
+    metric: Metric,
+    read: fn(&T) -> Number,
+}
+
+const fn reading<T>(
+    kind: MetricKind,
+    name: &'static str,
+    unit: &'static str,
+    help: &'static str,
+    read: fn(&T) -> Number,
+) -> Reading<T> {
+    let metric = Metric {
+        name,
+        kind,
+        unit,
+        help,
+    };
+    Reading { metric, read }
+}
+
+/// All numbers of a table.
+pub(super) fn read<T>(table: &'static [Reading<T>], of: &T) -> Vec<(&'static Metric, Number)> {
+    let read = |reading: &'static Reading<T>| (&reading.metric, (reading.read)(of));
+    table.iter().map(read).collect()
+}
+
+/// The numbers of a source.
+pub(super) const SOURCE: &[Reading<SourceView>] = &[
+    reading(
+        Counter,
+        "RestartCount",
+        "restarts",
+        "Times that the source failed and was started again.",
+        |r| Number::Whole(r.status.restarts()),
+    ),
+    reading(
+        Gauge,
+        "Running",
+        "1 or 0",
+        "1 while the source takes events in.",
+        |r| {
+            Number::Whole(u64::from(matches!(
+                r.status.state(),
+                SourceState::Running(_)
+            )))
+        },
+    ),
+];
+
+/// The numbers of a channel.
+pub(super) const CHANNEL: &[Reading<RunningChannel>] = &[
+    reading(
+        Gauge,
+        "ChannelSize",
+        "events",
+        "Events in the channel now, those of unfinished takes not counted.",
+        |r| Number::Whole(r.channel.depth() as u64),
+    ),
+    reading(
+        Gauge,
+        "ChannelCapacity",
+        "events",
+        "The configured capacity.",
+        |r| Number::Whole(r.channel.capacity() as u64),
+    ),
+    reading(
+        Gauge,
+        "ChannelFillPercentage",
+        "%",
+        "Size in percent of the capacity; the largest double if the capacity is 0.",
+        |r| Number::Fraction(percentage(r.channel.depth(), r.channel.capacity())),
+    ),
+];
+
+/// The numbers of a sink.
+pub(super) const SINK: &[Reading<SinkReport>] = &[
+    reading(
+        Counter,
+        "RestartCount",
+        "restarts",
+        "Times that the sink panicked and was replaced.",
+        |r| Number::Whole(r.restarts),
+    ),
+    reading(
+        Gauge,
+        "FailuresInSequence",
+        "batches",
+        "Batches that failed since the last one that was delivered.",
+        |r| Number::Whole(r.health.outage.map_or(0, |outage| outage.failures)),
+    ),
+];
+
+/// The numbers of a group; a sink without a group is a group of one.
+pub(super) const PROCESSOR: &[Reading<GroupView>] = &[
+    reading(Gauge, "SinkCount", "sinks", "Sinks of the group.", |r| {
+        Number::Whole(r.sinks.len() as u64)
+    }),
+    reading(
+        Gauge,
+        "UsableSinkCount",
+        "sinks",
+        "Sinks that are not excluded by a penalty or back-off now, and whose last batch did not fail.",
+        |r| Number::Whole(usable(r)),
+    ),
+    reading(
+        Counter,
+        "CallCount",
+        "calls",
+        "Calls of the sink processor, those that found no events included.",
+        |r| Number::Whole(r.runner.calls()),
+    ),
+    reading(
+        Counter,
+        "ExhaustedCallCount",
+        "calls",
+        "Calls in which no sink could deliver: a pause follows, and a new try.",
+        |r| Number::Whole(r.runner.exhausted_calls()),
+    ),
+    reading(
+        Counter,
+        "RestartCount",
+        "restarts",
+        "Times that the runner of the group panicked and began again.",
+        |r| Number::Whole(r.runner.restarts()),
+    ),
+];
+
+/// The numbers of a group with `processor.shadow`.
+pub(super) const SHADOW: &[Reading<Arc<ShadowStats>>] = &[
+    reading(
+        Counter,
+        "ShadowComparedCount",
+        "decisions",
+        "Decisions in which candidate and live selector were compared.",
+        |r| Number::Whole(r.compared.get()),
+    ),
+    reading(
+        Counter,
+        "ShadowFirstDiffersCount",
+        "decisions",
+        "Decisions in which the candidate chose another first sink.",
+        |r| Number::Whole(r.first_differs.get()),
+    ),
+    reading(
+        Counter,
+        "ShadowOrderDiffersCount",
+        "decisions",
+        "Decisions with the same first sink and another order after it.",
+        |r| Number::Whole(r.order_differs.get()),
+    ),
+    reading(
+        Counter,
+        "ShadowUnansweredCount",
+        "decisions",
+        "Decisions for which the candidate had no good answer.",
+        |r| Number::Whole(r.unanswered.get()),
+    ),
+    reading(
+        Counter,
+        "ShadowDroppedCount",
+        "decisions",
+        "Decisions that the candidate was not shown, because it was too slow.",
+        |r| Number::Whole(r.dropped.get()),
+    ),
+];
+
+/// The numbers of a group with `processor.record`.
+pub(super) const RECORD: &[Reading<Arc<RecordStats>>] = &[
+    reading(
+        Counter,
+        "RecordEntryCount",
+        "entries",
+        "Entries that were recorded.",
+        |r| Number::Whole(r.entries().0),
+    ),
+    reading(
+        Counter,
+        "RecordDroppedCount",
+        "entries",
+        "Entries that were dropped, because the queue was full.",
+        |r| Number::Whole(r.entries().1),
+    ),
+    reading(
+        Counter,
+        "RecordByteCount",
+        "bytes",
+        "Bytes written to the record.",
+        |r| Number::Whole(r.written()),
+    ),
+    reading(
+        Counter,
+        "RecordFailedWriteCount",
+        "failures",
+        "Writes to the record that failed, with all entries in them.",
+        |r| Number::Whole(r.failures()),
+    ),
+];
+
+/// The numbers of a policy, over all its places.
+pub(super) const POLICY: &[Reading<PolicyFileReport>] = &[
+    reading(
+        Counter,
+        "CallCount",
+        "calls",
+        "Calls of the policy: orders, routes and batches to intercept.",
+        |r| Number::Whole(r.totals.calls),
+    ),
+    reading(
+        Counter,
+        "EventCount",
+        "events",
+        "Events that were handed to an interceptor.",
+        |r| Number::Whole(r.totals.events),
+    ),
+    reading(
+        Counter,
+        "CpuNanosCount",
+        "ns",
+        "Time spent in calls, starts and trials.",
+        |r| Number::Whole(nanos(r.totals.cpu)),
+    ),
+    reading(
+        Counter,
+        "FallbackCount",
+        "batches",
+        "Batches that the native fallback ordered instead.",
+        |r| Number::Whole(r.totals.fallbacks),
+    ),
+    reading(
+        Counter,
+        "ThrottledCount",
+        "batches",
+        "Batches that found the share of `cpu-percent` used up.",
+        |r| Number::Whole(r.totals.throttled),
+    ),
+    reading(
+        Counter,
+        "PoisonCount",
+        "events",
+        "Events that went where `on-error` says.",
+        |r| Number::Whole(r.totals.poison),
+    ),
+    reading(
+        Counter,
+        "ReplacementCount",
+        "instances",
+        "Instances that replaced another one of the same version.",
+        |r| Number::Whole(r.totals.replacements),
+    ),
+    reading(
+        Counter,
+        "SwapCount",
+        "swaps",
+        "Swaps to another version.",
+        |r| Number::Whole(r.totals.swaps),
+    ),
+    reading(
+        Counter,
+        "RollBackCount",
+        "swaps",
+        "Returns to the version before, by hand or by the error budget.",
+        |r| Number::Whole(r.totals.roll_backs),
+    ),
+    reading(
+        Counter,
+        "LogLineDroppedCount",
+        "lines",
+        "Log lines of the policy beyond `log-lines` a second.",
+        |r| Number::Whole(r.totals.log_lines_dropped),
+    ),
+    reading(
+        Gauge,
+        "Generation",
+        "versions",
+        "Versions so far, the one that runs included.",
+        |r| Number::Whole(r.generation),
+    ),
+    reading(
+        Gauge,
+        "MemoryBytes",
+        "bytes",
+        "Linear memory of all instances, those kept for a roll-back included.",
+        |r| Number::Whole(r.totals.memory),
+    ),
+    reading(
+        Gauge,
+        "MostMemoryBytes",
+        "bytes",
+        "The most linear memory so far.",
+        |r| Number::Whole(r.totals.most_memory),
+    ),
+    reading(
+        Gauge,
+        "CallP99Nanos",
+        "ns",
+        "The time that 99 of 100 calls do not exceed; up to a quarter too high.",
+        |r| Number::Whole(nanos(r.totals.usual_call)),
+    ),
+    reading(Gauge, "LongestCallNanos", "ns", "The longest call.", |r| {
+        Number::Whole(nanos(r.totals.longest_call))
+    }),
+    reading(
+        Gauge,
+        "LongestSwapNanos",
+        "ns",
+        "The longest time that a batch waited for a swap.",
+        |r| Number::Whole(nanos(r.totals.longest_swap)),
+    ),
+    reading(
+        Gauge,
+        "RunningSeats",
+        "places",
+        "Places in which the policy is asked.",
+        |r| Number::Whole(seats(r, |state| matches!(state, SeatState::Running))),
+    ),
+    reading(
+        Gauge,
+        "RestingSeats",
+        "places",
+        "Places in which the fallback stands in until a new instance is made.",
+        |r| {
+            Number::Whole(seats(r, |state| {
+                matches!(state, SeatState::Resting { .. } | SeatState::Starting)
+            }))
+        },
+    ),
+    reading(
+        Gauge,
+        "QuarantinedSeats",
+        "places",
+        "Places in which the policy broke too many rules: the fallback stays until another version comes.",
+        |r| Number::Whole(seats(r, |state| matches!(state, SeatState::Quarantined))),
+    ),
+];
+
+/// The numbers of the process.
+pub(super) const PROCESS: &[Reading<ProcessView>] = &[reading(
+    Counter,
+    "LogLineDroppedCount",
+    "lines",
+    "Log lines that were dropped, because standard error was not read.",
+    |r| Number::Whole(r.log_lines_dropped),
+)];
+
+/// The one counter of a policy that is split by kind.
+pub(crate) const VIOLATIONS: Metric = Metric {
+    name: "ViolationCount",
+    kind: Counter,
+    unit: "violations",
+    help: "Rules that the policy broke; the label `kind` names the rule.",
+};
+
+fn usable(group: &GroupView) -> u64 {
+    let report = group.runner.report();
+    let usable = report.iter().filter(|sink| sink.is_usable());
+    usable.count() as u64
+}
+
+fn seats(report: &PolicyFileReport, wanted: fn(&SeatState) -> bool) -> u64 {
+    report
+        .seats
+        .iter()
+        .filter(|seat| wanted(&seat.state))
+        .count() as u64
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// For a channel with capacity 0, Flume reports the largest double.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a percentage needs no more digits than a double"
+)]
+fn percentage(depth: usize, capacity: usize) -> f64 {
+    if capacity == 0 {
+        f64::MAX
+    } else {
+        depth as f64 / capacity as f64 * 100.0
+    }
+}
+
+/// All metrics: a type of component, which of its components, and what they show.
+pub(crate) fn metrics() -> Vec<(&'static str, &'static str, Vec<&'static Metric>)> {
+    let violations = std::slice::from_ref(&VIOLATIONS);
+    vec![
+        ("SOURCE", "Sources", all(SourceCounter::METRICS, SOURCE)),
+        ("CHANNEL", "Channels", all(ChannelCounter::METRICS, CHANNEL)),
+        ("SINK", "Sinks", all(SinkCounter::METRICS, SINK)),
+        (
+            "SINK",
+            "Sinks that write files: `hdfs`, and `file_roll` with keys of `hdfs`",
+            FileCounter::METRICS.iter().collect(),
+        ),
+        (
+            "SINK_PROCESSOR",
+            "Groups, and sinks without a group",
+            all(&[], PROCESSOR),
+        ),
+        (
+            "SINK_PROCESSOR",
+            "Groups with `processor.shadow`",
+            all(&[], SHADOW),
+        ),
+        (
+            "SINK_PROCESSOR",
+            "Groups with `processor.record`",
+            all(&[], RECORD),
+        ),
+        ("POLICY", "Policies", all(violations, POLICY)),
+        ("PROCESS", "The process", all(&[], PROCESS)),
+    ]
+}
+
+fn all<T>(counted: &'static [Metric], read: &'static [Reading<T>]) -> Vec<&'static Metric> {
+    let read = read.iter().map(|reading| &reading.metric);
+    counted.iter().chain(read).collect()
+}

@@ -1,0 +1,163 @@
+//! One call of the processor: sinks are tried in turn until one delivers or none is left.
+
+use flume_core::clock::{self, Instant};
+use flume_core::sink_group::{Load, SinkIndex, Step};
+use flume_core::sink_processor::{Call, Outcome, Verdict};
+use flume_core::sink_schedule::{Attempt, Attempts};
+use flume_core::{EventDeliveryError, Status, chain};
+use tokio::sync::MutexGuard as AsyncGuard;
+
+use super::GroupRunner;
+use crate::runner::lane::Lane;
+
+/// How a call ended.
+pub(super) enum End {
+    Returned(Status, SinkIndex),
+    Exhausted,
+}
+
+impl GroupRunner {
+    /// One call of the processor.
+    pub(super) async fn call(&self) -> End {
+        self.counts.all.increment();
+        let now = clock::now();
+        let depth = self.depth();
+        let begun = {
+            let mut processor = self.processor.lock();
+            let shows = self.can_show_events() && processor.wants_events();
+            (!shows).then(|| processor.begin_load(now, Load { depth, events: &[] }))
+        };
+        let Some(call) = begun else {
+            return self.call_showing(now).await;
+        };
+        let mut attempts = Attempts::of(call);
+        while let Some((sink, mut lane)) = self.next_lane(&mut attempts).await {
+            let attempted = self.attempt(attempts.call(), sink, &mut lane).await;
+            if let Some(end) = attempted {
+                return end;
+            }
+        }
+        self.exhausted()
+    }
+
+    pub(super) fn exhausted(&self) -> End {
+        self.counts.exhausted.increment();
+        let error = self.processor.lock().exhausted();
+        tracing::error!(group = self.name, error, "unable to deliver events");
+        End::Exhausted
+    }
+
+    /// The next sink that a call tries, with its lane, which is locked for this call.
+    pub(super) async fn next_lane(
+        &self,
+        attempts: &mut Attempts,
+    ) -> Option<(SinkIndex, AsyncGuard<'_, Lane>)> {
+        loop {
+            let mut free = None;
+            let next = attempts.next(&mut **self.processor.lock(), |sink| {
+                free = self.lanes.get(sink).and_then(|lane| lane.try_lock().ok());
+                free.is_some()
+            });
+            let sink = match next {
+                Attempt::Try(sink) | Attempt::WaitFor(sink) => sink,
+                Attempt::Exhausted => return None,
+            };
+            match (free, self.lanes.get(sink)) {
+                (Some(lane), _) => return Some((sink, lane)),
+                (None, Some(lane)) => return Some((sink, lane.lock().await)),
+                // Not a sink of this group: passed by.
+                (None, None) => {}
+            }
+        }
+    }
+
+    /// Tries one sink; returns how the call ended, if it did.
+    async fn attempt(&self, call: &mut Call, sink: SinkIndex, lane: &mut Lane) -> Option<End> {
+        if self.pipelined {
+            self.drain_others(call, sink).await;
+        }
+        let (began, before) = (self.begin_step(sink), lane.delivered());
+        let outcome = match lane.process().await {
+            Ok(status) => Outcome::Returned(status),
+            Err(error) => self.sink_failed(lane, &error),
+        };
+        let events = lane.delivered().saturating_sub(before);
+        match self.end_step(call, sink, outcome, began, events) {
+            Verdict::Return(status) => Some(End::Returned(status, sink)),
+            Verdict::Continue => None,
+        }
+    }
+
+    pub(super) fn sink_failed(&self, lane: &Lane, error: &EventDeliveryError) -> Outcome {
+        let error = chain(error);
+        tracing::warn!(group = self.name, sink = lane.name(), error, "sink failed");
+        Outcome::Failed
+    }
+
+    /// Reports to the processor that a sink gets a batch; returns the time.
+    pub(super) fn begin_step(&self, sink: SinkIndex) -> Instant {
+        let now = clock::now();
+        self.processor.lock().step(sink, Step::Begun, now);
+        now
+    }
+
+    /// Reports to the processor what became of the batch.
+    pub(super) fn end_step(
+        &self,
+        call: &mut Call,
+        sink: SinkIndex,
+        outcome: Outcome,
+        began: Instant,
+        events: u64,
+    ) -> Verdict {
+        let now = clock::now();
+        let step = Step::Ended {
+            events: usize::try_from(events).unwrap_or(usize::MAX),
+            latency: now.saturating_duration_since(began),
+        };
+        if events > 0 {
+            self.delivered(sink, now);
+        }
+        let mut processor = self.processor.lock();
+        let verdict = processor.report(call, sink, outcome, now);
+        processor.step(sink, step, now);
+        verdict
+    }
+
+    /// Notes that a sink works, and says so if it did not before.
+    fn delivered(&self, sink: SinkIndex, now: Instant) {
+        let (Some(faults), Some(name)) = (self.faults.get(sink), self.names.get(sink)) else {
+            return;
+        };
+        if let Some(outage) = faults.delivered(now) {
+            let seconds = now.saturating_duration_since(outage.since).as_secs();
+            let failed_batches = outage.failures;
+            tracing::info!(
+                group = self.name,
+                sink = name,
+                seconds,
+                failed_batches,
+                "delivering again"
+            );
+        }
+    }
+
+    /// Has other sinks answer for their batches before this one is tried: those are older.
+    async fn drain_others(&self, call: &mut Call, sink: SinkIndex) {
+        for (other, lane) in self.lanes.iter().enumerate() {
+            let Ok(mut lane) = lane.try_lock() else {
+                continue;
+            };
+            if other != sink && lane.is_busy() && lane.drain().await.is_err() {
+                // The verdict is about that sink; this call goes on with its own.
+                self.report_outcome(call, other, Outcome::Failed);
+            }
+        }
+    }
+
+    fn report_outcome(&self, call: &mut Call, sink: SinkIndex, outcome: Outcome) -> Verdict {
+        self.processor
+            .lock()
+            .report(call, sink, outcome, clock::now())
+    }
+}

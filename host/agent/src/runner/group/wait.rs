@@ -1,0 +1,95 @@
+//! Waiting for events, and what the lanes need meanwhile: ticks of their sinks, and room for puts.
+
+use std::time::Duration;
+
+use flume_core::clock::Instant;
+use flume_core::sink_group::SinkIndex;
+use futures_util::future::select_all;
+use tokio_util::sync::CancellationToken;
+
+use super::GroupRunner;
+
+impl GroupRunner {
+    /// Waits for an event, and ends early when the group is to drain or to stop. What is due on a
+    /// lane meanwhile is done, which ends the wait too.
+    pub(super) async fn idle(
+        &self,
+        event: impl Future<Output = ()>,
+        drain: &CancellationToken,
+        stop: &CancellationToken,
+    ) {
+        let tick = self.next_tick();
+        tokio::select! {
+            () = event => {}
+            () = at(tick.map(|(_, when)| when)) => {
+                if let Some(lane) = tick.and_then(|(due, _)| self.lanes.get(due)) {
+                    lane.lock().await.tick().await;
+                }
+            }
+            lane = self.held_room() => {
+                if let Some(lane) = self.lanes.get(lane) {
+                    lane.lock().await.hand_in().await;
+                }
+            }
+            () = drain.cancelled(), if !drain.is_cancelled() => {}
+            () = stop.cancelled() => {}
+        }
+    }
+
+    /// Waits for an event in the channel of a sink, at most this long. In a group that drains,
+    /// waits for an event in any channel.
+    pub(super) async fn ready(&self, sink: SinkIndex, at_most: Duration, drains: bool) {
+        let Some(channel) = self.channels.get(sink) else {
+            return;
+        };
+        tokio::select! {
+            () = channel.ready() => {}
+            () = self.any_ready(), if drains => {}
+            () = tokio::time::sleep(at_most), if !drains => {}
+        }
+    }
+
+    /// Waits until a put waits for room that held back batches of a lane occupy; returns the lane.
+    async fn held_room(&self) -> SinkIndex {
+        let mut waits = Vec::new();
+        for (index, lane) in self.lanes.iter().enumerate() {
+            let holding = lane.try_lock().is_ok_and(|lane| lane.holds_back());
+            if let (true, Some(channel)) = (holding, self.channels.get(index)) {
+                waits.push(Box::pin(async move {
+                    channel.short_of_room().await;
+                    index
+                }));
+            }
+        }
+        match waits.is_empty() {
+            true => std::future::pending().await,
+            false => select_all(waits).await.0,
+        }
+    }
+
+    /// The lane whose sink wants to be called first, and when.
+    fn next_tick(&self) -> Option<(SinkIndex, Instant)> {
+        let mut first: Option<(SinkIndex, Instant)> = None;
+        for (index, lane) in self.lanes.iter().enumerate() {
+            // A lane in use ticks later.
+            let due = lane.try_lock().ok().and_then(|lane| lane.next_tick());
+            first = match (first, due) {
+                (Some((_, earliest)), Some(due)) if due >= earliest => first,
+                (_, Some(due)) => Some((index, due)),
+                (_, None) => first,
+            };
+        }
+        first
+    }
+
+    pub(super) async fn any_ready(&self) {
+        select_all(self.channels.iter().map(|channel| channel.ready())).await;
+    }
+}
+
+async fn at(when: Option<Instant>) {
+    match when {
+        Some(when) => tokio::time::sleep_until(when).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,81 @@
+//! The lane's side of its channel: batches taken and committed, and counted as Flume counts them.
+
+use std::sync::Arc;
+
+use flume_core::{Channel, SinkCounter, TakeTransaction};
+
+/// Takes from one channel for one sink.
+pub(super) struct Takes {
+    channel: Arc<dyn Channel>,
+    counters: Arc<SinkCounter>,
+    /// Events delivered so far.
+    delivered: u64,
+}
+
+impl Takes {
+    pub(super) fn new(channel: Arc<dyn Channel>, counters: Arc<SinkCounter>) -> Self {
+        Self {
+            channel,
+            counters,
+            delivered: 0,
+        }
+    }
+
+    pub(super) fn channel(&self) -> &Arc<dyn Channel> {
+        &self.channel
+    }
+
+    pub(super) fn counters(&self) -> &Arc<SinkCounter> {
+        &self.counters
+    }
+
+    pub(super) fn delivered(&self) -> u64 {
+        self.delivered
+    }
+
+    /// The most events in one transaction: what the sink wants, within what the channel allows.
+    pub(super) fn most(&self, wanted: usize) -> usize {
+        wanted.clamp(1, self.channel.transaction_capacity())
+    }
+
+    /// Takes the next batch. `None` if the channel is empty.
+    pub(super) fn take(&self, most: usize) -> Option<TakeTransaction> {
+        let mut batch = TakeTransaction::begin(&self.channel);
+        let taken = batch.take_batch(most);
+        self.count(taken, most);
+        (taken > 0).then_some(batch)
+    }
+
+    /// Counts a batch that was taken, here or by the group.
+    pub(super) fn count(&self, taken: usize, most: usize) {
+        match taken {
+            0 => self.counters.batch_empty.increment(),
+            _ if taken < most => self.counters.batch_underflow.increment(),
+            _ => self.counters.batch_complete.increment(),
+        }
+        self.counters.event_drain_attempt.add(taken);
+    }
+
+    /// A batch is delivered.
+    pub(super) fn commit(&mut self, batch: TakeTransaction) {
+        let events = batch.events().len();
+        self.counters.event_drain_success.add(events);
+        let events = u64::try_from(events).unwrap_or(u64::MAX);
+        self.delivered = self.delivered.saturating_add(events);
+        batch.commit();
+    }
+
+    /// Whether a batch of this size can be taken.
+    pub(super) fn has(&self, events: usize) -> bool {
+        self.channel.depth() >= events
+    }
+
+    /// Lets puts that wait for room have what the last commit freed, if the next batch would not be
+    /// full without them. Otherwise a small channel is emptied in halves: one under way, and one
+    /// that is taken the moment that the first is delivered.
+    pub(super) async fn let_puts_in(&self, most: usize) {
+        if self.channel.is_short_of_room() && !self.has(most) {
+            tokio::task::yield_now().await;
+        }
+    }
+}

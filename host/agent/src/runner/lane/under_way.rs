@@ -1,0 +1,51 @@
+//! Batches that a sink has and has not answered for.
+//!
+//! The law: they are committed oldest first and rolled back newest first, also when they are
+//! dropped. Each rollback puts its events at the head of the channel, so their order is kept.
+
+use std::collections::VecDeque;
+
+use flume_core::TakeTransaction;
+
+use super::takes::Takes;
+
+/// Transactions in the order in which they were taken.
+#[derive(Debug, Default)]
+pub(super) struct UnderWay(VecDeque<TakeTransaction>);
+
+impl UnderWay {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Adds a batch before it is sent: if sending fails, it rolls back with the others, in order.
+    pub(super) fn push(&mut self, batch: TakeTransaction) -> &TakeTransaction {
+        self.0.push_back_mut(batch)
+    }
+
+    /// The oldest batches, this many of them, are delivered.
+    pub(super) fn commit(&mut self, delivered: usize, takes: &mut Takes) {
+        for _ in 0..delivered {
+            if let Some(batch) = self.0.pop_front() {
+                takes.commit(batch);
+            }
+        }
+    }
+
+    /// All of them are not delivered.
+    pub(super) fn roll_back(&mut self) {
+        while let Some(batch) = self.0.pop_back() {
+            batch.rollback();
+        }
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.roll_back();
+    }
+}

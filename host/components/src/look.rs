@@ -1,0 +1,145 @@
+//! Files that a component will open: whether they can be opened here and now. What its keys say was
+//! checked before, and nothing is kept.
+//!
+//! A file that is not there is a warning: the file may be made later, or be on another machine. One
+//! that is there and useless is an error.
+
+use std::io::ErrorKind;
+use std::path::Path;
+
+use flume_core::{Code, Context, Diagnostic, Severity};
+use rustix::fs::{Access, access};
+
+use crate::net::keystore::KeystoreError;
+use crate::net::tls::{ClientTls, ServerTls};
+
+/// What is wrong with a file.
+struct Flaw {
+    key: &'static str,
+    reason: String,
+    /// Whether it is there and useless.
+    is_useless: bool,
+}
+
+/// Looks at the files of a source with these keys.
+pub fn source(keys: &Context) -> Option<Diagnostic> {
+    let tls = ServerTls::configure(&mut keys.clone())??;
+    let flaw = keystore("keystore", tls.look())?;
+    Some(told(keys, flaw))
+}
+
+/// Looks at the files of a sink with these keys.
+pub fn sink(keys: &Context) -> Option<Diagnostic> {
+    let mut all = keys.clone();
+    let flaw = match all.optional("sink.directory") {
+        Some(directory) => folder(keys, Path::new(&directory))?,
+        None => keystore("truststore", ClientTls::configure(&mut all)??.look())?,
+    };
+    Some(told(keys, flaw))
+}
+
+fn keystore(key: &'static str, looked: Result<(), KeystoreError>) -> Option<Flaw> {
+    let error = looked.err()?;
+    Some(Flaw {
+        key,
+        is_useless: !matches!(error, KeystoreError::Read { .. }),
+        reason: error.to_string(),
+    })
+}
+
+/// The folder of a file_roll sink. With keys of the hdfs sink it makes the folder itself.
+fn folder(keys: &Context, folder: &Path) -> Option<Flaw> {
+    if keys.iter().any(|(key, _)| key.starts_with("hdfs.")) {
+        return None;
+    }
+    let (reason, is_useless) = match std::fs::metadata(folder) {
+        Ok(found) if !found.is_dir() => ("it is not a folder".to_owned(), true),
+        Ok(_) => {
+            let error = access(folder, Access::WRITE_OK | Access::EXEC_OK).err()?;
+            (error.to_string(), false)
+        }
+        Err(error) if error.kind() == ErrorKind::NotADirectory => (error.to_string(), true),
+        Err(error) => (error.to_string(), false),
+    };
+    Some(Flaw {
+        key: "sink.directory",
+        reason: format!("cannot write to {}: {reason}", folder.display()),
+        is_useless,
+    })
+}
+
+fn told(keys: &Context, flaw: Flaw) -> Diagnostic {
+    let message = format!("`{}.{}`: {}", keys.path(), flaw.key, flaw.reason);
+    let mut found = Diagnostic::new(Code::UnusableFile, message);
+    let help = if flaw.is_useless {
+        found.severity = Severity::Error;
+        "correct the path, the password or the file"
+    } else {
+        "until it can be opened, the component does not work and tries again"
+    };
+    let value = keys.iter().find(|(key, _)| *key == flaw.key);
+    let found = match value {
+        Some((_, value)) => found.at(&value.span, "on this machine"),
+        None => found,
+    };
+    found.help(help)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_there_or_it_is_told() {
+        let scratch = tempfile::tempdir().unwrap();
+        let file = scratch.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let severity = |path: &Path| {
+            let path = path.display().to_string();
+            let keys = Context::of("a1.sinks.k1", &[("sink.directory", &path)]);
+            sink(&keys).map(|found| found.severity)
+        };
+        assert_eq!(severity(scratch.path()), None);
+        assert_eq!(
+            severity(&scratch.path().join("none")),
+            Some(Severity::Warning)
+        );
+        assert_eq!(severity(&file), Some(Severity::Error));
+        assert_eq!(severity(&file.join("below")), Some(Severity::Error));
+        // With keys of the hdfs sink the folder is made.
+        let keys = [("sink.directory", "/no/such"), ("hdfs.path", "x")];
+        assert!(sink(&Context::of("a1.sinks.k1", &keys)).is_none());
+    }
+
+    #[test]
+    fn a_key_store_opens_or_it_is_told() {
+        let stores = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/net/keystore/stores");
+        let one = std::fs::read_dir(stores)
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        let one = one.into_iter().next().unwrap().display().to_string();
+        for (path, severity) in [
+            (one.as_str(), Severity::Error),
+            ("/no/such", Severity::Warning),
+        ] {
+            let keys = [
+                ("ssl", "true"),
+                ("keystore", path),
+                ("keystore-password", "not it"),
+            ];
+            let found = source(&Context::of("a1.sources.r1", &keys)).unwrap();
+            assert_eq!(found.severity, severity, "{}", found.message);
+            assert!(!found.message.contains("not it"), "{}", found.message);
+            let keys = [
+                ("ssl", "true"),
+                ("truststore", path),
+                ("truststore-password", "not it"),
+            ];
+            let found = sink(&Context::of("a1.sinks.k1", &keys)).unwrap();
+            assert_eq!(found.severity, severity, "{}", found.message);
+        }
+        assert!(source(&Context::of("a1.sources.r1", &[("bind", "x")])).is_none());
+        let anybody = [("ssl", "true"), ("trust-all-certs", "true")];
+        assert!(sink(&Context::of("a1.sinks.k1", &anybody)).is_none());
+    }
+}

@@ -1,0 +1,54 @@
+//! The sources, one file each.
+
+use flume_core::{Context, Recipe, Registry, Source, Type};
+
+use crate::component::Configure;
+
+pub mod lines;
+
+#[cfg(any(test, feature = "testing"))]
+pub mod harness;
+#[cfg(test)]
+mod once;
+
+pub mod avro;
+pub mod exec;
+pub mod netcat;
+pub mod netcatudp;
+pub mod seq;
+pub mod stress;
+
+/// The types of sources.
+pub static TYPES: Registry<Configure<Recipe<dyn Source>>> = Registry {
+    kind: "source",
+    types: &[
+        Type::new(exec::NAMES, exec::configure),
+        Type::new(avro::NAMES, avro::configure),
+        Type::new(netcat::NAMES, netcat::configure),
+        Type::new(netcatudp::NAMES, netcatudp::configure),
+        Type::new(seq::NAMES, seq::configure),
+        Type::new(stress::NAMES, stress::configure),
+    ],
+    elsewhere: &[
+        "thrift",
+        "syslogtcp",
+        "multiport_syslogtcp",
+        "syslogudp",
+        "http",
+        "taildir",
+        "spooldir",
+        "jms",
+        "scribe",
+        "avrolegacy",
+        "thriftlegacy",
+        "twitter",
+    ],
+    left_out: &[],
+};
+
+/// Accepts the pauses that Flume makes when a source that it polls has nothing to do.
+fn without_backoff(context: &mut Context) {
+    for key in ["backoffSleepIncrement", "maxBackoffSleep"] {
+        context.without_effect(key, "the source waits until its channels have room");
+    }
+}

@@ -1,0 +1,141 @@
+//! Takes: events leave their channel only when their delivery is confirmed.
+
+use std::mem;
+use std::sync::Arc;
+
+use crate::channel::Channel;
+use crate::event::Event;
+
+/// Events on their way out of a channel. Dropping it puts them back in their order.
+#[derive(Debug)]
+pub struct TakeTransaction {
+    channel: Arc<dyn Channel>,
+    events: Vec<Event>,
+}
+
+impl TakeTransaction {
+    /// Opens a transaction.
+    pub fn begin(channel: &Arc<dyn Channel>) -> Self {
+        Self {
+            channel: Arc::clone(channel),
+            events: Vec::new(),
+        }
+    }
+
+    /// Takes the available events, up to `most` and the channel's `transactionCapacity`, and
+    /// returns how many.
+    pub fn take_batch(&mut self, most: usize) -> usize {
+        let room = self
+            .channel
+            .transaction_capacity()
+            .saturating_sub(self.events.len());
+        self.channel.take(most.min(room), &mut self.events)
+    }
+
+    /// The events taken so far, oldest first.
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// The channel that the events come from.
+    pub fn channel(&self) -> &Arc<dyn Channel> {
+        &self.channel
+    }
+
+    /// Splits into shares: event `i` goes to the share `owners[i]`. Shares without an event are
+    /// left out. An event without an owner stays with share 0.
+    pub fn split(mut self, owners: &[usize]) -> Vec<(usize, Share)> {
+        let mut shares: Vec<(usize, Share)> = Vec::new();
+        let owners = owners.iter().copied().chain(std::iter::repeat(0));
+        for (place, (event, owner)) in mem::take(&mut self.events)
+            .into_iter()
+            .zip(owners)
+            .enumerate()
+        {
+            let at = shares.iter().position(|(known, _)| *known == owner);
+            let share = match at.and_then(|at| shares.get_mut(at)) {
+                Some((_, share)) => share,
+                None => {
+                    let transaction = Self::begin(&self.channel);
+                    let places = Vec::new();
+                    let share = Share {
+                        transaction,
+                        places,
+                    };
+                    &mut shares.push_mut((owner, share)).1
+                }
+            };
+            share.transaction.events.push(event);
+            share.places.push(place);
+        }
+        shares
+    }
+
+    /// Makes the shares of one transaction whole again, in the old order. `None` if there are no
+    /// shares.
+    pub fn rejoin(shares: Vec<Share>) -> Option<Self> {
+        let channel = Arc::clone(&shares.first()?.transaction.channel);
+        let mut events: Vec<(usize, Event)> = Vec::new();
+        for mut share in shares {
+            events.extend(
+                share
+                    .places
+                    .into_iter()
+                    .zip(mem::take(&mut share.transaction.events)),
+            );
+        }
+        events.sort_by_key(|(place, _)| *place);
+        let events = events.into_iter().map(|(_, event)| event).collect();
+        Some(Self { channel, events })
+    }
+
+    /// The events are delivered: their room is free.
+    pub fn commit(mut self) {
+        let events = mem::take(&mut self.events);
+        if !events.is_empty() {
+            self.channel.settle(&events);
+        }
+    }
+
+    /// The events are not delivered: they are back at the head of the channel.
+    pub fn rollback(self) {
+        drop(self);
+    }
+}
+
+impl Drop for TakeTransaction {
+    fn drop(&mut self) {
+        if !self.events.is_empty() {
+            self.channel.give_back(mem::take(&mut self.events));
+        }
+    }
+}
+
+/// A part of a taken batch: a transaction that knows where its events were in the whole.
+#[derive(Debug)]
+pub struct Share {
+    /// The part, to be committed or rolled back alone, or [rejoined](TakeTransaction::rejoin).
+    pub transaction: TakeTransaction,
+    places: Vec<usize>,
+}
+
+impl Share {
+    /// Passes the transaction to a function that ends it or returns it.
+    ///
+    /// # Errors
+    /// What was returned, as a share in its old place.
+    pub async fn offer<F>(self, to: impl FnOnce(TakeTransaction) -> F) -> Result<(), Self>
+    where
+        F: Future<Output = Result<(), TakeTransaction>>,
+    {
+        let Self {
+            transaction,
+            places,
+        } = self;
+        let answer = to(transaction).await;
+        answer.map_err(|transaction| Self {
+            transaction,
+            places,
+        })
+    }
+}

@@ -1,0 +1,94 @@
+//! Keeps slow calls and background work out of the way of other tenants' calls.
+//!
+//! Calls are synchronous, and run on a worker of the runtime that all tenants share. For a call of
+//! a microsecond that is right. A guest that needs milliseconds each time would keep its worker from
+//! other tenants' sources and sinks. So its calls are announced to the runtime, which gives the
+//! worker's other tasks to another thread. That costs some microseconds, so it is only done for
+//! places whose last call was slow.
+
+use std::time::Duration;
+
+use flume_core::clock;
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::task::block_in_place;
+
+/// A call that takes longer is slow.
+const SLOW: Duration = Duration::from_micros(500);
+
+/// How much lower the priority of background work is than that of deliveries.
+const NICE: i32 = 10;
+
+/// Lowers the priority of this thread (and not of its process).
+pub(crate) fn lower_priority(work: &'static str) {
+    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+        tracing::debug!(%error, work, "work keeps the priority of deliveries");
+    }
+}
+
+/// How the last call of one place went.
+#[derive(Debug, Default)]
+pub(crate) struct CallPace {
+    is_slow: bool,
+}
+
+impl CallPace {
+    /// Runs a call, and remembers whether it was slow.
+    pub(crate) fn run<R>(&mut self, call: impl FnOnce() -> R) -> R {
+        let began = clock::now();
+        let answer = if self.is_slow && is_worker() {
+            block_in_place(call)
+        } else {
+            call()
+        };
+        self.is_slow = clock::now().saturating_duration_since(began) > SLOW;
+        answer
+    }
+}
+
+/// Whether this thread also works for others. (A runtime of one thread has no other thread for its
+/// tasks.)
+fn is_worker() -> bool {
+    Handle::try_current()
+        .is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    /// One worker, and a call that waits for another task of that worker: it only ends if the task
+    /// was given to another thread.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn a_slow_place_does_not_hold_up_other_tasks() {
+        let slow = tokio::spawn(async {
+            let mut pace = CallPace::default();
+            pace.run(|| {
+                let began = clock::now();
+                while began.elapsed() <= SLOW {}
+            });
+            assert!(pace.is_slow);
+            let done = Arc::new(AtomicBool::new(false));
+            let other = Arc::clone(&done);
+            let task = tokio::spawn(async move { other.store(true, Ordering::Release) });
+            let began = clock::now();
+            let is_late = || began.elapsed() > Duration::from_secs(60);
+            pace.run(|| while !done.load(Ordering::Acquire) && !is_late() {});
+            assert!(!is_late());
+            task.await.unwrap();
+            // The system may interrupt a thread in any call, but not in every one.
+            (0..100).any(|_| {
+                pace.run(|| ());
+                !pace.is_slow
+            })
+        });
+        assert!(slow.await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_runtime_of_one_thread_does_without() {
+        let mut pace = CallPace { is_slow: true };
+        assert_eq!(pace.run(|| 7), 7);
+    }
+}

@@ -1,0 +1,130 @@
+//! What a policy knows about one of its seats, and how it assigns versions to it.
+//!
+//! The policy assigns a version, with an instance if one was made; the owner of the seat takes it
+//! between two calls. Neither waits for the other.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use flume_core::clock::Instant;
+use parking_lot::Mutex;
+
+use super::history::Generation;
+use super::report::{SeatReport, SeatState};
+use crate::error::Violation;
+use crate::instance::Instance;
+use crate::terms::Terms;
+
+/// The policy's side of a seat.
+pub(crate) struct SeatControl {
+    /// The place, for messages.
+    pub(crate) place: String,
+    pub(crate) terms: Terms,
+    /// The number of the generation that is to run: all that a call looks at.
+    wanted: AtomicU64,
+    assigned: Mutex<Assigned>,
+    /// The state of the seat and what runs there, for operators.
+    state: Mutex<(SeatState, u64)>,
+    /// The last broken rule, and when it was broken.
+    fault: Mutex<Option<(Violation, Instant)>>,
+}
+
+/// A generation in a seat.
+pub(crate) struct Occupant {
+    pub(crate) generation: Arc<Generation>,
+    pub(crate) instance: Option<Instance>,
+    /// How long the last start took; `MAX` if that is not known, or longer than a batch may wait.
+    pub(crate) took: Duration,
+}
+
+/// Generations by number, as the seat has taken them.
+struct Assigned {
+    /// What it has not taken yet.
+    next: Option<Occupant>,
+    taken: u64,
+    before: Option<u64>,
+}
+
+impl Occupant {
+    pub(crate) fn new(generation: Arc<Generation>, instance: Option<Instance>) -> Self {
+        let took = instance.as_ref().map_or(Duration::MAX, Instance::took);
+        Self {
+            generation,
+            instance,
+            took,
+        }
+    }
+
+    pub(crate) fn runs_the_same(&self, other: &Self) -> bool {
+        self.generation.artifact.digest() == other.generation.artifact.digest()
+    }
+}
+
+impl SeatControl {
+    pub(crate) fn new(place: &str, terms: Terms, generation: &Generation) -> Self {
+        let number = generation.number;
+        Self {
+            place: place.to_owned(),
+            terms,
+            wanted: AtomicU64::new(number),
+            assigned: Mutex::new(Assigned {
+                next: None,
+                taken: number,
+                before: None,
+            }),
+            state: Mutex::new((SeatState::Running, number)),
+            fault: Mutex::default(),
+        }
+    }
+
+    /// The number of the generation that is to run.
+    pub(crate) fn wanted(&self) -> u64 {
+        self.wanted.load(Ordering::Acquire)
+    }
+
+    /// Assigns a version. An instance that was tried out comes with it, unless the seat has one:
+    /// see [`Self::can_restore`].
+    pub(crate) fn assign(&self, generation: &Arc<Generation>, instance: Option<Instance>) {
+        let mut assigned = self.assigned.lock();
+        assigned.next = Some(Occupant::new(Arc::clone(generation), instance));
+        // Last, so that a seat that sees the number finds all that it needs.
+        self.wanted.store(generation.number, Ordering::Release);
+    }
+
+    /// Whether the version of this generation is at work or warm here, beside the wanted one.
+    pub(crate) fn can_restore(&self, number: u64) -> bool {
+        let assigned = self.assigned.lock();
+        match assigned.next {
+            Some(_) => assigned.taken == number,
+            None => assigned.before == Some(number),
+        }
+    }
+
+    /// The version that was assigned, once.
+    pub(crate) fn take(&self) -> Option<Occupant> {
+        let mut assigned = self.assigned.lock();
+        let next = assigned.next.take()?;
+        let before = std::mem::replace(&mut assigned.taken, next.generation.number);
+        assigned.before = Some(before);
+        Some(next)
+    }
+
+    pub(crate) fn note(&self, state: SeatState, generation: u64) {
+        *self.state.lock() = (state, generation);
+    }
+
+    pub(crate) fn note_fault(&self, violation: &Violation, now: Instant) {
+        *self.fault.lock() = Some((violation.clone(), now));
+    }
+
+    pub(crate) fn report(&self) -> SeatReport {
+        let (state, generation) = *self.state.lock();
+        SeatReport {
+            place: self.place.clone(),
+            state,
+            generation,
+            fault: self.fault.lock().clone(),
+        }
+    }
+}

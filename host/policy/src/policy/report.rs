@@ -1,0 +1,53 @@
+//! The state of a policy, for operators.
+
+use flume_core::clock::Instant;
+
+use crate::error::Violation;
+
+/// The state of a policy, for operators.
+#[derive(Debug, Clone)]
+pub struct PolicyReport {
+    /// Its name.
+    pub name: String,
+    /// The digest of the version that is to run.
+    pub digest: String,
+    /// What that version is, in words.
+    pub world: &'static str,
+    /// How many changes there were, including the one that brought this version.
+    pub generation: u64,
+    /// The digest of the version that a roll-back would bring back.
+    pub previous: Option<String>,
+    /// Whether the version was noted as [uploaded](crate::Candidate::uploaded).
+    pub uploaded: bool,
+    /// Its seats.
+    pub seats: Vec<SeatReport>,
+}
+
+/// The state of one seat of a policy.
+#[derive(Debug, Clone)]
+pub struct SeatReport {
+    /// The group, or the source and interceptor.
+    pub place: String,
+    /// Its state.
+    pub state: SeatState,
+    /// The generation that runs there; less than the policy's own until the next batch.
+    pub generation: u64,
+    /// The last rule that was broken there, in whichever version, and when.
+    pub fault: Option<(Violation, Instant)>,
+}
+
+/// The state of a seat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SeatState {
+    /// Its policy is asked.
+    Running,
+    /// Its policy broke the contract and is replaced at this time; the fallback stands in.
+    Resting {
+        /// When.
+        until: Instant,
+    },
+    /// An instance is being made off the data path; the fallback stands in.
+    Starting,
+    /// Its policy broke the contract too often; the fallback stands in until another version comes.
+    Quarantined,
+}

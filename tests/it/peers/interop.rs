@@ -1,0 +1,8 @@
+//! Avro RPC with independent peers: two releases of real Flume, and npm's avsc.
+
+mod avsc;
+mod flume;
+mod selfcheck;
+mod shared_conf;
+mod shutdown;
+mod tls;
