@@ -42,6 +42,16 @@ pub trait Sink: Send + IntoSingle {
         Ok(())
     }
 
+    /// Does what the next delivery would begin with and might wait for: connects, shakes hands. The
+    /// runner calls it for a sink that kept its group waiting, while the group goes on without it.
+    /// It may be dropped at any point.
+    ///
+    /// # Errors
+    /// The next delivery would have failed.
+    async fn connect(&mut self) -> Result<(), EventDeliveryError> {
+        Ok(())
+    }
+
     /// Delivers the whole batch (never empty) to where it is safe, or fails.
     ///
     /// # Errors

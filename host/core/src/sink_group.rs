@@ -51,7 +51,7 @@ pub enum Step {
 
 /// A failure that took no longer than this costs a group nothing: a connection that is refused, say,
 /// and not one that is waited for.
-const QUICK: Duration = Duration::from_secs(1);
+pub const QUICK: Duration = Duration::from_secs(1);
 
 /// How long the last attempt in vain took, for each sink of a group.
 #[derive(Debug)]

@@ -5,4 +5,5 @@ mod flume;
 mod selfcheck;
 mod shared_conf;
 mod shutdown;
+mod stopped;
 mod tls;

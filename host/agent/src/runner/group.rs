@@ -6,6 +6,7 @@
 //! Flume's order. With `processor.parallelism` above 1 several workers make calls at once, each on
 //! a sink that no other is using.
 
+use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,9 +22,11 @@ use tokio::sync::Mutex as AsyncMutex;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+use self::beside::Beside;
 use self::call::End;
 use super::lane::{Faults, Lane, LaneHealth};
 
+mod beside;
 mod call;
 mod shown;
 mod wait;
@@ -43,6 +46,7 @@ pub(crate) struct GroupRunner {
     /// Whether a lane may go on with its next batch before the last one is answered.
     pipelined: bool,
     workers: usize,
+    beside: Arc<Beside>,
     counts: Arc<CallCounts>,
 }
 
@@ -116,6 +120,7 @@ impl GroupRunner {
             batch_size: lanes.iter().map(Lane::batch_size).min().unwrap_or(1),
             names: lanes.iter().map(|lane| lane.name().to_owned()).collect(),
             faults: lanes.iter().map(Lane::faults).collect(),
+            beside: Arc::new(Beside::new(lanes.len())),
             lanes: lanes.into_iter().map(AsyncMutex::new).collect(),
             channels,
             one_channel,
@@ -161,9 +166,8 @@ impl GroupRunner {
 
     /// Works until `drain` is cancelled and the channels are empty, or until `stop` is.
     pub(crate) async fn run(self, drain: CancellationToken, stop: CancellationToken) {
-        for lane in self.lanes.iter() {
-            lane.lock().await.start().await;
-        }
+        let _ends_tasks = self.beside.end_with();
+        self.start().await;
         let mut workers = tokio::task::JoinSet::new();
         for _ in 1..self.workers {
             let (runner, drain, stop) = (self.clone(), drain.clone(), stop.clone());
@@ -188,15 +192,19 @@ impl GroupRunner {
             .catch_unwind()
             .await
         {
-            self.counts.panics.increment();
-            let panic = panic_text(panic.as_ref());
-            tracing::error!(
-                group = self.name,
-                panic,
-                "runner panicked and is started again"
-            );
+            self.panicked(panic.as_ref());
             pause(Pace::LONGEST_PAUSE, stop).await;
         }
+    }
+
+    fn panicked(&self, panic: &(dyn Any + Send)) {
+        self.counts.panics.increment();
+        let panic = panic_text(panic);
+        tracing::error!(
+            group = self.name,
+            panic,
+            "runner panicked and is started again"
+        );
     }
 
     async fn work(&self, drain: &CancellationToken, stop: &CancellationToken) {
@@ -208,13 +216,23 @@ impl GroupRunner {
         while !stop.is_cancelled() {
             if self.is_idle() {
                 if drain.is_cancelled() {
-                    return;
+                    self.beside.close();
+                    if !self.beside.any_away() {
+                        return;
+                    }
+                    // It may have a batch, which comes back if it fails.
+                    self.beside.one_comes_back().await;
+                    continue;
                 }
                 self.idle(self.any_ready(), drain, stop).await;
                 continue;
             }
             match self.call().await {
                 End::Exhausted => pause(pace.exhausted(), stop).await,
+                End::Away => tokio::select! {
+                    () = self.beside.one_comes_back() => {}
+                    () = pause(pace.exhausted(), stop) => {}
+                },
                 End::Returned(status, sink) => match pace.returned(status) {
                     Rest::Call => {}
                     Rest::Event { others_first, .. }

@@ -131,6 +131,19 @@ impl Lane {
         }
     }
 
+    /// Has the sink do what its next delivery would begin with.
+    ///
+    /// # Errors
+    /// It would have failed.
+    pub(crate) async fn connect(&mut self) -> Result<(), EventDeliveryError> {
+        if !self.started {
+            self.start().await;
+        }
+        let connect = self.mode.sink_mut().connect();
+        let connected = AssertUnwindSafe(connect).catch_unwind().await;
+        self.conclude(connected)
+    }
+
     /// Flume's `process()` of a sink: delivers a batch, or finds none. Further batches may be under
     /// way when it returns.
     ///
@@ -143,6 +156,13 @@ impl Lane {
         let deliver = self.mode.deliver_next(&mut self.takes);
         let delivered = AssertUnwindSafe(deliver).catch_unwind().await;
         self.conclude(delivered)
+    }
+
+    /// Takes the next batch, to be [delivered](Self::deliver) in one piece. `None` if the channel is
+    /// empty.
+    pub(crate) fn take(&self) -> Option<TakeTransaction> {
+        let mut batch = TakeTransaction::begin(self.channel());
+        (batch.take_batch(self.batch_size()) > 0).then_some(batch)
     }
 
     /// Delivers a batch that was taken elsewhere, in one piece.

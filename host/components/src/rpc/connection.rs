@@ -115,6 +115,28 @@ impl Connection {
         matches!(heard, Poll::Pending)
     }
 
+    /// Shakes hands, if that is not done yet, with a batch of no events. (Not every server answers
+    /// Avro's ping as ours do.)
+    ///
+    /// # Errors
+    /// Close the connection.
+    pub async fn greet(&mut self) -> Result<(), RpcError> {
+        if self.answered_once {
+            return Ok(());
+        }
+        if self.open.is_empty() {
+            let serial = batch::write(&[], &mut self.client, &mut self.output)?;
+            let deadline = self.deadline();
+            self.open.push_back(OpenRequest {
+                serial,
+                deadline,
+                answered: false,
+                last: false,
+            });
+        }
+        self.drive(|this| this.open.is_empty()).await
+    }
+
     /// Sends a batch. `Ok` does not mean that it is delivered: [`settle`](Self::settle) says that.
     ///
     /// # Errors

@@ -206,6 +206,14 @@ impl Sink for AvroSink {
         Ok(())
     }
 
+    async fn connect(&mut self) -> Result<(), EventDeliveryError> {
+        let greeted = match self.connected().await {
+            Ok(connection) => connection.greet().await,
+            Err(error) => Err(error),
+        };
+        greeted.map_err(|error| self.failed(error))
+    }
+
     async fn deliver(&mut self, batch: &[Event]) -> Result<(), EventDeliveryError> {
         self.send(batch).await?;
         self.settle().await?;

@@ -8,12 +8,16 @@ use flume_core::{EventDeliveryError, Status, chain};
 use tokio::sync::MutexGuard as AsyncGuard;
 
 use super::GroupRunner;
+use super::beside::Errand;
 use crate::runner::lane::Lane;
 
 /// How a call ended.
 pub(super) enum End {
     Returned(Status, SinkIndex),
+    /// Every sink failed.
     Exhausted,
+    /// Nobody delivered, and a sink that is away may still do so.
+    Away,
 }
 
 impl GroupRunner {
@@ -40,14 +44,19 @@ impl GroupRunner {
         self.exhausted()
     }
 
+    /// How a call ends in which no sink delivered.
     pub(super) fn exhausted(&self) -> End {
+        if self.beside.any_away() {
+            return End::Away;
+        }
         self.counts.exhausted.increment();
         let error = self.processor.lock().exhausted();
         tracing::error!(group = self.name, error, "unable to deliver events");
         End::Exhausted
     }
 
-    /// The next sink that a call tries, with its lane, which is locked for this call.
+    /// The next sink that a call tries, with its lane, which is locked for this call. One that kept
+    /// the group waiting connects beside it.
     pub(super) async fn next_lane(
         &self,
         attempts: &mut Attempts,
@@ -56,23 +65,36 @@ impl GroupRunner {
             let mut free = None;
             let next = attempts.next(&mut **self.processor.lock(), |sink| {
                 free = self.lanes.get(sink).and_then(|lane| lane.try_lock().ok());
-                free.is_some()
+                free.is_some() || self.beside.is_away(sink)
             });
             let sink = match next {
                 Attempt::Try(sink) | Attempt::WaitFor(sink) => sink,
                 Attempt::Exhausted => return None,
             };
-            match (free, self.lanes.get(sink)) {
-                (Some(lane), _) => return Some((sink, lane)),
-                (None, Some(lane)) => return Some((sink, lane.lock().await)),
+            let lane = match (free, self.lanes.get(sink)) {
+                _ if self.beside.is_away(sink) => continue,
+                (Some(lane), _) => lane,
+                (None, Some(lane)) => lane.lock().await,
                 // Not a sink of this group: passed by.
-                (None, None) => {}
+                (None, None) => continue,
+            };
+            // Asked last: the worker that used the lane before may have found out.
+            if !self.beside.is_slow(sink) || self.beside.is_connected(sink) {
+                return Some((sink, lane));
             }
+            self.run_beside(attempts.call(), sink, Errand::Connect);
         }
     }
 
     /// Tries one sink; returns how the call ended, if it did.
     async fn attempt(&self, call: &mut Call, sink: SinkIndex, lane: &mut Lane) -> Option<End> {
+        if self.beside.is_slow(sink) {
+            let Some(batch) = lane.take() else {
+                return Some(End::Returned(Status::Backoff, sink));
+            };
+            self.run_beside(call, sink, Errand::Deliver(batch));
+            return None;
+        }
         if self.pipelined {
             self.drain_others(call, sink).await;
         }
@@ -111,10 +133,12 @@ impl GroupRunner {
         events: u64,
     ) -> Verdict {
         let now = clock::now();
+        let latency = now.saturating_duration_since(began);
         let step = Step::Ended {
             events: usize::try_from(events).unwrap_or(usize::MAX),
-            latency: now.saturating_duration_since(began),
+            latency,
         };
+        self.beside.note(sink, outcome, events, latency);
         if events > 0 {
             self.delivered(sink, now);
         }

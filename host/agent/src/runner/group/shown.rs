@@ -12,8 +12,10 @@ use flume_core::sink_processor::{Call, Outcome};
 use flume_core::sink_schedule::Attempts;
 use flume_core::{Share, Status, TakeTransaction};
 use futures_util::future::join_all;
+use tokio::sync::{Mutex as AsyncMutex, MutexGuard as AsyncGuard};
 
 use super::GroupRunner;
+use super::beside::Errand;
 use super::call::End;
 use crate::runner::lane::Lane;
 
@@ -65,7 +67,7 @@ impl GroupRunner {
         End::Returned(Status::Ready, sink)
     }
 
-    /// Delivers a share to its sink. If that fails, it goes to another sink, as a separate batch.
+    /// Delivers a share to its sink. If that fails, or the sink is away, it goes to another sink, as a separate batch.
     async fn deliver_share(
         &self,
         mut call: Call,
@@ -75,14 +77,32 @@ impl GroupRunner {
         let Some(lane) = self.lanes.get(sink) else {
             return Err(batch);
         };
-        let offered = self
-            .offer(&mut call, sink, &mut *lane.lock().await, batch)
-            .await;
+        let offered = match self.own_lane(&call, sink, lane).await {
+            Some(mut lane) => self.offer(&mut call, sink, &mut lane, batch).await,
+            None => Err(batch),
+        };
         let Err(batch) = offered else {
             return Ok(());
         };
         let delivered = self.deliver_whole(clock::now(), batch, Some(sink)).await;
         delivered.map(|_| ())
+    }
+
+    /// The lane of a sink that has its share of a batch, unless it is away.
+    async fn own_lane<'a>(
+        &self,
+        call: &Call,
+        sink: SinkIndex,
+        lane: &'a AsyncMutex<Lane>,
+    ) -> Option<AsyncGuard<'a, Lane>> {
+        if self.beside.is_away(sink) {
+            return None;
+        }
+        let lane = lane.lock().await;
+        if self.beside.is_slow(sink) && !self.beside.is_connected(sink) {
+            self.run_beside(call, sink, Errand::Connect);
+        }
+        (!self.beside.is_away(sink)).then_some(lane)
     }
 
     /// Asks for an order, and offers the batch to one sink after the other, except to one that has
@@ -105,8 +125,22 @@ impl GroupRunner {
         Err(batch)
     }
 
-    /// Offers the batch to one sink.
+    /// Offers the batch to one sink. One that kept the group waiting takes it away.
     async fn offer(
+        &self,
+        call: &mut Call,
+        sink: SinkIndex,
+        lane: &mut Lane,
+        batch: TakeTransaction,
+    ) -> Result<(), TakeTransaction> {
+        if self.beside.is_slow(sink) {
+            self.run_beside(call, sink, Errand::Deliver(batch));
+            return Ok(());
+        }
+        self.offer_here(call, sink, lane, batch).await
+    }
+
+    pub(super) async fn offer_here(
         &self,
         call: &mut Call,
         sink: SinkIndex,

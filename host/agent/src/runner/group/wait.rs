@@ -5,9 +5,11 @@ use std::time::Duration;
 use flume_core::clock::Instant;
 use flume_core::sink_group::SinkIndex;
 use futures_util::future::select_all;
+use tokio::sync::MutexGuard as AsyncGuard;
 use tokio_util::sync::CancellationToken;
 
 use super::GroupRunner;
+use crate::runner::lane::Lane;
 
 impl GroupRunner {
     /// Waits for an event, and ends early when the group is to drain or to stop. What is due on a
@@ -22,18 +24,23 @@ impl GroupRunner {
         tokio::select! {
             () = event => {}
             () = at(tick.map(|(_, when)| when)) => {
-                if let Some(lane) = tick.and_then(|(due, _)| self.lanes.get(due)) {
-                    lane.lock().await.tick().await;
+                if let Some(mut lane) = tick.and_then(|(due, _)| self.free_lane(due)) {
+                    lane.tick().await;
                 }
             }
             lane = self.held_room() => {
-                if let Some(lane) = self.lanes.get(lane) {
-                    lane.lock().await.hand_in().await;
+                if let Some(mut lane) = self.free_lane(lane) {
+                    lane.hand_in().await;
                 }
             }
             () = drain.cancelled(), if !drain.is_cancelled() => {}
             () = stop.cancelled() => {}
         }
+    }
+
+    /// The lane of a sink, if nobody uses it.
+    fn free_lane(&self, sink: SinkIndex) -> Option<AsyncGuard<'_, Lane>> {
+        self.lanes.get(sink)?.try_lock().ok()
     }
 
     /// Waits for an event in the channel of a sink, at most this long. In a group that drains,

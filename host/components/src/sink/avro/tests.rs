@@ -92,6 +92,57 @@ async fn batches_arrive_in_order() {
     assert_eq!(collector.counters.append_batch_accepted.get(), 5);
 }
 
+#[tokio::test]
+async fn connecting_shakes_hands_for_the_batches_that_follow() {
+    let collector = Collector::start(&[]).await;
+    let (mut sink, counters) = started(collector.port(), &[]).await;
+    for _ in 0..2 {
+        sink.connect().await.unwrap();
+    }
+    assert_eq!(collector.counters.append_batch_received.get(), 1);
+    let mut sink = pipelined(sink);
+    let events = batch('a', 4);
+    // The handshake is done: the second batch need not wait for the first one's answer.
+    sink.send(&events[..2]).await.unwrap();
+    sink.send(&events[2..]).await.unwrap();
+    let mut settled = 0;
+    while settled < 2 {
+        settled += sink.settle().await.unwrap();
+    }
+    assert_eq!(collector.taken(), events);
+    assert_eq!(connections(&counters), [1, 0, 0]);
+}
+
+#[tokio::test]
+async fn a_greeting_that_was_cut_short_is_finished_by_the_next_one() {
+    let collector = Collector::start(&[]).await;
+    let mut sink = sink(collector.port(), &[]);
+    for _ in 0..100 {
+        let once = futures_util::poll!(Box::pin(sink.connect()));
+        tokio::task::yield_now().await;
+        if once.is_ready() {
+            break;
+        }
+    }
+    sink.connect().await.unwrap();
+    sink.deliver(&batch('a', 1)).await.unwrap();
+    assert_eq!(collector.taken(), batch('a', 1));
+}
+
+/// A process that was stopped accepts connections and says nothing.
+#[tokio::test(start_paused = true)]
+async fn a_collector_that_does_not_answer_fails_the_connecting() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let (mut sink, counters) = started(port, &[("connect-timeout", "2000")]).await;
+    let error = sink.connect().await.unwrap_err();
+    assert_eq!(
+        cause(&error),
+        "no answer to the handshake within connect-timeout"
+    );
+    assert_eq!(connections(&counters), [1, 1, 0]);
+}
+
 /// Flume: TestAvroSink.testTimeout (S3).
 #[tokio::test(start_paused = true)]
 async fn a_slow_collector_is_given_up() {
