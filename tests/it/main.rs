@@ -26,6 +26,7 @@ mod latency;
 mod limits;
 mod logs;
 mod mirrors;
+mod monitoring;
 mod peers;
 mod penalty;
 mod policies;

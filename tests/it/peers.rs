@@ -6,3 +6,4 @@ mod buckets;
 mod counts;
 mod interop;
 mod languages;
+mod prometheus;

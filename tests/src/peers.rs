@@ -1,5 +1,5 @@
-//! External peers: real Flume, HDFS, an S3 server, Azure's emulator, rsyslog, valgrind, npm's avsc
-//! and PyPI's fastavro.
+//! External peers: real Flume, HDFS, an S3 server, Azure's emulator, Prometheus, rsyslog, valgrind,
+//! npm's avsc and PyPI's fastavro.
 //!
 //! Each is fetched once by its package client into `target/peers/` and then found there. A lock
 //! file prevents tests that run at the same time, in one process or in several, from fetching it
@@ -14,6 +14,7 @@ pub mod hdfs;
 mod jvm;
 pub mod keys;
 mod maven;
+pub mod prometheus;
 pub mod rsyslog;
 pub mod s3;
 pub mod valgrind;

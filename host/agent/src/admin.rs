@@ -36,6 +36,7 @@ use crate::health::{Phase, Trouble};
 use crate::metrics::{self, ProcessView, flume_json, prometheus};
 use crate::plan::{InterceptorPlan, Written};
 use crate::policies::Policies;
+use crate::reloads::Reloads;
 use crate::runner::SourceState;
 use crate::topology::{AgentView, DepartingView};
 
@@ -52,11 +53,12 @@ pub(crate) struct AdminView {
     phase: Arc<RwLock<Phase>>,
     policies: Policies,
     memory: MemoryLimit,
+    reloads: Reloads,
 }
 
 impl AdminView {
     /// A view without agents, for now.
-    pub(crate) fn new(policies: Policies, memory: MemoryLimit) -> Self {
+    pub(crate) fn new(policies: Policies, memory: MemoryLimit, reloads: Reloads) -> Self {
         let agents = Arc::default();
         let phase = Arc::new(RwLock::new(Phase::Starting));
         Self {
@@ -64,6 +66,7 @@ impl AdminView {
             phase,
             policies,
             memory,
+            reloads,
         }
     }
 
@@ -153,7 +156,7 @@ async fn show_metrics(State(admin): State<AdminView>, headers: HeaderMap) -> Res
     let samples = metrics::collect(
         &admin.agents(),
         &admin.policies.reports(),
-        &ProcessView::of_this(),
+        &ProcessView::of_this(&admin.reloads),
     );
     let accept = headers
         .get(header::ACCEPT)

@@ -79,9 +79,14 @@ impl ConfigWatch {
         self.text = self.read().await;
         let (path, options) = (self.path.clone(), self.options.clone());
         let services = services.clone();
+        let (reloads, wall) = (services.reloads.clone(), services.components.wall.clone());
         let loading = tokio::task::spawn_blocking(move || load::load(&path, &options, &services));
         let file = self.path.display();
-        match loading.await.map_err(io::Error::other).flatten() {
+        let loaded = loading.await.map_err(io::Error::other).flatten();
+        if !loaded.as_ref().is_ok_and(|loaded| self.runs(loaded)) {
+            reloads.note(false, &wall);
+        }
+        match loaded {
             Err(error) => {
                 tracing::error!(%file, %error, "the file cannot be read; the agents keep running");
                 None

@@ -77,7 +77,7 @@ pub(crate) async fn run(
     options: HostOptions,
 ) -> Result<usize, ComponentError> {
     let memory = services.components.memory.clone();
-    let view = AdminView::new(services.policies.clone(), memory);
+    let view = AdminView::new(services.policies.clone(), memory, services.reloads.clone());
     let manager = Manager::of_process();
     let signals = Signals::listen(view.clone(), options.drain_timeout, manager.clone())?;
     let asked = signals.clone();
@@ -357,6 +357,7 @@ async fn reload(
             "the file has no such agent any more: it ends when its channels are empty"
         );
     }
+    let mut all_taken = true;
     for plan in gone.into_iter().chain(plans) {
         let name = plan.name.clone();
         let is_gone = plan.groups.is_empty() && plan.sources.is_empty();
@@ -381,6 +382,7 @@ async fn reload(
                 tracing::info!(agent = name, changes, "agent runs from the new file")
             }
             Err(error) => {
+                all_taken = false;
                 let error = chain(&error);
                 tracing::error!(
                     agent = name,
@@ -390,6 +392,7 @@ async fn reload(
             }
         }
     }
+    services.reloads.note(all_taken, &services.components.wall);
     settle_departures(&mut agents, services);
     agents
 }

@@ -18,6 +18,7 @@ mod metrics;
 mod plan;
 mod policies;
 mod record;
+mod reloads;
 mod runner;
 mod secrets;
 mod services;

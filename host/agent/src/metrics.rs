@@ -7,16 +7,22 @@ use flume_core::counters::Metric;
 
 use crate::logging;
 use crate::policies::PolicyFileReport;
+use crate::reloads::{ReloadCounts, Reloads};
 use crate::topology::{AgentView, GroupView, RunningChannel, Watchers};
 
 pub(crate) mod flume_json;
 pub(crate) mod prometheus;
 pub(crate) mod table;
 
+mod process;
+
+pub(crate) use self::process::ProcessStats;
+
 /// One component's numbers.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Sample {
-    /// `SOURCE`, `CHANNEL`, `SINK`, `SINK_PROCESSOR`, `POLICY` or `PROCESS`.
+    /// `SOURCE`, `CHANNEL`, `SINK`, `SINK_PROCESSOR`, `POLICY`, `PROCESS` or
+    /// `BUILD`.
     pub kind: &'static str,
     /// The agent; empty for what belongs to no agent.
     pub agent: String,
@@ -26,20 +32,28 @@ pub(crate) struct Sample {
     pub attributes: Vec<(&'static Metric, Number)>,
     /// Counters by kind.
     pub kinds: Vec<Kinds>,
+    /// What else it belongs to, so that its numbers can be joined with those of others.
+    pub labels: Vec<(&'static str, String)>,
 }
 
 /// What belongs to no agent.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct ProcessView {
     /// Log lines that nobody read in time.
     pub log_lines_dropped: u64,
+    /// Changes of the configuration file.
+    pub reloads: ReloadCounts,
+    /// What the kernel says, where it does.
+    pub stats: Option<ProcessStats>,
 }
 
 impl ProcessView {
     /// The process that asks.
-    pub(crate) fn of_this() -> Self {
+    pub(crate) fn of_this(reloads: &Reloads) -> Self {
         Self {
             log_lines_dropped: logging::dropped(),
+            reloads: reloads.counts(),
+            stats: ProcessStats::read(),
         }
     }
 }
@@ -49,8 +63,10 @@ impl ProcessView {
 pub(crate) struct Kinds {
     /// What is counted.
     pub metric: &'static Metric,
+    /// What tells its kinds apart: a label.
+    pub label: &'static str,
     /// The number of each kind.
-    pub counts: Vec<(&'static str, u64)>,
+    pub counts: Vec<(String, u64)>,
 }
 
 /// A number.
@@ -70,14 +86,39 @@ pub(crate) fn collect(
 ) -> Vec<Sample> {
     let components = agents.iter().flat_map(collect_agent);
     let policies = policies.iter().map(policy);
-    let process = Sample {
-        kind: "PROCESS",
+    components
+        .chain(policies)
+        .chain(of_process(process))
+        .collect()
+}
+
+fn of_process(process: &ProcessView) -> [Sample; 2] {
+    let sample = |kind, attributes, labels| Sample {
+        kind,
         agent: String::new(),
         name: "flume-host".to_owned(),
-        attributes: table::read(table::PROCESS, process),
+        attributes,
         kinds: Vec::new(),
+        labels,
     };
-    components.chain(policies).chain([process]).collect()
+    let mut attributes = table::read(table::PROCESS, process);
+    if let Some(stats) = &process.stats {
+        attributes.extend(table::read(table::STANDARD, stats));
+    }
+    let profile = match cfg!(debug_assertions) {
+        true => "debug",
+        false => "release",
+    };
+    let labels = vec![
+        ("version", env!("CARGO_PKG_VERSION").to_owned()),
+        ("profile", profile.to_owned()),
+        ("os", std::env::consts::OS.to_owned()),
+        ("arch", std::env::consts::ARCH.to_owned()),
+    ];
+    [
+        sample("PROCESS", attributes, Vec::new()),
+        sample("BUILD", vec![(&table::BUILD, Number::Whole(1))], labels),
+    ]
 }
 
 fn policy(report: &PolicyFileReport) -> Sample {
@@ -90,8 +131,10 @@ fn policy(report: &PolicyFileReport) -> Sample {
         attributes: table::read(table::POLICY, report),
         kinds: vec![Kinds {
             metric: &table::VIOLATIONS,
-            counts: counts.map(|(kind, n)| (kind.id(), *n)).collect(),
+            label: "kind",
+            counts: counts.map(|(kind, n)| (kind.id().to_owned(), *n)).collect(),
         }],
+        labels: Vec::new(),
     }
 }
 
@@ -103,11 +146,20 @@ fn collect_agent(view: &AgentView) -> Vec<Sample> {
         name: name.to_owned(),
         attributes,
         kinds: Vec::new(),
+        labels: Vec::new(),
     };
     for source in &view.sources {
         let mut attributes = whole(source.counters.attributes());
         attributes.extend(table::read(table::SOURCE, source));
-        samples.push(sample("SOURCE", &source.name, attributes));
+        let dropped = source.dropped.iter();
+        samples.push(Sample {
+            kinds: vec![Kinds {
+                metric: &table::DROPPED,
+                label: "interceptor",
+                counts: dropped.map(|(name, n)| (name.clone(), n.get())).collect(),
+            }],
+            ..sample("SOURCE", &source.name, attributes)
+        });
     }
     for channel in view.channels.iter().chain(departing_channels(view)) {
         let mut attributes = whole(channel.channel.counters().attributes());
@@ -121,7 +173,13 @@ fn collect_agent(view: &AgentView) -> Vec<Sample> {
         for (sink, report) in group.sinks.iter().zip(&group.runner.report()) {
             let mut attributes = whole(sink.counters.attributes());
             attributes.extend(table::read(table::SINK, report));
-            samples.push(sample("SINK", &sink.name, attributes));
+            samples.push(Sample {
+                labels: vec![
+                    ("channel", sink.channel.clone()),
+                    ("group", group.runner.name().to_owned()),
+                ],
+                ..sample("SINK", &sink.name, attributes)
+            });
         }
         samples.push(sample(
             "SINK_PROCESSOR",

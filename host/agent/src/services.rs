@@ -5,6 +5,7 @@ use std::path::Path;
 use flume_components::{Resolver, Services as ComponentServices};
 
 use crate::policies::Policies;
+use crate::reloads::Reloads;
 
 /// Passed from the command line to all that is configured and built.
 #[derive(Debug, Clone)]
@@ -13,6 +14,8 @@ pub(crate) struct Services {
     pub components: ComponentServices,
     /// The policy files.
     pub policies: Policies,
+    /// What became of changed configuration files.
+    pub reloads: Reloads,
 }
 
 impl Services {
@@ -21,6 +24,7 @@ impl Services {
         Self {
             components: ComponentServices::system(resolver),
             policies,
+            reloads: Reloads::default(),
         }
     }
 

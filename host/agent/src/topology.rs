@@ -9,18 +9,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flume_core::clock;
+use flume_core::counters::Counter;
 use flume_core::{Channel, ComponentError, SinkCounter, SourceCounter};
 use flume_policy::shadow::ShadowStats;
 use futures_util::future::join_all;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use self::ages::Ages;
 use self::build::Builder;
 use crate::plan::AgentPlan;
 use crate::record::RecordStats;
 use crate::runner::{GroupRunner, SourceRunner, SourceState, SourceStatus};
 use crate::services::Services;
 
+mod ages;
 mod balanced;
 mod brake;
 mod build;
@@ -107,6 +110,8 @@ pub(crate) struct Watchers {
 pub(crate) struct SinkView {
     /// The name in the file.
     pub name: String,
+    /// The channel that it drains, as the file names it.
+    pub channel: String,
     /// Its counters.
     pub counters: Arc<SinkCounter>,
 }
@@ -120,6 +125,8 @@ pub(crate) struct SourceView {
     pub status: Arc<SourceStatus>,
     /// Its counters.
     pub counters: Arc<SourceCounter>,
+    /// Its interceptors, with the events that each dropped.
+    pub dropped: Vec<(String, Arc<Counter>)>,
 }
 
 /// A channel with all its names.
@@ -131,6 +138,8 @@ pub(crate) struct RunningChannel {
     pub kind: &'static str,
     /// The channel.
     pub channel: Arc<dyn Channel>,
+    /// How long its events have waited.
+    pub ages: Arc<Ages>,
 }
 
 /// A running group.

@@ -42,6 +42,11 @@ pub trait Channel: Send + Sync + fmt::Debug {
         self.depth() >= self.capacity()
     }
 
+    /// Bytes that its events hold, as its limit of bytes counts them; `None` if it does not count.
+    fn bytes(&self) -> Option<u64> {
+        None
+    }
+
     /// The channel's counters.
     fn counters(&self) -> &Arc<ChannelCounter>;
 

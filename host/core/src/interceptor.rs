@@ -8,6 +8,9 @@
 //!
 //! A batch remembers where its events stood, so that a source can answer each line of a client.
 
+use std::sync::Arc;
+
+use crate::counters::Counter;
 use crate::event::Event;
 use crate::gate::{Gate, Turn};
 use crate::transaction::ReservedPut;
@@ -36,6 +39,12 @@ impl Batch {
     /// The events that are left.
     pub fn events(&self) -> &[Event] {
         &self.events
+    }
+
+    /// Events that were not dropped: those that are left, were refused, or go elsewhere.
+    fn kept(&self) -> usize {
+        let aside: usize = self.aside.iter().map(ReservedPut::len).sum();
+        self.events.len() + self.refused.len() + aside
     }
 
     /// The events that are left, for editing.
@@ -172,13 +181,20 @@ pub struct InterceptorError {
     pub message: String,
 }
 
-/// The interceptors of a source, in the order of its list.
+/// The interceptors of a source, in the order of its list, each with the number of events that it
+/// dropped.
 #[derive(Default)]
-pub struct InterceptorChain(Vec<Box<dyn Interceptor>>);
+pub struct InterceptorChain(Vec<(Box<dyn Interceptor>, Arc<Counter>)>);
 
 impl InterceptorChain {
     /// A chain of these interceptors.
     pub fn new(interceptors: Vec<Box<dyn Interceptor>>) -> Self {
+        let interceptors = interceptors.into_iter();
+        Self::counting(interceptors.map(|each| (each, Arc::default())).collect())
+    }
+
+    /// The same, with counters that are known elsewhere.
+    pub fn counting(interceptors: Vec<(Box<dyn Interceptor>, Arc<Counter>)>) -> Self {
         Self(interceptors)
     }
 
@@ -190,14 +206,20 @@ impl InterceptorChain {
     /// Takes events through all interceptors, once. Waits for their [gates](Gate) first.
     pub async fn pass(&self, events: Vec<Event>) -> Batch {
         let mut turns: Vec<Turn<'_>> = Vec::new();
-        for gate in self.0.iter().filter_map(|interceptor| interceptor.gate()) {
+        for gate in self
+            .0
+            .iter()
+            .filter_map(|(interceptor, _)| interceptor.gate())
+        {
             turns.push(gate.pass().await);
         }
         let mut batch = Batch::new(events);
-        for interceptor in &self.0 {
+        for (interceptor, dropped) in &self.0 {
+            let before = batch.kept();
             if let Err(error) = interceptor.intercept(&mut batch) {
                 batch.try_retain(|_| Err(error.clone()));
             }
+            dropped.add(before.saturating_sub(batch.kept()));
         }
         batch
     }
@@ -206,7 +228,7 @@ impl InterceptorChain {
 impl std::fmt::Debug for InterceptorChain {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_list()
-            .entries(self.0.iter().map(|interceptor| interceptor.name()))
+            .entries(self.0.iter().map(|(interceptor, _)| interceptor.name()))
             .finish()
     }
 }
@@ -242,5 +264,41 @@ mod tests {
         let (events, origins, refused) = batch.into_parts();
         assert_eq!((events, origins), (vec![Event::new("c")], vec![2]));
         assert_eq!(refused, [(1, error("no b")), (3, error("no d"))]);
+    }
+
+    /// Drops events whose body is this, and refuses those of another.
+    struct Drops(&'static str, &'static str);
+
+    impl Interceptor for Drops {
+        fn name(&self) -> &str {
+            "drops"
+        }
+        fn intercept(&self, batch: &mut Batch) -> Result<(), InterceptorError> {
+            let error = InterceptorError {
+                interceptor: "drops".to_owned(),
+                message: "told to refuse".to_owned(),
+            };
+            batch.try_retain(|event| match event.body {
+                ref body if body == self.1 => Err(error.clone()),
+                ref body => Ok(body != self.0),
+            });
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_chain_counts_what_each_interceptor_drops_and_not_what_it_refuses() {
+        let counters: [Arc<Counter>; 2] = Default::default();
+        let links =
+            [Drops("a", "x"), Drops("b", "y")].map(|drops| Box::new(drops) as Box<dyn Interceptor>);
+        let chain = links.into_iter().zip(counters.iter().map(Arc::clone));
+        let chain = InterceptorChain::counting(chain.collect());
+        for _ in 0..2 {
+            let batch = chain
+                .pass(["a", "b", "a", "x", "y", "c"].map(Event::new).to_vec())
+                .await;
+            assert_eq!(batch.events(), [Event::new("c")]);
+        }
+        assert_eq!(counters.map(|counter| counter.get()), [4, 2]);
     }
 }

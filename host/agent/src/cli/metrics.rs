@@ -41,10 +41,13 @@ fn section(kind: &str, title: &str, metrics: &[&Metric]) -> String {
             MetricKind::Counter => "counter",
             MetricKind::Gauge => "gauge",
         };
-        let labels = match **metric == table::VIOLATIONS {
-            true => "agent, name, kind",
-            false if kind == "PROCESS" => "name",
-            false => "agent, name",
+        let labels = match kind {
+            _ if **metric == table::VIOLATIONS => "agent, name, kind",
+            _ if **metric == table::DROPPED => "agent, name, interceptor",
+            "SINK" => "agent, name, channel, group",
+            "PROCESS" => "name",
+            "BUILD" => "name, version, profile, os, arch",
+            _ => "agent, name",
         };
         text.push_str(&format!(
             "| `{name}` | `{prometheus}` | {counts} | {unit} | {labels} | {help} |\n"

@@ -18,7 +18,7 @@ pub(crate) fn render(samples: &[Sample]) -> Json {
             .iter()
             .map(|(metric, value)| (metric.name.to_owned(), Json::String(text(*value))))
             .collect();
-        for Kinds { metric, counts } in &sample.kinds {
+        for Kinds { metric, counts, .. } in &sample.kinds {
             let attribute = metric.name;
             let mut sum = 0;
             for (kind, count) in counts {
@@ -70,6 +70,7 @@ mod tests {
             name: "c1".to_owned(),
             attributes: vec![(&FILL, value)],
             kinds: Vec::new(),
+            labels: Vec::new(),
         }
     }
 
@@ -98,7 +99,8 @@ mod tests {
         sample.attributes.clear();
         sample.kinds.push(Kinds {
             metric: &VIOLATIONS,
-            counts: vec![("trap", 2), ("deadline", 3)],
+            label: "kind",
+            counts: vec![("trap".to_owned(), 2), ("deadline".to_owned(), 3)],
         });
         let expected = serde_json::json!({"CHANNEL.c1": {
             "ViolationCount": "5",

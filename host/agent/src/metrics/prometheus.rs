@@ -13,7 +13,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-use super::{Kinds, Number, Sample};
+use super::{Number, Sample};
 
 /// The samples in the OpenMetrics text format.
 ///
@@ -30,7 +30,7 @@ pub(crate) fn render(samples: Vec<Sample>) -> Result<String, fmt::Error> {
 /// An attribute with the components that have it, and the kinds.
 type Family<'a> = (
     &'static Metric,
-    Vec<(&'a Sample, Option<&'static str>, Number)>,
+    Vec<(&'a Sample, Option<(&'static str, &'a str)>, Number)>,
 );
 
 #[derive(Debug)]
@@ -48,9 +48,10 @@ impl Collector for Samples {
             for (metric, value) in &sample.attributes {
                 add(metric, None, *value);
             }
-            for Kinds { metric, counts } in &sample.kinds {
-                for (kind, count) in counts {
-                    add(metric, Some(kind), Number::Whole(*count));
+            for kinds in &sample.kinds {
+                for (kind, count) in &kinds.counts {
+                    let kind = (kinds.label, kind.as_str());
+                    add(kinds.metric, Some(kind), Number::Whole(*count));
                 }
             }
         }
@@ -61,12 +62,14 @@ impl Collector for Samples {
             };
             let mut family = encoder.encode_descriptor(&name, metric.help, None, kind)?;
             for (sample, kind, value) in samples {
-                let mut labels = Vec::with_capacity(3);
+                let mut labels = Vec::with_capacity(5);
                 if !sample.agent.is_empty() {
                     labels.push(("agent", sample.agent.as_str()));
                 }
                 labels.push(("name", sample.name.as_str()));
-                labels.extend(kind.map(|kind| ("kind", kind)));
+                let more = sample.labels.iter();
+                labels.extend(more.map(|(label, value)| (*label, value.as_str())));
+                labels.extend(kind);
                 let encoder = family.encode_family(&labels)?;
                 match (metric.kind, value) {
                     (MetricKind::Counter, Number::Whole(n)) => {
@@ -89,8 +92,11 @@ impl Collector for Samples {
 }
 
 /// `SINK`, `EventDrainSuccessCount` → `flume_sink_event_drain_success`; the format itself adds
-/// `_total` to counters.
+/// `_total` to counters. Prometheus's own names stay as they are.
 fn family_name(kind: &str, attribute: &str) -> String {
+    if attribute.starts_with("process_") {
+        return attribute.to_owned();
+    }
     let mut name = format!("flume_{}", kind.to_ascii_lowercase());
     for letter in attribute.strip_suffix("Count").unwrap_or(attribute).chars() {
         if letter.is_ascii_uppercase() {
@@ -113,6 +119,7 @@ pub(crate) fn full_name(kind: &str, metric: &Metric) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Kinds;
 
     const DELIVERED: Metric = Metric {
         name: "EventDrainSuccessCount",
@@ -141,6 +148,7 @@ mod tests {
             name: "flume-host".to_owned(),
             attributes: vec![(&DELIVERED, Number::Whole(2))],
             kinds: Vec::new(),
+            labels: Vec::new(),
         };
         let sink = Sample {
             kind: "SINK",
@@ -149,8 +157,10 @@ mod tests {
             attributes: vec![(&DELIVERED, Number::Whole(7)), (&STARTED, Number::Whole(3))],
             kinds: vec![Kinds {
                 metric: &BROKEN,
-                counts: vec![("trap", 2)],
+                label: "kind",
+                counts: vec![("trap".to_owned(), 2)],
             }],
+            labels: vec![("channel", "c1".to_owned())],
         };
         let text = render(vec![sink, process]).unwrap();
         let help = "# HELP flume_sink_event_drain_success Events delivered.";
@@ -160,9 +170,9 @@ mod tests {
             lines,
             [
                 r#"flume_process_event_drain_success_total{name="flume-host"} 2"#,
-                r#"flume_sink_event_drain_success_total{agent="a1",name="k1"} 7"#,
-                r#"flume_sink_start_time{agent="a1",name="k1"} 3"#,
-                r#"flume_sink_violation_total{agent="a1",name="k1",kind="trap"} 2"#,
+                r#"flume_sink_event_drain_success_total{agent="a1",name="k1",channel="c1"} 7"#,
+                r#"flume_sink_start_time{agent="a1",name="k1",channel="c1"} 3"#,
+                r#"flume_sink_violation_total{agent="a1",name="k1",channel="c1",kind="trap"} 2"#,
             ]
         );
     }

@@ -4,13 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use flume_core::clock;
 use flume_core::counters::MetricKind::{Counter, Gauge};
 use flume_core::counters::{Metric, MetricKind};
 use flume_core::{ChannelCounter, FileCounter, SinkCounter, SourceCounter};
 use flume_policy::SeatState;
 use flume_policy::shadow::ShadowStats;
 
-use super::{Number, ProcessView};
+use super::{Number, ProcessStats, ProcessView};
 use crate::policies::PolicyFileReport;
 use crate::record::RecordStats;
 use crate::runner::{SinkReport, SourceState};
@@ -89,6 +90,21 @@ pub(super) const CHANNEL: &[Reading<RunningChannel>] = &[
         "%",
         "Size in percent of the capacity; the largest double if the capacity is 0.",
         |r| Number::Fraction(percentage(r.channel.depth(), r.channel.capacity())),
+    ),
+    reading(
+        Gauge,
+        "ChannelBytes",
+        "bytes",
+        "Bytes that `byteCapacity` counts, in steps of 100 for each event, those of unfinished puts and \
+         takes included; 0 if the channel counts none.",
+        |r| Number::Whole(r.channel.bytes().unwrap_or(0)),
+    ),
+    reading(
+        Gauge,
+        "OldestEventAge",
+        "s",
+        "How long the oldest event has waited, those of unfinished takes not counted; up to 0.25 too high.",
+        |r| Number::Fraction(r.ages.oldest(&*r.channel, clock::now()).as_secs_f64()),
     ),
 ];
 
@@ -289,6 +305,20 @@ pub(super) const POLICY: &[Reading<PolicyFileReport>] = &[
         |r| Number::Whole(r.totals.log_lines_dropped),
     ),
     reading(
+        Counter,
+        "LoadRefusedCount",
+        "versions",
+        "New versions of the file, or over the admin port, that were not loaded.",
+        |r| Number::Whole(r.refusals),
+    ),
+    reading(
+        Gauge,
+        "LastLoadTaken",
+        "1 or 0",
+        "0 if the last new version was not loaded, or was rolled back for its errors.",
+        |r| Number::Whole(u64::from(r.last_error.is_none())),
+    ),
+    reading(
         Gauge,
         "Generation",
         "versions",
@@ -354,13 +384,90 @@ pub(super) const POLICY: &[Reading<PolicyFileReport>] = &[
 ];
 
 /// The numbers of the process.
-pub(super) const PROCESS: &[Reading<ProcessView>] = &[reading(
-    Counter,
-    "LogLineDroppedCount",
-    "lines",
-    "Log lines that were dropped, because standard error was not read.",
-    |r| Number::Whole(r.log_lines_dropped),
-)];
+pub(super) const PROCESS: &[Reading<ProcessView>] = &[
+    reading(
+        Counter,
+        "LogLineDroppedCount",
+        "lines",
+        "Log lines that were dropped, because standard error was not read.",
+        |r| Number::Whole(r.log_lines_dropped),
+    ),
+    reading(
+        Counter,
+        "ReloadCount",
+        "reloads",
+        "Changed configuration files that were taken.",
+        |r| Number::Whole(r.reloads.taken),
+    ),
+    reading(
+        Counter,
+        "ReloadRefusedCount",
+        "reloads",
+        "Changed configuration files that were refused: the agents kept running.",
+        |r| Number::Whole(r.reloads.refused),
+    ),
+    reading(
+        Gauge,
+        "LastReloadTaken",
+        "1 or 0",
+        "0 if the last changed configuration file was refused.",
+        |r| Number::Whole(u64::from(r.reloads.last_taken)),
+    ),
+    reading(
+        Gauge,
+        "LastReloadTime",
+        "ms since 1970",
+        "When the last changed configuration file was taken or refused; 0 if none was.",
+        |r| Number::Whole(r.reloads.last_time),
+    ),
+];
+
+/// What Prometheus's client libraries say of every process, under their names.
+pub(super) const STANDARD: &[Reading<ProcessStats>] = &[
+    reading(
+        Counter,
+        "process_cpu_seconds",
+        "s",
+        "CPU time of the process, user and system.",
+        |r| Number::Fraction(r.cpu_seconds),
+    ),
+    reading(
+        Gauge,
+        "process_resident_memory_bytes",
+        "bytes",
+        "Resident memory of the process.",
+        |r| Number::Whole(r.resident_bytes),
+    ),
+    reading(
+        Gauge,
+        "process_open_fds",
+        "files",
+        "Open files, connections among them.",
+        |r| Number::Whole(r.open_files),
+    ),
+    reading(
+        Gauge,
+        "process_max_fds",
+        "files",
+        "The most files that may be open.",
+        |r| Number::Whole(r.most_files),
+    ),
+    reading(
+        Gauge,
+        "process_start_time_seconds",
+        "s since 1970",
+        "When the process started.",
+        |r| Number::Fraction(r.start_seconds),
+    ),
+];
+
+/// Which program this is; the value is 1.
+pub(super) const BUILD: Metric = Metric {
+    name: "Info",
+    kind: Gauge,
+    unit: "1",
+    help: "The program that runs: its version, its profile, and its target.",
+};
 
 /// The one counter of a policy that is split by kind.
 pub(crate) const VIOLATIONS: Metric = Metric {
@@ -368,6 +475,14 @@ pub(crate) const VIOLATIONS: Metric = Metric {
     kind: Counter,
     unit: "violations",
     help: "Rules that the policy broke; the label `kind` names the rule.",
+};
+
+/// The one counter of a source that is split by interceptor.
+pub(crate) const DROPPED: Metric = Metric {
+    name: "EventDroppedCount",
+    kind: Counter,
+    unit: "events",
+    help: "Events that an interceptor dropped, as it is meant to; the label `interceptor` names it.",
 };
 
 fn usable(group: &GroupView) -> u64 {
@@ -406,6 +521,11 @@ pub(crate) fn metrics() -> Vec<(&'static str, &'static str, Vec<&'static Metric>
     let violations = std::slice::from_ref(&VIOLATIONS);
     vec![
         ("SOURCE", "Sources", all(SourceCounter::METRICS, SOURCE)),
+        (
+            "SOURCE",
+            "Sources with interceptors",
+            std::slice::from_ref(&DROPPED).iter().collect(),
+        ),
         ("CHANNEL", "Channels", all(ChannelCounter::METRICS, CHANNEL)),
         ("SINK", "Sinks", all(SinkCounter::METRICS, SINK)),
         (
@@ -430,6 +550,12 @@ pub(crate) fn metrics() -> Vec<(&'static str, &'static str, Vec<&'static Metric>
         ),
         ("POLICY", "Policies", all(violations, POLICY)),
         ("PROCESS", "The process", all(&[], PROCESS)),
+        (
+            "PROCESS",
+            "The process, by the names that Prometheus has for all processes (Linux only)",
+            all(&[], STANDARD),
+        ),
+        ("BUILD", "The program", vec![&BUILD]),
     ]
 }
 

@@ -46,6 +46,16 @@ pub(crate) enum InterceptorPlan {
     Policy(Box<PolicyInterceptorPlan>),
 }
 
+impl InterceptorPlan {
+    /// The name in the file.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Native(plan) => &plan.name,
+            Self::Policy(plan) => &plan.name,
+        }
+    }
+}
+
 /// A policy as an interceptor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PolicyInterceptorPlan {

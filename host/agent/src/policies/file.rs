@@ -39,6 +39,8 @@ struct FileState {
     refused: bool,
     directory: Option<PathBuf>,
     last_error: Option<String>,
+    /// New versions that were not loaded.
+    refusals: u64,
     change: Change,
 }
 
@@ -59,6 +61,7 @@ impl WatchedFile {
                 refused: false,
                 directory: wanted.directory.clone(),
                 last_error: None,
+                refusals: 0,
                 change: Change::new(look),
             }),
         }
@@ -201,7 +204,9 @@ impl WatchedFile {
     pub(super) fn failed(&self, error: String) {
         let (policy, file) = (&self.name, self.path.display());
         tracing::error!(policy, %file, error, "the policy stays as it is");
-        self.state.lock().last_error = Some(error);
+        let mut state = self.state.lock();
+        state.last_error = Some(error);
+        state.refusals += 1;
     }
 
     /// This is the content of the file now, and it runs or has run.
@@ -227,6 +232,10 @@ impl WatchedFile {
 
     pub(super) fn report(&self) -> PolicyFileReport {
         let report = self.policy.report();
+        let (last_error, refusals) = {
+            let state = self.state.lock();
+            (state.last_error.clone(), state.refusals)
+        };
         PolicyFileReport {
             name: self.name.clone(),
             agent: self.agent.clone(),
@@ -238,7 +247,8 @@ impl WatchedFile {
             uploaded: report.uploaded,
             seats: report.seats,
             totals: Totals::of(self.policy.stats()),
-            last_error: self.state.lock().last_error.clone(),
+            last_error,
+            refusals,
         }
     }
 }

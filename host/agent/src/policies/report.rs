@@ -30,6 +30,8 @@ pub(crate) struct PolicyFileReport {
     pub totals: Totals,
     /// Why the last new version was not loaded; gone when one is.
     pub last_error: Option<String>,
+    /// New versions that were not loaded.
+    pub refusals: u64,
 }
 
 /// The counts of a policy, over all its places.

@@ -3,12 +3,14 @@
 
 use std::sync::Arc;
 
+use flume_core::counters::Counter;
 use flume_core::{
     Channel, ChannelProcessor, ComponentError, Interceptor, InterceptorChain, SinkCounter,
     SourceContext, SourceCounter,
 };
 use tokio_util::sync::CancellationToken;
 
+use super::ages::Ages;
 use super::{
     AgentView, GroupView, RunningChannel, RunningGroup, RunningSource, SinkView, SourceView,
     Watchers,
@@ -20,10 +22,12 @@ use crate::services::Services;
 
 /// An empty channel.
 pub(super) fn channel(plan: &ChannelPlan) -> RunningChannel {
+    let channel = plan.recipe.make(&plan.names.join("+"));
     RunningChannel {
         names: plan.names.clone(),
         kind: plan.kind,
-        channel: plan.recipe.make(&plan.names.join("+")),
+        ages: Ages::watch(&channel),
+        channel,
     }
 }
 
@@ -49,6 +53,7 @@ impl Builder<'_> {
             let name = sink.component.name.clone();
             sinks.push(SinkView {
                 name,
+                channel: sink.channel.clone(),
                 counters: Arc::clone(&counters),
             });
             lanes.push(self.lane(sink, counters)?);
@@ -82,7 +87,9 @@ impl Builder<'_> {
             .iter()
             .map(|plan| self.interceptor(&name, plan))
             .collect();
-        let chain = InterceptorChain::new(interceptors?);
+        let dropped = self.drop_counters(&name, plan);
+        let counters = dropped.iter().map(|(_, counter)| Arc::clone(counter));
+        let chain = InterceptorChain::counting(interceptors?.into_iter().zip(counters).collect());
         let channels: Result<Vec<_>, _> = plan
             .channels
             .iter()
@@ -108,11 +115,26 @@ impl Builder<'_> {
                 name,
                 status,
                 counters,
+                dropped,
             },
             stop,
             runner: Some(runner),
             task: None,
         })
+    }
+
+    /// The interceptors of a source with the events that they dropped, which go on after a reload.
+    fn drop_counters(&self, source: &str, plan: &SourcePlan) -> Vec<(String, Arc<Counter>)> {
+        let before = self.before.map(|before| &before.sources);
+        let before = before.and_then(|all| all.iter().find(|before| before.name == source));
+        let before = before.map_or(&[][..], |before| &before.dropped);
+        let counter = |plan: &InterceptorPlan| {
+            let name = plan.name().to_owned();
+            let known = before.iter().find(|(known, _)| *known == name);
+            let counter = known.map_or_else(Arc::default, |(_, counter)| Arc::clone(counter));
+            (name, counter)
+        };
+        plan.interceptors.iter().map(counter).collect()
     }
 
     fn interceptor(

@@ -202,6 +202,7 @@ async fn move_batch(taken: TakeTransaction, into: &Arc<dyn Channel>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use crate::topology::ages::Ages;
     use flume_core::Event;
     use flume_core::channel::memory::{MemoryChannel, MemoryConfig};
 
@@ -280,6 +281,7 @@ mod tests {
             names: vec![names.to_owned()],
             kind: "memory",
             channel: Arc::clone(channel),
+            ages: Ages::watch(channel),
         };
         let mut departing = Departing::into("a1", running("c1", &from), &running("c2", &into));
         tokio::time::sleep(Duration::from_secs(60)).await;

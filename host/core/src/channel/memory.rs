@@ -231,6 +231,10 @@ impl Channel for MemoryChannel {
         self.state.lock().is_full()
     }
 
+    fn bytes(&self) -> Option<u64> {
+        Some(self.state.lock().bytes_used())
+    }
+
     fn counters(&self) -> &Arc<ChannelCounter> {
         &self.counters
     }

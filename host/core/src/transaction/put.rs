@@ -77,6 +77,16 @@ pub struct ReservedPut {
 }
 
 impl ReservedPut {
+    /// The number of its events.
+    pub fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Whether it has no events.
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
     /// Makes the events visible to takers, all at once.
     pub fn commit(mut self) {
         let events = mem::take(&mut self.events);

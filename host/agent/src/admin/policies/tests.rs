@@ -132,7 +132,7 @@ async fn metrics_count_for_each_policy() {
         .await;
     assert_eq!(status, 200);
     assert_eq!(scene.first(), 0, "the fallback answers");
-    let samples = metrics::collect(&[], &scene.policies.reports(), &ProcessView::of_this());
+    let samples = metrics::collect(&[], &scene.policies.reports(), &ProcessView::default());
     let json = flume_json::render(&samples);
     let one = &json["POLICY.one"];
     for (attribute, count) in [

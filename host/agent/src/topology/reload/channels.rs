@@ -63,6 +63,7 @@ fn called(wanted: &ChannelPlan, old: &RunningChannel) -> RunningChannel {
         names: wanted.names.clone(),
         kind: wanted.kind,
         channel: Arc::clone(&old.channel),
+        ages: Arc::clone(&old.ages),
     }
 }
 

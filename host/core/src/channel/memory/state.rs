@@ -122,6 +122,11 @@ impl MemoryState {
         self.byte_capacity
     }
 
+    /// Bytes in use, by the slots in which they are counted.
+    pub(super) fn bytes_used(&self) -> u64 {
+        self.bytes.used().saturating_mul(SLOT_BYTES)
+    }
+
     /// Places and byte slots in use.
     #[cfg(test)]
     pub(super) fn charged(&self) -> (u64, u64) {

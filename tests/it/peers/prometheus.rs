@@ -1,0 +1,58 @@
+//! Goal: the alerts and the dashboard that ship work in Prometheus. Method: a real Prometheus
+//! scrapes an agent of which one sink fails and whose changed file is refused; it is asked for every
+//! series that they name, and for the state of the alerts.
+
+use std::time::Duration;
+
+use flume_tests::{Scratch, eventually, peers::prometheus, require};
+
+use crate::monitoring::{alerts, conf, selectors, start};
+
+const PATIENCE: Duration = Duration::from_secs(90);
+
+#[test]
+fn prometheus_finds_every_series_and_fires_the_alerts() {
+    let prometheus = require!(prometheus::resolve());
+    let rules = conf("alerts.yml").canonicalize().expect("conf/alerts.yml");
+    let said = prometheus.check_rules(&rules).expect("promtool accepts it");
+    assert!(
+        said.contains(&format!("{} rules found", alerts().len())),
+        "{said}"
+    );
+
+    let scratch = Scratch::new();
+    let mut host = start(&scratch);
+    let server = prometheus.start(&scratch, host.admin_port(), &rules);
+    host.rewrite("a1.sources = r1\n");
+    host.process().hup();
+
+    let mut names: Vec<String> = Vec::new();
+    let dashboard = std::fs::read_to_string(conf("grafana.json")).expect("conf/grafana.json");
+    let expressions = alerts().into_iter().map(|(_, expression)| expression);
+    for text in expressions.chain([dashboard]) {
+        names.extend(
+            selectors(&text.replace("\\\"", "\""))
+                .into_iter()
+                .map(|(name, _)| name),
+        );
+    }
+    names.sort();
+    names.dedup();
+    assert!(names.len() > 20, "{names:?}");
+    for name in names {
+        eventually(&format!("Prometheus has {name}"), PATIENCE, || {
+            let series = server.query(&name).expect("a query");
+            (!series.is_empty()).then_some(())
+        });
+    }
+    // At once, after some minutes, and not at all.
+    for (alert, state) in [
+        ("FlumeReloadRefused", "firing"),
+        ("FlumeSinkFails", "pending"),
+        ("FlumeChannelFills", "inactive"),
+    ] {
+        eventually(&format!("{alert} is {state}"), PATIENCE, || {
+            (server.alert(alert).as_deref() == Some(state)).then_some(())
+        });
+    }
+}
