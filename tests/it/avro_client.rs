@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use flume_tests::{AgentFile, Host, Process, Scratch, eventually, host, ports};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Events in a request of the client.
 const BATCH: u64 = 5;

@@ -12,6 +12,9 @@ use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The drain timeout of 3 s, and what a busy machine adds.
+const AT_ONCE: Duration = Duration::from_secs(20);
+
 /// More lines than the queue of the log and a pipe hold.
 const FLOOD: u64 = 25_000;
 
@@ -66,7 +69,7 @@ fn signals_end_an_agent_whose_log_nobody_reads() {
     let start = Instant::now();
     assert!(host.term(PATIENCE).success(), "all is delivered");
     let took = start.elapsed();
-    assert!(took < Duration::from_secs(5), "SIGTERM took {took:?}");
+    assert!(took < AT_ONCE, "SIGTERM took {took:?}");
     drop(log);
 }
 

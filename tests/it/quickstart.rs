@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use flume_tests::{Host, Scratch, eventually, host, ports};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The ports in the file, which are fixed so that a newcomer can type them: of the input, and of
 /// the two collectors. The kernel may give the first to an outgoing connection of another process.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use flume_tests::{AgentFile, Scratch, eventually, host, ports, process::Process};
 use serde_json::Value;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What every secret here contains.
 const SECRET: &str = "hunter2";

@@ -13,6 +13,9 @@ use flume_tests::{
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The drain timeout of 1 s, and what a busy machine adds.
+const AT_ONCE: Duration = Duration::from_secs(20);
+
 /// Reads messages until one has this line; returns that message.
 fn told(manager: &UnixDatagram, line: &str) -> String {
     let mut seen = Vec::new();
@@ -103,7 +106,7 @@ fn a_service_manager_that_is_stuck_holds_up_nothing() {
     assert_eq!(agent.page("/livez").expect("an answer").0, 200);
     let start = std::time::Instant::now();
     assert_eq!(agent.term(PATIENCE).code(), Some(1));
-    assert!(start.elapsed() < Duration::from_secs(3));
+    assert!(start.elapsed() < AT_ONCE);
     drop(stuck);
 }
 

@@ -21,7 +21,10 @@ use crate::{ports, target};
 const BUILD: Duration = Duration::from_secs(900);
 
 /// How long an agent may take until it is ready.
-const START: Duration = Duration::from_secs(20);
+const START: Duration = Duration::from_secs(120);
+
+/// How long a page may take.
+const PAGE: Duration = Duration::from_secs(30);
 
 /// How long a command such as `check` or `send` may take.
 const COMMAND: Duration = Duration::from_secs(120);
@@ -39,6 +42,20 @@ pub fn binary() -> &'static Path {
     })
 }
 
+/// Variables that would make an agent behave otherwise than in another environment.
+const OF_THE_ENVIRONMENT: [&str; 10] = [
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "WATCHDOG_PID",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_FDNAMES",
+    "HADOOP_CONF_DIR",
+    "HADOOP_HOME",
+    "HADOOP_USER_NAME",
+    "NO_COLOR",
+];
+
 /// A command for the agent, without arguments. Its cache is kept below `target/`.
 ///
 /// # Panics
@@ -46,6 +63,9 @@ pub fn binary() -> &'static Path {
 #[must_use]
 pub fn program() -> Command {
     let mut program = Command::new(binary());
+    for name in OF_THE_ENVIRONMENT {
+        program.env_remove(name);
+    }
     program.env("XDG_CACHE_HOME", target::root().join("cache"));
     program
 }
@@ -255,7 +275,7 @@ impl Host {
     /// When there was no answer.
     pub fn page(&self, path: &str) -> Result<(u16, String), String> {
         let config = ureq::Agent::config_builder()
-            .timeout_global(Some(Duration::from_secs(5)))
+            .timeout_global(Some(PAGE))
             .http_status_as_error(false)
             .build();
         let url = format!("http://127.0.0.1:{}{path}", self.admin);

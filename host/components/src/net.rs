@@ -12,6 +12,8 @@ pub(crate) mod idle;
 pub mod ip_filter;
 pub mod keystore;
 pub(crate) mod listener;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) mod own_port;
 pub(crate) mod spare;
 pub mod stream;
 #[cfg(test)]

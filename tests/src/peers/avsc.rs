@@ -17,7 +17,7 @@ use crate::skip::Availability;
 const PACKAGE: &str = "avsc@5.7.9";
 
 /// How long node may take to start.
-const START: Duration = Duration::from_secs(20);
+const START: Duration = Duration::from_secs(120);
 
 /// How long a client may take to send its events.
 const SEND: Duration = Duration::from_secs(120);

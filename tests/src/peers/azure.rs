@@ -19,7 +19,7 @@ use crate::skip::Availability;
 const PACKAGES: [&str; 2] = ["azurite@3.37.0", "@azure/storage-blob@12.34.0"];
 
 /// How long the emulator may take to listen, and the client to end.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_secs(120);
 
 /// The account that every Azurite has, with the key that Microsoft published for it.
 const ACCOUNT: &str = "devstoreaccount1";

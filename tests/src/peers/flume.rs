@@ -22,7 +22,7 @@ const HEAP: u32 = 256;
 const MEASURED_HEAP: u32 = 512;
 
 /// How long a JVM may take until its sources listen.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_secs(180);
 
 /// How long Flume's avro-client may take.
 const CLIENT: Duration = Duration::from_secs(60);

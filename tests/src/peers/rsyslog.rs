@@ -17,7 +17,7 @@ use crate::skip::Availability;
 const PACKAGES: [&str; 3] = ["rsyslog", "libestr0", "libfastjson4"];
 
 /// How long it may take to listen.
-const START: Duration = Duration::from_secs(20);
+const START: Duration = Duration::from_secs(120);
 
 /// rsyslog, installed or unpacked.
 pub struct Rsyslog {

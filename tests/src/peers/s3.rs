@@ -20,7 +20,7 @@ use crate::skip::Availability;
 const MODULE: &str = "github.com/versity/versitygw/cmd/versitygw@v1.8.0";
 
 /// How long a server may take to listen.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_secs(120);
 
 /// The account that owns all buckets.
 const KEY: &str = "flume";

@@ -14,7 +14,7 @@ use crate::skip::Availability;
 const PACKAGE: &str = "valgrind";
 
 /// How long it may take to print its version.
-const START: Duration = Duration::from_secs(20);
+const START: Duration = Duration::from_secs(120);
 
 /// How long a counted program may take: it is about fifty times slower than normal.
 const RUN: Duration = Duration::from_secs(120);

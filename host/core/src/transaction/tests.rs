@@ -68,7 +68,7 @@ async fn a_thousand_events_keep_their_order_between_threads() {
         }
         taken
     };
-    let taken = tokio::time::timeout(Duration::from_secs(20), consumer)
+    let taken = tokio::time::timeout(Duration::from_secs(60), consumer)
         .await
         .unwrap();
     assert_eq!(taken, numbered(0..1000));

@@ -166,11 +166,7 @@ fn failover(collector: impl Fn(&Scratch, &str, u16) -> Collector) {
     scene.node104.end();
     let taken = scene.share(&scene.node104);
     let takes_over = || (scene.share(&scene.node103).arrived() > 0).then_some(());
-    eventually(
-        "the standby takes over",
-        Duration::from_secs(10),
-        takes_over,
-    );
+    eventually("the standby takes over", PATIENCE, takes_over);
     scene.node104.bring_back(&scene.scratch);
     let replies = feed.finish(PATIENCE);
     replies.assert_all_acknowledged();

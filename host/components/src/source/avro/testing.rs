@@ -17,6 +17,7 @@ use flume_core::{
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::net::own_port::own_port;
 use crate::services::{Resolver, Services};
 
 /// The machine's own services.
@@ -73,15 +74,9 @@ pub struct Collector {
 }
 
 impl Collector {
-    /// On a port of the system's choice.
+    /// On a port of its own, also after it has stopped.
     pub async fn start(keys: &[(&str, &str)]) -> Self {
-        Self::with(
-            channel(200_000, 10_000),
-            0,
-            keys,
-            InterceptorChain::default(),
-        )
-        .await
+        Self::start_on(own_port(), keys).await
     }
 
     /// On the port of another one that has stopped.

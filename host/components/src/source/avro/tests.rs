@@ -375,7 +375,7 @@ async fn unfinished_requests_have_a_total_limit() {
             () = ended(&mut other) => &mut one,
         }
     };
-    let survivor = tokio::time::timeout(Duration::from_secs(10), survivor)
+    let survivor = tokio::time::timeout(Duration::from_secs(60), survivor)
         .await
         .unwrap();
     let silent = tokio::time::timeout(Duration::from_millis(100), survivor.read(&mut [0])).await;

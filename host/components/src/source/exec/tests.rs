@@ -92,7 +92,7 @@ async fn a_stop_ends_the_whole_group() {
     }
 }
 
-const GRACE_AND_MORE: Duration = Duration::from_secs(20);
+const GRACE_AND_MORE: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn a_panic_or_an_abort_ends_the_group_too() {

@@ -12,6 +12,7 @@ use tokio::time::{advance, sleep, timeout};
 
 use super::connection::{CloseReason, serve};
 use super::*;
+use crate::net::own_port::own_port;
 use crate::source::harness::{Behind, complaints, configured, started};
 use crate::source::lines::StopReason;
 
@@ -453,8 +454,9 @@ async fn one_line(address: SocketAddr) -> String {
 /// Flume: TestNetcatSource.testSourceStoppedOnFlumeException (N5).
 #[tokio::test]
 async fn a_port_in_use_is_told() {
-    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = taken.local_addr().unwrap().port().to_string();
+    let port = own_port();
+    let taken = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+    let port = port.to_string();
     let properties = [("bind", "127.0.0.1"), ("port", port.as_str())];
     let mut source = configured(configure, &properties);
     let error = source.start().await.unwrap_err();

@@ -22,7 +22,7 @@ fn intercepted(name: &str, expected: ViolationKind) {
         let began = clock::now();
         let answer = intercept.intercept(&mut batch);
         let took = clock::now() - began;
-        assert!(took < Duration::from_secs(5), "{name} took {took:?}");
+        assert!(took < Duration::from_secs(30), "{name} took {took:?}");
         assert_eq!(broken(&policy), Some(expected), "{name}");
         match remedy {
             Remedy::Pass => {
@@ -105,7 +105,7 @@ fn a_search_has_an_end() {
         assert_eq!(large.events().len(), 2000);
     }
     let took = clock::now() - began;
-    assert!(took < Duration::from_secs(20), "{took:?}");
+    assert!(took < Duration::from_secs(60), "{took:?}");
 }
 
 /// Good edits, but too many: those of half the batch are within the limit.
