@@ -15,6 +15,7 @@
 mod admin;
 mod avro_client;
 mod departing;
+mod drills;
 mod exits;
 mod file_roll;
 mod files;

@@ -1,0 +1,3 @@
+//! The drills, one module each.
+
+mod hung;
