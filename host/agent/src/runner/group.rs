@@ -24,10 +24,12 @@ use tracing::Instrument;
 
 use self::beside::Beside;
 use self::call::End;
+use self::complaints::Complaints;
 use super::lane::{Faults, Lane, LaneHealth};
 
 mod beside;
 mod call;
+mod complaints;
 mod shown;
 mod wait;
 
@@ -47,6 +49,7 @@ pub(crate) struct GroupRunner {
     pipelined: bool,
     workers: usize,
     beside: Arc<Beside>,
+    complaints: Arc<Complaints>,
     counts: Arc<CallCounts>,
 }
 
@@ -121,6 +124,7 @@ impl GroupRunner {
             names: lanes.iter().map(|lane| lane.name().to_owned()).collect(),
             faults: lanes.iter().map(Lane::faults).collect(),
             beside: Arc::new(Beside::new(lanes.len())),
+            complaints: Arc::new(Complaints::new(lanes.len())),
             lanes: lanes.into_iter().map(AsyncMutex::new).collect(),
             channels,
             one_channel,

@@ -219,7 +219,7 @@ impl GroupRunner {
         };
         if let Err(error) = connected {
             self.begin_step(sink);
-            let failed = self.sink_failed(lane, &error);
+            let failed = self.sink_failed(sink, &error);
             self.end_step(call, sink, failed, began, 0);
             return;
         }

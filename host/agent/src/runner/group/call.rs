@@ -51,7 +51,9 @@ impl GroupRunner {
         }
         self.counts.exhausted.increment();
         let error = self.processor.lock().exhausted();
-        tracing::error!(group = self.name, error, "unable to deliver events");
+        if let Some(calls) = self.complaints.exhausted(error, clock::now()) {
+            tracing::error!(group = self.name, error, calls, "unable to deliver events");
+        }
         End::Exhausted
     }
 
@@ -101,7 +103,7 @@ impl GroupRunner {
         let (began, before) = (self.begin_step(sink), lane.delivered());
         let outcome = match lane.process().await {
             Ok(status) => Outcome::Returned(status),
-            Err(error) => self.sink_failed(lane, &error),
+            Err(error) => self.sink_failed(sink, &error),
         };
         let events = lane.delivered().saturating_sub(before);
         match self.end_step(call, sink, outcome, began, events) {
@@ -110,9 +112,12 @@ impl GroupRunner {
         }
     }
 
-    pub(super) fn sink_failed(&self, lane: &Lane, error: &EventDeliveryError) -> Outcome {
+    pub(super) fn sink_failed(&self, sink: SinkIndex, error: &EventDeliveryError) -> Outcome {
         let error = chain(error);
-        tracing::warn!(group = self.name, sink = lane.name(), error, "sink failed");
+        if let Some(failures) = self.complaints.failed(sink, &error, clock::now()) {
+            let sink = self.names.get(sink);
+            tracing::warn!(group = self.name, sink, error, failures, "sink failed");
+        }
         Outcome::Failed
     }
 
@@ -154,6 +159,7 @@ impl GroupRunner {
             return;
         };
         if let Some(outage) = faults.delivered(now) {
+            self.complaints.delivers(sink);
             let seconds = now.saturating_duration_since(outage.since).as_secs();
             let failed_batches = outage.failures;
             tracing::info!(

@@ -150,7 +150,7 @@ impl GroupRunner {
         let (began, before) = (self.begin_step(sink), lane.delivered());
         let (outcome, answer) = match lane.deliver(batch).await {
             Ok(()) => (Outcome::Returned(Status::Ready), Ok(())),
-            Err((batch, error)) => (self.sink_failed(lane, &error), Err(batch)),
+            Err((batch, error)) => (self.sink_failed(sink, &error), Err(batch)),
         };
         let events = lane.delivered().saturating_sub(before);
         self.end_step(call, sink, outcome, began, events);
