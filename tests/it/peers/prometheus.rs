@@ -8,7 +8,7 @@ use flume_tests::{Scratch, eventually, peers::prometheus, require};
 
 use crate::monitoring::{alerts, conf, selectors, start};
 
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 #[test]
 fn prometheus_finds_every_series_and_fires_the_alerts() {

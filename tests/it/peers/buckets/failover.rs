@@ -10,7 +10,7 @@ use flume_tests::{
     require,
 };
 
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Lines of a lot.
 const LOT: u64 = 5_000;

@@ -15,7 +15,7 @@ use flume_tests::say;
 
 use super::formats::on_s3;
 
-const PATIENCE: Duration = Duration::from_secs(150);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 const EVENTS: u64 = 100_000;
 const BATCH: u32 = 1_000;

@@ -10,7 +10,7 @@ use flume_tests::{
     S3Server, Scratch, Tally, landing, ports, require,
 };
 
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Events for each sink, and events per file: three files each.
 pub(crate) const EVENTS: u64 = 5_000;

@@ -13,7 +13,7 @@ use flume_tests::{
 
 use super::formats::on_s3;
 
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 const EVENTS: u64 = 100_000;
 const BATCH: u32 = 500;

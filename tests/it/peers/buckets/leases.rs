@@ -11,7 +11,7 @@ use flume_tests::{
 
 use super::faults::Flow;
 
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 const BATCH: u32 = 500;
 

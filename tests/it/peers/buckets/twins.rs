@@ -12,7 +12,7 @@ use flume_tests::{
 
 use super::formats::{self, EVENTS, FILE, FORMATS};
 
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Bytes after which the sized sinks roll.
 const SIZE: u64 = 30_000;

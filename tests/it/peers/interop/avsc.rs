@@ -11,7 +11,7 @@ use flume_tests::{
     AgentFile, Avsc, AvscServer, Feed, Host, Landing, Lines, Scratch, landing, ports, require,
 };
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 #[test]
 fn avsc_sends_single_events_and_batches() {

@@ -12,7 +12,7 @@ use flume_tests::{
     landing, ports, require, tally,
 };
 
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The batch size of a first agent that does not send singly.
 const BATCH: u32 = 500;

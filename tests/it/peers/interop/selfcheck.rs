@@ -9,7 +9,7 @@ use flume_tests::{
     AgentFile, Avsc, Feed, Landing, Lines, Release, Scratch, Stage, landing, ports, require,
 };
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Real Flume, from a netcat source to an avro sink, into an avsc collector that refuses for a
 /// while.

@@ -16,7 +16,7 @@ use flume_tests::{
     ports, require,
 };
 
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 const LINES: u64 = 100_000;
 

@@ -8,7 +8,7 @@ use flume_tests::{Avsc, Feed, Host, Lines, Scratch, landing, ports, require};
 use crate::shutdown::sender;
 
 /// Longer than any sensible default drain deadline.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The signal is sent while most events are still in the channel.
 #[test]

@@ -11,7 +11,7 @@ use flume_tests::{
 };
 use rustix::process::Signal;
 
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 const BATCH: u32 = 50;
 const RATE: u64 = 200;
 const EVENTS: u64 = 6_000;

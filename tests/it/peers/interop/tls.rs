@@ -10,7 +10,7 @@ use flume_tests::{
     require,
 };
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The wrapping of the connection.
 #[derive(Clone, Copy)]
