@@ -14,6 +14,7 @@
 
 mod admin;
 mod avro_client;
+mod dead_letters;
 mod departing;
 mod drills;
 mod exits;

@@ -10,6 +10,7 @@
 //! | a channel that is full, and no sink of it works | failing | yes |
 //! | no sink of a channel works | failing | no |
 //! | one of several sinks fails | degraded | no |
+//! | events that a sink can never deliver; so many that it stands | degraded; failing | no |
 //! | a policy whose fallback stands in; a policy file that was refused | degraded | no |
 //! | a channel that the file has no more and that is not empty | waiting | no |
 
@@ -201,10 +202,10 @@ fn source(view: &AgentView, source: &SourceView) -> Option<Trouble> {
 
 /// What is wrong with a channel and its sinks.
 fn channel(view: &AgentView, running: &RunningChannel) -> Vec<Trouble> {
-    let sinks = drains(view, running);
-    let failing = sinks.iter().filter(|sink| !sink.is_usable());
+    let sinks_of = drains(view, running);
+    let failing = sinks_of.iter().filter(|sink| !sink.is_usable());
     let failing: Vec<&SinkReport> = failing.collect();
-    let nobody_works = failing.len() == sinks.len();
+    let nobody_works = failing.len() == sinks_of.len();
     let (depth, capacity) = (running.channel.depth(), running.channel.capacity());
     let name = running.names.join("+");
     let mut troubles = Vec::new();
@@ -230,7 +231,39 @@ fn channel(view: &AgentView, running: &RunningChannel) -> Vec<Trouble> {
     };
     let sinks = failing.into_iter();
     troubles.extend(sinks.map(|sink| sink_trouble(view, sink, state, impact.clone())));
+    troubles.extend(sinks_of.iter().filter_map(|sink| aside(view, sink)));
     troubles
+}
+
+/// Events that a sink has set aside, because they can never be delivered.
+fn aside(view: &AgentView, sink: &SinkReport) -> Option<Trouble> {
+    let aside = &sink.health.aside;
+    let oldest = aside.since?;
+    let (events, remedy) = (aside.events, &aside.remedy);
+    let impact = match aside.is_full {
+        true => "no more can be set aside, so the next one stops those behind it",
+        false => "those behind them are delivered",
+    };
+    let what_to_do = match remedy.as_str() {
+        "retry" => {
+            "mend the cause, or set `on-error` of the sink to `dead-letter:<channel>` or `drop`"
+        }
+        "drop" => "mend the cause: they are dropped after their tries",
+        _ => "mend the cause; if they stay, their channel for dead letters has no room",
+    };
+    Some(Trouble {
+        component: format!("sink {} of {}", sink.name, view.plan.name),
+        state: match aside.is_full {
+            true => Level::Failing,
+            false => Level::Degraded,
+        },
+        since_seconds: Some(clock::seconds_since(oldest)),
+        symptom: format!("{events} events cannot be delivered and are set aside ({remedy})"),
+        impact: impact.to_owned(),
+        cause: aside.reason.clone(),
+        what_to_do: what_to_do.to_owned(),
+        takes_nothing_in: false,
+    })
 }
 
 /// The sinks that drain a channel.

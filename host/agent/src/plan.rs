@@ -44,6 +44,7 @@ mod finding;
 mod groups;
 mod interceptors;
 mod lenient;
+mod letters;
 mod mirrors;
 mod parts;
 pub(crate) mod policy;
@@ -55,6 +56,7 @@ mod warnings;
 pub(crate) use component::{ComponentPlan, Written};
 pub(crate) use flume_core::sink_processor::RecordPlan;
 pub(crate) use policy::{InterceptorPlan, PolicyChoice, SelectorPlan};
+pub(crate) use sinks::on_error::{self, OnError};
 
 /// One agent of a file.
 #[derive(Debug, Clone, PartialEq)]
@@ -166,6 +168,16 @@ pub(crate) struct SinkPlan {
     pub component: ComponentPlan<dyn Sink>,
     /// The name of the channel that it drains.
     pub channel: String,
+    /// What becomes of events that it can never deliver.
+    pub on_error: OnError,
+}
+
+impl SinkPlan {
+    /// All channels that it needs: its own, and the one for what it can never deliver.
+    pub(crate) fn channels(&self) -> impl Iterator<Item = &str> {
+        let letters = self.on_error.dead_letters();
+        std::iter::once(self.channel.as_str()).chain(letters)
+    }
 }
 
 /// What a plan depends on besides the keys.

@@ -6,8 +6,10 @@
 
 mod group;
 mod lane;
+mod senders;
 mod source;
 
 pub(crate) use group::{GroupRunner, SinkReport};
-pub(crate) use lane::Lane;
+pub(crate) use lane::{DeadLetters, Lane, Remedy};
+pub(crate) use senders::Senders;
 pub(crate) use source::{SourceRunner, SourceState, SourceStatus};

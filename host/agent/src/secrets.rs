@@ -17,6 +17,7 @@ use flume_policy::Limits;
 use crate::config::hidden::{self, Hidden};
 use crate::config::tree::KINDS;
 use crate::config::{Format, Property, SourceFile};
+use crate::plan::on_error;
 use crate::plan::policy::{self, is_harmless, is_policy};
 
 /// Marks what is not to be shown of a file. `has_policies` says whether the command line gives
@@ -116,6 +117,7 @@ impl Asking<'_> {
             }
             Some("sinks") => {
                 context.accept("channel");
+                on_error::read(&mut context);
                 if let Some(kind) = sink::TYPES.read(&mut context).known() {
                     drop((kind.configure)(&mut context, self.services));
                 }

@@ -20,7 +20,7 @@ use self::ages::Ages;
 use self::build::Builder;
 use crate::plan::AgentPlan;
 use crate::record::RecordStats;
-use crate::runner::{GroupRunner, SourceRunner, SourceState, SourceStatus};
+use crate::runner::{GroupRunner, Senders, SourceRunner, SourceState, SourceStatus};
 use crate::services::Services;
 
 mod ages;
@@ -140,11 +140,15 @@ pub(crate) struct RunningChannel {
     pub channel: Arc<dyn Channel>,
     /// How long its events have waited.
     pub ages: Arc<Ages>,
+    /// Who puts dead letters of sinks into it.
+    pub senders: Senders,
 }
 
 /// A running group.
 pub(crate) struct RunningGroup {
     view: GroupView,
+    /// The channels for its dead letters.
+    letters: Vec<Senders>,
     drain: CancellationToken,
     stop: CancellationToken,
     task: Option<JoinHandle<()>>,
@@ -279,11 +283,12 @@ impl RunningGroup {
             self.drain.clone(),
             self.stop.clone(),
         );
-        self.task = Some(spawn(
-            agent,
-            self.view.runner.name(),
-            runner.run(drain, stop),
-        ));
+        let sending: Vec<_> = self.letters.iter().map(Senders::begin).collect();
+        let work = async move {
+            runner.run(drain, stop).await;
+            drop(sending);
+        };
+        self.task = Some(spawn(agent, self.view.runner.name(), work));
     }
 
     /// Waits until the channels are drained, if they are to be, or the deadline; then ends the rest.

@@ -24,9 +24,14 @@ mod route;
 /// Why a batch was not written.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
-    /// An event has no usable time, and the path needs one.
-    #[error(transparent)]
-    Time(#[from] TimeError),
+    /// Events have no usable time, and the path needs one. Nothing was written or closed.
+    #[error("{first}")]
+    Untimed {
+        /// Their places in the batch.
+        places: Vec<usize>,
+        /// What is wrong with the first of them.
+        first: TimeError,
+    },
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -85,9 +90,11 @@ impl Buckets {
     /// Writes a batch.
     ///
     /// # Errors
-    /// The batch is not delivered, but a part of it may be in files.
+    /// The batch is not delivered, but a part of it may be in files. Only for
+    /// [`WriteError::Untimed`] everything is as it was.
     pub async fn write(&mut self, batch: &[Event]) -> Result<(), WriteError> {
-        let written = self.try_write(batch).await;
+        let (paths, groups) = self.route(batch)?;
+        let written = self.try_write(batch, paths, groups).await;
         self.conclude(written)
     }
 
@@ -147,9 +154,13 @@ impl Buckets {
         }
     }
 
-    async fn try_write(&mut self, batch: &[Event]) -> Result<(), WriteError> {
+    async fn try_write(
+        &mut self,
+        batch: &[Event],
+        paths: Vec<BucketPath>,
+        groups: Vec<Vec<Event>>,
+    ) -> Result<(), WriteError> {
         self.close_those_due().await?;
-        let (paths, groups) = self.route(batch)?;
         let id = self.shared.ledger.lock().begin();
         if let [path] = paths.as_slice() {
             self.make_room(std::slice::from_ref(path)).await?;

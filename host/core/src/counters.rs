@@ -142,7 +142,7 @@ counters! {
         event_missed: Counter "EventMissedCount", "events";
         /// Events that were taken, again after a rollback too; a look at an empty channel is one.
         event_take_attempt: Counter "EventTakeAttemptCount", "events";
-        /// Events that were delivered, so that they left the channel for good.
+        /// Events that left the channel for good, since they were delivered or given up.
         event_take_success: Counter "EventTakeSuccessCount", "events";
         /// When the channel started.
         start_time: Gauge "StartTime", "ms since 1970";
@@ -172,6 +172,12 @@ counters! {
         event_drain_success: Counter "EventDrainSuccessCount", "events";
         /// Deliveries that failed and were rolled back.
         event_write_fail: Counter "EventWriteFail", "failures";
+        /// Events that could not be delivered while others could, and that were set aside.
+        event_set_aside: Counter "EventSetAsideCount", "events";
+        /// Events that could not be delivered and were dropped, as `on-error` says.
+        event_dropped: Counter "EventDroppedCount", "events";
+        /// Events that could not be delivered and went to the dead letters, as `on-error` says.
+        event_dead_letter: Counter "EventDeadLetterCount", "events";
         /// Times that the channel could not be read: always 0, kept for Flume's dashboards.
         channel_read_fail: Counter "ChannelReadFail", "failures";
         /// When the sink started.

@@ -38,7 +38,7 @@ pub use channel_selector::{ChannelSelector, Selection};
 pub use context::Context;
 pub use counters::{ChannelCounter, FileCounter, SinkCounter, SourceCounter};
 pub use diagnostic::{Code, Diagnostic, Severity, Span};
-pub use error::{ComponentError, EventDeliveryError, chain, panic_text};
+pub use error::{Blame, ComponentError, EventDeliveryError, chain, panic_text};
 pub use event::{Event, Headers, JavaMap};
 pub use gate::{Gate, Turn};
 pub use interceptor::{Batch, Interceptor, InterceptorChain, InterceptorError};

@@ -55,7 +55,8 @@ pub trait Sink: Send + IntoSingle {
     /// Delivers the whole batch (never empty) to where it is safe, or fails.
     ///
     /// # Errors
-    /// The batch counts as not delivered, even if a part of it was.
+    /// The batch counts as not delivered, even if a part of it was. The failure says
+    /// [who is to blame](crate::Blame), as far as the sink can know.
     async fn deliver(&mut self, batch: &[Event]) -> Result<(), EventDeliveryError>;
 
     /// The sink, by the way in which it answers for batches. Default: one at a time.

@@ -6,10 +6,12 @@
 
 mod failing_sinks;
 mod flaky_channel;
+mod picky_sink;
 mod scripted_sink;
 mod witness;
 
 pub use failing_sinks::{ErrorSink, PanicSink, StallSink};
 pub use flaky_channel::FlakyChannel;
+pub use picky_sink::{Picky, PickyPlace, PickySink};
 pub use scripted_sink::{Reply, ScriptedSink, SinkLog};
 pub use witness::Witness;

@@ -14,7 +14,7 @@ use flume_core::sink_selector::NativeSelector;
 use flume_core::{Registry, Type, channel_selector, sink_processor};
 use flume_policy::Limits;
 
-use crate::plan::policy;
+use crate::plan::{on_error, policy};
 use flume_components::component::Configure;
 use flume_components::{Resolver, Services};
 use flume_components::{channel, interceptor, sink, source};
@@ -45,7 +45,7 @@ pub(crate) fn listing(markdown: bool) -> String {
     let tables = [
         ("Sources", entries(&source::TYPES, &services)),
         ("Channels", channels(&services)),
-        ("Sinks", entries(&sink::TYPES, &services)),
+        ("Sinks", sinks(&services)),
         ("Interceptors", entries(&interceptor::TYPES, &services)),
         ("Channel selectors (`selector.…`)", selectors()),
         ("Sink processors (`processor.…`)", processors()),
@@ -75,6 +75,17 @@ fn channels(services: &Services) -> Vec<TypeQuestions> {
         question.default = Some("80 % of the memory".to_owned());
     }
     channels
+}
+
+/// The keys of each type, and those of all.
+fn sinks(services: &Services) -> Vec<TypeQuestions> {
+    let common = TypeQuestions {
+        names: &["<any>"],
+        questions: asked(|context| on_error::read(context).is_some()),
+    };
+    let mut sinks = entries(&sink::TYPES, services);
+    sinks.push(common);
+    sinks
 }
 
 fn selectors() -> Vec<TypeQuestions> {

@@ -124,6 +124,13 @@ pub(super) const SINK: &[Reading<SinkReport>] = &[
         "Batches that failed since the last one that was delivered.",
         |r| Number::Whole(r.health.outage.map_or(0, |outage| outage.failures)),
     ),
+    reading(
+        Gauge,
+        "AsideSize",
+        "events",
+        "Events that cannot be delivered and are set aside now; they keep their room in the channel.",
+        |r| Number::Whole(r.health.aside.events as u64),
+    ),
 ];
 
 /// The numbers of a group; a sink without a group is a group of one.

@@ -9,7 +9,7 @@ use super::parts::Parts;
 use super::policy::file::AgentPolicies;
 use super::{AgentPlan, Setting};
 use super::{
-    buckets, channels, delivery, files, groups, lenient, mirrors, sinks, sources, warnings,
+    buckets, channels, delivery, files, groups, lenient, letters, mirrors, sinks, sources, warnings,
 };
 use crate::config::AgentTree;
 
@@ -30,6 +30,7 @@ pub(super) fn plan(tree: &AgentTree, setting: Setting<'_>) -> (Option<AgentPlan>
         groups,
     };
     found.extend(warnings::wiring(parts));
+    found.extend(letters::circles(parts).into_iter().map(Finding::Problem));
     found.extend(buckets::find(parts));
     let mirrors = mirrors::find(parts).note(&mut found);
     let mut all = found.iter();

@@ -90,7 +90,7 @@ fn alone(agent: &str, sink: SinkPlan, span: Span) -> GroupPlan {
 fn channels(parts: Parts<'_>, mirrors: &[Vec<String>]) -> Vec<ChannelPlan> {
     let sinks = parts.sinks.all.iter();
     let sinks = sinks.filter_map(|sink| sink.plan.as_ref());
-    let mut connected: BTreeSet<&str> = sinks.map(|sink| sink.channel.as_str()).collect();
+    let mut connected: BTreeSet<&str> = sinks.flat_map(SinkPlan::channels).collect();
     let sources = parts.sources.all.iter();
     let sources = sources.filter_map(|source| source.plan.as_ref());
     connected.extend(sources.flat_map(SourcePlan::targets));

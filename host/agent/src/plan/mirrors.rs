@@ -12,7 +12,7 @@
 //! | no sink outside the group drains one of them | that sink would lose events to the group |
 //! | the same sources fill all of them | the channels hold different events |
 //! | these sources replicate to all, none optional | some events are in some channels only |
-//! | no interceptor has one of them for dead letters | those events are in that channel only |
+//! | no interceptor and no sink has one of them for dead letters | those events are in that channel only |
 //! | they are of one type, or of types that can be one | they cannot be one queue |
 
 use std::collections::BTreeSet;
@@ -165,7 +165,9 @@ impl<'a> Parts<'a> {
     fn dead_letters(&self, group: &ListedGroup, channels: &[Drained]) -> Option<Obstacle> {
         let mut sources = self.sources.all.iter();
         let has = |name: &String| channels.iter().any(|(channel, _)| channel == name);
-        let source = sources.find(|source| source.dead_letters.iter().any(has))?;
+        let Some(source) = sources.find(|source| source.dead_letters.iter().any(has)) else {
+            return self.letters_of_sinks(group, channels);
+        };
         Some(Obstacle {
             why: format!(
                 "an interceptor of `{}` puts what it cannot handle into one",
@@ -176,6 +178,21 @@ impl<'a> Parts<'a> {
                 one_channel(group)
             ),
             place: Some((source.span, "this source".to_owned())),
+        })
+    }
+
+    /// A sink that puts what it can never deliver into one of the channels.
+    fn letters_of_sinks(&self, group: &ListedGroup, channels: &[Drained]) -> Option<Obstacle> {
+        let mut sinks = self.sinks.all.iter();
+        let has = |name: &str| channels.iter().any(|(channel, _)| channel == name);
+        let sink = sinks.find(|sink| sink.dead_letters().is_some_and(has))?;
+        Some(Obstacle {
+            why: format!("`{}` puts what it cannot deliver into one", sink.name),
+            help: format!(
+                "give dead letters a channel of their own, or {}",
+                one_channel(group)
+            ),
+            place: Some((sink.span, "this sink".to_owned())),
         })
     }
 

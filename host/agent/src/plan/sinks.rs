@@ -3,7 +3,7 @@
 use flume_components::sink;
 use flume_core::context::{Context, Word};
 use flume_core::registry::Named;
-use flume_core::{SinkMode, Span};
+use flume_core::{Recipe, Sink, SinkMode, Span};
 
 use super::batch_size::BatchSize;
 use super::channels::Channels;
@@ -14,6 +14,10 @@ use super::policy::is_harmless;
 use super::{ComponentPlan, Setting, SinkPlan};
 use crate::config::AgentTree;
 use crate::config::tree::Node;
+
+pub(crate) mod on_error;
+
+use on_error::OnError;
 
 /// The sinks of an agent.
 pub(super) struct Sinks {
@@ -30,6 +34,8 @@ pub(super) struct ListedSink {
     pub(super) span: Span,
     /// Its channel, if that is listed.
     pub(super) channel: Option<Word>,
+    /// What becomes of events that it can never deliver.
+    pub(super) on_error: OnError,
     /// Whether Flume's validation lets it pass, so that it may be in a group.
     pub(super) valid: bool,
     pub(super) batch: Option<BatchSize>,
@@ -81,16 +87,11 @@ fn sink(
     let path = context.path().to_owned();
     let kind = sink::TYPES.read(&mut context);
     let channel = listed_channel(&mut context, channels);
+    let on_error = on_error::read_with(&mut context, channels);
     let services = &setting.services.components;
     let known = kind.known();
     let made = known.and_then(|kind| (kind.configure)(&mut context, services));
-    let mode = made.as_ref().map(|recipe| recipe.make().into_mode());
-    let holds = match &mode {
-        Some(SinkMode::Gathering(sink)) => Some(sink.events_per_file()),
-        _ => None,
-    };
-    let batch = mode.as_ref().map(|mode| mode.sink().batch_size());
-    let batch = batch.map(|size| BatchSize::new(size, &mut context, node.span));
+    let (holds, batch) = appetite(made.as_ref(), &mut context, node.span);
     let carried = known.filter(|_| made.is_some());
     let carried = carried.map(|kind| CarriedSink::new(&node.name, kind.name(), &context));
     // What its component does not know is for the policy to judge.
@@ -107,15 +108,12 @@ fn sink(
     let name = channel.as_ref().map(|channel| channel.text.clone());
     let passes = name.as_ref().is_some_and(|name| channels.is_valid(name));
     let valid = passes && !matches!(kind, Named::Missing);
-    let why = match (&kind, &made) {
-        (Named::Missing, _) => Some("it has no type"),
+    let why = match &kind {
+        Named::Missing => Some("it has no type"),
         _ if !valid => Some("its channel does not pass validation"),
-        (Named::Unknown, _) => Some("its type is unknown"),
-        (Named::Known(_), None) => Some("its keys are refused"),
-        _ if !name.as_ref().is_some_and(|name| channels.runs(name)) => {
-            Some("its channel does not run")
-        }
-        _ => None,
+        Named::Unknown => Some("its type is unknown"),
+        Named::Known(_) if made.is_none() => Some("its keys are refused"),
+        Named::Known(_) => refusal(channels, name.as_deref(), on_error.as_ref()),
     };
     if valid && matches!(kind, Named::Unknown) {
         findings.push(Finding::unknown_class(&path, &node.text("type")));
@@ -126,11 +124,17 @@ fn sink(
     let component =
         component.map(|(kind, recipe)| ComponentPlan::new(node, kind.name(), recipe, shown));
     let plan = component.zip(name);
-    let plan = plan.map(|(component, channel)| SinkPlan { component, channel });
+    let on_error = on_error.unwrap_or_default();
+    let plan = plan.map(|(component, channel)| SinkPlan {
+        component,
+        channel,
+        on_error: on_error.clone(),
+    });
     let value = ListedSink {
         name: node.name.clone(),
         span,
         channel,
+        on_error,
         valid,
         batch,
         holds,
@@ -139,6 +143,40 @@ fn sink(
         plan,
     };
     Found { value, findings }
+}
+
+/// Why a sink with good keys of its own does not run.
+fn refusal(
+    channels: &Channels<'_>,
+    name: Option<&str>,
+    on_error: Option<&OnError>,
+) -> Option<&'static str> {
+    let Some(on_error) = on_error else {
+        return Some("its keys are refused");
+    };
+    if !name.is_some_and(|name| channels.runs(name)) {
+        return Some("its channel does not run");
+    }
+    let mut letters = on_error.dead_letters().into_iter();
+    let runs = letters.all(|name| channels.runs(name));
+    (!runs).then_some("its channel for dead letters does not run")
+}
+
+/// How many events of a file a sink holds uncommitted, and how many it takes at once.
+fn appetite(
+    made: Option<&Recipe<dyn Sink>>,
+    context: &mut Context,
+    span: Span,
+) -> (Option<usize>, Option<BatchSize>) {
+    let Some(mode) = made.map(|recipe| recipe.make().into_mode()) else {
+        return (None, None);
+    };
+    let holds = match &mode {
+        SinkMode::Gathering(sink) => Some(sink.events_per_file()),
+        SinkMode::Single(_) | SinkMode::Pipelined(_) => None,
+    };
+    let batch = BatchSize::new(mode.sink().batch_size(), context, span);
+    (holds, Some(batch))
 }
 
 /// The channel of a sink, if the agent lists it.
@@ -162,6 +200,11 @@ impl Sinks {
 }
 
 impl ListedSink {
+    /// The channel for what it can never deliver, if there is one.
+    pub(super) fn dead_letters(&self) -> Option<&str> {
+        self.on_error.dead_letters()
+    }
+
     /// Whether it drains this channel.
     pub(super) fn drains(&self, name: &str) -> bool {
         let channel = self.channel.as_ref();

@@ -12,6 +12,7 @@ use crate::testing::{plan, services};
 
 mod matrix;
 mod mirrors;
+mod on_error;
 mod policies;
 
 fn load(text: &str, mode: Mode) -> Loaded {

@@ -31,7 +31,28 @@ fn ends(parts: Parts<'_>, channel: &ListedChannel) -> Option<Diagnostic> {
     };
     let mut filling = parts.counted_sources().filter(fills);
     let drained = parts.counted_sinks().any(|sink| sink.drains(name));
+    let mut letters = parts.counted_sinks();
+    let letters = letters.find(|sink| sink.dead_letters() == Some(name.as_str()));
     let source = filling.next();
+    match (letters, drained) {
+        (Some(_), true) => return None,
+        (Some(sink), false) if !parts.sinks.may_drain_any => {
+            let message = format!("no sink drains channel `{name}`");
+            let finding = Diagnostic::new(Code::UndrainedChannel, message);
+            let finding = finding.related(&sink.span, "puts what it cannot deliver there");
+            let help = format!(
+                "once it is full, what `{}` cannot deliver stays in its own channel: add a sink \
+                 with `channel = {name}`",
+                sink.name
+            );
+            return Some(
+                finding
+                    .at(&channel.span, "fills up and stays full")
+                    .help(help),
+            );
+        }
+        _ => {}
+    }
     // One mistake is not to look like two.
     let unknown =
         (source.is_none() && parts.sources.may_fill_any) || (!drained && parts.sinks.may_drain_any);

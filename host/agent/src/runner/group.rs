@@ -26,6 +26,7 @@ use self::beside::Beside;
 use self::call::End;
 use self::complaints::Complaints;
 use super::lane::{Faults, Lane, LaneHealth};
+use super::senders::Senders;
 
 mod beside;
 mod call;
@@ -50,6 +51,8 @@ pub(crate) struct GroupRunner {
     workers: usize,
     beside: Arc<Beside>,
     complaints: Arc<Complaints>,
+    /// Who puts dead letters into the channels.
+    senders: Arc<[Senders]>,
     counts: Arc<CallCounts>,
 }
 
@@ -130,8 +133,15 @@ impl GroupRunner {
             one_channel,
             pipelined,
             workers: workers.max(1),
+            senders: Arc::default(),
             counts: Arc::default(),
         }
+    }
+
+    /// The same runner, which is not at its end before those who put dead letters into its channels.
+    pub(crate) fn fed_by(self, senders: Vec<Senders>) -> Self {
+        let senders = senders.into();
+        Self { senders, ..self }
     }
 
     /// Calls of the processor so far, empty ones included.
@@ -222,7 +232,17 @@ impl GroupRunner {
                 if drain.is_cancelled() {
                     self.beside.close();
                     if !self.beside.any_away() {
-                        return;
+                        match self.senders.iter().find(|senders| senders.any()) {
+                            _ if self.has_aside().await => {
+                                self.idle(self.any_ready(), drain, stop).await;
+                            }
+                            Some(senders) => tokio::select! {
+                                () = senders.one_ends() => {}
+                                () = self.idle(self.any_ready(), drain, stop) => {}
+                            },
+                            None => return,
+                        }
+                        continue;
                     }
                     // It may have a batch, which comes back if it fails.
                     self.beside.one_comes_back().await;
@@ -257,6 +277,15 @@ impl GroupRunner {
         let busy =
             |lane: &AsyncMutex<Lane>| lane.try_lock().is_ok_and(|lane| lane.waits_for_answers());
         self.depth() == 0 && !self.lanes.iter().any(busy)
+    }
+
+    /// Whether a lane that drains has events aside. They are tried as [`idle`](Self::idle) says.
+    async fn has_aside(&self) -> bool {
+        let mut any = false;
+        for lane in self.lanes.iter() {
+            any |= lane.lock().await.drains_aside();
+        }
+        any
     }
 
     /// Events that can be taken now.

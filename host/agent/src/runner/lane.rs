@@ -13,19 +13,31 @@ use std::sync::Arc;
 
 use flume_core::clock::Instant;
 use flume_core::{
-    Channel, EventDeliveryError, Sink, SinkCounter, Status, TakeTransaction, chain, panic_text,
+    Blame, Channel, EventDeliveryError, Sink, SinkCounter, Status, TakeTransaction, chain,
+    panic_text,
 };
 use futures_util::FutureExt;
 
+use self::aside::Aside;
 use self::mode::LaneMode;
 use self::takes::Takes;
 
+#[cfg(test)]
+pub(crate) use self::aside::TRIES;
+#[cfg(test)]
+pub(crate) use self::faults::AsideHealth;
 pub(crate) use self::faults::{Faults, LaneHealth};
+pub(crate) use self::remedy::{DeadLetters, Remedy};
 
+mod aside;
+mod blame;
+mod failed;
 mod faults;
 mod gathering;
 mod mode;
 mod pipelined;
+mod remedy;
+mod search;
 mod single;
 mod takes;
 mod under_way;
@@ -52,14 +64,21 @@ impl Lane {
         counters: Arc<SinkCounter>,
         factory: SinkFactory,
     ) -> Self {
+        let (name, faults) = (name.into(), Arc::<Faults>::default());
         Self {
-            name: name.into(),
             mode: LaneMode::of(factory()),
-            takes: Takes::new(channel, counters),
+            takes: Takes::new(&name, channel, counters, Arc::clone(&faults)),
+            name,
             factory,
             started: false,
-            faults: Arc::default(),
+            faults,
         }
+    }
+
+    /// The same lane with something else to do about events that can never be delivered.
+    pub(crate) fn on_error(mut self, remedy: Remedy) -> Self {
+        self.takes.aside = Aside::new(&self.name, remedy);
+        self
     }
 
     /// The same lane with one batch under way at a time, whatever its sink can do.
@@ -108,9 +127,17 @@ impl Lane {
         self.mode.holds_back()
     }
 
-    /// When the sink wants to be called even without events.
+    /// When the lane is to be called even without events.
     pub(crate) fn next_tick(&self) -> Option<Instant> {
-        self.mode.sink().next_tick()
+        let next_try = self.takes.aside.next_try(self.delivered());
+        let next_tick = self.mode.sink().next_tick();
+        next_tick.into_iter().chain(next_try).min()
+    }
+
+    /// Whether events are aside. Those of a lane that drains are tried at once.
+    pub(crate) fn drains_aside(&mut self) -> bool {
+        self.takes.hurry();
+        !self.takes.aside.is_empty()
     }
 
     /// Starts the sink. A failure is logged and not fatal: deliveries will say more.
@@ -179,12 +206,34 @@ impl Lane {
         self.takes.count(batch.events().len(), self.batch_size());
         let deliver = self.mode.sink_mut().deliver(batch.events());
         let delivered = AssertUnwindSafe(deliver).catch_unwind().await;
-        match self.conclude(delivered) {
-            Ok(()) => {
-                self.takes.commit(batch);
-                Ok(())
-            }
-            Err(error) => Err((batch, error)),
+        match delivered {
+            Ok(Err(error)) if *error.blame() != Blame::Place => self.find_blame(batch, error).await,
+            delivered => match self.conclude(delivered) {
+                Ok(()) => {
+                    self.takes.commit(batch);
+                    Ok(())
+                }
+                Err(error) => Err((batch, error)),
+            },
+        }
+    }
+
+    /// Delivers a batch without the events that are to blame. What is left of one that is not whole
+    /// any more goes back to the channel: for the group, the sink has answered for it.
+    async fn find_blame(
+        &mut self,
+        batch: TakeTransaction,
+        error: EventDeliveryError,
+    ) -> Result<(), (TakeTransaction, EventDeliveryError)> {
+        let deliver = self.mode.answer_here(batch, error, &mut self.takes);
+        let (batch, error) = match AssertUnwindSafe(deliver).catch_unwind().await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err((batch, error))) => (batch, Ok(Err(error))),
+            Err(panic) => (None, Err(panic)),
+        };
+        match (self.conclude::<()>(error), batch) {
+            (Err(error), Some(batch)) => Err((batch, error)),
+            _ => Ok(()),
         }
     }
 
@@ -216,6 +265,7 @@ impl Lane {
     pub(crate) async fn stop(&mut self) {
         let drained = self.drain().await;
         self.warn(drained, "last batches not delivered");
+        self.takes.give_back_aside();
         let stop = self.mode.sink_mut().stop();
         if let Err(panic) = AssertUnwindSafe(stop).catch_unwind().await {
             self.replace_sink(panic.as_ref());

@@ -105,6 +105,7 @@ mod tests {
     fn channel() -> Arc<dyn Channel> {
         let config = MemoryConfig {
             capacity: 100_000,
+            transaction_capacity: 100_000,
             ..MemoryConfig::defaults(1 << 30)
         };
         Arc::new(MemoryChannel::new("c1", &config))

@@ -15,9 +15,9 @@ use super::{
     AgentView, GroupView, RunningChannel, RunningGroup, RunningSource, SinkView, SourceView,
     Watchers,
 };
-use crate::plan::{ChannelPlan, GroupPlan, InterceptorPlan, SinkPlan, SourcePlan};
+use crate::plan::{ChannelPlan, GroupPlan, InterceptorPlan, OnError, SinkPlan, SourcePlan};
 use crate::policies::PolicyUseError;
-use crate::runner::{GroupRunner, Lane, SourceRunner};
+use crate::runner::{DeadLetters, GroupRunner, Lane, Remedy, Senders, SourceRunner};
 use crate::services::Services;
 
 /// An empty channel.
@@ -28,6 +28,7 @@ pub(super) fn channel(plan: &ChannelPlan) -> RunningChannel {
         kind: plan.kind,
         ages: Ages::watch(&channel),
         channel,
+        senders: Senders::default(),
     }
 }
 
@@ -61,7 +62,13 @@ impl Builder<'_> {
         let how = &plan.processor;
         let (pipelined, parallelism) = (how.pipelined, how.parallelism);
         let runner = GroupRunner::new(&plan.name, processor, lanes, pipelined, parallelism);
+        let drained = plan.sinks.iter().map(|sink| sink.channel.as_str());
+        let runner = runner.fed_by(self.senders(drained)?);
+        let letters = plan.sinks.iter();
+        let letters = letters.filter_map(|sink| sink.on_error.dead_letters());
+        let letters = self.senders(letters)?;
         Ok(RunningGroup {
+            letters,
             view: GroupView {
                 runner,
                 sinks,
@@ -77,7 +84,19 @@ impl Builder<'_> {
         let channel = self.channel(&plan.channel)?;
         let recipe = plan.component.recipe.clone();
         let factory = Box::new(move || recipe.make());
-        Ok(Lane::new(&plan.component.name, channel, counters, factory))
+        let lane = Lane::new(&plan.component.name, channel, counters, factory);
+        Ok(lane.on_error(self.remedy(&plan.on_error)?))
+    }
+
+    fn remedy(&self, on_error: &OnError) -> Result<Remedy, ComponentError> {
+        Ok(match on_error {
+            OnError::Retry => Remedy::Retry,
+            OnError::Drop => Remedy::Drop,
+            OnError::DeadLetter(name) => Remedy::DeadLetter(DeadLetters {
+                channel: self.channel(name)?,
+                wall: self.services.components.wall.clone(),
+            }),
+        })
     }
 
     pub(super) fn source(&self, plan: &SourcePlan) -> Result<RunningSource, ComponentError> {
@@ -162,10 +181,23 @@ impl Builder<'_> {
         }
     }
 
+    /// Who puts dead letters into these channels.
+    fn senders<'n>(
+        &self,
+        channels: impl Iterator<Item = &'n str>,
+    ) -> Result<Vec<Senders>, ComponentError> {
+        let senders = |name| Ok(self.running(name)?.senders.clone());
+        channels.map(senders).collect()
+    }
+
     fn channel(&self, name: &str) -> Result<Arc<dyn Channel>, ComponentError> {
+        Ok(Arc::clone(&self.running(name)?.channel))
+    }
+
+    fn running(&self, name: &str) -> Result<&RunningChannel, ComponentError> {
         let is_called = |channel: &&RunningChannel| channel.names.iter().any(|known| known == name);
         match self.channels.iter().find(is_called) {
-            Some(channel) => Ok(Arc::clone(&channel.channel)),
+            Some(channel) => Ok(channel),
             None => Err(ComponentError::new(format!(
                 "no channel `{name}` in the plan"
             ))),

@@ -24,7 +24,7 @@ pub(crate) struct Departing {
 
 /// The way that events leave by.
 enum Way {
-    Sinks(RunningGroup),
+    Sinks(Box<RunningGroup>),
     Into(Mover),
 }
 
@@ -45,7 +45,7 @@ impl Departing {
         group.drain.cancel();
         Self {
             channels,
-            way: Way::Sinks(group),
+            way: Way::Sinks(Box::new(group)),
         }
     }
 
@@ -207,6 +207,7 @@ mod tests {
     use flume_core::channel::memory::{MemoryChannel, MemoryConfig};
 
     use super::*;
+    use crate::runner::Senders;
 
     fn channel(name: &str, capacity: usize, byte_capacity: u64) -> Arc<dyn Channel> {
         let config = MemoryConfig {
@@ -282,6 +283,7 @@ mod tests {
             kind: "memory",
             channel: Arc::clone(channel),
             ages: Ages::watch(channel),
+            senders: Senders::default(),
         };
         let mut departing = Departing::into("a1", running("c1", &from), &running("c2", &into));
         tokio::time::sleep(Duration::from_secs(60)).await;

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use self::channels::sinks_of;
 use super::departing::Departing;
 use super::{Builder, RunningAgent, RunningChannel, RunningGroup, RunningSource};
-use crate::plan::{AgentPlan, SourcePlan};
+use crate::plan::{AgentPlan, SinkPlan, SourcePlan};
 use crate::services::Services;
 
 mod channels;
@@ -143,7 +143,8 @@ impl RunningAgent {
         let mut groups = Vec::new();
         for wanted in &plan.groups {
             let kept = self.plan.groups.iter().position(|old| old == wanted);
-            let kept = kept.filter(|_| wanted.sinks.iter().all(|sink| stays(&sink.channel)));
+            let mut needed = wanted.sinks.iter().flat_map(SinkPlan::channels);
+            let kept = kept.filter(|_| needed.all(&stays));
             groups.push(match kept {
                 Some(at) => Part::Kept(at),
                 None => Part::New(builder.group(wanted)?),

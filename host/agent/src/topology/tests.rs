@@ -4,6 +4,8 @@
 
 use tokio::time::sleep;
 
+mod letters;
+
 use super::*;
 use crate::runner::SourceState;
 use crate::testing::{plan, services};

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use flume_core::Event;
 
-use super::Buckets;
+use super::{Buckets, WriteError};
 use crate::escape::{MOST_KEY, MOST_PATH, TimeError, cut_path};
 use crate::naming::BucketPath;
 use crate::store::Durable;
@@ -15,7 +15,7 @@ impl Buckets {
     pub(super) fn route(
         &self,
         batch: &[Event],
-    ) -> Result<(Vec<BucketPath>, Vec<Vec<Event>>), TimeError> {
+    ) -> Result<(Vec<BucketPath>, Vec<Vec<Event>>), WriteError> {
         let (mut paths, at) = self.paths(batch)?;
         if paths.len() <= 1 {
             paths.truncate(1);
@@ -31,7 +31,7 @@ impl Buckets {
     }
 
     /// The paths of a batch, and for each event the index of its path.
-    fn paths(&self, batch: &[Event]) -> Result<(Vec<BucketPath>, Vec<usize>), TimeError> {
+    fn paths(&self, batch: &[Event]) -> Result<(Vec<BucketPath>, Vec<usize>), WriteError> {
         let settings = &self.shared.settings;
         let (folder, prefix) = (&settings.folder, &settings.naming.prefix);
         let needs_time = folder.needs_time() || prefix.needs_time();
@@ -49,7 +49,10 @@ impl Buckets {
         let mut last: Option<(i64, usize)> = None;
         for event in batch {
             let millis = match needs_time {
-                true => settings.times.of(&event.headers, now)?,
+                true => match settings.times.of(&event.headers, now) {
+                    Ok(millis) => millis,
+                    Err(first) => return Err(self.untimed(batch, now, first)),
+                },
                 false => 0,
             };
             let second = millis.div_euclid(1000);
@@ -74,5 +77,16 @@ impl Buckets {
             at.push(index);
         }
         Ok((paths, at))
+    }
+
+    /// All events of a batch that have no usable time.
+    fn untimed(&self, batch: &[Event], now: u64, first: TimeError) -> WriteError {
+        let times = &self.shared.settings.times;
+        let all = batch.iter().enumerate();
+        let without = all.filter(|(_, event)| times.of(&event.headers, now).is_err());
+        WriteError::Untimed {
+            places: without.map(|(place, _)| place).collect(),
+            first,
+        }
     }
 }

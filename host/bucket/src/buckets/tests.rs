@@ -136,7 +136,13 @@ async fn events_find_their_folders_and_keep_their_order() {
         [("__/y/2012", "2\n"), ("x/2012", "1\n3\n")]
     );
     let untimed = buckets.write(&events(&["x"])).await;
-    assert!(matches!(untimed, Err(WriteError::Time(TimeError::Missing))));
+    assert!(matches!(
+        untimed,
+        Err(WriteError::Untimed {
+            first: TimeError::Missing,
+            ..
+        })
+    ));
 }
 
 #[tokio::test]

@@ -105,7 +105,7 @@ pub struct Times {
 /// What to do with an event that has no usable time while its path needs one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Untimed {
-    /// It is not delivered, and neither is what is behind it: as in Flume.
+    /// It is not delivered. In Flume, neither is what is behind it.
     Fail,
     /// It gets the present time.
     Now,

@@ -15,6 +15,12 @@ pub(crate) fn reserve(batch: &[Event], output: &mut BytesMut) {
     output.reserve(batch.iter().map(encoded_size).sum());
 }
 
+/// The events that cannot be in a frame of this size, by their places, with the bytes of each.
+pub(crate) fn too_large(batch: &[Event], limit: usize) -> Vec<(usize, usize)> {
+    let sizes = batch.iter().map(least_size).enumerate();
+    sizes.filter(|(_, size)| *size > limit).collect()
+}
+
 /// Writes a request with these events; returns its serial.
 pub(crate) fn write(
     events: &[Event],
@@ -50,6 +56,12 @@ fn pairs(event: &Event) -> impl ExactSizeIterator<Item = (&str, &str)> {
         .headers
         .iter()
         .map(|(name, value)| (&**name, &**value))
+}
+
+/// What an event takes on the wire at least.
+fn least_size(event: &Event) -> usize {
+    let headers = pairs(event).map(|(name, value)| name.len() + value.len());
+    headers.sum::<usize>() + event.body.len()
 }
 
 /// About what an event takes on the wire.

@@ -140,12 +140,17 @@ impl Connection {
     /// Sends a batch. `Ok` does not mean that it is delivered: [`settle`](Self::settle) says that.
     ///
     /// # Errors
-    /// No unanswered batch is delivered, this one included; close the connection.
+    /// No unanswered batch is delivered, this one included; close the connection. Only
+    /// [`RpcError::TooLarge`] is about this batch alone, and leaves the connection as it is.
     pub async fn send(&mut self, batch: &[Event]) -> Result<(), RpcError> {
         let sent = match self.failed.take() {
             None => self.send_parts(batch).await,
             Some(error) => Err(error),
         };
+        if let Err(RpcError::TooLarge { .. }) = sent {
+            // About this batch alone: it has no part in what is under way.
+            return sent;
+        }
         self.later_if_delivered(sent)
     }
 
@@ -224,10 +229,29 @@ impl Connection {
                     rest = after;
                 }
                 Err(busy) if busy.is_busy() => self.drive(Self::is_ready).await?,
+                Err(SendError::TooLarge { .. })
+                    if part.len() == batch.len()
+                        && let Some(error) = self.too_large(batch) =>
+                {
+                    return Err(error);
+                }
                 Err(SendError::TooLarge { .. }) if part.len() > 1 => size = part.len() / 2,
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// The events that no request can have in it.
+    fn too_large(&self, batch: &[Event]) -> Option<RpcError> {
+        let limit = self.terms.max_frame;
+        let large = batch::too_large(batch, limit);
+        let (_, size) = *large.first()?;
+        let places = large.into_iter().map(|(place, _)| place).collect();
+        Some(RpcError::TooLarge {
+            places,
+            size,
+            limit,
+        })
     }
 
     fn deadline(&self) -> Instant {

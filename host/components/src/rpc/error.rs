@@ -87,6 +87,16 @@ pub enum RpcError {
     /// The peer could not carry out the call.
     #[error("exception thrown from remote handler: {0}")]
     Remote(String),
+    /// Events of the batch are larger than `max-frame-size`, each of them alone. Nothing was sent.
+    #[error("an event of {size} bytes is larger than max-frame-size ({limit})")]
+    TooLarge {
+        /// Their places in the batch.
+        places: Vec<usize>,
+        /// The size of the first of them, without its frame.
+        size: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// The request cannot be written: one event alone is larger than `max-frame-size`.
     #[error("{0} (max-frame-size)")]
     Unwritable(#[from] SendError),

@@ -6,6 +6,7 @@
 //! | idle | looks whether the peer hung up; connects anew if it did, or if it is time to | |
 //! | batches under way | sends, as long as the window has room | reports answers in order |
 //! | after a failure | closes: everything unanswered is undelivered | the same |
+//! | the peer hung up on a batch | connects, shakes hands, sends: if it hangs up again, the batch may be to blame | |
 //!
 //! The law: a batch is delivered when the collector answered `OK` for it, and not before. One
 //! that was stored and whose answer was lost is sent again; duplicates are the price, as in Flume.
@@ -20,8 +21,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use flume_core::clock::{self, Instant};
 use flume_core::{
-    Code, ComponentError, Context, Event, EventDeliveryError, Pipeline, Recipe, Sink, SinkCounter,
-    SinkMode,
+    Blame, Code, ComponentError, Context, Event, EventDeliveryError, Pipeline, Recipe, Sink,
+    SinkCounter, SinkMode,
 };
 
 use crate::net::address::{self, Address};
@@ -49,6 +50,11 @@ pub struct AvroSink {
     delivered: usize,
     /// A failure that waits until those are reported.
     failure: Option<RpcError>,
+    /// Whether the peer hung up on the last batch, so that the next one is sent only after a
+    /// handshake: then the peer is there, whatever becomes of the batch.
+    doubts: bool,
+    /// Whether the connection was made in doubt, and the peer shook hands.
+    greeted: bool,
     counters: Arc<SinkCounter>,
 }
 
@@ -85,6 +91,8 @@ pub fn configure(context: &mut Context, services: &Services) -> Option<Recipe<dy
             renew_at: None,
             delivered: 0,
             failure: None,
+            doubts: false,
+            greeted: false,
             counters: Arc::default(),
         })
     }))
@@ -146,6 +154,7 @@ impl AvroSink {
 
     async fn close(&mut self) {
         self.renew_at = None;
+        self.greeted = false;
         if let Some(connection) = self.connection.take() {
             self.counters.connection_closed.increment();
             connection.close().await;
@@ -154,19 +163,32 @@ impl AvroSink {
 
     /// Closes after a failure: every unanswered batch is forgotten.
     fn failed(&mut self, error: RpcError) -> EventDeliveryError {
+        if let RpcError::TooLarge { places, .. } = &error {
+            let blame = Blame::Events(places.clone());
+            return EventDeliveryError::caused_by(FAILED, error).blaming(blame);
+        }
+        let blame = match self.greeted && is_silent(&error) {
+            true => Blame::Batch,
+            false => Blame::Place,
+        };
+        (self.greeted, self.doubts) = (false, is_silent(&error));
         // After a failure the connection is closed without a farewell.
         if self.connection.take().is_some() {
             self.counters.connection_closed.increment();
         }
         self.renew_at = None;
-        EventDeliveryError::caused_by(FAILED, error)
+        EventDeliveryError::caused_by(FAILED, error).blaming(blame)
     }
 
     async fn try_send(&mut self, batch: &[Event]) -> Result<(), RpcError> {
-        match self.failure.take() {
-            Some(error) => Err(error),
-            None => self.connected().await?.send(batch).await,
+        if let Some(error) = self.failure.take() {
+            return Err(error);
         }
+        if self.doubts {
+            self.connected().await?.greet().await?;
+            (self.greeted, self.doubts) = (true, false);
+        }
+        self.connected().await?.send(batch).await
     }
 
     async fn try_settle(&mut self) -> Result<usize, RpcError> {
@@ -239,7 +261,7 @@ impl Pipeline for AvroSink {
         match self.try_send(batch).await {
             Ok(()) => Ok(()),
             // What was delivered is reported first; this batch then fails with the others.
-            Err(error) if self.delivered > 0 => {
+            Err(error) if self.delivered > 0 && !matches!(error, RpcError::TooLarge { .. }) => {
                 self.failure = Some(error);
                 Ok(())
             }
@@ -250,6 +272,14 @@ impl Pipeline for AvroSink {
     async fn settle(&mut self) -> Result<usize, EventDeliveryError> {
         self.try_settle().await.map_err(|error| self.failed(error))
     }
+}
+
+/// Whether the peer hung up in place of an answer, or could not make one.
+fn is_silent(error: &RpcError) -> bool {
+    matches!(
+        error,
+        RpcError::Io(_) | RpcError::Closed | RpcError::ClosedUnanswered | RpcError::Remote(_)
+    )
 }
 
 /// A little less than the interval, so that sinks that started together do not reconnect together.

@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use flume_bucket::{BucketSettings, Buckets, Durable, HostNames, Target, WriteError};
 use flume_core::clock::{Instant, WallClock};
 use flume_core::{
-    ComponentError, Event, EventDeliveryError, Gather, Recipe, Sink, SinkCounter, SinkMode,
+    Blame, ComponentError, Event, EventDeliveryError, Gather, Recipe, Sink, SinkCounter, SinkMode,
 };
 
 pub use self::keys::configure;
@@ -79,7 +79,11 @@ impl HdfsSink {
 
     fn failed(&self, cause: WriteError) -> EventDeliveryError {
         let store = self.target.address.scheme;
-        EventDeliveryError::caused_by(format!("unable to write to {store}"), cause)
+        let blame = match &cause {
+            WriteError::Untimed { places, .. } => Blame::Events(places.clone()),
+            WriteError::Store(_) => Blame::Place,
+        };
+        EventDeliveryError::caused_by(format!("unable to write to {store}"), cause).blaming(blame)
     }
 
     async fn settle_names(&mut self) {

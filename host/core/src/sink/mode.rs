@@ -31,7 +31,8 @@ impl SinkMode {
 /// sent.
 ///
 /// After a failure of either method, every unanswered batch counts as not delivered, and the sink
-/// has forgotten it.
+/// has forgotten it. A failure that blames [events](crate::Blame::Events) means the batch that was
+/// to be sent, and the others stay unanswered; of [`settle`](Self::settle) it means the oldest one.
 #[async_trait]
 pub trait Pipeline: Sink {
     /// The most batches in flight (at least 1); it never changes.
@@ -49,7 +50,8 @@ pub trait Pipeline: Sink {
 /// batch is delivered once every file with a part of it is complete.
 ///
 /// After a failure of [`gather`](Self::gather), [`complete`](Self::complete) or [`Sink::tick`]
-/// every batch not reported as delivered counts as not delivered, and the sink has forgotten it.
+/// every batch not reported as delivered counts as not delivered, and the sink has forgotten it. A
+/// failure of `gather` that blames [events](crate::Blame::Events) is about its batch alone.
 #[async_trait]
 pub trait Gather: Sink {
     /// The number of events that completes a file, or `usize::MAX` if no number does.

@@ -42,6 +42,37 @@ impl TakeTransaction {
         &self.channel
     }
 
+    /// Parts with the events from a place on, which are a transaction of their own.
+    #[must_use]
+    pub fn split_off(&mut self, at: usize) -> Self {
+        let events = self.events.split_off(at.min(self.events.len()));
+        let channel = Arc::clone(&self.channel);
+        Self { channel, events }
+    }
+
+    /// Adds the events of a transaction over the same channel that was taken after this one.
+    pub fn append(&mut self, mut later: Self) {
+        debug_assert!(Arc::ptr_eq(&self.channel, &later.channel), "one channel");
+        self.events.append(&mut later.events);
+    }
+
+    /// Picks the events at these places, each as a transaction of its own. The others stay.
+    pub fn pick(&mut self, places: &[usize]) -> Vec<Self> {
+        let mut picked = Vec::new();
+        let mut rest = Vec::new();
+        for (place, event) in mem::take(&mut self.events).into_iter().enumerate() {
+            if places.contains(&place) {
+                let channel = Arc::clone(&self.channel);
+                let events = vec![event];
+                picked.push(Self { channel, events });
+            } else {
+                rest.push(event);
+            }
+        }
+        self.events = rest;
+        picked
+    }
+
     /// Splits into shares: event `i` goes to the share `owners[i]`. Shares without an event are
     /// left out. An event without an owner stays with share 0.
     pub fn split(mut self, owners: &[usize]) -> Vec<(usize, Share)> {

@@ -287,3 +287,27 @@ async fn a_front_keeps_to_the_transaction_capacity() {
     let reserved = ReservedFront::reserve(&channels, &mut batch, usize::MAX);
     assert_eq!(reserved.events().len(), 100);
 }
+
+/// Parts are transactions of their own, and together the whole.
+#[tokio::test(start_paused = true)]
+async fn a_take_in_parts_is_settled_or_returned_part_by_part() {
+    let channel = channel(10);
+    let put = PutTransaction::of(&channel, numbered(0..6)).unwrap();
+    put.commit().await.unwrap();
+    let mut first = TakeTransaction::begin(&channel);
+    first.take_batch(6);
+    let picked = first.pick(&[1, 4, 9]);
+    assert_eq!(first.events().len(), 4);
+    assert_eq!(picked.len(), 2);
+    picked.into_iter().for_each(TakeTransaction::commit);
+    let second = first.split_off(1);
+    assert_eq!(first.events(), numbered(0..1));
+    first.append(second);
+    first.split_off(3).rollback();
+    first.rollback();
+    let mut all = TakeTransaction::begin(&channel);
+    all.take_batch(6);
+    let left = [numbered(0..1), numbered(2..4), numbered(5..6)].concat();
+    assert_eq!(all.events(), left);
+    assert_eq!(channel.try_reserve(&numbered(0..9)), 6);
+}

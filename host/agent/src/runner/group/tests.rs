@@ -15,6 +15,7 @@ use tokio::time::sleep;
 
 use super::*;
 
+mod aside;
 mod beside;
 mod gathering;
 #[cfg(feature = "desk")]

@@ -20,6 +20,25 @@ pub(crate) struct LaneHealth {
     pub last_success: Option<Instant>,
     /// The time since the first failure after that.
     pub outage: Option<Outage>,
+    /// Events that can never be delivered.
+    pub aside: AsideHealth,
+}
+
+/// What operators see of the events aside.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct AsideHealth {
+    /// How many there are.
+    pub events: usize,
+    /// How many of them have failed all of their tries.
+    pub overdue: usize,
+    /// Since when the oldest is there.
+    pub since: Option<Instant>,
+    /// Why the oldest cannot be delivered.
+    pub reason: String,
+    /// Whether there is no room for another.
+    pub is_full: bool,
+    /// What `on-error` says.
+    pub remedy: String,
 }
 
 /// A failure of a lane.
@@ -58,6 +77,11 @@ impl Faults {
         let mut state = self.state.lock();
         state.last_success = Some(now);
         state.outage.take()
+    }
+
+    /// Notes which events are set aside.
+    pub(super) fn set_aside(&self, aside: AsideHealth) {
+        self.state.lock().aside = aside;
     }
 
     /// Notes a failed batch; returns the outage so far.

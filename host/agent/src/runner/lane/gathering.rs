@@ -6,6 +6,7 @@
 
 use flume_core::{EventDeliveryError, Gather, Status, clock};
 
+use super::failed::Failed;
 use super::takes::Takes;
 use super::under_way::UnderWay;
 
@@ -24,10 +25,7 @@ impl Gathering {
     }
 
     /// Hands the sink a batch, and commits what that completed.
-    pub(super) async fn deliver_next(
-        &mut self,
-        takes: &mut Takes,
-    ) -> Result<Status, EventDeliveryError> {
+    pub(super) async fn deliver_next(&mut self, takes: &mut Takes) -> Result<Status, Failed> {
         if self.sink.next_tick().is_some_and(|due| due <= clock::now()) {
             self.tick(takes).await?;
         }
@@ -36,9 +34,25 @@ impl Gathering {
             return Ok(Status::Backoff);
         };
         let batch = self.held.push(batch);
-        self.sink.gather(batch.events()).await?;
+        if let Err(error) = self.sink.gather(batch.events()).await {
+            return Err(Failed::of(self.held.take_newest(), error));
+        }
         self.commit_delivered(takes);
         Ok(Status::Ready)
+    }
+
+    /// Hands the sink an event that is aside.
+    pub(super) async fn deliver_aside(
+        &mut self,
+        at: usize,
+        takes: &mut Takes,
+    ) -> Result<(), EventDeliveryError> {
+        self.sink.gather(takes.aside(at)).await?;
+        if let Some(event) = takes.end_aside(at) {
+            self.held.push(event);
+        }
+        self.commit_delivered(takes);
+        Ok(())
     }
 
     /// Calls the sink as it asked to be, and commits what that completed.

@@ -2,6 +2,7 @@
 
 use flume_core::{EventDeliveryError, Sink, SinkMode, Status};
 
+use super::failed::Failed;
 use super::gathering::Gathering;
 use super::pipelined::Pipelined;
 use super::single::Single;
@@ -68,10 +69,7 @@ impl LaneMode {
     }
 
     /// Delivers or sends the next batch, if there is one.
-    pub(super) async fn deliver_next(
-        &mut self,
-        takes: &mut Takes,
-    ) -> Result<Status, EventDeliveryError> {
+    pub(super) async fn next(&mut self, takes: &mut Takes) -> Result<Status, Failed> {
         match self {
             Self::Single(mode) => mode.deliver_next(takes).await,
             Self::Pipelined(mode) => mode.deliver_next(takes).await,
@@ -79,21 +77,16 @@ impl LaneMode {
         }
     }
 
-    /// Has everything that is under way delivered.
-    pub(super) async fn drain(&mut self, takes: &mut Takes) -> Result<(), EventDeliveryError> {
-        match self {
-            Self::Single(_) => Ok(()),
-            Self::Pipelined(mode) => mode.drain(takes).await,
-            Self::Gathering(mode) => mode.drain(takes).await,
-        }
-    }
-
-    /// Calls the sink as it asked to be.
+    /// Calls the sink as it asked to be, and tries an event that is aside, if that is due.
     pub(super) async fn tick(&mut self, takes: &mut Takes) -> Result<(), EventDeliveryError> {
         match self {
-            Self::Single(mode) => mode.sink.tick().await,
-            Self::Pipelined(mode) => mode.sink.tick().await,
-            Self::Gathering(mode) => mode.tick(takes).await,
+            Self::Single(mode) => mode.sink.tick().await?,
+            Self::Pipelined(mode) => mode.sink.tick().await?,
+            Self::Gathering(mode) => mode.tick(takes).await?,
+        }
+        match takes.try_is_due() {
+            true => self.try_aside(takes).await,
+            false => Ok(()),
         }
     }
 

@@ -6,6 +6,7 @@
 
 use flume_core::{EventDeliveryError, Pipeline, Status};
 
+use super::failed::Failed;
 use super::takes::Takes;
 use super::under_way::UnderWay;
 
@@ -26,10 +27,7 @@ impl Pipelined {
     }
 
     /// Sends what may be sent, and waits for the next answer.
-    pub(super) async fn deliver_next(
-        &mut self,
-        takes: &mut Takes,
-    ) -> Result<Status, EventDeliveryError> {
+    pub(super) async fn deliver_next(&mut self, takes: &mut Takes) -> Result<Status, Failed> {
         let most = takes.most(self.sink.batch_size());
         if self.under_way.is_empty() {
             takes.let_puts_in(most).await;
@@ -42,7 +40,9 @@ impl Pipelined {
                 break;
             };
             let batch = self.under_way.push(batch);
-            self.sink.send(batch.events()).await?;
+            if let Err(error) = self.sink.send(batch.events()).await {
+                return Err(Failed::of(self.under_way.take_newest(), error));
+            }
         }
         if self.under_way.is_empty() {
             return Ok(Status::Backoff);
@@ -52,16 +52,33 @@ impl Pipelined {
     }
 
     /// Waits for all answers.
-    pub(super) async fn drain(&mut self, takes: &mut Takes) -> Result<(), EventDeliveryError> {
+    pub(super) async fn drain(&mut self, takes: &mut Takes) -> Result<(), Failed> {
         while !self.under_way.is_empty() {
             self.settle(takes).await?;
         }
         Ok(())
     }
 
-    async fn settle(&mut self, takes: &mut Takes) -> Result<(), EventDeliveryError> {
-        let delivered = self.sink.settle().await?;
-        self.under_way.commit(delivered, takes);
+    /// Has an event that is aside delivered. Nothing is under way.
+    pub(super) async fn deliver_aside(
+        &mut self,
+        at: usize,
+        takes: &mut Takes,
+    ) -> Result<(), EventDeliveryError> {
+        self.sink.deliver(takes.aside(at)).await?;
+        if let Some(event) = takes.end_aside(at) {
+            takes.commit(event);
+        }
         Ok(())
+    }
+
+    async fn settle(&mut self, takes: &mut Takes) -> Result<(), Failed> {
+        match self.sink.settle().await {
+            Ok(delivered) => {
+                self.under_way.commit(delivered, takes);
+                Ok(())
+            }
+            Err(error) => Err(Failed::of_oldest(&mut self.under_way, error)),
+        }
     }
 }

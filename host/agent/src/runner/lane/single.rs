@@ -2,6 +2,7 @@
 
 use flume_core::{EventDeliveryError, Sink, Status};
 
+use super::failed::Failed;
 use super::takes::Takes;
 
 /// A sink that gets one batch at a time.
@@ -14,18 +15,32 @@ impl Single {
         Self { sink }
     }
 
-    /// Delivers the next batch. A batch that fails is dropped, which rolls it back.
-    pub(super) async fn deliver_next(
-        &mut self,
-        takes: &mut Takes,
-    ) -> Result<Status, EventDeliveryError> {
+    /// Delivers the next batch.
+    pub(super) async fn deliver_next(&mut self, takes: &mut Takes) -> Result<Status, Failed> {
         let most = takes.most(self.sink.batch_size());
         takes.let_puts_in(most).await;
         let Some(batch) = takes.take(most) else {
             return Ok(Status::Backoff);
         };
-        self.sink.deliver(batch.events()).await?;
-        takes.commit(batch);
-        Ok(Status::Ready)
+        match self.sink.deliver(batch.events()).await {
+            Ok(()) => {
+                takes.commit(batch);
+                Ok(Status::Ready)
+            }
+            Err(error) => Err(Failed::with(batch, error)),
+        }
+    }
+
+    /// Delivers an event that is aside.
+    pub(super) async fn deliver_aside(
+        &mut self,
+        at: usize,
+        takes: &mut Takes,
+    ) -> Result<(), EventDeliveryError> {
+        self.sink.deliver(takes.aside(at)).await?;
+        if let Some(event) = takes.end_aside(at) {
+            takes.commit(event);
+        }
+        Ok(())
     }
 }

@@ -4,20 +4,40 @@ use std::sync::Arc;
 
 use flume_core::{Channel, SinkCounter, TakeTransaction};
 
+use super::aside::Aside;
+use super::faults::Faults;
+use super::remedy::Remedy;
+
+/// Events in a row that may fail alone in a search before the place is to blame, at first.
+pub(super) const FIRST_IN_A_ROW: usize = 4;
+
 /// Takes from one channel for one sink.
 pub(super) struct Takes {
     channel: Arc<dyn Channel>,
     counters: Arc<SinkCounter>,
+    faults: Arc<Faults>,
     /// Events delivered so far.
     delivered: u64,
+    /// Events that can never be delivered.
+    pub(super) aside: Aside,
+    /// Events in a row that may fail alone in a search.
+    pub(super) in_a_row: usize,
 }
 
 impl Takes {
-    pub(super) fn new(channel: Arc<dyn Channel>, counters: Arc<SinkCounter>) -> Self {
+    pub(super) fn new(
+        sink: &str,
+        channel: Arc<dyn Channel>,
+        counters: Arc<SinkCounter>,
+        faults: Arc<Faults>,
+    ) -> Self {
         Self {
             channel,
             counters,
+            faults,
             delivered: 0,
+            aside: Aside::new(sink, Remedy::default()),
+            in_a_row: FIRST_IN_A_ROW,
         }
     }
 
@@ -27,6 +47,10 @@ impl Takes {
 
     pub(super) fn counters(&self) -> &Arc<SinkCounter> {
         &self.counters
+    }
+
+    pub(super) fn faults(&self) -> &Faults {
+        &self.faults
     }
 
     pub(super) fn delivered(&self) -> u64 {

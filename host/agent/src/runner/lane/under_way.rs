@@ -36,6 +36,16 @@ impl UnderWay {
         }
     }
 
+    /// The newest batch.
+    pub(super) fn take_newest(&mut self) -> Option<TakeTransaction> {
+        self.0.pop_back()
+    }
+
+    /// The oldest batch.
+    pub(super) fn take_oldest(&mut self) -> Option<TakeTransaction> {
+        self.0.pop_front()
+    }
+
     /// All of them are not delivered.
     pub(super) fn roll_back(&mut self) {
         while let Some(batch) = self.0.pop_back() {

@@ -64,6 +64,7 @@ fn called(wanted: &ChannelPlan, old: &RunningChannel) -> RunningChannel {
         kind: wanted.kind,
         channel: Arc::clone(&old.channel),
         ages: Arc::clone(&old.ages),
+        senders: old.senders.clone(),
     }
 }
 
