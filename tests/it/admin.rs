@@ -104,7 +104,10 @@ fn assert_sample(line: &str) {
         let (keyword, name) = (words.next(), words.next().unwrap_or_default());
         match keyword {
             Some("TYPE") => {
-                assert!(matches!(words.next(), Some("counter" | "gauge")), "{line}");
+                assert!(
+                    matches!(words.next(), Some("counter" | "gauge" | "histogram")),
+                    "{line}"
+                );
             }
             Some("HELP") => assert!(words.next().is_some(), "{line}"),
             _ => panic!("not a comment of OpenMetrics: {line}"),

@@ -200,9 +200,12 @@ fn series_are_right_and_can_be_joined() {
         line.parse().ok()
     };
     let sink = "{agent=\"a1\",name=\"k2\",channel=\"c1\",group=\"g1\"}";
+    let timed = value(&format!("flume_sink_batch_latency_count{sink}"));
+    assert!(timed.is_some_and(|batches| batches > 0.0), "{text}");
     let source = "{agent=\"a1\",name=\"r1\",interceptor=";
     for (series, expected) in [
         (format!("flume_sink_event_drain_success_total{sink}"), 50.0),
+        (format!("flume_sink_batch_under_way{sink}"), 0.0),
         (
             format!("flume_source_event_dropped_total{source}\"i1\"}}"),
             7.0,

@@ -3,7 +3,7 @@
 //! A component is `TYPE.name`, as in Flume. If one process runs several agents, which Flume cannot,
 //! the name is `agent.name`, because two agents may both have a channel `c1`.
 
-use flume_core::counters::Metric;
+use flume_core::counters::{LatencyCounts, Metric};
 
 use crate::logging;
 use crate::policies::PolicyFileReport;
@@ -32,6 +32,8 @@ pub(crate) struct Sample {
     pub attributes: Vec<(&'static Metric, Number)>,
     /// Counters by kind.
     pub kinds: Vec<Kinds>,
+    /// Durations.
+    pub latency: Option<(&'static Metric, LatencyCounts)>,
     /// What else it belongs to, so that its numbers can be joined with those of others.
     pub labels: Vec<(&'static str, String)>,
 }
@@ -99,6 +101,7 @@ fn of_process(process: &ProcessView) -> [Sample; 2] {
         name: "flume-host".to_owned(),
         attributes,
         kinds: Vec::new(),
+        latency: None,
         labels,
     };
     let mut attributes = table::read(table::PROCESS, process);
@@ -134,6 +137,7 @@ fn policy(report: &PolicyFileReport) -> Sample {
             label: "kind",
             counts: counts.map(|(kind, n)| (kind.id().to_owned(), *n)).collect(),
         }],
+        latency: None,
         labels: Vec::new(),
     }
 }
@@ -146,6 +150,7 @@ fn collect_agent(view: &AgentView) -> Vec<Sample> {
         name: name.to_owned(),
         attributes,
         kinds: Vec::new(),
+        latency: None,
         labels: Vec::new(),
     };
     for source in &view.sources {
@@ -174,6 +179,7 @@ fn collect_agent(view: &AgentView) -> Vec<Sample> {
             let mut attributes = whole(sink.counters.attributes());
             attributes.extend(table::read(table::SINK, report));
             samples.push(Sample {
+                latency: Some((&table::LATENCY, sink.counters.latency.counts())),
                 labels: vec![
                     ("channel", sink.channel.clone()),
                     ("group", group.runner.name().to_owned()),

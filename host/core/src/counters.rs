@@ -7,6 +7,10 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+mod latency;
+
+pub use self::latency::{BOUNDS, Latency, LatencyCounts};
+
 /// What a number of a component means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Metric {
@@ -23,6 +27,8 @@ pub struct Metric {
 /// Whether a number can go down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetricKind {
+    /// Durations in buckets, their number and sum.
+    Histogram,
     /// It only grows.
     Counter,
     /// It goes up and down.
@@ -68,7 +74,8 @@ macro_rules! counters {
         $(#[$doc:meta])*
         $name:ident {
             $(#[doc = $help:literal] $field:ident: $kind:ident $flume:literal, $unit:literal;)*
-            $(+ $(#[$more_doc:meta])* $more:ident: $more_type:ident)?
+            $(+ $(#[$more_doc:meta])* $more:ident: $more_type:ident;)?
+            $(= $(#[$latency_doc:meta])* $latency:ident)?
         }
     ) => {
         $(#[$doc])*
@@ -76,6 +83,7 @@ macro_rules! counters {
         pub struct $name {
             $(#[doc = $help] pub $field: Counter,)*
             $($(#[$more_doc])* pub $more: OnceLock<$more_type>,)?
+            $($(#[$latency_doc])* pub $latency: Latency,)?
         }
 
         impl $name {
@@ -178,6 +186,8 @@ counters! {
         event_dropped: Counter "EventDroppedCount", "events";
         /// Events that could not be delivered and went to the dead letters, as `on-error` says.
         event_dead_letter: Counter "EventDeadLetterCount", "events";
+        /// Batches that were taken and are neither delivered nor back.
+        batch_under_way: Gauge "BatchUnderWayCount", "batches";
         /// Times that the channel could not be read: always 0, kept for Flume's dashboards.
         channel_read_fail: Counter "ChannelReadFail", "failures";
         /// When the sink started.
@@ -186,7 +196,10 @@ counters! {
         stop_time: Gauge "StopTime", "ms since 1970";
         +
         /// Further counters of a sink that writes files.
-        files: FileCounter
+        files: FileCounter;
+        =
+        /// Time from the taking of a batch to its commit, for batches that are delivered.
+        latency
     }
 }
 

@@ -10,7 +10,7 @@ use super::{complaint, debian, on_path};
 use crate::process::{self, Process};
 use crate::scratch::Scratch;
 use crate::skip::Availability;
-use crate::{ports, within};
+use crate::{eventually, ports, within};
 
 /// How long a command may take, and a server to start.
 const START: Duration = Duration::from_secs(60);
@@ -93,7 +93,10 @@ impl Prometheus {
                 scratch.path("prometheus").display()
             ));
         let process = Process::start("prometheus", &mut command, scratch.path("prometheus.log"));
-        ports::await_listening(port, START);
+        let ready = format!("http://127.0.0.1:{port}/-/ready");
+        eventually("Prometheus is ready", START, || {
+            ureq::get(&ready).call().ok()
+        });
         PrometheusServer {
             port,
             _process: process,

@@ -40,6 +40,7 @@ fn section(kind: &str, title: &str, metrics: &[&Metric]) -> String {
         let counts = match metric.kind {
             MetricKind::Counter => "counter",
             MetricKind::Gauge => "gauge",
+            MetricKind::Histogram => "histogram",
         };
         let labels = match kind {
             _ if **metric == table::VIOLATIONS => "agent, name, kind",

@@ -30,6 +30,12 @@ pub(crate) fn render(samples: &[Sample]) -> Json {
             }
             attributes.insert(attribute.to_owned(), Json::String(sum.to_string()));
         }
+        if let Some((metric, counts)) = &sample.latency {
+            let name = metric.name;
+            let (count, sum) = (counts.count.to_string(), format!("{:?}", counts.sum));
+            attributes.insert(format!("{name}.count"), Json::String(count));
+            attributes.insert(format!("{name}.sum"), Json::String(sum));
+        }
         attributes.insert("Type".to_owned(), Json::String(sample.kind.to_owned()));
         let name = match several && !sample.agent.is_empty() {
             true => format!("{}.{}.{}", sample.kind, sample.agent, sample.name),
@@ -70,6 +76,7 @@ mod tests {
             name: "c1".to_owned(),
             attributes: vec![(&FILL, value)],
             kinds: Vec::new(),
+            latency: None,
             labels: Vec::new(),
         }
     }

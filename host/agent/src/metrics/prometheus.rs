@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use flume_core::counters::{Metric, MetricKind};
+use flume_core::counters::{LatencyCounts, Metric, MetricKind};
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -30,8 +30,14 @@ pub(crate) fn render(samples: Vec<Sample>) -> Result<String, fmt::Error> {
 /// An attribute with the components that have it, and the kinds.
 type Family<'a> = (
     &'static Metric,
-    Vec<(&'a Sample, Option<(&'static str, &'a str)>, Number)>,
+    Vec<(&'a Sample, Option<(&'static str, &'a str)>, Value<'a>)>,
 );
+
+/// A value of a family.
+enum Value<'a> {
+    Number(Number),
+    Latency(&'a LatencyCounts),
+}
 
 #[derive(Debug)]
 struct Samples(Vec<Sample>);
@@ -46,12 +52,19 @@ impl Collector for Samples {
                 members.push((sample, kind, value));
             };
             for (metric, value) in &sample.attributes {
-                add(metric, None, *value);
+                add(metric, None, Value::Number(*value));
+            }
+            if let Some((metric, counts)) = &sample.latency {
+                add(metric, None, Value::Latency(counts));
             }
             for kinds in &sample.kinds {
                 for (kind, count) in &kinds.counts {
                     let kind = (kinds.label, kind.as_str());
-                    add(kinds.metric, Some(kind), Number::Whole(*count));
+                    add(
+                        kinds.metric,
+                        Some(kind),
+                        Value::Number(Number::Whole(*count)),
+                    );
                 }
             }
         }
@@ -59,6 +72,7 @@ impl Collector for Samples {
             let kind = match metric.kind {
                 MetricKind::Counter => MetricType::Counter,
                 MetricKind::Gauge => MetricType::Gauge,
+                MetricKind::Histogram => MetricType::Histogram,
             };
             let mut family = encoder.encode_descriptor(&name, metric.help, None, kind)?;
             for (sample, kind, value) in samples {
@@ -71,23 +85,39 @@ impl Collector for Samples {
                 labels.extend(more.map(|(label, value)| (*label, value.as_str())));
                 labels.extend(kind);
                 let encoder = family.encode_family(&labels)?;
-                match (metric.kind, value) {
-                    (MetricKind::Counter, Number::Whole(n)) => {
-                        ConstCounter::new(n).encode(encoder)?;
-                    }
-                    (MetricKind::Counter, Number::Fraction(n)) => {
-                        ConstCounter::new(n).encode(encoder)?;
-                    }
-                    (MetricKind::Gauge, Number::Whole(n)) => {
-                        ConstGauge::new(i64::try_from(n).unwrap_or(i64::MAX)).encode(encoder)?;
-                    }
-                    (MetricKind::Gauge, Number::Fraction(n)) => {
-                        ConstGauge::new(n).encode(encoder)?;
-                    }
-                }
+                encode_value(metric.kind, &value, encoder)?;
             }
         }
         Ok(())
+    }
+}
+
+fn encode_value(
+    kind: MetricKind,
+    value: &Value<'_>,
+    mut encoder: MetricEncoder<'_>,
+) -> fmt::Result {
+    let number = match value {
+        Value::Number(number) => *number,
+        Value::Latency(latency) => {
+            let LatencyCounts {
+                count,
+                sum,
+                buckets,
+            } = latency;
+            // The format has no infinite bound; its last one is the largest double.
+            let finite = |(bound, n): &(f64, u64)| (bound.min(f64::MAX), *n);
+            let buckets: Vec<(f64, u64)> = buckets.iter().map(finite).collect();
+            return encoder.encode_histogram::<NoLabelSet>(*sum, *count, &buckets, None);
+        }
+    };
+    match (kind, number) {
+        (MetricKind::Counter, Number::Whole(n)) => ConstCounter::new(n).encode(encoder),
+        (MetricKind::Counter, Number::Fraction(n)) => ConstCounter::new(n).encode(encoder),
+        (_, Number::Whole(n)) => {
+            ConstGauge::new(i64::try_from(n).unwrap_or(i64::MAX)).encode(encoder)
+        }
+        (_, Number::Fraction(n)) => ConstGauge::new(n).encode(encoder),
     }
 }
 
@@ -148,6 +178,7 @@ mod tests {
             name: "flume-host".to_owned(),
             attributes: vec![(&DELIVERED, Number::Whole(2))],
             kinds: Vec::new(),
+            latency: None,
             labels: Vec::new(),
         };
         let sink = Sample {
@@ -160,6 +191,7 @@ mod tests {
                 label: "kind",
                 counts: vec![("trap".to_owned(), 2)],
             }],
+            latency: None,
             labels: vec![("channel", "c1".to_owned())],
         };
         let text = render(vec![sink, process]).unwrap();

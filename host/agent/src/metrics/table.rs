@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flume_core::clock;
-use flume_core::counters::MetricKind::{Counter, Gauge};
+use flume_core::counters::MetricKind::{Counter, Gauge, Histogram};
 use flume_core::counters::{Metric, MetricKind};
 use flume_core::{ChannelCounter, FileCounter, SinkCounter, SourceCounter};
 use flume_policy::SeatState;
@@ -484,6 +484,14 @@ pub(crate) const VIOLATIONS: Metric = Metric {
     help: "Rules that the policy broke; the label `kind` names the rule.",
 };
 
+/// The histogram of a sink.
+pub(crate) const LATENCY: Metric = Metric {
+    name: "BatchLatency",
+    kind: Histogram,
+    unit: "s",
+    help: "Time from the taking of a batch to its commit, for batches that were delivered.",
+};
+
 /// The one counter of a source that is split by interceptor.
 pub(crate) const DROPPED: Metric = Metric {
     name: "EventDroppedCount",
@@ -534,7 +542,11 @@ pub(crate) fn metrics() -> Vec<(&'static str, &'static str, Vec<&'static Metric>
             std::slice::from_ref(&DROPPED).iter().collect(),
         ),
         ("CHANNEL", "Channels", all(ChannelCounter::METRICS, CHANNEL)),
-        ("SINK", "Sinks", all(SinkCounter::METRICS, SINK)),
+        (
+            "SINK",
+            "Sinks",
+            [all(SinkCounter::METRICS, SINK), vec![&LATENCY]].concat(),
+        ),
         (
             "SINK",
             "Sinks that write files: `hdfs`, and `file_roll` with keys of `hdfs`",

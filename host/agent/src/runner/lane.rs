@@ -38,6 +38,7 @@ mod mode;
 mod pipelined;
 mod remedy;
 mod search;
+mod sent;
 mod single;
 mod takes;
 mod under_way;
@@ -204,6 +205,7 @@ impl Lane {
             self.start().await;
         }
         self.takes.count(batch.events().len(), self.batch_size());
+        let sent = self.takes.sent();
         let deliver = self.mode.sink_mut().deliver(batch.events());
         let delivered = AssertUnwindSafe(deliver).catch_unwind().await;
         match delivered {
@@ -211,6 +213,7 @@ impl Lane {
             delivered => match self.conclude(delivered) {
                 Ok(()) => {
                     self.takes.commit(batch);
+                    sent.delivered();
                     Ok(())
                 }
                 Err(error) => Err((batch, error)),

@@ -243,6 +243,27 @@ async fn batches_under_way_roll_back_newest_first() {
     assert_eq!(bench.delivered(), numbers(0..12));
 }
 
+/// Whatever the mode, and whatever fails: what is delivered is timed, and nothing stays under way.
+#[tokio::test(start_paused = true)]
+async fn delivered_batches_are_timed() {
+    let script = [Do::Slow(5), Do::Fail, Do::Slow(5), Do::Slow(400), Do::Panic];
+    for window in [1, 4] {
+        let mut bench = Bench::new().sink("k1", 2, window, &script);
+        bench.put(0..12).await;
+        let counters = Arc::clone(&bench.counters()[0]);
+        let seen = async {
+            sleep(Duration::from_millis(2)).await;
+            counters.batch_under_way.get()
+        };
+        let (_, under_way) = tokio::join!(bench.drained(single(), true, 1), seen);
+        assert_eq!(under_way, window as u64);
+        assert_eq!(counters.batch_under_way.get(), 0);
+        let latency = counters.latency.counts();
+        assert_eq!(latency.count, 6);
+        assert!(latency.sum >= 0.41, "{latency:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_sink_that_panics_is_made_anew_and_loses_nothing() {
     let mut bench = Bench::new().sink("k1", 2, 4, &[Do::Deliver, Do::Panic]);

@@ -33,7 +33,7 @@ impl Gathering {
         let Some(batch) = takes.take(most) else {
             return Ok(Status::Backoff);
         };
-        let batch = self.held.push(batch);
+        let batch = self.held.push(batch, takes.sent());
         if let Err(error) = self.sink.gather(batch.events()).await {
             return Err(Failed::of(self.held.take_newest(), error));
         }
@@ -49,7 +49,7 @@ impl Gathering {
     ) -> Result<(), EventDeliveryError> {
         self.sink.gather(takes.aside(at)).await?;
         if let Some(event) = takes.end_aside(at) {
-            self.held.push(event);
+            self.held.push(event, takes.sent());
         }
         self.commit_delivered(takes);
         Ok(())

@@ -39,7 +39,7 @@ impl Pipelined {
             let Some(batch) = takes.take(most) else {
                 break;
             };
-            let batch = self.under_way.push(batch);
+            let batch = self.under_way.push(batch, takes.sent());
             if let Err(error) = self.sink.send(batch.events()).await {
                 return Err(Failed::of(self.under_way.take_newest(), error));
             }

@@ -22,9 +22,11 @@ impl Single {
         let Some(batch) = takes.take(most) else {
             return Ok(Status::Backoff);
         };
+        let sent = takes.sent();
         match self.sink.deliver(batch.events()).await {
             Ok(()) => {
                 takes.commit(batch);
+                sent.delivered();
                 Ok(Status::Ready)
             }
             Err(error) => Err(Failed::with(batch, error)),

@@ -7,6 +7,7 @@ use flume_core::{Channel, SinkCounter, TakeTransaction};
 use super::aside::Aside;
 use super::faults::Faults;
 use super::remedy::Remedy;
+use super::sent::Sent;
 
 /// Events in a row that may fail alone in a search before the place is to blame, at first.
 pub(super) const FIRST_IN_A_ROW: usize = 4;
@@ -78,6 +79,11 @@ impl Takes {
             _ => self.counters.batch_complete.increment(),
         }
         self.counters.event_drain_attempt.add(taken);
+    }
+
+    /// A batch is on its way.
+    pub(super) fn sent(&self) -> Sent {
+        Sent::new(&self.counters)
     }
 
     /// A batch is delivered.

@@ -7,11 +7,12 @@ use std::collections::VecDeque;
 
 use flume_core::TakeTransaction;
 
+use super::sent::Sent;
 use super::takes::Takes;
 
 /// Transactions in the order in which they were taken.
 #[derive(Debug, Default)]
-pub(super) struct UnderWay(VecDeque<TakeTransaction>);
+pub(super) struct UnderWay(VecDeque<(TakeTransaction, Sent)>);
 
 impl UnderWay {
     pub(super) fn is_empty(&self) -> bool {
@@ -23,32 +24,33 @@ impl UnderWay {
     }
 
     /// Adds a batch before it is sent: if sending fails, it rolls back with the others, in order.
-    pub(super) fn push(&mut self, batch: TakeTransaction) -> &TakeTransaction {
-        self.0.push_back_mut(batch)
+    pub(super) fn push(&mut self, batch: TakeTransaction, sent: Sent) -> &TakeTransaction {
+        &self.0.push_back_mut((batch, sent)).0
     }
 
     /// The oldest batches, this many of them, are delivered.
     pub(super) fn commit(&mut self, delivered: usize, takes: &mut Takes) {
         for _ in 0..delivered {
-            if let Some(batch) = self.0.pop_front() {
+            if let Some((batch, sent)) = self.0.pop_front() {
                 takes.commit(batch);
+                sent.delivered();
             }
         }
     }
 
     /// The newest batch.
     pub(super) fn take_newest(&mut self) -> Option<TakeTransaction> {
-        self.0.pop_back()
+        self.0.pop_back().map(|(batch, _)| batch)
     }
 
     /// The oldest batch.
     pub(super) fn take_oldest(&mut self) -> Option<TakeTransaction> {
-        self.0.pop_front()
+        self.0.pop_front().map(|(batch, _)| batch)
     }
 
     /// All of them are not delivered.
     pub(super) fn roll_back(&mut self) {
-        while let Some(batch) = self.0.pop_back() {
+        while let Some((batch, _)) = self.0.pop_back() {
             batch.rollback();
         }
     }
