@@ -20,11 +20,21 @@ pub(crate) fn conf(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// An agent with an interceptor, a policy, a sink that works and one that does not.
+/// A key store with a certificate until 2126.
+fn keystore() -> PathBuf {
+    let stores = "../host/components/src/net/keystore/stores/elliptic.p12";
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(stores)
+}
+
+/// An agent with an interceptor, a policy, a port with TLS, a sink that works and one that does not.
 pub(crate) fn monitored(scratch: &Scratch, input: u16) -> AgentFile {
     AgentFile::new("a1")
         .memory("c1", 1_000, 100)
         .netcat("r1", input)
+        .avro_source("r2", ports::free())
+        .set("sources.r2.ssl", true)
+        .set("sources.r2.keystore", keystore().display())
+        .set("sources.r2.keystore-password", "changeit")
         .set("sources.r1.interceptors", "i1 i2")
         .set("sources.r1.interceptors.i1.type", "regex_filter")
         .set("sources.r1.interceptors.i1.regex", "dropped")
@@ -215,6 +225,10 @@ fn series_are_right_and_can_be_joined() {
             0.0,
         ),
         (
+            "flume_source_certificate_not_after_seconds{agent=\"a1\",name=\"r2\"}".to_owned(),
+            4_949_001_524.0,
+        ),
+        (
             "flume_channel_channel_bytes{agent=\"a1\",name=\"c1\"}".to_owned(),
             0.0,
         ),
@@ -233,6 +247,8 @@ fn series_are_right_and_can_be_joined() {
     ] {
         assert_eq!(value(&series), Some(expected), "{series}: {text}");
     }
+    let plain = "flume_source_certificate_not_after_seconds{agent=\"a1\",name=\"r1\"}";
+    assert_eq!(value(plain), None, "a port without TLS has no certificate");
     let pid = host.process().id();
     let files = std::fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count);
     let open = value("process_open_fds{name=\"flume-host\"}").expect("open files");

@@ -7,8 +7,10 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+mod certificate;
 mod latency;
 
+pub use self::certificate::Certificate;
 pub use self::latency::{BOUNDS, Latency, LatencyCounts};
 
 /// What a number of a component means.
@@ -136,6 +138,9 @@ counters! {
         start_time: Gauge "StartTime", "ms since 1970";
         /// When the source stopped; 0 while it runs.
         stop_time: Gauge "StopTime", "ms since 1970";
+        +
+        /// The certificate of a source with TLS.
+        certificate: Certificate;
     }
 }
 

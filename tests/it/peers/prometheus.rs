@@ -50,6 +50,7 @@ fn prometheus_finds_every_series_and_fires_the_alerts() {
         ("FlumeReloadRefused", "firing"),
         ("FlumeSinkFails", "pending"),
         ("FlumeChannelFills", "inactive"),
+        ("FlumeCertificateExpires", "inactive"),
     ] {
         eventually(&format!("{alert} is {state}"), PATIENCE, || {
             (server.alert(alert).as_deref() == Some(state)).then_some(())

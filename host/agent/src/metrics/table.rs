@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use flume_core::clock;
 use flume_core::counters::MetricKind::{Counter, Gauge, Histogram};
-use flume_core::counters::{Metric, MetricKind};
+use flume_core::counters::{Certificate, Metric, MetricKind};
 use flume_core::{ChannelCounter, FileCounter, SinkCounter, SourceCounter};
 use flume_policy::SeatState;
 use flume_policy::shadow::ShadowStats;
@@ -540,6 +540,11 @@ pub(crate) fn metrics() -> Vec<(&'static str, &'static str, Vec<&'static Metric>
             "SOURCE",
             "Sources with interceptors",
             std::slice::from_ref(&DROPPED).iter().collect(),
+        ),
+        (
+            "SOURCE",
+            "Sources with TLS",
+            Certificate::METRICS.iter().collect(),
         ),
         ("CHANNEL", "Channels", all(ChannelCounter::METRICS, CHANNEL)),
         (

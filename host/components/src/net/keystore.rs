@@ -16,6 +16,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs
 use self::jks::{JksEntry, JksError};
 
 mod elliptic;
+mod expiry;
 mod jks;
 
 /// First bytes of a JCEKS file.
@@ -117,6 +118,11 @@ impl Identity {
             chain,
             key: PrivatePkcs8KeyDer::from(key).into(),
         }
+    }
+
+    /// When the first of the certificates expires, in seconds since 1970.
+    pub fn not_after(&self) -> Option<u64> {
+        expiry::first(&self.chain)
     }
 }
 

@@ -120,6 +120,7 @@ impl Port {
                 Some(loaded.map_err(|e| ComponentError::caused_by("cannot set up TLS", e))?)
             }
         };
+        let not_after = tls.as_ref().and_then(|tls| tls.not_after);
         let bound = self.bind(resolver).await;
         let (socket, address) = bound.map_err(|cause| {
             ComponentError::caused_by(format!("{failure} {}", self.address), cause)
@@ -128,11 +129,12 @@ impl Port {
             socket,
             address,
             acceptor: Acceptor {
-                tls,
+                tls: tls.map(|tls| tls.acceptor),
                 deflate: self.deflate,
             },
             names: Names::new(resolver.clone()),
             files: files.clone(),
+            not_after,
             port: self.clone(),
         })
     }
@@ -172,6 +174,8 @@ pub(crate) struct Listener {
     acceptor: Acceptor,
     names: Names,
     files: ConnectionFiles,
+    /// When its certificate expires.
+    not_after: Option<u64>,
     port: Port,
 }
 
@@ -187,6 +191,8 @@ impl Listener {
         C: Fn(Stream, SocketAddr) -> F + Send + Sync + 'static,
         F: Future<Output = ()> + Send,
     {
+        let certificate = context.counters.certificate.get_or_init(Default::default);
+        certificate.set(self.not_after);
         let open = Arc::new(OpenConnections::new(self.port.limits, self.files));
         let mut spare = SpareFile::new();
         let entrance = Arc::new(Entrance {

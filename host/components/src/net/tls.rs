@@ -64,6 +64,15 @@ pub enum TlsError {
     Trust(#[from] rustls::client::VerifierBuilderError),
 }
 
+/// A server's TLS, ready for connections.
+#[derive(Clone)]
+pub struct LoadedTls {
+    /// Shakes hands.
+    pub acceptor: TlsAcceptor,
+    /// When its certificates expire, in seconds since 1970.
+    pub not_after: Option<u64>,
+}
+
 /// The server's keys, read but not opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerTls {
@@ -118,15 +127,19 @@ impl ServerTls {
     ///
     /// # Errors
     /// The store gives no usable key.
-    pub async fn load(&self) -> Result<TlsAcceptor, TlsError> {
+    pub async fn load(&self) -> Result<LoadedTls, TlsError> {
         let identity = self.keystore.identity().await?;
+        let not_after = identity.not_after();
         let mut config = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(&self.versions)?
             .with_no_client_auth()
             .with_single_cert(identity.chain, identity.key)?;
         // Connections are kept, so resuming them is worth little.
         config.send_tls13_tickets = 0;
-        Ok(TlsAcceptor::from(Arc::new(config)))
+        Ok(LoadedTls {
+            acceptor: TlsAcceptor::from(Arc::new(config)),
+            not_after,
+        })
     }
 }
 

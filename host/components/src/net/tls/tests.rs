@@ -33,7 +33,7 @@ fn client(more: &[(&str, &str)]) -> ClientTls {
 
 /// Says hello over TLS; the client's error if it does not like the server.
 async fn meet(server: &ServerTls, client: &ClientTls) -> Result<(), io::Error> {
-    let acceptor = server.load().await.unwrap();
+    let acceptor = server.load().await.unwrap().acceptor;
     let connector = TlsConnector::from(client.load().await.unwrap());
     let (near, far) = duplex(4096);
     let accept = async {

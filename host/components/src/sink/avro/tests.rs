@@ -485,7 +485,7 @@ async fn a_collector_that_answers_while_the_sink_writes_is_heard() {
     let stores = Stores::for_host("localhost");
     let ssl = stores.server_keys();
     let server = ServerTls::configure(&mut Context::of("a1.sources.r1", &ssl));
-    let tls = server.unwrap().unwrap().load().await.unwrap();
+    let tls = server.unwrap().unwrap().load().await.unwrap().acceptor;
     let mut body = vec![0; MUCH];
     fastrand::Rng::with_seed(2).fill(&mut body);
     let large = [Event::new(body)];

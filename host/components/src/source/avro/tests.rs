@@ -7,13 +7,13 @@ use bytes::BytesMut;
 use flume_avro::{Client, Protocol, ReplyStatus, Response};
 use flume_core::{
     Batch, Context, Event, EventDeliveryError, Interceptor, InterceptorChain, InterceptorError,
-    SinkCounter,
+    SinkCounter, SourceCounter,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::testing::{Collector, channel, services, source};
-use crate::net::testing::Stores;
+use crate::net::testing::{PASSWORD, Stores, java_store};
 
 /// Sends one event with an avro sink.
 async fn send(collector: &Collector, keys: &[(&str, &str)]) -> Result<(), EventDeliveryError> {
@@ -137,6 +137,36 @@ async fn an_encrypted_port_takes_requests() {
         .unwrap();
     assert_eq!(collector.taken(), [Event::new("Hello avro")]);
     send(&collector, &[]).await.unwrap_err();
+}
+
+/// The expected value is what `openssl x509 -enddate` says of the store's certificate. A source
+/// without TLS has no such number, also if it had TLS before.
+#[tokio::test]
+async fn a_certificate_has_an_end_that_operators_see() {
+    let store = java_store("elliptic.p12");
+    let keys = [
+        ("ssl", "true"),
+        ("keystore", store.to_str().unwrap()),
+        ("keystore-password", PASSWORD),
+    ];
+    let collector = Collector::start(&keys).await;
+    // Its answer comes when the source is at work.
+    send(&collector, &[("ssl", "true"), ("trust-all-certs", "true")])
+        .await
+        .unwrap();
+    let shown = |counters: &SourceCounter| {
+        let all = counters.attributes().into_iter();
+        let own = all.filter(|(metric, _)| metric.name == "CertificateNotAfterSeconds");
+        own.map(|(_, value)| value).collect::<Vec<u64>>()
+    };
+    assert_eq!(shown(&collector.counters), [4_949_001_524]);
+    let certificate = collector.counters.certificate.get().unwrap();
+    certificate.set(None);
+    assert!(shown(&collector.counters).is_empty());
+
+    let plain = Collector::start(&[]).await;
+    send(&plain, &[]).await.unwrap();
+    assert!(shown(&plain.counters).is_empty());
 }
 
 /// Flume: TestAvroSource.testValidIpFilterAllows and testValidIpFilterDenys (A7, A8).
