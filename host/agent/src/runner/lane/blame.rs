@@ -112,6 +112,22 @@ impl LaneMode {
         }
     }
 
+    /// Has the sink deliver an event that is aside. Nothing is under way, unless it is held back.
+    async fn deliver_aside(
+        &mut self,
+        at: usize,
+        takes: &mut Takes,
+    ) -> Result<(), EventDeliveryError> {
+        if let Self::Gathering(mode) = self {
+            return mode.deliver_aside(at, takes).await;
+        }
+        self.sink_mut().deliver(takes.aside(at)).await?;
+        if let Some(event) = takes.end_aside(at) {
+            takes.commit(event);
+        }
+        Ok(())
+    }
+
     /// Tries an event that is aside.
     ///
     /// # Errors
@@ -124,12 +140,7 @@ impl LaneMode {
         let Some(at) = takes.begin_try() else {
             return Ok(());
         };
-        let tried = match self {
-            Self::Single(mode) => mode.deliver_aside(at, takes).await,
-            Self::Pipelined(mode) => mode.deliver_aside(at, takes).await,
-            Self::Gathering(mode) => mode.deliver_aside(at, takes).await,
-        };
-        match tried {
+        match self.deliver_aside(at, takes).await {
             Ok(()) => Ok(()),
             Err(error) => {
                 if !matches!(error.blame(), Blame::Events(_)) {

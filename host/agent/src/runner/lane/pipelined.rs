@@ -4,7 +4,7 @@
 //! when nothing else is under way. So a lone event is sent at once, and under load the next batch
 //! fills while the last one is answered: no timer is needed.
 
-use flume_core::{EventDeliveryError, Pipeline, Status};
+use flume_core::{Pipeline, Status};
 
 use super::failed::Failed;
 use super::takes::Takes;
@@ -55,19 +55,6 @@ impl Pipelined {
     pub(super) async fn drain(&mut self, takes: &mut Takes) -> Result<(), Failed> {
         while !self.under_way.is_empty() {
             self.settle(takes).await?;
-        }
-        Ok(())
-    }
-
-    /// Has an event that is aside delivered. Nothing is under way.
-    pub(super) async fn deliver_aside(
-        &mut self,
-        at: usize,
-        takes: &mut Takes,
-    ) -> Result<(), EventDeliveryError> {
-        self.sink.deliver(takes.aside(at)).await?;
-        if let Some(event) = takes.end_aside(at) {
-            takes.commit(event);
         }
         Ok(())
     }

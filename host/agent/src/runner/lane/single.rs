@@ -1,6 +1,6 @@
 //! One batch at a time: the next is taken when the sink has answered for the one before.
 
-use flume_core::{EventDeliveryError, Sink, Status};
+use flume_core::{Sink, Status};
 
 use super::failed::Failed;
 use super::takes::Takes;
@@ -31,18 +31,5 @@ impl Single {
             }
             Err(error) => Err(Failed::with(batch, error)),
         }
-    }
-
-    /// Delivers an event that is aside.
-    pub(super) async fn deliver_aside(
-        &mut self,
-        at: usize,
-        takes: &mut Takes,
-    ) -> Result<(), EventDeliveryError> {
-        self.sink.deliver(takes.aside(at)).await?;
-        if let Some(event) = takes.end_aside(at) {
-            takes.commit(event);
-        }
-        Ok(())
     }
 }
