@@ -41,4 +41,5 @@ mod reload;
 mod secrets;
 mod service;
 mod shutdown;
+mod sockets;
 mod tidy;

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::cargo::cargo;
 use crate::eventually::{eventually, within};
-use crate::process::{self, Finished, Process};
+use crate::process::{self, Ends, Finished, Process};
 use crate::scratch::Scratch;
 use crate::{ports, target};
 
@@ -197,7 +197,11 @@ impl Host {
         all.extend(words.iter().map(|&word| word.to_owned()));
         let logs = scratch.root().to_path_buf();
         let log = logs.join(format!("{name}.1.log"));
-        let process = Process::start_with(name, command.args(&all), log, pipe);
+        let ends = Ends {
+            error: pipe.map(Into::into),
+            ..Ends::default()
+        };
+        let process = Process::start_with(name, command.args(&all), log, ends);
         let mut host = Self {
             name: name.to_owned(),
             words: all,

@@ -4,7 +4,8 @@
 //! from the start as often as it needs.
 
 use std::fs::File;
-use std::io::{PipeWriter, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -15,6 +16,15 @@ use crate::eventually::within;
 
 /// How much of a log a failing scenario shows.
 const TAIL_BYTES: u64 = 6_000;
+
+/// What a child has in place of a pipe as its standard input, and of the log as its standard error.
+#[derive(Default)]
+pub struct Ends {
+    /// Its standard input.
+    pub input: Option<OwnedFd>,
+    /// Its standard error.
+    pub error: Option<OwnedFd>,
+}
 
 /// A running child.
 pub struct Process {
@@ -30,21 +40,15 @@ impl Process {
     /// When it cannot be started.
     #[must_use]
     pub fn start(name: &str, command: &mut Command, log: PathBuf) -> Self {
-        Self::start_with(name, command, log, None)
+        Self::start_with(name, command, log, Ends::default())
     }
 
-    /// Starts `command`. What it writes to standard error goes to the end of a pipe, if there is
-    /// one, else to `log`.
+    /// Starts `command` with these ends, if they are there.
     ///
     /// # Panics
     /// When it cannot be started.
     #[must_use]
-    pub fn start_with(
-        name: &str,
-        command: &mut Command,
-        log: PathBuf,
-        pipe: Option<PipeWriter>,
-    ) -> Self {
+    pub fn start_with(name: &str, command: &mut Command, log: PathBuf, ends: Ends) -> Self {
         let out = File::options()
             .create(true)
             .append(true)
@@ -52,12 +56,12 @@ impl Process {
             .expect("a log file");
         let err = out.try_clone().expect("a second handle on the log file");
         let child = command
-            .stdin(Stdio::piped())
+            .stdin(ends.input.map_or_else(Stdio::piped, Stdio::from))
             .stdout(out)
-            .stderr(pipe.map_or_else(|| Stdio::from(err), Stdio::from))
+            .stderr(ends.error.map_or_else(|| Stdio::from(err), Stdio::from))
             .spawn();
-        // Else it would hold a copy of the end of the pipe, so that this is never closed.
-        command.stderr(Stdio::null());
+        // Else it would hold copies of the ends, so that these are never closed.
+        command.stdin(Stdio::null()).stderr(Stdio::null());
         let child = child.unwrap_or_else(|err| panic!("{name}: {command:?}: {err}"));
         Self {
             name: name.to_owned(),

@@ -15,7 +15,6 @@
 //! addresses and `localhost` (`admin/names.rs`). Flume's own keys bind it as in Flume, for `/metrics`
 //! alone.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
@@ -25,6 +24,7 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use flume_components::MemoryLimit;
+use flume_components::net::passed::OpenPort;
 use parking_lot::RwLock;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -92,31 +92,23 @@ impl AdminView {
     }
 }
 
-/// Answers on a listener until `stop` is cancelled. If it is there for Flume's keys of monitoring,
+/// Answers on a port until `stop` is cancelled. If it is there for Flume's keys of monitoring,
 /// other machines see `/metrics` alone.
 ///
 /// # Errors
 /// The listener fails.
 pub(crate) async fn serve(
-    listener: TcpListener,
+    port: OpenPort<TcpListener>,
     admin: AdminView,
     (changes, is_flumes): (ChangesFrom, bool),
     stop: CancellationToken,
 ) -> std::io::Result<()> {
     let names = match is_flumes {
         true => Names::FlumesPage,
-        false => Names::on(listener.local_addr()?.ip()),
+        false => Names::on(port.socket.local_addr()?.ip()),
     };
-    connections::serve(listener, router(admin, changes, names), stop).await;
+    connections::serve(port.socket, router(admin, changes, names), stop).await;
     Ok(())
-}
-
-/// Opens a listener.
-///
-/// # Errors
-/// The address is in use, or not one of this machine.
-pub(crate) async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
-    TcpListener::bind(address).await
 }
 
 fn router(admin: AdminView, changes: ChangesFrom, names: Names) -> Router {

@@ -34,6 +34,7 @@ use crate::topology::{Brake, ReloadTerms, RunningAgent, RunningSource, events_le
 
 mod manager;
 mod signals;
+mod sockets;
 mod status;
 
 /// Whether and where the admin port listens.
@@ -90,7 +91,7 @@ pub(crate) async fn run(
     show(&view, &agents);
     let stop_watch = CancellationToken::new();
     let stop_admin = CancellationToken::new();
-    let admin = start_admin(&options, &view, &stop_admin).await?;
+    let admin = start_admin(&options, &view, &services, &stop_admin).await?;
     let watching = tokio::spawn(services.policies.clone().watch(stop_watch.clone()));
     let host = Host {
         agents,
@@ -163,6 +164,7 @@ impl Host {
         }
         self.view.enter(Phase::Running);
         self.manager.ready();
+        self.settle_sockets().await;
         loop {
             let plans = match self.next_change().await {
                 Change::End(ending) => return Ok(self.stop(ending).await),
@@ -181,7 +183,10 @@ impl Host {
             };
             if let Some(plans) = plans {
                 match self.reload(plans).await? {
-                    Reloaded::Agents(agents) => self.agents = agents,
+                    Reloaded::Agents(agents) => {
+                        self.agents = agents;
+                        self.settle_sockets().await;
+                    }
                     Reloaded::Cut(left) => return Ok(left),
                 }
             }
@@ -191,6 +196,15 @@ impl Host {
                 self.view.enter(Phase::Running);
                 self.manager.ready();
             }
+        }
+    }
+
+    /// Looks which of the sockets that were passed to the process are used. Names may have to be
+    /// looked up for it, and a signal does not wait for that.
+    async fn settle_sockets(&self) {
+        tokio::select! {
+            () = sockets::settle(&self.agents, &self.options, &self.services) => {}
+            _ = self.signals.ended() => {}
         }
     }
 
@@ -459,6 +473,7 @@ fn feeds(from: &AgentPlan, to: &AgentPlan) -> bool {
 async fn start_admin(
     options: &HostOptions,
     view: &AdminView,
+    services: &Services,
     stop: &CancellationToken,
 ) -> Result<Option<JoinHandle<()>>, ComponentError> {
     let (address, required) = match options.admin {
@@ -467,8 +482,8 @@ async fn start_admin(
         AdminAddress::Required(address) | AdminAddress::Flumes(address) => (address, true),
     };
     let is_flumes = matches!(options.admin, AdminAddress::Flumes(_));
-    let listener = match admin::listen(address).await {
-        Ok(listener) => listener,
+    let port = match services.components.sockets.listen(&[address]) {
+        Ok(port) => port,
         Err(error) if required => {
             let message = format!("the admin port {address} cannot be opened");
             return Err(ComponentError::caused_by(message, error));
@@ -478,7 +493,7 @@ async fn start_admin(
             return Ok(None);
         }
     };
-    if let Ok(address) = listener.local_addr() {
+    if let Ok(address) = port.socket.local_addr() {
         match is_flumes {
             true => tracing::info!(%address, "admin port listens: as in Flume, other machines see \
                 /metrics; every other page is for this machine"),
@@ -488,7 +503,7 @@ async fn start_admin(
     let (view, stop) = (view.clone(), stop.clone());
     let changes = (options.changes, is_flumes);
     Ok(Some(tokio::spawn(async move {
-        if let Err(error) = admin::serve(listener, view, changes, stop).await {
+        if let Err(error) = admin::serve(port, view, changes, stop).await {
             tracing::error!(%error, "the admin port failed");
         }
     })))

@@ -9,6 +9,7 @@ mod allocator;
 mod cli;
 mod config;
 mod config_watch;
+mod descriptors;
 mod files;
 mod health;
 mod host;

@@ -14,6 +14,7 @@ pub mod keystore;
 pub(crate) mod listener;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) mod own_port;
+pub mod passed;
 pub(crate) mod spare;
 pub mod stream;
 #[cfg(test)]

@@ -11,12 +11,15 @@ use flume_core::clock::WallClock;
 
 use crate::memory_limit::MemoryLimit;
 use crate::net::files::ConnectionFiles;
+use crate::net::passed::PassedSockets;
 
 /// Handed to every component when it is configured.
 #[derive(Debug, Clone)]
 pub struct Services {
     /// Host names to addresses.
     pub resolver: Resolver,
+    /// Ports that the service manager has opened.
+    pub sockets: PassedSockets,
     /// Files for the connections of all sources.
     pub files: ConnectionFiles,
     /// Time of day, for headers and file names.
@@ -33,6 +36,7 @@ impl Services {
     pub fn system(resolver: Resolver) -> Self {
         Self {
             resolver,
+            sockets: PassedSockets::default(),
             files: ConnectionFiles::of_process(),
             wall: WallClock::system(),
             memory: MemoryLimit::of_process(),

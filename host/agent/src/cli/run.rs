@@ -14,6 +14,7 @@ use super::check::ReadingArgs;
 use crate::admin::ChangesFrom;
 use crate::config::Interpolation;
 use crate::config_watch::ConfigWatch;
+use crate::descriptors::{self, Passed};
 use crate::files;
 use crate::host::{self, AdminAddress, HostOptions};
 use crate::logging::{self, LogFormat};
@@ -112,7 +113,9 @@ impl JavaFlags {
 
 /// Runs the command; the exit status says how it ended.
 pub(crate) fn run(args: &RunArgs) -> ExitCode {
-    let status = match prepare(args) {
+    // Before anything is opened.
+    let passed = descriptors::take();
+    let status = match prepare(args, passed) {
         Ok(prepared) => prepared.run(),
         Err(status) => status,
     };
@@ -128,7 +131,7 @@ struct Prepared {
     options: HostOptions,
 }
 
-fn prepare(args: &RunArgs) -> Result<Prepared, ExitCode> {
+fn prepare(args: &RunArgs, passed: Passed) -> Result<Prepared, ExitCode> {
     let java = JavaProperties::read(&args.reading.defines).map_err(|message| usage(&message))?;
     if let Err(error) = logging::start(args.log_format, java.level.as_deref().unwrap_or("info")) {
         complain(&format!("error: the log cannot be written: {error}\n"));
@@ -143,7 +146,8 @@ fn prepare(args: &RunArgs) -> Result<Prepared, ExitCode> {
     files::raise_limit();
     let resolver = resolver(&args.resolve).map_err(|message| usage(&message))?;
     let admin = admin_address(args, &java).map_err(|message| usage(&message))?;
-    let services = args.reading.services(resolver);
+    let mut services = args.reading.services(resolver);
+    services.components.sockets = passed.into_sockets();
     let MemoryLimit { bytes, from } = &services.components.memory;
     tracing::info!(
         bytes,

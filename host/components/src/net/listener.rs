@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flume_core::{ComponentError, Context, SourceContext, SourceCounter};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 use tracing::Instrument;
@@ -27,17 +27,15 @@ use super::complaint::Complaint;
 use super::files::ConnectionFiles;
 use super::ip_filter::IpFilter;
 use super::ip_filter::names::Names;
+use super::passed::{OpenPort, PassedSockets};
 use super::spare::SpareFile;
 use super::stream::{Acceptor, Stream};
 use super::tls::ServerTls;
-use crate::services::Resolver;
+use crate::services::{Resolver, Services};
 
 mod limits;
 #[cfg(test)]
 mod tests;
-
-/// Connections that wait to be accepted. The kernel has a limit of its own, often lower.
-const BACKLOG: u32 = 1024;
 
 /// How long accepting pauses after a failure, mostly since there are no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -47,6 +45,24 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// How long conversations may go on after a stop, to answer what they have read.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// What the process has for its ports.
+#[derive(Debug, Clone)]
+pub(crate) struct PortServices {
+    resolver: Resolver,
+    sockets: PassedSockets,
+    files: ConnectionFiles,
+}
+
+impl From<&Services> for PortServices {
+    fn from(services: &Services) -> Self {
+        Self {
+            resolver: services.resolver.clone(),
+            sockets: services.sockets.clone(),
+            files: services.files.clone(),
+        }
+    }
+}
 
 /// What the file says about a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,8 +125,7 @@ impl Port {
     /// The key store cannot be used, or the address cannot be bound.
     pub(crate) async fn open(
         &self,
-        resolver: &Resolver,
-        files: &ConnectionFiles,
+        services: &PortServices,
         failure: &str,
     ) -> Result<Listener, ComponentError> {
         let tls = match &self.tls {
@@ -121,55 +136,40 @@ impl Port {
             }
         };
         let not_after = tls.as_ref().and_then(|tls| tls.not_after);
-        let bound = self.bind(resolver).await;
-        let (socket, address) = bound.map_err(|cause| {
+        let opened = self.bind(services).await;
+        let (open, address) = opened.map_err(|cause| {
             ComponentError::caused_by(format!("{failure} {}", self.address), cause)
         })?;
         Ok(Listener {
-            socket,
+            open,
             address,
             acceptor: Acceptor {
                 tls: tls.map(|tls| tls.acceptor),
                 deflate: self.deflate,
             },
-            names: Names::new(resolver.clone()),
-            files: files.clone(),
+            names: Names::new(services.resolver.clone()),
+            files: services.files.clone(),
             not_after,
             port: self.clone(),
         })
     }
 
-    async fn bind(&self, resolver: &Resolver) -> io::Result<(TcpListener, SocketAddr)> {
+    async fn bind(
+        &self,
+        services: &PortServices,
+    ) -> io::Result<(OpenPort<TcpListener>, SocketAddr)> {
         let Address { host, port } = &self.address;
-        let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
-        for address in resolver.resolve(host, *port).await? {
-            match listen(address) {
-                Ok(socket) => {
-                    let address = socket.local_addr()?;
-                    return Ok((socket, address));
-                }
-                Err(error) => failure = error,
-            }
-        }
-        Err(failure)
+        let addresses = services.resolver.resolve(host, *port).await?;
+        let open = services.sockets.listen(&addresses)?;
+        let address = open.socket.local_addr()?;
+        Ok((open, address))
     }
-}
-
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = match address {
-        SocketAddr::V4(_) => TcpSocket::new_v4(),
-        SocketAddr::V6(_) => TcpSocket::new_v6(),
-    }?;
-    // A port with connections of an earlier run in TIME_WAIT can be bound again.
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
 }
 
 /// An open port.
 #[derive(Debug)]
 pub(crate) struct Listener {
-    socket: TcpListener,
+    open: OpenPort<TcpListener>,
     address: SocketAddr,
     acceptor: Acceptor,
     names: Names,
@@ -193,7 +193,7 @@ impl Listener {
     {
         let certificate = context.counters.certificate.get_or_init(Default::default);
         certificate.set(self.not_after);
-        let open = Arc::new(OpenConnections::new(self.port.limits, self.files));
+        let admitted = Arc::new(OpenConnections::new(self.port.limits, self.files));
         let mut spare = SpareFile::new();
         let entrance = Arc::new(Entrance {
             source: source.to_owned(),
@@ -213,16 +213,20 @@ impl Listener {
             tokio::select! {
                 () = context.stop.cancelled() => break,
                 Some(ended) = connections.join_next() => report(source, ended),
-                accepted = self.socket.accept() => match accepted {
-                    Ok((socket, peer)) => entrance.admit(socket, peer, &open, &mut connections),
+                accepted = self.open.socket.accept() => match accepted {
+                    Ok((socket, peer)) => {
+                        // A port of IPv6 that takes IPv4 has those clients under other addresses.
+                        let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+                        entrance.admit(socket, peer, &admitted, &mut connections);
+                    }
                     Err(error) => {
-                        spare.refuse_one(&error, &self.socket);
+                        spare.refuse_one(&error, &self.open.socket);
                         entrance.pause(&error).await;
                     }
                 },
             }
         }
-        drop(self.socket);
+        drop(self.open);
         let farewell = async {
             while let Some(ended) = connections.join_next().await {
                 report(source, ended);

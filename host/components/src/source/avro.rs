@@ -25,13 +25,12 @@ use flume_core::{ComponentError, Context, Recipe, Source, SourceContext};
 
 use self::budget::Budget;
 use self::peer::{Complaints, PeerContext};
-use crate::net::files::ConnectionFiles;
 use crate::net::idle;
 use crate::net::ip_filter::IpFilter;
-use crate::net::listener::{Listener, Port};
+use crate::net::listener::{Listener, Port, PortServices};
 use crate::net::tls::ServerTls;
 use crate::rpc::{is_deflate, max_frame_size};
-use crate::services::{Resolver, Services};
+use crate::services::Services;
 
 mod budget;
 mod peer;
@@ -53,8 +52,7 @@ pub struct AvroSource {
     limits: RpcLimits,
     max_pending: usize,
     idle_timeout: Option<Duration>,
-    resolver: Resolver,
-    files: ConnectionFiles,
+    services: PortServices,
     /// Protocols of clients, remembered while the process lives.
     known: KnownClients,
     /// What `start` has made for `run`.
@@ -95,7 +93,7 @@ pub fn configure(context: &mut Context, services: &Services) -> Option<Recipe<dy
         max_pending?,
         idle_timeout?,
     );
-    let (resolver, files) = (services.resolver.clone(), services.files.clone());
+    let services = PortServices::from(services);
     Some(Recipe::<dyn Source>::new(keys, move |keys| {
         let (name, port, limits, max_pending, idle_timeout) = keys.clone();
         Box::new(AvroSource {
@@ -104,8 +102,7 @@ pub fn configure(context: &mut Context, services: &Services) -> Option<Recipe<dy
             limits,
             max_pending,
             idle_timeout,
-            resolver: resolver.clone(),
-            files: files.clone(),
+            services: services.clone(),
             known: KnownClients::default(),
             listener: None,
         })
@@ -116,7 +113,7 @@ pub fn configure(context: &mut Context, services: &Services) -> Option<Recipe<dy
 impl Source for AvroSource {
     async fn start(&mut self) -> Result<Option<SocketAddr>, ComponentError> {
         let failure = "Failed to set up server socket on";
-        let listener = self.port.open(&self.resolver, &self.files, failure).await?;
+        let listener = self.port.open(&self.services, failure).await?;
         let address = listener.address();
         self.listener = Some(listener);
         Ok(Some(address))

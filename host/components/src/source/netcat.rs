@@ -18,10 +18,9 @@ use flume_core::{Code, ComponentError, Context, Recipe, Source, SourceContext};
 use self::connection::NetcatSettings;
 use super::lines::LineSettings;
 use super::lines::charset::Charset;
-use crate::net::files::ConnectionFiles;
 use crate::net::idle;
-use crate::net::listener::{Listener, Port};
-use crate::services::{Resolver, Services};
+use crate::net::listener::{Listener, Port, PortServices};
+use crate::services::Services;
 
 mod connection;
 #[cfg(test)]
@@ -35,8 +34,7 @@ pub const NAMES: &[&str] = &["netcat", "org.apache.flume.source.NetcatSource"];
 pub struct NetcatSource {
     name: String,
     port: Port,
-    resolver: Resolver,
-    files: ConnectionFiles,
+    services: PortServices,
     settings: NetcatSettings,
     listener: Option<Listener>,
 }
@@ -68,14 +66,13 @@ pub fn configure(context: &mut Context, services: &Services) -> Option<Recipe<dy
     };
     let settings = NetcatSettings::new(lines, ack, block_when_full?, idle_timeout?);
     let keys = (context.name().to_owned(), port?, settings);
-    let (resolver, files) = (services.resolver.clone(), services.files.clone());
+    let services = PortServices::from(services);
     Some(Recipe::<dyn Source>::new(keys, move |keys| {
         let (name, port, settings) = keys.clone();
         Box::new(NetcatSource {
             name,
             port,
-            resolver: resolver.clone(),
-            files: files.clone(),
+            services: services.clone(),
             settings,
             listener: None,
         })
@@ -105,7 +102,7 @@ fn charset_of(context: &mut Context, key: &str) -> Option<Charset> {
 impl Source for NetcatSource {
     async fn start(&mut self) -> Result<Option<SocketAddr>, ComponentError> {
         let failure = "unable to bind to socket";
-        let listener = self.port.open(&self.resolver, &self.files, failure).await?;
+        let listener = self.port.open(&self.services, failure).await?;
         let address = listener.address();
         self.listener = Some(listener);
         Ok(Some(address))

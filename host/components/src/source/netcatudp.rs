@@ -16,6 +16,7 @@ use memchr::memchr;
 use tokio::net::UdpSocket;
 
 use crate::net::complaint::Complaint;
+use crate::net::passed::{OpenPort, PassedSockets};
 use crate::services::{Resolver, Services};
 
 /// The name to write, then Flume's class.
@@ -34,8 +35,9 @@ pub struct NetcatUdpSource {
     bind: String,
     port: u16,
     resolver: Resolver,
+    sockets: PassedSockets,
     settings: DatagramSettings,
-    socket: Option<UdpSocket>,
+    open: Option<OpenPort<UdpSocket>>,
     /// Events lost so far.
     lost: u64,
     /// Log lines about lost events.
@@ -65,7 +67,7 @@ pub fn configure(context: &mut Context, services: &Services) -> Option<Recipe<dy
         all_lines: all_lines?,
     };
     let keys = (context.name().to_owned(), bind, port?, settings);
-    let resolver = services.resolver.clone();
+    let (resolver, sockets) = (services.resolver.clone(), services.sockets.clone());
     Some(Recipe::<dyn Source>::new(keys, move |keys| {
         let (name, bind, port, settings) = keys.clone();
         Box::new(NetcatUdpSource {
@@ -73,8 +75,9 @@ pub fn configure(context: &mut Context, services: &Services) -> Option<Recipe<dy
             bind,
             port,
             resolver: resolver.clone(),
+            sockets: sockets.clone(),
             settings,
-            socket: None,
+            open: None,
             lost: 0,
             losses: Complaint::default(),
         })
@@ -85,27 +88,27 @@ pub fn configure(context: &mut Context, services: &Services) -> Option<Recipe<dy
 impl Source for NetcatUdpSource {
     async fn start(&mut self) -> Result<Option<SocketAddr>, ComponentError> {
         let bound = match self.resolver.resolve(&self.bind, self.port).await {
-            Ok(addresses) => UdpSocket::bind(addresses.as_slice()).await,
+            Ok(addresses) => self.sockets.receive(&addresses).await,
             Err(error) => Err(error),
         };
-        let socket = bound.map_err(|cause| {
+        let open = bound.map_err(|cause| {
             let place = format!("{}:{}", self.bind, self.port);
             ComponentError::caused_by(format!("unable to bind to socket {place}"), cause)
         })?;
-        let address = socket.local_addr().ok();
-        self.socket = Some(socket);
+        let address = open.socket.local_addr().ok();
+        self.open = Some(open);
         Ok(address)
     }
 
     async fn run(&mut self, context: SourceContext) -> Result<(), ComponentError> {
         let not_started = || ComponentError::new("the source is not started");
-        let socket = self.socket.take().ok_or_else(not_started)?;
+        let open = self.open.take().ok_or_else(not_started)?;
         let mut buffer = vec![0; MOST_BYTES];
         loop {
             let outcomes = tokio::select! {
                 biased;
                 () = context.stop.cancelled() => return Ok(()),
-                outcomes = self.receive(&socket, &mut buffer, &context) => outcomes,
+                outcomes = self.receive(&open.socket, &mut buffer, &context) => outcomes,
             };
             let outcomes = outcomes
                 .map_err(|cause| ComponentError::caused_by("unable to receive datagrams", cause))?;
@@ -163,10 +166,11 @@ impl NetcatUdpSource {
 impl DatagramSettings {
     fn add_events(&self, datagram: &[u8], peer: SocketAddr, events: &mut Vec<Event>) {
         // Java writes the address of a datagram with a slash in front.
-        let address = self
-            .address_header
-            .as_ref()
-            .map(|name| (name, format!("/{peer}")));
+        let address = self.address_header.as_ref().map(|name| {
+            // A socket of IPv6 that takes IPv4 has those senders under other addresses.
+            let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+            (name, format!("/{peer}"))
+        });
         let mut rest = Bytes::copy_from_slice(datagram);
         loop {
             let end = memchr(b'\n', &rest);
@@ -214,6 +218,22 @@ mod tests {
         );
         assert_eq!(bodies_of(true, b"a\n\nb\n"), ["a", "", "b"]);
         assert_eq!(bodies_of(true, b"a\nb"), ["a", "b"]);
+    }
+
+    #[test]
+    fn the_address_of_a_sender_is_the_one_that_it_has_itself() {
+        let settings = DatagramSettings {
+            address_header: Some("from".to_owned()),
+            all_lines: false,
+        };
+        for (peer, expected) in [
+            ("[::ffff:10.0.0.7]:9", "/10.0.0.7:9"),
+            ("[fe80::7]:9", "/[fe80::7]:9"),
+        ] {
+            let mut events = Vec::new();
+            settings.add_events(b"x", peer.parse().unwrap(), &mut events);
+            assert_eq!(events, [Event::new("x").with_header("from", expected)]);
+        }
     }
 
     #[tokio::test]

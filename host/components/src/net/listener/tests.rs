@@ -5,7 +5,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::source::harness::Behind;
+use crate::source::harness::{Behind, services};
 
 /// A port whose conversations send back what they get.
 async fn echo(keys: &[(&str, &str)]) -> (SocketAddr, Behind, JoinHandle<()>) {
@@ -13,14 +13,8 @@ async fn echo(keys: &[(&str, &str)]) -> (SocketAddr, Behind, JoinHandle<()>) {
     let mut context = Context::of("a1.sources.r1", &[&place[..], keys].concat());
     let port = Port::configure(&mut context).unwrap();
     assert_eq!(context.finish(), []);
-    let listener = port
-        .open(
-            &Resolver::default(),
-            &ConnectionFiles::of_process(),
-            "cannot bind",
-        )
-        .await
-        .unwrap();
+    let services = PortServices::from(&services());
+    let listener = port.open(&services, "cannot bind").await.unwrap();
     let (address, behind) = (listener.address(), Behind::with_capacity(1));
     let context = behind.context.clone();
     let running = tokio::spawn(async move {

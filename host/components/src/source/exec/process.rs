@@ -18,6 +18,8 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 use tokio::time::{sleep, timeout};
 
+use crate::net::passed;
+
 /// How long a command may take to end.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -33,11 +35,16 @@ pub(super) struct RunningCommand {
 }
 
 impl RunningCommand {
-    /// Starts a program with its arguments, without input.
+    /// Starts a program with its arguments, without input. Sockets that were passed to this process
+    /// are not passed on.
     pub(super) fn start(command: &[String]) -> io::Result<(Self, ChildStdout, ChildStderr)> {
         let missing = || io::Error::new(io::ErrorKind::InvalidInput, "the command is empty");
         let (program, arguments) = command.split_first().ok_or_else(missing)?;
-        let mut child = Command::new(program)
+        let mut command = Command::new(program);
+        for variable in passed::VARIABLES {
+            command.env_remove(variable);
+        }
+        let mut child = command
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
