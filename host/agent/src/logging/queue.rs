@@ -1,7 +1,8 @@
 //! The way of a line to standard error: a queue that is bounded, and a thread that writes.
 //!
 //! The laws: who logs never waits for who reads. A line that finds the queue full is dropped and
-//! counted, and once lines are read again, one line says how many are missing. The thread takes a
+//! counted, and once lines are read again, one line says how many are missing. A line that was cut
+//! short, by a full disk, is missing too, and the next one is not joined to it. The thread takes a
 //! handful of lines in one write, so a fast reader gets them as fast as before.
 //!
 //! The crate `tracing-appender` has such a queue. It was not taken because it bounds lines and not
@@ -74,6 +75,8 @@ impl LineQueue {
             shared: Arc::clone(&queue.0),
             out,
             notice,
+            ends: Vec::new(),
+            is_torn: false,
             noticed: 0,
             missing_since: None,
         };
@@ -122,6 +125,10 @@ struct Writer<W, N> {
     shared: Arc<Shared>,
     out: W,
     notice: N,
+    /// Where each of the taken lines ends.
+    ends: Vec<usize>,
+    /// Whether the last write ended within a line.
+    is_torn: bool,
     /// The dropped lines that a notice has told of.
     noticed: u64,
     /// Since when lines are missing that no notice has told of.
@@ -133,19 +140,22 @@ impl<W: Write, N: Fn(u64) -> String> Writer<W, N> {
         let mut bytes = Vec::with_capacity(WRITE_BYTES);
         loop {
             bytes.clear();
-            let lines = self.take(&mut bytes);
-            match write_all(&mut self.out, &bytes) {
+            self.take(&mut bytes);
+            match self.write(&bytes) {
                 Ok(()) => self.tell_of_dropped(),
                 // Nobody reads any more, or the disk is full: the next line tries again.
-                Err(_) => {
-                    self.shared.dropped.fetch_add(lines, Ordering::Relaxed);
+                Err(written) => {
+                    let missing = self.ends.iter().filter(|end| **end > written).count();
+                    let missing = u64::try_from(missing).unwrap_or(u64::MAX);
+                    self.shared.dropped.fetch_add(missing, Ordering::Relaxed);
                 }
             }
         }
     }
 
-    /// Waits for lines, and takes as many as go into one write. Returns their number.
-    fn take(&self, bytes: &mut Vec<u8>) -> u64 {
+    /// Waits for lines, and takes as many as go into one write.
+    fn take(&mut self, bytes: &mut Vec<u8>) {
+        self.ends.clear();
         let mut state = self.shared.state.lock();
         state.writes = false;
         while state.lines.is_empty() {
@@ -153,15 +163,26 @@ impl<W: Write, N: Fn(u64) -> String> Writer<W, N> {
             self.shared.filled.wait(&mut state);
         }
         state.writes = true;
-        let mut lines = 0;
         while bytes.len() < WRITE_BYTES
             && let Some(line) = state.lines.pop_front()
         {
             state.bytes = state.bytes.saturating_sub(line.len());
             bytes.extend_from_slice(line.as_bytes());
-            lines += 1;
+            self.ends.push(bytes.len());
         }
-        lines
+    }
+
+    /// Writes whole lines, behind the end of one that was cut short. `Err` says how many bytes of
+    /// them were written.
+    fn write(&mut self, bytes: &[u8]) -> Result<(), usize> {
+        if self.is_torn {
+            write_all(&mut self.out, b"\n").map_err(|_| 0_usize)?;
+            self.is_torn = false;
+        }
+        write_all(&mut self.out, bytes).inspect_err(|written| {
+            let last = bytes.get(..*written).and_then(|done| done.last());
+            self.is_torn = last.is_some_and(|byte| *byte != b'\n');
+        })
     }
 
     /// Says how many lines are missing: after the lines that were queued before them, or now and
@@ -178,27 +199,29 @@ impl<W: Write, N: Fn(u64) -> String> Writer<W, N> {
             return;
         }
         let line = (self.notice)(missing);
-        if write_all(&mut self.out, line.as_bytes()).is_ok() {
+        if self.write(line.as_bytes()).is_ok() {
             self.noticed = dropped;
             self.missing_since = None;
         }
     }
 }
 
-/// Writes all, also to an end that does not block: whoever shares it may have made it so.
-fn write_all(out: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match out.write(bytes) {
-            Ok(0) => return Err(ErrorKind::WriteZero.into()),
-            Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
+/// Writes all, also to an end that does not block: whoever shares it may have made it so. `Err` says
+/// how many bytes were written before it failed.
+fn write_all(out: &mut impl Write, bytes: &[u8]) -> Result<(), usize> {
+    let mut written = 0;
+    while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
+        match out.write(rest) {
+            Ok(0) => return Err(written),
+            Ok(more) => written += more,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 std::thread::park_timeout(RETRY_AFTER)
             }
-            Err(error) => return Err(error),
+            Err(_) => return Err(written),
         }
     }
-    out.flush()
+    out.flush().map_err(|_| written)
 }
 
 #[cfg(test)]
@@ -291,6 +314,48 @@ mod tests {
         queue.push("nobody\n".to_owned());
         assert!(queue.flush(PATIENCE));
         assert_eq!(queue.dropped(), 1);
+    }
+
+    /// A disk with room for so many bytes.
+    struct Disk(Arc<Mutex<(Vec<u8>, usize)>>);
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let (text, room) = &mut *self.0.lock();
+            let fits = bytes.len().min(*room);
+            if fits == 0 {
+                return Err(ErrorKind::StorageFull.into());
+            }
+            *room -= fits;
+            text.extend(bytes.iter().take(fits));
+            Ok(fits)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_line_that_a_full_disk_cut_short_is_not_joined_to_the_next() {
+        let disk = Arc::new(Mutex::new((Vec::new(), "first\nsec".len())));
+        let notice = |count| format!("dropped {count}\n");
+        let queue = LineQueue::start(Disk(Arc::clone(&disk)), notice).unwrap();
+        for line in ["first\n", "second\n", "third\n"] {
+            queue.push(line.to_owned());
+            assert!(queue.flush(PATIENCE));
+        }
+        assert_eq!(queue.dropped(), 2, "the first line is there");
+        // Room for a part of what is missing, and of what says so.
+        disk.lock().1 = "\nfourth\ndro".len();
+        queue.push("fourth\n".to_owned());
+        assert!(queue.flush(PATIENCE));
+        disk.lock().1 = 100;
+        queue.push("fifth\n".to_owned());
+        assert!(queue.flush(PATIENCE));
+        let text = String::from_utf8(disk.lock().0.clone()).unwrap();
+        assert_eq!(text, "first\nsec\nfourth\ndro\nfifth\ndropped 2\n");
+        assert_eq!(queue.dropped(), 2);
     }
 
     #[test]
