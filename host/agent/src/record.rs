@@ -6,12 +6,13 @@
 //! | `trace` | the current one |
 //! | `trace.1`, `trace.2`, … | earlier ones; the oldest is removed when there are too many |
 //!
-//! A start never appends to an existing file: that one becomes `trace.1`. A full or slow disk costs
-//! entries, which are counted, and never delays a batch.
+//! A start never appends to an existing file: that one becomes `trace.1`. A file is begun as
+//! `trace.new`. A full or slow disk costs entries, which are counted, and never delays a batch or
+//! costs an earlier file.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -179,22 +180,20 @@ impl TraceFiles {
             wall,
             file: None,
         };
-        files.next()?;
+        files.next(&[])?;
         Ok(files)
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        let is_full = |(_, size): &(File, u64)| size.saturating_add(length) > self.most_bytes;
-        if self.file.as_ref().is_none_or(is_full) {
-            self.next()?;
+        match &mut self.file {
+            Some((file, size)) if size.saturating_add(length) <= self.most_bytes => {
+                file.write_all(bytes)?;
+                *size += length;
+                Ok(())
+            }
+            _ => self.next(bytes),
         }
-        let Some((file, size)) = &mut self.file else {
-            return Ok(());
-        };
-        file.write_all(bytes)?;
-        *size += length;
-        Ok(())
     }
 
     /// After a failure: the next file does not continue where this one ends.
@@ -203,32 +202,54 @@ impl TraceFiles {
         self.header.part += 1;
     }
 
-    /// Renames the existing files by one number, and begins a new one.
-    fn next(&mut self) -> io::Result<()> {
+    /// Begins a file with these bytes, and renames the existing ones by one number. They stay as they
+    /// are if it cannot be written: a disk that is full for long does not push them out.
+    fn next(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.file = None;
+        let mut new = self.path.clone().into_os_string();
+        new.push(".new");
+        let begun = self.begin(Path::new(&new), bytes).and_then(|file| {
+            self.move_others()?;
+            fs::rename(&new, &self.path)?;
+            Ok(file)
+        });
+        if begun.is_err() {
+            // The disk is probably full; the first error is the one to report.
+            fs::remove_file(&new).ok();
+        }
+        self.file = Some(begun?);
+        self.header.part += 1;
+        Ok(())
+    }
+
+    /// Always a new file, so that a process that still writes or reads one of this name is not
+    /// disturbed.
+    fn begin(&mut self, new: &Path, bytes: &[u8]) -> io::Result<(File, u64)> {
+        absent_is_fine(fs::remove_file(new))?;
+        let mut file = File::create_new(new)?;
+        self.header.began_unix_ms = self.wall.millis();
+        let mut text = self.header.encode();
+        text.extend_from_slice(bytes);
+        file.write_all(&text)?;
+        Ok((file, u64::try_from(text.len()).unwrap_or(u64::MAX)))
+    }
+
+    fn move_others(&self) -> io::Result<()> {
         for number in (0..self.most_files.saturating_sub(1)).rev() {
             let from = match number {
                 0 => self.path.clone(),
                 number => older(&self.path, number),
             };
-            match fs::rename(&from, older(&self.path, number + 1)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
+            absent_is_fine(fs::rename(&from, older(&self.path, number + 1)))?;
         }
-        // Always a new file, so that a process that still writes or reads one of this name is not
-        // disturbed.
-        match fs::remove_file(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = File::create_new(&self.path)?;
-        self.header.began_unix_ms = self.wall.millis();
-        let head = self.header.encode();
-        file.write_all(&head)?;
-        self.header.part += 1;
-        self.file = Some((file, u64::try_from(head.len()).unwrap_or(u64::MAX)));
         Ok(())
+    }
+}
+
+fn absent_is_fine(done: io::Result<()>) -> io::Result<()> {
+    match done {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
     }
 }
 

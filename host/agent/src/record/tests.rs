@@ -115,6 +115,27 @@ fn a_full_file_is_followed_by_another_and_they_go_on() {
 }
 
 #[test]
+fn a_file_that_cannot_be_begun_moves_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = plan(folder.path().join("trace"), 2);
+    let mut files = TraceFiles::open(&plan, header(), WallClock::fixed(1)).unwrap();
+    files.write(&[0; 100]).unwrap();
+    files.give_up();
+    let before = fs::read(&plan.path).unwrap();
+    let in_the_way = folder.path().join("trace.new");
+    fs::create_dir(&in_the_way).unwrap();
+    for _ in 0..3 {
+        assert!(files.write(&[0; 100]).is_err());
+        assert_eq!(fs::read(&plan.path).unwrap(), before);
+        assert!(!older(&plan.path, 1).exists());
+    }
+    fs::remove_dir(&in_the_way).unwrap();
+    files.write(&[0; 100]).unwrap();
+    assert_eq!(fs::read(older(&plan.path, 1)).unwrap(), before);
+    assert!(plan.path.exists() && !in_the_way.exists());
+}
+
+#[test]
 fn a_file_that_cannot_be_made_is_an_error_and_a_folder_that_goes_is_counted() {
     let folder = tempfile::tempdir().unwrap();
     let nowhere = plan(folder.path().join("no/trace"), 2);
