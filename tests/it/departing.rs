@@ -5,7 +5,7 @@
 use std::net::{Ipv4Addr, TcpListener};
 use std::time::{Duration, Instant};
 
-use flume_tests::{AgentFile, Feed, Host, Landing, Lines, Scratch, eventually, landing, ports};
+use flume_tests::{AgentFile, Feed, Host, Lines, Scratch, collector, eventually, landing, ports};
 use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -21,16 +21,6 @@ fn agent(input: u16, channel: &str, sink: &str, output: u16) -> AgentFile {
         .memory(channel, 20_000, 1_000)
         .netcat("r1", input)
         .avro_sink(sink, output, 100)
-}
-
-fn collector(scratch: &Scratch, name: &str, port: u16) -> (Host, Landing) {
-    let folder = scratch.folder(&format!("{name}-landed"));
-    let file = AgentFile::new("a2")
-        .memory("c1", 20_000, 1_000)
-        .avro_source("r1", port)
-        .file_roll("k1", &folder, 1_000);
-    let host = Host::start(scratch, name, &file.text());
-    (host, Landing::Folder(folder))
 }
 
 fn send(input: u16, first: u64, count: u64) {

@@ -1,5 +1,14 @@
 //! Operators' drills, in the full tier: what happens to a fleet sooner or later, with every event
-//! counted. Others are `departing::full` (edits under load), `logs` (nobody reads the log) and, with
-//! real Flume, below `peers`.
+//! counted.
+//!
+//! | drill | where |
+//! |---|---|
+//! | a collector that hangs | `full::hung`; with peers, `peers::interop::stopped` |
+//! | a full disk, also with the log and records on it | `full::disk` |
+//! | a wall clock that jumps by days | `full::clock` |
+//! | a log that nobody reads | `logs`, and with trouble in the agent `full::unread` |
+//! | edits under load | `full::edits`, and while a collector is away `departing::full` |
+//!
+//! A drill with random choices says its seed; `FLUME_TESTS_SEED` sets it.
 
 mod full;

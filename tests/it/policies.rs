@@ -19,7 +19,7 @@ const STALL: Duration = Duration::from_millis(1_200);
 const LINES: u64 = 1_000_000;
 
 /// A selector that always tries the sink with this number.
-fn module(sink: u8) -> String {
+pub(crate) fn module(sink: u8) -> String {
     let text = include_str!("../diagnostics/policies/first.wat");
     // The order is at address 128: the sink, in four bytes.
     let data = format!("(data (i32.const 128) \"\\{:02x}\\00\\00\\00\"))", sink - 1);
@@ -139,7 +139,7 @@ impl Scene {
 }
 
 /// Writes a new file and moves it into place.
-fn move_into(path: &Path, text: &str) {
+pub(crate) fn move_into(path: &Path, text: &str) {
     let new = path.with_extension("new");
     std::fs::write(&new, text).expect("a file");
     std::fs::rename(&new, path).expect("a move");

@@ -146,6 +146,17 @@ impl AgentFile {
         self.sink(name, "logger")
     }
 
+    /// A group `g1` of these sinks, with keys of its processor.
+    #[must_use]
+    pub fn group(self, sinks: &str, keys: &[(&str, &str)]) -> Self {
+        let file = self
+            .set("sinkgroups", "g1")
+            .set("sinkgroups.g1.sinks", sinks);
+        keys.iter().fold(file, |file, (key, value)| {
+            file.set(&format!("sinkgroups.g1.processor.{key}"), value)
+        })
+    }
+
     /// A balanced group `g1` of two null sinks, `k1` and `k2`, with weights 3 and 1 for its policy.
     #[must_use]
     pub fn weighted_group(self, selector: &str) -> Self {

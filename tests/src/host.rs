@@ -9,6 +9,7 @@ use std::process::{Command, ExitStatus};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::cargo::cargo;
@@ -238,6 +239,14 @@ impl Host {
     #[must_use]
     pub fn admin_port(&self) -> u16 {
         self.admin
+    }
+
+    /// Sends SIGUSR1: the state of all components goes into its log.
+    ///
+    /// # Panics
+    /// When the process has ended.
+    pub fn log_state(&self) {
+        self.process.signal(Signal::USR1);
     }
 
     /// Writes a new text to its file and sends SIGHUP.

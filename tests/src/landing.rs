@@ -127,7 +127,12 @@ pub fn await_tally(
     count(landings, prefix, expected)
 }
 
-fn files(folder: &Path) -> Vec<PathBuf> {
+/// The files of a folder, sorted.
+///
+/// # Panics
+/// When there is no such folder.
+#[must_use]
+pub fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).expect("the folder of a landing exists");
     let paths = entries.map(|entry| entry.expect("a readable folder").path());
     let mut paths: Vec<PathBuf> = paths.filter(|path| path.is_file()).collect();

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `FLUME_HOST_BIN` | the agent to test, in place of one that cargo builds |
 //! | `FLUME_TESTS_REQUIRE_PEERS=1` | a missing peer fails the test instead of skipping it |
+//! | `FLUME_TESTS_SEED` | the choices of a drill that makes random ones; each says the seed that it has |
 //! | `FLUME_TESTS_PEERS_DIR` | where peers and toolchains are kept, in place of `target/`; it may outlive the clone |
 //!
 //! Skipped scenarios are listed in `target/skipped.txt`.
@@ -28,6 +29,7 @@
 pub mod agent;
 pub mod agent_file;
 pub mod cargo;
+pub mod collector;
 pub mod eventually;
 pub mod figures;
 pub mod host;
@@ -38,7 +40,9 @@ pub mod ports;
 pub mod process;
 pub mod say;
 pub mod scratch;
+pub mod seed;
 pub mod skip;
+pub mod small_disk;
 pub mod swap;
 pub mod tally;
 pub mod target;
@@ -47,12 +51,14 @@ pub mod tenants;
 pub use agent::{Agent, Kind};
 pub use agent_file::AgentFile;
 pub use cargo::cargo;
+pub use collector::collector;
 pub use eventually::{eventually, within};
 pub use host::Host;
 pub use landing::Landing;
 pub use netcat::{Feed, Lines, Replies};
 pub use peers::avsc::{Avsc, AvscServer};
 pub use peers::azure::{Azure, AzureServer, Blob};
+pub use peers::faketime::Faketime;
 pub use peers::fastavro::Fastavro;
 pub use peers::flume::{Flume, Jvm, Release, Stage};
 pub use peers::hdfs::{Hadoop, Hdfs};
@@ -60,5 +66,7 @@ pub use peers::keys::KeyStores;
 pub use peers::s3::{S3, S3Server};
 pub use process::Process;
 pub use scratch::Scratch;
+pub use seed::Seed;
 pub use skip::Availability;
+pub use small_disk::SmallDisk;
 pub use tally::{Tally, UNDER_WAY};

@@ -1,5 +1,5 @@
 //! External peers: real Flume, HDFS, an S3 server, Azure's emulator, Prometheus, rsyslog, valgrind,
-//! npm's avsc and PyPI's fastavro.
+//! libfaketime, npm's avsc and PyPI's fastavro.
 //!
 //! Each is fetched once by its package client into `target/peers/` and then found there. A lock
 //! file prevents tests that run at the same time, in one process or in several, from fetching it
@@ -8,6 +8,7 @@
 pub mod avsc;
 pub mod azure;
 mod debian;
+pub mod faketime;
 pub mod fastavro;
 pub mod flume;
 pub mod hdfs;

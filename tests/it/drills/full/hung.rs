@@ -6,7 +6,8 @@
 use std::time::{Duration, Instant};
 
 use flume_tests::{
-    AgentFile, Feed, Host, Landing, Lines, Scratch, UNDER_WAY, eventually, landing, ports, say,
+    AgentFile, Feed, Host, Landing, Lines, Scratch, UNDER_WAY, collector, eventually, landing,
+    ports, say,
 };
 use rustix::process::Signal;
 
@@ -24,16 +25,6 @@ const PAUSE: Duration = Duration::from_millis(1_500);
 const BATCH: u32 = 50;
 const RATE: u64 = 200;
 const EVENTS: u64 = 7_200;
-
-fn collector(scratch: &Scratch, name: &str, port: u16) -> (Host, Landing) {
-    let folder = scratch.folder(&format!("{name}-landed"));
-    let file = AgentFile::new("a2")
-        .memory("c1", 20_000, 1_000)
-        .avro_source("r1", port)
-        .file_roll("k1", &folder, 1_000);
-    let host = Host::start(scratch, name, &file.text());
-    (host, Landing::Folder(folder))
-}
 
 /// How long in all nothing arrived, for `time`.
 fn stood_still(landed: &Landing, time: Duration) -> Duration {
@@ -58,7 +49,8 @@ fn stood_still(landed: &Landing, time: Duration) -> Duration {
     still
 }
 
-fn hangs(processor: &str, keys: &[(&str, &str)]) {
+fn hangs(keys: &[(&str, &str)]) {
+    let (_, processor) = keys[0];
     let scratch = Scratch::new();
     let [input, one, two] = std::array::from_fn(|_| ports::free());
     let (mut hung, hung_landed) = collector(&scratch, "hung", one);
@@ -72,12 +64,7 @@ fn hangs(processor: &str, keys: &[(&str, &str)]) {
         .avro_sink("k2", two, BATCH)
         .sink_keys("k1", &timeouts)
         .sink_keys("k2", &timeouts)
-        .set("sinkgroups", "g1")
-        .set("sinkgroups.g1.sinks", "k1 k2")
-        .set("sinkgroups.g1.processor.type", processor);
-    let file = keys.iter().fold(file, |file, (key, value)| {
-        file.set(&format!("sinkgroups.g1.processor.{key}"), value)
-    });
+        .group("k1 k2", keys);
     let _sender = Host::start(&scratch, "sender", &file.text());
     let feed = Feed::start(input, Lines::new("n", EVENTS).rate(RATE));
     eventually("the first collector gets events", PATIENCE, || {
@@ -100,10 +87,14 @@ fn hangs(processor: &str, keys: &[(&str, &str)]) {
 
 #[test]
 fn a_balanced_group_stands_still_once() {
-    hangs("load_balance", &[("backoff", "true")]);
+    hangs(&[("type", "load_balance"), ("backoff", "true")]);
 }
 
 #[test]
 fn a_failover_group_stands_still_once() {
-    hangs("failover", &[("priority.k1", "10"), ("priority.k2", "5")]);
+    hangs(&[
+        ("type", "failover"),
+        ("priority.k1", "10"),
+        ("priority.k2", "5"),
+    ]);
 }
