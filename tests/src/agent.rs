@@ -3,6 +3,8 @@
 //! Scenarios are written once and run with different agents in each hop: what holds for a chain of
 //! real Flumes must hold with our agent in any of the hops.
 
+use std::time::Duration;
+
 use crate::agent_file::AgentFile;
 use crate::host::Host;
 use crate::peers::flume::{Flume, Stage};
@@ -45,6 +47,18 @@ impl Agent {
         match self {
             Self::Ours(host) => host.kill(),
             Self::Real(flume) => flume.kill(),
+        }
+    }
+
+    /// Sends SIGTERM, and waits until it has ended. Ours has delivered everything then, and Flume
+    /// has lost what its channels held.
+    ///
+    /// # Panics
+    /// When it has not within `patience`, or ours has left events.
+    pub fn term(&mut self, patience: Duration) {
+        match self {
+            Self::Ours(host) => assert!(host.term(patience).success(), "events were left"),
+            Self::Real(flume) => flume.term(patience),
         }
     }
 

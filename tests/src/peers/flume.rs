@@ -236,6 +236,16 @@ impl Flume {
         self.process.kill();
     }
 
+    /// Sends SIGTERM, and waits until it has ended.
+    ///
+    /// # Panics
+    /// When it has not within `patience`.
+    pub fn term(&mut self, patience: Duration) {
+        self.process.term();
+        // Java says 143, whatever was lost.
+        self.process.wait(patience);
+    }
+
     /// Starts it again, as it was started, after it has ended.
     ///
     /// # Panics

@@ -12,9 +12,9 @@ use super::lock;
 use crate::eventually::within;
 use crate::target;
 
-/// The most JVMs that run at once, in all scenarios together: an HDFS with two, and one more. The
-/// HDFS that scenarios share is not included.
-pub(super) const PLACES: usize = 3;
+/// The most JVMs that run at once, in all scenarios together: a fleet of two senders and two
+/// collectors. The HDFS that scenarios share is not included.
+pub(super) const PLACES: usize = 4;
 
 /// How long a scenario may wait for its places: all earlier ones may have to end first.
 const TURN: Duration = Duration::from_secs(1_800);
