@@ -37,6 +37,7 @@ mod policy_tools;
 mod policy_traces;
 mod policy_wiring;
 mod quickstart;
+mod refusals;
 mod reload;
 mod secrets;
 mod service;

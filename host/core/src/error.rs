@@ -30,7 +30,7 @@ pub enum Blame {
     /// Nothing of the batch is delivered. It was not begun, so batches under way still are.
     Events(Vec<usize>),
     /// The place, or an event of the batch: the place took a connection and answered, and then did
-    /// not answer for this batch.
+    /// not answer for this batch, or refuses it again and again and cannot say why.
     Batch,
 }
 

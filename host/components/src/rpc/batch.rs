@@ -31,6 +31,15 @@ pub(crate) fn write(
     client.append_batch(events, output)
 }
 
+/// Writes a request with a single event, not as a batch; returns its serial.
+pub(crate) fn write_single(
+    event: &Event,
+    client: &mut Client,
+    output: &mut BytesMut,
+) -> Result<i32, SendError> {
+    client.append(pairs(event), &event.body, output)
+}
+
 /// Reads all events of a call, about as many as expected. Bodies, names and values stay where they
 /// are, unless they are a small part of it.
 pub(crate) fn read(call: RpcCall, expected: usize) -> Result<Vec<Event>, DecodeError> {

@@ -126,13 +126,7 @@ impl Connection {
         }
         if self.open.is_empty() {
             let serial = batch::write(&[], &mut self.client, &mut self.output)?;
-            let deadline = self.deadline();
-            self.open.push_back(OpenRequest {
-                serial,
-                deadline,
-                answered: false,
-                last: false,
-            });
+            self.wait_for(serial, false);
         }
         self.drive(|this| this.open.is_empty()).await
     }
@@ -152,6 +146,25 @@ impl Connection {
             return sent;
         }
         self.later_if_delivered(sent)
+    }
+
+    /// Delivers a single event, not as a batch, with nothing else under way. Of a batch a collector
+    /// says `FAILED` whatever the reason; of a single event it says so only if a channel has no
+    /// room, and the reason in words if it cannot take this event.
+    ///
+    /// # Errors
+    /// It is not delivered; close the connection, unless it is [`RpcError::TooLarge`].
+    pub async fn deliver_single(&mut self, event: &Event) -> Result<(), RpcError> {
+        self.greet().await?;
+        let serial = match batch::write_single(event, &mut self.client, &mut self.output) {
+            Ok(serial) => serial,
+            Err(error) => {
+                let large = self.too_large(std::slice::from_ref(event));
+                return Err(large.unwrap_or_else(|| error.into()));
+            }
+        };
+        self.wait_for(serial, true);
+        self.settle().await.map(|_| ())
     }
 
     /// Waits until at least one batch is delivered; says how many are, oldest first.
@@ -214,14 +227,8 @@ impl Connection {
             let (part, after) = rest.split_at(size.min(rest.len()));
             match batch::write(part, &mut self.client, &mut self.output) {
                 Ok(serial) => {
-                    let deadline = self.deadline();
                     let last = after.is_empty();
-                    self.open.push_back(OpenRequest {
-                        serial,
-                        deadline,
-                        answered: false,
-                        last,
-                    });
+                    self.wait_for(serial, last);
                     self.drive(Self::is_written).await?;
                     if last {
                         return Ok(());
@@ -252,6 +259,17 @@ impl Connection {
             size,
             limit,
         })
+    }
+
+    /// Notes a request that was written; `last` if its answer completes a batch.
+    fn wait_for(&mut self, serial: i32, last: bool) {
+        let deadline = self.deadline();
+        self.open.push_back(OpenRequest {
+            serial,
+            deadline,
+            answered: false,
+            last,
+        });
     }
 
     fn deadline(&self) -> Instant {

@@ -7,6 +7,7 @@
 //! | batches under way | sends, as long as the window has room | reports answers in order |
 //! | after a failure | closes: everything unanswered is undelivered | the same |
 //! | the peer hung up on a batch | connects, shakes hands, sends: if it hangs up again, the batch may be to blame | |
+//! | the peer answered `FAILED` for a batch | if it does so again, an [event may be to blame](refusals) | |
 //!
 //! The law: a batch is delivered when the collector answered `OK` for it, and not before. One
 //! that was stored and whose answer was lost is sent again; duplicates are the price, as in Flume.
@@ -25,9 +26,12 @@ use flume_core::{
     SinkCounter, SinkMode,
 };
 
+use self::refusals::Refusals;
 use crate::net::address::{self, Address};
 use crate::rpc::{Connection, Dialer, Link, RpcError};
 use crate::services::Services;
+
+mod refusals;
 
 /// The name to write, then Flume's class.
 pub const NAMES: &[&str] = &["avro", "org.apache.flume.sink.AvroSink"];
@@ -55,6 +59,8 @@ pub struct AvroSink {
     doubts: bool,
     /// Whether the connection was made in doubt, and the peer shook hands.
     greeted: bool,
+    /// Whether batches were refused of late.
+    refusals: Refusals,
     counters: Arc<SinkCounter>,
 }
 
@@ -93,6 +99,7 @@ pub fn configure(context: &mut Context, services: &Services) -> Option<Recipe<dy
             failure: None,
             doubts: false,
             greeted: false,
+            refusals: Refusals::default(),
             counters: Arc::default(),
         })
     }))
@@ -167,28 +174,86 @@ impl AvroSink {
             let blame = Blame::Events(places.clone());
             return EventDeliveryError::caused_by(FAILED, error).blaming(blame);
         }
-        let blame = match self.greeted && is_silent(&error) {
-            true => Blame::Batch,
-            false => Blame::Place,
+        let blame = match &error {
+            RpcError::Failed if self.refusals.refuse(self.batch_size) => Blame::Batch,
+            error if self.greeted && is_silent(error) => Blame::Batch,
+            _ => Blame::Place,
         };
-        (self.greeted, self.doubts) = (false, is_silent(&error));
-        // After a failure the connection is closed without a farewell.
+        self.give_up(error, blame)
+    }
+
+    fn give_up(&mut self, error: RpcError, blame: Blame) -> EventDeliveryError {
+        self.doubts = is_silent(&error);
+        self.hang_up();
+        EventDeliveryError::caused_by(FAILED, error).blaming(blame)
+    }
+
+    /// Closes without a farewell.
+    fn hang_up(&mut self) {
+        (self.greeted, self.renew_at) = (false, None);
         if self.connection.take().is_some() {
             self.counters.connection_closed.increment();
         }
-        self.renew_at = None;
-        EventDeliveryError::caused_by(FAILED, error).blaming(blame)
+    }
+
+    /// Delivers an event, and not as a batch: then a collector has one answer for an event that it
+    /// cannot take, and another if it has no room.
+    async fn deliver_single(&mut self, event: &Event) -> Result<(), EventDeliveryError> {
+        let error = match self.try_single(event).await {
+            Ok(()) => {
+                self.refusals.note_single(true);
+                return Ok(());
+            }
+            Err(error) => error,
+        };
+        match error {
+            RpcError::Failed => Err(self.give_up(error, Blame::Place)),
+            RpcError::Remote(_) => {
+                let refused = self.give_up(error, Blame::Batch);
+                // Peers that are not Flume may take batches and nothing else.
+                if self.refusals.takes_single() {
+                    return Err(refused);
+                }
+                match self.try_deliver(std::slice::from_ref(event)).await {
+                    Ok(()) => {
+                        self.refusals.note_single(false);
+                        Ok(())
+                    }
+                    Err(RpcError::Failed) => {
+                        self.hang_up();
+                        Err(refused)
+                    }
+                    Err(error) => Err(self.failed(error)),
+                }
+            }
+            error => Err(self.failed(error)),
+        }
     }
 
     async fn try_send(&mut self, batch: &[Event]) -> Result<(), RpcError> {
         if let Some(error) = self.failure.take() {
             return Err(error);
         }
+        self.greeted().await?.send(batch).await
+    }
+
+    /// A connection, over which the peer has shaken hands if there are doubts about it.
+    async fn greeted(&mut self) -> Result<&mut Connection, RpcError> {
         if self.doubts {
             self.connected().await?.greet().await?;
             (self.greeted, self.doubts) = (true, false);
         }
-        self.connected().await?.send(batch).await
+        self.connected().await
+    }
+
+    async fn try_deliver(&mut self, batch: &[Event]) -> Result<(), RpcError> {
+        self.try_send(batch).await?;
+        self.try_settle().await?;
+        Ok(())
+    }
+
+    async fn try_single(&mut self, event: &Event) -> Result<(), RpcError> {
+        self.greeted().await?.deliver_single(event).await
     }
 
     async fn try_settle(&mut self) -> Result<usize, RpcError> {
@@ -237,9 +302,14 @@ impl Sink for AvroSink {
     }
 
     async fn deliver(&mut self, batch: &[Event]) -> Result<(), EventDeliveryError> {
-        self.send(batch).await?;
-        self.settle().await?;
-        Ok(())
+        let delivered = match batch {
+            [event] if self.refusals.ask_for_reasons() => self.deliver_single(event).await,
+            _ => (self.try_deliver(batch).await).map_err(|error| self.failed(error)),
+        };
+        if delivered.is_ok() {
+            self.refusals.deliver(batch.len());
+        }
+        delivered
     }
 
     fn into_mode(self: Box<Self>) -> SinkMode {
@@ -270,7 +340,11 @@ impl Pipeline for AvroSink {
     }
 
     async fn settle(&mut self) -> Result<usize, EventDeliveryError> {
-        self.try_settle().await.map_err(|error| self.failed(error))
+        let settled = self.try_settle().await;
+        let batches = settled.map_err(|error| self.failed(error))?;
+        self.refusals
+            .deliver(batches.saturating_mul(self.batch_size));
+        Ok(batches)
     }
 }
 

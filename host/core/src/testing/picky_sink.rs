@@ -33,6 +33,9 @@ struct State {
     knows: bool,
     is_down: bool,
     takes_all: bool,
+    /// Events that it still takes, if it is a collector whose channel fills up.
+    room: Option<usize>,
+    gives_no_reasons: bool,
 }
 
 /// Delivers all events but those whose body begins with `bad`.
@@ -69,6 +72,18 @@ impl PickyPlace {
         self.0.lock().is_down = is_down;
     }
 
+    /// Makes it a collector with room for so many events more. What is larger it refuses like a bad
+    /// event; only of a single event it says that it has no room.
+    pub fn set_room(&self, room: Option<usize>) {
+        self.0.lock().room = room;
+    }
+
+    /// A collector that does not say of single events either why it refuses them; it does not even
+    /// take them.
+    pub fn give_no_reasons(&self) {
+        self.0.lock().gives_no_reasons = true;
+    }
+
     /// From now on it takes all events.
     pub fn take_all(&self) {
         self.0.lock().takes_all = true;
@@ -78,15 +93,28 @@ impl PickyPlace {
     fn look(&self, batch: &[Event]) -> Result<(), EventDeliveryError> {
         let mut state = self.0.lock();
         state.attempts += 1;
+        let refused = |blame| Err(EventDeliveryError::new("more than it takes").blaming(blame));
+        if state.gives_no_reasons && batch.len() == 1 {
+            return refused(Blame::Batch);
+        }
+        if state.room.is_some_and(|room| room < batch.len()) {
+            return refused(match batch.len() {
+                1 => Blame::Place,
+                _ => Blame::Batch,
+            });
+        }
         let is_bad = |event: &Event| event.body.starts_with(b"bad") && !state.takes_all;
         let bad = batch.iter().enumerate().filter(|(_, event)| is_bad(event));
         let bad: Vec<usize> = bad.map(|(place, _)| place).collect();
         let blame = match (state.is_down, bad.is_empty(), state.knows) {
-            (false, true, _) => return Ok(()),
+            (false, true, _) => {
+                state.room = state.room.map(|room| room - batch.len());
+                return Ok(());
+            }
             (false, false, true) => Blame::Events(bad),
             _ => Blame::Batch,
         };
-        Err(EventDeliveryError::new("more than it takes").blaming(blame))
+        refused(blame)
     }
 }
 

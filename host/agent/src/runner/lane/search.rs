@@ -4,7 +4,12 @@
 //! batch is more than it takes. So the batch is delivered in halves, until an event is alone with the
 //! failure. It is to blame if the place has taken others since; if it takes nothing, the place is.
 //!
-//! The law: whoever ends the search, every event is delivered, aside, or back in its old order.
+//! Before the halves, events are tried alone until one is delivered. A place that is merely full
+//! takes a small batch where it refuses a large one, and says of a single event what it cannot say
+//! of a batch: that it has no room. So the search of a full place ends with its first try.
+//!
+//! The laws: whoever ends the search, every event is delivered, aside, or back in its old order; and
+//! none is set aside unless another one was delivered alone, as it was tried.
 
 use std::collections::VecDeque;
 
@@ -23,6 +28,8 @@ struct Search {
     parts: VecDeque<TakeTransaction>,
     /// Whether anything was delivered or set aside.
     progress: bool,
+    /// Whether an event was delivered alone.
+    alone: bool,
 }
 
 impl Search {
@@ -38,8 +45,23 @@ impl Search {
         self.parts.push_front(part);
     }
 
-    /// The suspects are to blame, as far as there is room for them.
+    /// Makes the next part a single event, until one was delivered alone.
+    fn narrow(&mut self) {
+        if !self.alone
+            && let Some(next) = self.parts.front_mut()
+            && next.events().len() > 1
+        {
+            let later = next.split_off(1);
+            self.parts.insert(1, later);
+        }
+    }
+
+    /// The suspects are to blame if another event was delivered alone, as far as there is room for
+    /// them.
     fn convict(&mut self, takes: &mut Takes) {
+        if !self.alone {
+            return;
+        }
         let mut suspects = std::mem::take(&mut self.suspects).into_iter();
         for (event, reason) in suspects.by_ref() {
             if let Err(event) = takes.convict(event, reason.clone()) {
@@ -81,13 +103,14 @@ pub(super) async fn search(
     let events = batch.events().len();
     let mut search = Search {
         suspects: Vec::new(),
-        // Tried in one piece first: the batch that failed may have been another one.
         parts: [batch].into(),
         progress: false,
+        alone: false,
     };
     let mut last = error;
     let mut in_a_row = 0;
     while in_a_row < takes.in_a_row {
+        search.narrow();
         let Some(part) = search.parts.front() else {
             // Another event shows whether the place takes any.
             let wanted = !search.progress;
@@ -103,6 +126,7 @@ pub(super) async fn search(
         };
         let error = match delivered {
             Ok(()) => {
+                search.alone |= part.events().len() == 1;
                 takes.commit(part);
                 search.progress = true;
                 in_a_row = 0;

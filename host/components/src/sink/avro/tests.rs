@@ -14,6 +14,8 @@ use crate::net::tls::ServerTls;
 use crate::rpc::testing::{Act, Scripted, talkative};
 use crate::source::avro::testing::{Collector, services};
 
+mod refused;
+
 fn sink(port: u16, keys: &[(&str, &str)]) -> Box<dyn Sink> {
     let port = port.to_string();
     let mut all = vec![("hostname", "127.0.0.1"), ("port", port.as_str())];

@@ -242,6 +242,35 @@ async fn a_place_that_takes_nothing_is_not_the_events_fault() {
     }
 }
 
+/// Sets the room of a collector again and again, and leaves it so for a while.
+async fn trickle(place: &PickyPlace, rooms: &[usize]) {
+    for room in rooms {
+        place.set_room(Some(*room));
+        seconds(7).await;
+    }
+}
+
+/// A collector that takes only batches says nothing about single events, and one that is full
+/// refuses batches: together they look like events that are bad.
+#[tokio::test(start_paused = true)]
+async fn a_full_place_that_takes_only_batches_is_not_the_events_fault() {
+    for mode in [Picky::Single, Picky::Pipelined(2)] {
+        let place = PickyPlace::new(false);
+        place.give_no_reasons();
+        let mut places = Places::new(place.clone(), 100);
+        place.set_room(Some(0));
+        let events: Vec<String> = numbers(0..40);
+        let events: Vec<&str> = events.iter().map(String::as_str).collect();
+        places.put(&events).await;
+        places.start_one(10, mode, Remedy::Drop);
+        trickle(&place, &[3, 0, 7, 2, 5, 10, 0, 9, 4, 0, 12, 0]).await;
+        assert_eq!(places.counters.event_set_aside.get(), 0, "{mode:?}");
+        place.set_room(None);
+        places.drained().await;
+        assert_eq!(places.delivered(), numbers(0..40), "{mode:?}");
+    }
+}
+
 /// Many bad events in a row, before any good one: the search reaches farther each time.
 #[tokio::test(start_paused = true)]
 async fn a_row_of_bad_events_is_passed() {
@@ -443,5 +472,43 @@ proptest! {
         prop_assert_eq!(delivered, expected.0);
         prop_assert_eq!(letters, expected.1);
         prop_assert_eq!(room, 100);
+    }
+
+    /// A collector that is full for a long time, with a little room now and then, costs no good
+    /// event its place, and a bad one is found all the same.
+    #[test]
+    fn a_full_place_has_no_good_event_dropped(
+        bad in stream(), rooms in proptest::collection::vec(0..12_usize, 1..30),
+        batch_size in 1..9_usize, mode in 0..3_usize,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time().start_paused(true).build().unwrap();
+        let (delivered, dropped, expected) = runtime.block_on(async {
+            let place = PickyPlace::new(false);
+            place.set_room(Some(0));
+            let mut places = Places::new(place.clone(), 100);
+            let names = (0..).zip(&bad);
+            let names: Vec<String> = names
+                .map(|(n, bad)| if *bad { format!("bad {n}") } else { n.to_string() })
+                .collect();
+            let events: Vec<&str> = names.iter().map(String::as_str).collect();
+            places.put(&events).await;
+            places.start_one(batch_size, MODES[mode], Remedy::Drop);
+            seconds(200).await;
+            trickle(&place, &rooms).await;
+            place.set_room(None);
+            for _ in 0..40 {
+                places.put(&["company"]).await;
+                seconds(5).await;
+            }
+            places.drained().await;
+            let mut good: Vec<String> =
+                names.iter().filter(|name| !name.starts_with("bad")).cloned().collect();
+            good.extend(vec!["company".to_owned(); 40]);
+            let dropped = places.counters.event_dropped.get();
+            (places.delivered(), dropped, (good, names.len() + 40))
+        });
+        prop_assert_eq!(delivered.len() + usize::try_from(dropped).unwrap(), expected.1);
+        prop_assert_eq!(delivered, expected.0);
     }
 }
