@@ -14,7 +14,7 @@ use crate::channel::{Channel, ChannelError};
 use crate::channel_selector::{ChannelIndex, ChannelSelector, Selection};
 use crate::clock;
 use crate::event::Event;
-use crate::interceptor::{InterceptorChain, InterceptorError};
+use crate::interceptor::{InterceptorChain, InterceptorError, Turns};
 use crate::log_limit::LogLimit;
 use crate::transaction::{PutTransaction, ReservedFront, ReservedPut};
 
@@ -89,7 +89,8 @@ impl ChannelProcessor {
     ///
     /// Where every event goes the same way, room is reserved before the interceptors run. So they
     /// do not see events of a batch that a full channel refuses, and see them as new when the client
-    /// sends them again.
+    /// sends them again. A batch that waits at a closed gate has no room meanwhile: other sources
+    /// need it.
     ///
     /// # Errors
     /// An interceptor's error, or the error of the first required channel that refuses.
@@ -97,8 +98,8 @@ impl ChannelProcessor {
         if self.interceptors.is_empty() {
             return self.put_batch(events, Vec::new()).await;
         }
-        let rooms = self.reserve_rooms(&events).await?;
-        let mut batch = self.interceptors.pass(events).await;
+        let (turns, rooms) = self.enter(&events).await?;
+        let mut batch = self.interceptors.pass_with(turns, events);
         if let Some((_, error)) = batch.refused().iter().min_by_key(|(origin, _)| *origin) {
             return Err(error.clone().into());
         }
@@ -108,15 +109,36 @@ impl ChannelProcessor {
         Ok(())
     }
 
-    /// Reserves room for a batch in all channels that will get it, if the selector says that before
-    /// the interceptors have run.
-    async fn reserve_rooms(&self, events: &[Event]) -> Result<Vec<ReservedPut>, ChannelError> {
-        match events.first() {
+    /// Waits until a batch has both its turn at the interceptors and, if the selector says before
+    /// they have run where all of it goes, room in these channels.
+    ///
+    /// | it has | and waits for | how long |
+    /// |---|---|---|
+    /// | nothing | its turn, in line | until the gates open |
+    /// | its turn, and finds no room | nothing: it leaves the line | |
+    /// | nothing | room, beside others | `keep-alive`: then it is refused |
+    /// | room | its turn | while the gates are open: then it begins anew |
+    async fn enter(
+        &self,
+        events: &[Event],
+    ) -> Result<(Turns<'_>, Vec<ReservedPut>), ChannelError> {
+        let channels = match events.first() {
             Some(first) if self.selector.is_uniform() => {
-                let channels = self.targets(self.selector.select(first).required);
-                reserve_all(to_all(channels, events.to_vec()), Vec::new()).await
+                self.targets(self.selector.select(first).required)
             }
-            _ => Ok(Vec::new()),
+            _ => Vec::new(),
+        };
+        loop {
+            let turns = self.interceptors.turns().await;
+            if let Some(rooms) = reserve_all_now(&channels, events)? {
+                return Ok((turns, rooms));
+            }
+            drop(turns);
+            let shares = to_all(channels.clone(), events.to_vec());
+            let rooms = reserve_all(shares, Vec::new()).await?;
+            if let Some(turns) = self.interceptors.turns_if_open().await {
+                return Ok((turns, rooms));
+            }
         }
     }
 
@@ -293,6 +315,21 @@ fn to_all<'a>(channels: Vec<&'a Arc<dyn Channel>>, events: Vec<Event>) -> Shares
 fn copies<'a>(channels: Vec<&'a Arc<dyn Channel>>, events: &[Event]) -> Shares<'a> {
     let copy = |channel| (channel, events.to_vec());
     channels.into_iter().map(copy).collect()
+}
+
+/// Reserves room for the events in each channel, or in none if one of them has none now.
+fn reserve_all_now(
+    channels: &[&Arc<dyn Channel>],
+    events: &[Event],
+) -> Result<Option<Vec<ReservedPut>>, ChannelError> {
+    let mut reserved = Vec::with_capacity(channels.len());
+    for channel in channels {
+        match PutTransaction::of(channel, events.to_vec())?.try_reserve() {
+            Ok(room) => reserved.push(room),
+            Err(_) => return Ok(None),
+        }
+    }
+    Ok(Some(reserved))
 }
 
 /// Reserves room in each channel, waiting as long as each allows. Rooms that are reserved already

@@ -171,6 +171,12 @@ pub trait Interceptor: Send + Sync {
     }
 }
 
+/// A batch's turn at every gate of a chain; those of the next one come when it is dropped.
+#[derive(Debug)]
+pub struct Turns<'a> {
+    _all: Vec<Turn<'a>>,
+}
+
 /// An interceptor could not do its work on an event.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("interceptor {interceptor}: {message}")]
@@ -205,14 +211,33 @@ impl InterceptorChain {
 
     /// Takes events through all interceptors, once. Waits for their [gates](Gate) first.
     pub async fn pass(&self, events: Vec<Event>) -> Batch {
-        let mut turns: Vec<Turn<'_>> = Vec::new();
-        for gate in self
-            .0
-            .iter()
-            .filter_map(|(interceptor, _)| interceptor.gate())
-        {
+        self.pass_with(self.turns().await, events)
+    }
+
+    /// Waits for a turn at every gate.
+    pub async fn turns(&self) -> Turns<'_> {
+        let mut turns = Vec::new();
+        for gate in self.gates() {
             turns.push(gate.pass().await);
         }
+        Turns { _all: turns }
+    }
+
+    /// Waits for a turn at every gate as long as all are open; `None` once one is closed.
+    pub async fn turns_if_open(&self) -> Option<Turns<'_>> {
+        let mut turns = Vec::new();
+        for gate in self.gates() {
+            turns.push(gate.pass_if_open().await?);
+        }
+        Some(Turns { _all: turns })
+    }
+
+    fn gates(&self) -> impl Iterator<Item = &Gate> {
+        self.0.iter().filter_map(|(known, _)| known.gate())
+    }
+
+    /// Takes events through all interceptors, once, in the turns that they have.
+    pub fn pass_with(&self, _turns: Turns<'_>, events: Vec<Event>) -> Batch {
         let mut batch = Batch::new(events);
         for (interceptor, dropped) in &self.0 {
             let before = batch.kept();

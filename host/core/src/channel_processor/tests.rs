@@ -12,6 +12,8 @@ use crate::interceptor::{Batch, Interceptor};
 use crate::testing::Witness;
 use crate::transaction::TakeTransaction;
 
+mod gates;
+
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A channel with this capacity (3 s `keep-alive`).
