@@ -177,9 +177,13 @@ impl PolicyUse {
 impl Policies {
     /// No policies yet.
     pub(crate) fn new(cache: CacheChoice) -> Self {
+        Self::with_wall(cache, WallClock::system())
+    }
+
+    fn with_wall(cache: CacheChoice, wall: WallClock) -> Self {
         Self(Arc::new(Inner {
             cache,
-            wall: WallClock::system(),
+            wall,
             tools: Mutex::default(),
             heavy: Mutex::default(),
             files: Mutex::default(),
@@ -277,8 +281,8 @@ impl Policies {
                 Some(file) => file,
                 None => {
                     let (engine, wall) = (self.tools()?.engine, self.0.wall.clone());
-                    let policy = Policy::new(engine, artifact.clone(), wall);
-                    Arc::new(WatchedFile::new(wanted, policy, choice.mark))
+                    let policy = Policy::new(engine, artifact.clone(), wall.clone());
+                    Arc::new(WatchedFile::new(wanted, policy, choice.mark, wall))
                 }
             };
             if file.running().digest() != artifact.digest() {

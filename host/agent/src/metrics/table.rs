@@ -327,6 +327,13 @@ pub(super) const POLICY: &[Reading<PolicyFileReport>] = &[
     ),
     reading(
         Gauge,
+        "LastLoadTime",
+        "ms since 1970",
+        "When the last new version was loaded or not, or one was rolled back; 0 if there was none.",
+        |r| Number::Whole(r.last_time),
+    ),
+    reading(
+        Gauge,
         "Generation",
         "versions",
         "Versions so far, the one that runs included.",

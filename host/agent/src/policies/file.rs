@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use flume_core::clock;
+use flume_core::clock::{self, WallClock};
 use flume_policy::{Artifact, Policy, PolicyError, RollBack};
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
@@ -29,6 +29,7 @@ pub(super) struct WatchedFile {
     /// Room in the queue of changes over the admin port.
     pub(super) queue: Arc<Semaphore>,
     policy: Arc<Policy>,
+    wall: WallClock,
     state: Mutex<FileState>,
 }
 
@@ -39,6 +40,9 @@ struct FileState {
     refused: bool,
     directory: Option<PathBuf>,
     last_error: Option<String>,
+    /// When the last new version was loaded, or was not, in milliseconds since 1970; 0 if there was
+    /// none.
+    last_time: u64,
     /// New versions that were not loaded.
     refusals: u64,
     change: Change,
@@ -46,7 +50,12 @@ struct FileState {
 
 impl WatchedFile {
     /// A file that no place uses yet.
-    pub(super) fn new(wanted: &PolicyUse, policy: Arc<Policy>, mark: Option<Mark>) -> Self {
+    pub(super) fn new(
+        wanted: &PolicyUse,
+        policy: Arc<Policy>,
+        mark: Option<Mark>,
+        wall: WallClock,
+    ) -> Self {
         let look = mark.map_or(Look::Gone, Look::There);
         let artifact = policy.artifact();
         Self {
@@ -56,11 +65,13 @@ impl WatchedFile {
             key: key(&wanted.path),
             queue: Arc::new(Semaphore::new(MOST_CHANGES)),
             policy,
+            wall,
             state: Mutex::new(FileState {
                 seen: artifact.digest().to_owned(),
                 refused: false,
                 directory: wanted.directory.clone(),
                 last_error: None,
+                last_time: 0,
                 refusals: 0,
                 change: Change::new(look),
             }),
@@ -136,7 +147,7 @@ impl WatchedFile {
         }
         let artifact = candidate.artifact().clone();
         self.policy.install(candidate);
-        self.state.lock().last_error = None;
+        self.ended(None);
         let version = artifact.short_digest();
         tracing::info!(policy, version, "a new version is in all places");
         Ok(differences)
@@ -145,7 +156,7 @@ impl WatchedFile {
     /// Brings the previous version back, in all places; `None` if there is no previous version.
     pub(super) fn roll_back(&self) -> Option<RollBack> {
         let roll_back = self.policy.roll_back().ok()?;
-        self.state.lock().last_error = None;
+        self.ended(None);
         Some(roll_back)
     }
 
@@ -161,7 +172,7 @@ impl WatchedFile {
             "rolled back in all places; this version is not loaded again until the file changes"
         );
         let error = format!("version {version} spent its error budget and was rolled back");
-        self.state.lock().last_error = Some(error);
+        self.ended(Some(error));
     }
 
     /// A look at the file; `asked` if it is to be read now.
@@ -204,16 +215,14 @@ impl WatchedFile {
     pub(super) fn failed(&self, error: String) {
         let (policy, file) = (&self.name, self.path.display());
         tracing::error!(policy, %file, error, "the policy stays as it is");
-        let mut state = self.state.lock();
-        state.last_error = Some(error);
-        state.refusals += 1;
+        self.ended(Some(error));
+        self.state.lock().refusals += 1;
     }
 
     /// This is the content of the file now, and it runs or has run.
     pub(super) fn accepted(&self, digest: &str) {
-        let mut state = self.state.lock();
-        state.last_error = None;
-        state.saw(digest, false);
+        self.ended(None);
+        self.state.lock().saw(digest, false);
     }
 
     /// This is the content of the file now, and it cannot run.
@@ -224,17 +233,26 @@ impl WatchedFile {
     /// The file is as it was, after it was gone or unreadable.
     pub(super) fn is_back(&self) {
         let running = self.running();
-        let mut state = self.state.lock();
-        if running.digest() == state.seen {
-            state.last_error = None;
+        let is_well = {
+            let state = self.state.lock();
+            running.digest() == state.seen && state.last_error.is_some()
+        };
+        if is_well {
+            self.ended(None);
         }
+    }
+
+    /// Notes how the last change ended, and when.
+    fn ended(&self, error: Option<String>) {
+        let mut state = self.state.lock();
+        (state.last_error, state.last_time) = (error, self.wall.millis());
     }
 
     pub(super) fn report(&self) -> PolicyFileReport {
         let report = self.policy.report();
-        let (last_error, refusals) = {
+        let (last_error, last_time, refusals) = {
             let state = self.state.lock();
-            (state.last_error.clone(), state.refusals)
+            (state.last_error.clone(), state.last_time, state.refusals)
         };
         PolicyFileReport {
             name: self.name.clone(),
@@ -248,6 +266,7 @@ impl WatchedFile {
             seats: report.seats,
             totals: Totals::of(self.policy.stats()),
             last_error,
+            last_time,
             refusals,
         }
     }

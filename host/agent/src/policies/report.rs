@@ -30,6 +30,9 @@ pub(crate) struct PolicyFileReport {
     pub totals: Totals,
     /// Why the last new version was not loaded; gone when one is.
     pub last_error: Option<String>,
+    /// When the last new version was loaded, or was not, in milliseconds since 1970; 0 if there was
+    /// none.
+    pub last_time: u64,
     /// New versions that were not loaded.
     pub refusals: u64,
 }

@@ -9,6 +9,7 @@ use flume_policy::PolicySelector;
 use super::testing::{Folder, always, in_a1, module, seat, sinks};
 use super::*;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 const ROUND: Duration = Duration::from_millis(500);
 
@@ -55,6 +56,53 @@ async fn a_file_that_is_moved_into_place_runs_after_two_looks() {
     assert_eq!((report.totals.swaps, report.last_error), (1, None));
     rounds(&policies, 10).await;
     assert_eq!(policies.reports()[0].totals.swaps, 1);
+}
+
+/// Whatever became of a version, operators see when.
+#[tokio::test(start_paused = true)]
+async fn the_time_of_the_last_load_is_known_whether_it_was_taken_or_refused() {
+    let time = Arc::new(AtomicU64::new(1));
+    let wall = WallClock::from_fn({
+        let time = Arc::clone(&time);
+        move || time.load(Relaxed)
+    });
+    let (policies, folder) = (
+        Policies::with_wall(CacheChoice::None, wall),
+        Folder::new(),
+    );
+    let path = folder.file("one.wat", &always(&[0]));
+    let _selector = seat(&policies, &in_a1(&path), "g1", 3).unwrap();
+    let last = || {
+        let report = report(&policies);
+        (report.last_error.is_none(), report.last_time)
+    };
+    assert_eq!(last(), (true, 0), "nothing was loaded since the start");
+    let mut expected = Vec::new();
+    let mut seen = Vec::new();
+    for (now, text, taken) in [
+        (10, always(&[1]), true),
+        (20, "(module".to_owned(), false),
+        (30, always(&[2]), true),
+    ] {
+        time.store(now, Relaxed);
+        folder.file("one.wat", &text);
+        rounds(&policies, 10).await;
+        seen.push(last());
+        expected.push((taken, now));
+    }
+    time.store(40, Relaxed);
+    rounds(&policies, 10).await;
+    seen.push(last());
+    expected.push((true, 30));
+    policies.turn("a1/one").unwrap().roll_back().await.unwrap();
+    seen.push(last());
+    expected.push((true, 40));
+    time.store(50, Relaxed);
+    let again = policies.turn("a1/one").unwrap().roll_back().await;
+    again.unwrap_err();
+    seen.push(last());
+    expected.push((false, 50));
+    assert_eq!(seen, expected);
 }
 
 #[tokio::test(start_paused = true)]
