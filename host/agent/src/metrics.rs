@@ -21,7 +21,7 @@ pub(crate) use self::process::ProcessStats;
 /// One component's numbers.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Sample {
-    /// `SOURCE`, `CHANNEL`, `SINK`, `SINK_PROCESSOR`, `POLICY`, `PROCESS` or
+    /// `SOURCE`, `SOURCE_CHANNEL`, `CHANNEL`, `SINK`, `SINK_PROCESSOR`, `POLICY`, `PROCESS` or
     /// `BUILD`.
     pub kind: &'static str,
     /// The agent; empty for what belongs to no agent.
@@ -166,6 +166,19 @@ fn collect_agent(view: &AgentView) -> Vec<Sample> {
             ..sample("SOURCE", &source.name, attributes)
         });
     }
+    for source in &view.plan.sources {
+        let selector = source.selector.make();
+        for (at, channel) in source.channels.iter().enumerate() {
+            let info = vec![(&table::CHANNEL_OF_SOURCE, Number::Whole(1))];
+            samples.push(Sample {
+                labels: vec![
+                    ("channel", channel.clone()),
+                    ("required", selector.requires(at).to_string()),
+                ],
+                ..sample(table::SOURCE_CHANNEL, &source.component.name, info)
+            });
+        }
+    }
     for channel in view.channels.iter().chain(departing_channels(view)) {
         let mut attributes = whole(channel.channel.counters().attributes());
         attributes.extend(table::read(table::CHANNEL, channel));
@@ -240,4 +253,65 @@ fn processor(group: &GroupView) -> Vec<(&'static Metric, Number)> {
 fn whole(attributes: Vec<(&'static Metric, u64)>) -> Vec<(&'static Metric, Number)> {
     let all = attributes.into_iter();
     all.map(|(metric, n)| (metric, Number::Whole(n))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{plan, services};
+    use crate::topology::RunningAgent;
+
+    const AGENT: &str = "\
+a1.sources = r1 r2
+a1.channels = c1 c2 c3
+a1.sinks = k1 k2 k3
+a1.sources.r1.type = seq
+a1.sources.r1.channels = c1 c2
+a1.sources.r1.selector.optional = c2
+a1.sources.r2.type = seq
+a1.sources.r2.channels = c3 c1 c2
+a1.sources.r2.selector.type = multiplexing
+a1.sources.r2.selector.header = to
+a1.sources.r2.selector.mapping.one = c1
+a1.sources.r2.selector.optional.one = c2
+a1.sources.r2.selector.default = c3
+a1.channels.c1.type = memory
+a1.channels.c2.type = memory
+a1.channels.c3.type = memory
+a1.sinks.k1.type = null
+a1.sinks.k1.channel = c1
+a1.sinks.k2.type = null
+a1.sinks.k2.channel = c2
+a1.sinks.k3.type = null
+a1.sinks.k3.channel = c3
+";
+
+    #[tokio::test]
+    async fn every_channel_of_a_source_has_a_series_that_joins_the_two() {
+        let agent = RunningAgent::build(plan(AGENT), &services(1)).unwrap();
+        let samples = collect(&[agent.view()], &[], &ProcessView::default());
+        let text = prometheus::render(samples.clone()).unwrap();
+        let infos: Vec<&str> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("flume_source_channel_info"))
+            .collect();
+        let info = |source: &str, channel: &str, required: bool| {
+            format!(
+                "{{agent=\"a1\",name=\"{source}\",channel=\"{channel}\",required=\"{required}\"}} 1"
+            )
+        };
+        assert_eq!(
+            infos,
+            [
+                info("r1", "c1", true),
+                info("r1", "c2", false),
+                info("r2", "c3", true),
+                info("r2", "c1", true),
+                info("r2", "c2", false),
+            ]
+        );
+        // Flume's JSON has no labels.
+        let json = flume_json::render(&samples).to_string();
+        assert!(!json.contains("SOURCE_CHANNEL"), "{json}");
+    }
 }

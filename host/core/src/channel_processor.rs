@@ -118,10 +118,7 @@ impl ChannelProcessor {
     /// | its turn, and finds no room | nothing: it leaves the line | |
     /// | nothing | room, beside others | `keep-alive`: then it is refused |
     /// | room | its turn | while the gates are open: then it begins anew |
-    async fn enter(
-        &self,
-        events: &[Event],
-    ) -> Result<(Turns<'_>, Vec<ReservedPut>), ChannelError> {
+    async fn enter(&self, events: &[Event]) -> Result<(Turns<'_>, Vec<ReservedPut>), ChannelError> {
         let channels = match events.first() {
             Some(first) if self.selector.is_uniform() => {
                 self.targets(self.selector.select(first).required)

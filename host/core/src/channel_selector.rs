@@ -48,6 +48,11 @@ pub trait ChannelSelector: Send + Sync {
     fn is_uniform(&self) -> bool {
         false
     }
+
+    /// Whether there are events that have to go into a channel. Default: where all go the same way.
+    fn requires(&self, channel: ChannelIndex) -> bool {
+        self.select(&Event::default()).required.contains(&channel)
+    }
 }
 
 /// Reads a list of channels of the source, without repeats. `None` if one of them is unknown.

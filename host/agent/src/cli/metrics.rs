@@ -47,11 +47,16 @@ fn section(kind: &str, title: &str, metrics: &[&Metric]) -> String {
             _ if **metric == table::DROPPED => "agent, name, interceptor",
             "SINK" => "agent, name, channel, group",
             "PROCESS" => "name",
+            table::SOURCE_CHANNEL => "agent, name, channel, required",
             "BUILD" => "name, version, profile, os, arch",
             _ => "agent, name",
         };
+        let json = match kind {
+            table::SOURCE_CHANNEL => "-".to_owned(),
+            _ => format!("`{name}`"),
+        };
         text.push_str(&format!(
-            "| `{name}` | `{prometheus}` | {counts} | {unit} | {labels} | {help} |\n"
+            "| {json} | `{prometheus}` | {counts} | {unit} | {labels} | {help} |\n"
         ));
     }
     text

@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value as Json};
 
+use super::table::SOURCE_CHANNEL;
 use super::{Kinds, Number, Sample};
 
 /// The samples as in Flume's `/metrics`.
@@ -12,7 +13,7 @@ pub(crate) fn render(samples: &[Sample]) -> Json {
     // What belongs to no agent does not count as one.
     let several = agents.any(|agent| !agent.is_empty() && Some(agent) != first);
     let mut all = Map::new();
-    for sample in samples {
+    for sample in samples.iter().filter(|it| it.kind != SOURCE_CHANNEL) {
         let mut attributes: Map<String, Json> = sample
             .attributes
             .iter()

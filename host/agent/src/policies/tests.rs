@@ -66,10 +66,7 @@ async fn the_time_of_the_last_load_is_known_whether_it_was_taken_or_refused() {
         let time = Arc::clone(&time);
         move || time.load(Relaxed)
     });
-    let (policies, folder) = (
-        Policies::with_wall(CacheChoice::None, wall),
-        Folder::new(),
-    );
+    let (policies, folder) = (Policies::with_wall(CacheChoice::None, wall), Folder::new());
     let path = folder.file("one.wat", &always(&[0]));
     let _selector = seat(&policies, &in_a1(&path), "g1", 3).unwrap();
     let last = || {

@@ -117,6 +117,12 @@ impl ChannelSelector for MultiplexingSelector {
     fn is_uniform(&self) -> bool {
         self.routes.is_empty()
     }
+
+    fn requires(&self, channel: ChannelIndex) -> bool {
+        let routes = self.routes.values().map(|route| &route.required);
+        let mut all = routes.chain([&self.default]);
+        all.any(|required| required.contains(&channel))
+    }
 }
 
 /// The lists of all keys with this prefix, by the rest of the key. `None` if one of them names an

@@ -99,7 +99,9 @@ async fn a_batch_at_a_closed_gate_has_no_room_and_passes_once_when_it_opens() {
     }
     assert!(clock::now() - began < 61 * SECOND);
     let bodies = ["a", "b", "c"].map(ten).concat();
-    let bodies = bodies.iter().map(|event| String::from_utf8_lossy(&event.body));
+    let bodies = bodies
+        .iter()
+        .map(|event| String::from_utf8_lossy(&event.body));
     assert_eq!(taken.trim(), bodies.collect::<Vec<_>>().join(" "));
     assert_eq!(
         (shared.gated.witness.seen(), shared.gated.witness.most()),
@@ -139,7 +141,11 @@ async fn batches_that_find_no_room_at_their_turn_are_refused_side_by_side() {
     }
     let took = clock::now() - began;
     assert!(took >= 13 * SECOND && took < 14 * SECOND, "{took:?}");
-    assert_eq!(shared.gated.witness.seen(), 0, "a refused batch is new again");
+    assert_eq!(
+        shared.gated.witness.seen(),
+        0,
+        "a refused batch is new again"
+    );
     assert_eq!(contents(&shared.channel), "x0 x1 x2 x3 x4 x5 x6 x7 x8 x9");
 }
 
