@@ -20,6 +20,11 @@ pub(crate) fn conf(name: &str) -> PathBuf {
         .join(name)
 }
 
+/// The scenarios of the alerts, which Prometheus's own tool runs in `peers`.
+pub(crate) fn scenarios() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("data/alerts.yml")
+}
+
 /// A key store with a certificate until 2126.
 fn keystore() -> PathBuf {
     let stores = "../host/components/src/net/keystore/stores/elliptic.p12";
@@ -197,6 +202,25 @@ fn alerts_and_dashboard_name_what_a_scrape_has() {
     }
 }
 
+/// An alert that was never seen to fire may be about nothing, and one that always fires is not read.
+#[test]
+fn every_alert_has_a_scenario_in_which_it_fires_and_one_in_which_it_does_not() {
+    let text = std::fs::read_to_string(scenarios()).expect("tests/data/alerts.yml");
+    let mut fires: BTreeMap<&str, [bool; 2]> = BTreeMap::new();
+    for check in text.split("alertname: ").skip(1) {
+        let (name, expected) = check.split_once('\n').expect("what is expected");
+        let (_, expected) = expected.split_once("exp_alerts:").expect("exp_alerts");
+        let is_quiet = expected.trim_start().starts_with("[]");
+        fires.entry(name.trim()).or_default()[usize::from(is_quiet)] = true;
+    }
+    let alerts: BTreeSet<String> = alerts().into_iter().map(|(name, _)| name).collect();
+    for name in &alerts {
+        let seen = fires.remove(name.as_str());
+        assert_eq!(seen, Some([true; 2]), "{name}: fires, does not fire");
+    }
+    assert!(fires.is_empty(), "scenarios of no alert: {fires:?}");
+}
+
 /// What operators compute with: each number is right, and those that belong together have labels
 /// in common.
 #[test]
@@ -227,6 +251,11 @@ fn series_are_right_and_can_be_joined() {
         (
             "flume_source_certificate_not_after_seconds{agent=\"a1\",name=\"r2\"}".to_owned(),
             4_949_001_524.0,
+        ),
+        (
+            "flume_source_channel_info{agent=\"a1\",name=\"r1\",channel=\"c1\",required=\"true\"}"
+                .to_owned(),
+            1.0,
         ),
         (
             "flume_channel_channel_bytes{agent=\"a1\",name=\"c1\"}".to_owned(),

@@ -6,9 +6,18 @@ use std::time::Duration;
 
 use flume_tests::{Scratch, eventually, peers::prometheus, require};
 
-use crate::monitoring::{alerts, conf, selectors, start};
+use crate::monitoring::{alerts, conf, scenarios, selectors, start};
 
 const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Prometheus's own tests of rules: each alert fires in its scenario, says what it should, and does
+/// not fire for what is well.
+#[test]
+fn each_alert_fires_when_it_should_and_not_otherwise() {
+    let prometheus = require!(prometheus::resolve());
+    let scenarios = scenarios().canonicalize().expect("tests/data/alerts.yml");
+    prometheus.test_rules(&scenarios).expect("as expected");
+}
 
 #[test]
 fn prometheus_finds_every_series_and_fires_the_alerts() {
@@ -45,6 +54,14 @@ fn prometheus_finds_every_series_and_fires_the_alerts() {
             (!series.is_empty()).then_some(())
         });
     }
+    let channel_of = "flume_source_event_accepted_total{name='r1'} \
+        * on (instance, agent, name) group_right flume_source_channel_info";
+    let joined = server.query(channel_of).expect("a query");
+    let channels: Vec<_> = joined
+        .iter()
+        .map(|series| &series["metric"]["channel"])
+        .collect();
+    assert_eq!(channels, ["c1"], "{joined:?}");
     // At once, after some minutes, and not at all.
     for (alert, state) in [
         ("FlumeReloadRefused", "firing"),

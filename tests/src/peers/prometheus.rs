@@ -56,11 +56,20 @@ impl Prometheus {
     /// # Errors
     /// Its complaints.
     pub fn check_rules(&self, rules: &Path) -> Result<String, String> {
-        let said = process::run(
-            self.program("promtool").args(["check", "rules"]).arg(rules),
-            "",
-            START,
-        )?;
+        self.promtool("check", rules)
+    }
+
+    /// What promtool says of a file of scenarios for rules.
+    ///
+    /// # Errors
+    /// Where a rule does not do what is expected.
+    pub fn test_rules(&self, scenarios: &Path) -> Result<String, String> {
+        self.promtool("test", scenarios)
+    }
+
+    fn promtool(&self, verb: &str, file: &Path) -> Result<String, String> {
+        let mut command = self.program("promtool");
+        let said = process::run(command.args([verb, "rules"]).arg(file), "", START)?;
         match said.status.success() {
             true => Ok(said.stdout),
             false => Err(format!("{}{}", said.stdout, said.stderr)),
