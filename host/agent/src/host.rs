@@ -250,9 +250,10 @@ impl Host {
             until: terms.deadline,
         });
         let (hurry, services) = (terms.hurry.clone(), self.services.clone());
+        let view = self.view.clone();
         // On a thread of its own, since compilers work in it.
         let mut work = spawn_blocking(move || {
-            Handle::current().block_on(reload(agents, plans, &terms, &services))
+            Handle::current().block_on(reload(agents, plans, &terms, &services, &view))
         });
         let done = tokio::select! {
             done = &mut work => done,
@@ -355,11 +356,15 @@ fn ports(agents: &[RunningAgent]) -> BTreeSet<u16> {
 
 /// Changes the running agents to those of the new plans. An agent that cannot be made stays as it
 /// was; one that the file has no more ends when its channels are empty.
+///
+/// An agent is shown before the log says that it runs from the new file: who reads that and asks
+/// whether all sources are open is not told about the old ones.
 async fn reload(
     mut agents: Vec<RunningAgent>,
     plans: Vec<AgentPlan>,
     terms: &ReloadTerms,
     services: &Services,
+    view: &AdminView,
 ) -> Vec<RunningAgent> {
     let gone = agents.iter().map(|agent| agent.plan.name.clone());
     let gone = gone.filter(|name| plans.iter().all(|plan| plan.name != *name));
@@ -386,6 +391,7 @@ async fn reload(
                 vec!["the agent is new".to_owned()]
             }),
         };
+        show(view, &agents);
         match done {
             Ok(_) if is_gone => {}
             Ok(changes) if changes.is_empty() => {
@@ -508,3 +514,6 @@ async fn start_admin(
         }
     })))
 }
+
+#[cfg(test)]
+mod tests;
