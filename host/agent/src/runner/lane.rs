@@ -256,12 +256,14 @@ impl Lane {
         self.warn(handed_in, "batches that were held back are not delivered");
     }
 
-    /// Calls the sink as it asked to be.
-    pub(crate) async fn tick(&mut self) {
+    /// Calls the sink as it asked to be; says whether that went well.
+    pub(crate) async fn tick(&mut self) -> bool {
         let tick = self.mode.tick(&mut self.takes);
         let ticked = AssertUnwindSafe(tick).catch_unwind().await;
         let ticked = self.conclude(ticked);
+        let went_well = ticked.is_ok();
         self.warn(ticked, "sink failed between deliveries");
+        went_well
     }
 
     /// Has the last batches delivered, and stops the sink.

@@ -12,6 +12,7 @@
 //! | has connected, and its turn comes | is away: takes a batch, and delivers it in its task |
 //! | is away, and its turn comes | is passed by |
 //! | delivers | is slow no more |
+//! | asked to be called, and is not the one that the group uses | is away meanwhile |
 //!
 //! The law: a group of several sinks waits for a sink that hangs once in an outage, at most. A group
 //! with nobody else to try waits for the first that comes back.
@@ -59,6 +60,13 @@ pub(super) enum Errand {
     Connect,
     /// Delivers this batch.
     Deliver(TakeTransaction),
+    /// Is called as it asked to be.
+    Tick,
+}
+
+/// For errands on behalf of no call.
+pub(super) fn no_call() -> Call {
+    Call::new(clock::now(), 0, [].into())
 }
 
 /// A sink that is away; it comes back when this is dropped.
@@ -164,7 +172,7 @@ impl GroupRunner {
     /// Starts all sinks, side by side: one that hangs does not keep the others from their work.
     pub(super) async fn start(&self) {
         for sink in 0..self.lanes.len() {
-            self.run_beside(&Call::new(clock::now(), 0, [].into()), sink, Errand::Start);
+            self.run_beside(&no_call(), sink, Errand::Start);
         }
         let all_started = async {
             while self.beside.any_away() {
@@ -202,12 +210,22 @@ impl GroupRunner {
         let mut lane = lane.lock().await;
         match errand {
             Errand::Start => lane.start().await,
+            Errand::Tick => self.tick_beside(sink, &mut lane).await,
             Errand::Connect => self.connect(call, sink, &mut lane).await,
             Errand::Deliver(batch) => {
                 if let Err(batch) = self.offer_here(call, sink, &mut lane, batch).await {
                     batch.rollback();
                 }
             }
+        }
+    }
+
+    /// Nothing is delivered, so only how long a failure took is noted.
+    async fn tick_beside(&self, sink: SinkIndex, lane: &mut Lane) {
+        let began = clock::now();
+        if !lane.tick().await {
+            let took = clock::now().saturating_duration_since(began);
+            self.beside.note(sink, Outcome::Failed, 0, took);
         }
     }
 

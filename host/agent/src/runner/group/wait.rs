@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use flume_core::clock::Instant;
-use flume_core::sink_group::SinkIndex;
+use flume_core::clock::{self, Instant};
+use flume_core::sink_group::{QUICK, SinkIndex, SinkState};
 use futures_util::future::select_all;
 use tokio::sync::MutexGuard as AsyncGuard;
 use tokio_util::sync::CancellationToken;
 
 use super::GroupRunner;
+use super::beside::{Errand, no_call};
 use crate::runner::lane::Lane;
 
 impl GroupRunner {
@@ -24,10 +25,12 @@ impl GroupRunner {
         tokio::select! {
             () = event => {}
             () = at(tick.map(|(_, when)| when)) => {
-                if let Some(mut lane) = tick.and_then(|(due, _)| self.free_lane(due)) {
-                    lane.tick().await;
+                if let Some((due, _)) = tick {
+                    self.tick(due).await;
                 }
             }
+            // It may have to be called next.
+            () = self.beside.one_comes_back(), if self.beside.any_away() => {}
             lane = self.held_room() => {
                 if let Some(mut lane) = self.free_lane(lane) {
                     lane.hand_in().await;
@@ -36,6 +39,31 @@ impl GroupRunner {
             () = drain.cancelled(), if !drain.is_cancelled() => {}
             () = stop.cancelled() => {}
         }
+    }
+
+    /// Calls a sink as it asked to be. The group waits for the one that it uses: for a file that takes
+    /// a while it does not change to a standby. For any other it waits a moment, since most are done
+    /// in one.
+    async fn tick(&self, sink: SinkIndex) {
+        if self.lanes.len() == 1 || self.is_active(sink) {
+            if let Some(mut lane) = self.free_lane(sink) {
+                lane.tick().await;
+            }
+            return;
+        }
+        self.run_beside(&no_call(), sink, Errand::Tick);
+        let is_back = async {
+            while self.beside.is_away(sink) {
+                self.beside.one_comes_back().await;
+            }
+        };
+        drop(tokio::time::timeout(QUICK, is_back).await);
+    }
+
+    /// Whether the group uses this sink and no other.
+    fn is_active(&self, sink: SinkIndex) -> bool {
+        let states = self.processor.lock().states(clock::now());
+        matches!(states.get(sink), Some(SinkState::Active))
     }
 
     /// The lane of a sink, if nobody uses it.

@@ -2,7 +2,7 @@
 //! Method: k1 hangs for a while, as a stopped process does; an event arrives every 100 ms, and k2
 //! says when it got each.
 
-use flume_core::sink_group::Load;
+use flume_core::sink_group::{Load, QUICK};
 use flume_core::sink_selector::SinkSelector;
 
 use super::*;
@@ -18,6 +18,7 @@ struct Hung {
     connects: bool,
     got: Arc<Mutex<Vec<(String, Instant, String)>>>,
     connections: Arc<Counter>,
+    ticks: Ticks,
 }
 
 impl Hung {
@@ -51,6 +52,27 @@ impl Sink for Hung {
         }
         Ok(())
     }
+    fn next_tick(&self) -> Option<Instant> {
+        self.ticks.due
+    }
+    async fn tick(&mut self) -> Result<(), EventDeliveryError> {
+        sleep(self.ticks.lasts).await;
+        self.ticks.ended.increment();
+        self.ticks.due = Some(clock::now() + TIMEOUT);
+        match self.ticks.fails {
+            true => Err(EventDeliveryError::new("cannot be closed")),
+            false => Ok(()),
+        }
+    }
+}
+
+/// The ticks of a sink: when the first is due, how long each lasts, and how many there were.
+#[derive(Clone, Default)]
+struct Ticks {
+    due: Option<Instant>,
+    lasts: Duration,
+    fails: bool,
+    ended: Arc<Counter>,
 }
 
 /// Two sinks over one channel, of which the first hangs for this long.
@@ -70,6 +92,23 @@ impl Pair {
         connects: bool,
         workers: usize,
     ) -> Self {
+        Self::ticking(
+            processor,
+            hangs,
+            connects,
+            workers,
+            [0, 1].map(|_| Ticks::default()),
+        )
+    }
+
+    fn ticking(
+        processor: Box<dyn SinkProcessor>,
+        hangs: [u64; 2],
+        connects: bool,
+        workers: usize,
+        ticks: [Ticks; 2],
+    ) -> Self {
+        let [first_ticks, second_ticks] = ticks;
         let channel: Arc<dyn Channel> = Arc::new(MemoryChannel::new(
             "c1",
             &MemoryConfig {
@@ -84,10 +123,12 @@ impl Pair {
             connects,
             got: Arc::default(),
             connections: Arc::default(),
+            ticks: first_ticks,
         };
         let second = Hung {
             name: "k2".to_owned(),
             until: now + Duration::from_secs(hangs[1]),
+            ticks: second_ticks,
             ..first.clone()
         };
         let lanes = [first.clone(), second].map(|sink| {
@@ -289,4 +330,84 @@ async fn a_group_that_is_cut_off_leaves_no_task_and_loses_no_event() {
     sleep(Duration::from_millis(1)).await;
     assert!(!pair.runner.beside.any_away());
     assert_eq!(pair.channel.depth() + pair.hung.got.lock().len(), 230);
+}
+
+/// Ticks that each last for a minute, from the third second on.
+fn long_ticks(fails: bool) -> Ticks {
+    Ticks {
+        due: Some(clock::now() + Duration::from_secs(3)),
+        lasts: Duration::from_secs(60),
+        fails,
+        ended: Arc::default(),
+    }
+}
+
+/// Files that cannot be closed, say. Every sink of these groups is as good as another.
+#[tokio::test(start_paused = true)]
+async fn a_tick_that_hangs_does_not_stop_sinks_that_share_the_load() {
+    for fails in [true, false] {
+        for workers in [1, 2] {
+            for (name, processor) in processors().into_iter().skip(1) {
+                let ticks = long_ticks(fails);
+                let ended = Arc::clone(&ticks.ended);
+                let both = [ticks, Ticks::default()];
+                let pair = Pair::ticking(processor, [0, 0], true, workers, both);
+                let zero = clock::now();
+                pair.feed(3_000).await;
+                let got = pair.drained().await;
+                let stalls = stalls(zero, &got);
+                assert!(ended.get() >= 3, "{name}: it is called again and again");
+                // A moment each time, for ticks that are short.
+                let longest = stalls.iter().max().copied().unwrap_or_default();
+                assert!(longest < 2 * QUICK, "{name}: {stalls:?}");
+                assert!(stalls.len() <= 5, "{name}: {stalls:?}");
+                let later = zero + Duration::from_secs(64);
+                assert!(
+                    got.iter().any(|(sink, at, _)| sink == "k1" && *at > later),
+                    "{name}: it is back"
+                );
+            }
+        }
+    }
+}
+
+/// A failover group waits for the sink that it uses, rather than change to another for a file that
+/// takes a while. For a standby it does not wait.
+#[tokio::test(start_paused = true)]
+async fn a_tick_that_hangs_stops_a_failover_group_only_if_it_is_of_the_active_sink() {
+    for (ticking, expected) in [(0, 3), (1, 0)] {
+        for fails in [true, false] {
+            let (mut both, ticks) = ([0, 1].map(|_| Ticks::default()), long_ticks(fails));
+            let ended = Arc::clone(&ticks.ended);
+            both[ticking] = ticks;
+            let pair = Pair::ticking(failover(), [0, 0], true, 1, both);
+            let zero = clock::now();
+            pair.feed(2_000).await;
+            let got = pair.drained().await;
+            assert!(ended.get() >= 2);
+            let stalls = stalls(zero, &got);
+            let long = stalls.iter().filter(|stall| **stall > 2 * QUICK);
+            assert_eq!(long.count(), expected, "k{}: {stalls:?}", ticking + 1);
+            assert!(got.iter().all(|(sink, ..)| sink == "k1"), "{fails}");
+        }
+    }
+}
+
+/// Nothing is lost with a tick that never ends.
+#[tokio::test(start_paused = true)]
+async fn a_group_that_is_cut_off_in_a_tick_leaves_no_task() {
+    let ticks = Ticks {
+        lasts: Duration::from_secs(100_000),
+        ..long_ticks(false)
+    };
+    let [_, (_, processor), ..] = processors();
+    let pair = Pair::ticking(processor, [0, 0], true, 1, [ticks, Ticks::default()]);
+    pair.feed(100).await;
+    assert!(pair.runner.beside.any_away());
+    pair.stop.cancel();
+    pair.task.abort();
+    pair.task.await.unwrap_err();
+    sleep(Duration::from_millis(1)).await;
+    assert!(!pair.runner.beside.any_away());
+    assert_eq!(pair.channel.depth() + pair.hung.got.lock().len(), 100);
 }
