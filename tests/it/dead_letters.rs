@@ -169,3 +169,99 @@ fn a_line_that_is_too_large_for_the_sink_goes_to_the_dead_letters() {
     let mut scene = Frames::start(&[("max-frame-size", &largest)]);
     scene.deliver(&"x".repeat(2 * LARGEST));
 }
+
+/// An agent with a good line in a folder and three lines aside, with this `on-error`.
+struct Aside {
+    _scratch: Scratch,
+    letters: std::path::PathBuf,
+    landed: std::path::PathBuf,
+    agent: Host,
+}
+
+/// The lines aside.
+const BAD: [&str; 3] = ["bad 0", "bad 1", "bad 2"];
+
+impl Aside {
+    fn start(on_error: &str) -> Self {
+        let scratch = Scratch::new();
+        let input = ports::free();
+        let (landed, letters) = (scratch.folder("landed"), scratch.folder("letters"));
+        let file = AgentFile::new("a1")
+            .memory("c1", 1_000, 100)
+            .netcat("r1", input)
+            .feeds("r1", "c1")
+            .set("sources.r1.interceptors", "i1")
+            .set("sources.r1.interceptors.i1.type", "regex_extractor")
+            .set("sources.r1.interceptors.i1.regex", "^good (\\\\d+)")
+            .set("sources.r1.interceptors.i1.serializers", "s1")
+            .set(
+                "sources.r1.interceptors.i1.serializers.s1.name",
+                "timestamp",
+            )
+            .file_roll("k1", &landed, 100)
+            .sink_keys(
+                "k1",
+                &[
+                    ("hdfs.path", "%Y"),
+                    ("hdfs.withoutTimestamp", "fail"),
+                    ("on-error", on_error),
+                ],
+            )
+            .memory("c9", 1_000, 100)
+            .file_roll("k9", &letters, 10)
+            .drains("k9", "c9");
+        let file = scratch.file("agent.properties", &file.text());
+        let agent = Host::run(&scratch, "agent", &file, &["--drain-timeout", "3"]);
+        send(input, &format!("{}\ngood 1\n", BAD.join("\n")));
+        agent.await_delivered("c1", 1, PATIENCE);
+        eventually("the bad lines were set aside", PATIENCE, || {
+            (agent.counter("SINK.k1", "EventSetAsideCount") == 3).then_some(())
+        });
+        Self {
+            _scratch: scratch,
+            letters,
+            landed,
+            agent,
+        }
+    }
+
+    /// Ends it at once: its exit status, and its log.
+    fn term(&mut self) -> (Option<i32>, String) {
+        let code = self.agent.term(PATIENCE).code();
+        (code, self.agent.process().log())
+    }
+}
+
+/// Events that nothing else can be done with are lost with the process, as all of a memory channel;
+/// but they are counted, and the exit status says so.
+#[test]
+fn events_aside_at_the_end_are_counted_as_left() {
+    let mut scene = Aside::start("retry");
+    let (code, log) = scene.term();
+    assert_eq!(code, Some(1), "{log}");
+    assert!(log.contains("events_left=3"), "{log}");
+    assert!(log.contains("events were left in the channel"), "{log}");
+    let year = Landing::Folder(scene.landed.join("1970"));
+    assert_eq!(year.bodies(), [b"good 1".to_vec()]);
+    assert_letters(scene.letters, &[]);
+}
+
+/// They do not wait for their next try: what `on-error` says is done before the end.
+#[test]
+fn events_aside_at_the_end_go_to_the_dead_letters() {
+    let mut scene = Aside::start("dead-letter:c9");
+    let (code, log) = scene.term();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("events_left=0"), "{log}");
+    assert_letters(scene.letters, &BAD);
+}
+
+#[test]
+fn events_aside_at_the_end_are_dropped_if_they_are_to_be() {
+    let mut scene = Aside::start("drop");
+    let (code, log) = scene.term();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("events_left=0"), "{log}");
+    assert!(log.contains("an event is given up"), "{log}");
+    assert_letters(scene.letters, &[]);
+}

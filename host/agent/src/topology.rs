@@ -63,12 +63,13 @@ pub(crate) struct AgentView {
     pub departing: Vec<DepartingView>,
 }
 
-/// The events in all channels of these agents, those on their way out included.
+/// The events in all channels of these agents, those on their way out included, and those that
+/// sinks have and have not delivered.
 pub(crate) fn events_left(agents: &[AgentView]) -> usize {
     let of_agent = |view: &AgentView| -> usize {
         let leaving = view.departing.iter().flat_map(|gone| &gone.channels);
         let channels = distinct(view.channels.iter().chain(leaving));
-        channels.iter().map(|channel| channel.channel.depth()).sum()
+        channels.iter().map(|channel| channel.undelivered()).sum()
     };
     agents.iter().map(of_agent).sum()
 }
@@ -142,6 +143,18 @@ pub(crate) struct RunningChannel {
     pub ages: Arc<Ages>,
     /// Who puts dead letters of sinks into it.
     pub senders: Senders,
+}
+
+impl RunningChannel {
+    /// The events that were put and not delivered. A batch that a sink still has, because it hangs,
+    /// is among them, and so are events that it has set aside.
+    fn undelivered(&self) -> usize {
+        let counters = self.channel.counters();
+        // In this order, what is delivered meanwhile makes it too high, and nothing too low.
+        let delivered = counters.event_take_success.get();
+        let put = counters.event_put_success.get();
+        usize::try_from(put.saturating_sub(delivered)).unwrap_or(usize::MAX)
+    }
 }
 
 /// A running group.
@@ -251,22 +264,17 @@ impl RunningAgent {
         let mut left = 0;
         let leaving = self.departing.iter().flat_map(|gone| &gone.channels);
         for channel in distinct(self.channels.iter().chain(leaving)) {
-            let depth = channel.channel.depth();
+            let events = channel.undelivered();
             channel
                 .channel
                 .counters()
                 .stop_time
                 .set(services.components.wall.millis());
-            if depth > 0 {
+            if events > 0 {
                 let (agent, channel) = (&self.plan.name, channel.names.join("+"));
-                tracing::warn!(
-                    agent,
-                    channel,
-                    events = depth,
-                    "events were left in the channel"
-                );
+                tracing::warn!(agent, channel, events, "events were left in the channel");
             }
-            left += depth;
+            left += events;
         }
         left
     }

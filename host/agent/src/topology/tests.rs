@@ -2,6 +2,7 @@
 //!
 //! A sink that is not started takes nothing: that is how these tests keep events in a channel.
 
+use flume_core::TakeTransaction;
 use tokio::time::sleep;
 
 mod letters;
@@ -110,6 +111,22 @@ async fn all_components_start_and_stop() {
         view.groups[0].sinks[0].counters.event_drain_success.get(),
         10
     );
+}
+
+/// What a sink has and never answered for is left, as what is in the channel.
+#[tokio::test(start_paused = true)]
+async fn events_that_a_sink_has_are_counted_as_left() {
+    let mut agent = filled(AGENT).await;
+    let mut aside = TakeTransaction::begin(&channel(&agent, "c1"));
+    assert_eq!(aside.take_batch(1), 1);
+    let mut batch = TakeTransaction::begin(&channel(&agent, "c1"));
+    assert_eq!(batch.take_batch(3), 3);
+    assert_eq!(events_left(&[agent.view()]), 10);
+    batch.commit();
+    assert_eq!(events_left(&[agent.view()]), 7);
+    assert_eq!(agent.stop(clock::now(), &services(2)).await, 7);
+    drop(aside);
+    assert_eq!(events_left(&[agent.view()]), 7);
 }
 
 /// What the owner of an agent does meanwhile does not matter, and he can stop it afterwards.
