@@ -10,6 +10,8 @@ mod senders;
 mod source;
 
 pub(crate) use group::{GroupRunner, SinkReport};
-pub(crate) use lane::{DeadLetters, Lane, Remedy};
+#[cfg(test)]
+pub(crate) use lane::AsideHealth;
+pub(crate) use lane::{DeadLetters, Faults, Lane, Remedy};
 pub(crate) use senders::Senders;
 pub(crate) use source::{SourceRunner, SourceState, SourceStatus};

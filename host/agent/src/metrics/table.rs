@@ -104,7 +104,8 @@ pub(super) const CHANNEL: &[Reading<RunningChannel>] = &[
         Gauge,
         "OldestEventAge",
         "s",
-        "How long the oldest event has waited, those of unfinished takes not counted; up to 0.25 too high.",
+        "How long the oldest event has waited that is not delivered: in the channel, with a sink, or aside; \
+         up to 0.25 too high, and for one aside by a few thousandths.",
         |r| Number::Fraction(r.ages.oldest(&*r.channel, clock::now()).as_secs_f64()),
     ),
 ];

@@ -81,10 +81,12 @@ impl Builder<'_> {
     }
 
     fn lane(&self, plan: &SinkPlan, counters: Arc<SinkCounter>) -> Result<Lane, ComponentError> {
-        let channel = self.channel(&plan.channel)?;
+        let drained = self.running(&plan.channel)?;
+        let channel = Arc::clone(&drained.channel);
         let recipe = plan.component.recipe.clone();
         let factory = Box::new(move || recipe.make());
         let lane = Lane::new(&plan.component.name, channel, counters, factory);
+        drained.ages.note_aside_of(&lane.faults());
         Ok(lane.on_error(self.remedy(&plan.on_error)?))
     }
 

@@ -4,6 +4,7 @@ use std::mem;
 use std::sync::Arc;
 
 use crate::channel::Channel;
+use crate::clock::{self, Instant};
 use crate::event::Event;
 
 /// Events on their way out of a channel. Dropping it puts them back in their order.
@@ -11,6 +12,8 @@ use crate::event::Event;
 pub struct TakeTransaction {
     channel: Arc<dyn Channel>,
     events: Vec<Event>,
+    /// When the first of them was taken.
+    taken: Option<Instant>,
 }
 
 impl TakeTransaction {
@@ -19,6 +22,7 @@ impl TakeTransaction {
         Self {
             channel: Arc::clone(channel),
             events: Vec::new(),
+            taken: None,
         }
     }
 
@@ -29,7 +33,16 @@ impl TakeTransaction {
             .channel
             .transaction_capacity()
             .saturating_sub(self.events.len());
-        self.channel.take(most.min(room), &mut self.events)
+        let taken = self.channel.take(most.min(room), &mut self.events);
+        if taken > 0 && self.taken.is_none() {
+            self.taken = Some(clock::now());
+        }
+        taken
+    }
+
+    /// When its first event was taken; `None` if none was.
+    pub fn taken(&self) -> Option<Instant> {
+        self.taken
     }
 
     /// The events taken so far, oldest first.
@@ -46,8 +59,16 @@ impl TakeTransaction {
     #[must_use]
     pub fn split_off(&mut self, at: usize) -> Self {
         let events = self.events.split_off(at.min(self.events.len()));
-        let channel = Arc::clone(&self.channel);
-        Self { channel, events }
+        self.part(events)
+    }
+
+    /// A transaction with some of these events.
+    fn part(&self, events: Vec<Event>) -> Self {
+        Self {
+            channel: Arc::clone(&self.channel),
+            events,
+            taken: self.taken,
+        }
     }
 
     /// Adds the events of a transaction over the same channel that was taken after this one.
@@ -62,9 +83,7 @@ impl TakeTransaction {
         let mut rest = Vec::new();
         for (place, event) in mem::take(&mut self.events).into_iter().enumerate() {
             if places.contains(&place) {
-                let channel = Arc::clone(&self.channel);
-                let events = vec![event];
-                picked.push(Self { channel, events });
+                picked.push(self.part(vec![event]));
             } else {
                 rest.push(event);
             }
@@ -87,7 +106,7 @@ impl TakeTransaction {
             let share = match at.and_then(|at| shares.get_mut(at)) {
                 Some((_, share)) => share,
                 None => {
-                    let transaction = Self::begin(&self.channel);
+                    let transaction = self.part(Vec::new());
                     let places = Vec::new();
                     let share = Share {
                         transaction,
@@ -105,7 +124,7 @@ impl TakeTransaction {
     /// Makes the shares of one transaction whole again, in the old order. `None` if there are no
     /// shares.
     pub fn rejoin(shares: Vec<Share>) -> Option<Self> {
-        let channel = Arc::clone(&shares.first()?.transaction.channel);
+        let mut whole = shares.first()?.transaction.part(Vec::new());
         let mut events: Vec<(usize, Event)> = Vec::new();
         for mut share in shares {
             events.extend(
@@ -116,8 +135,8 @@ impl TakeTransaction {
             );
         }
         events.sort_by_key(|(place, _)| *place);
-        let events = events.into_iter().map(|(_, event)| event).collect();
-        Some(Self { channel, events })
+        whole.events = events.into_iter().map(|(_, event)| event).collect();
+        Some(whole)
     }
 
     /// The events are delivered: their room is free.

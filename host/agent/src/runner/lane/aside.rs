@@ -103,6 +103,7 @@ impl Aside {
             events: self.events.len(),
             overdue: self.events.iter().filter(|e| e.tries >= TRIES).count(),
             since: oldest.map(|event| event.since),
+            taken: self.events.iter().filter_map(|e| e.take.taken()).min(),
             reason: oldest.map(|e| e.reason.clone()).unwrap_or_default(),
             is_full: self.events.len() >= most,
             remedy: self.remedy.to_string(),

@@ -33,6 +33,8 @@ pub(crate) struct AsideHealth {
     pub overdue: usize,
     /// Since when the oldest is there.
     pub since: Option<Instant>,
+    /// When the one that was taken first was taken.
+    pub taken: Option<Instant>,
     /// Why the oldest cannot be delivered.
     pub reason: String,
     /// Whether there is no room for another.
@@ -67,6 +69,12 @@ impl Faults {
         self.state.lock().clone()
     }
 
+    /// How many events are aside, and when the first of them was taken.
+    pub(crate) fn aside(&self) -> (usize, Option<Instant>) {
+        let aside = &self.state.lock().aside;
+        (aside.events, aside.taken)
+    }
+
     /// Times that the sink panicked and was made anew.
     pub(crate) fn restarts(&self) -> u64 {
         self.restarts.get()
@@ -80,7 +88,7 @@ impl Faults {
     }
 
     /// Notes which events are set aside.
-    pub(super) fn set_aside(&self, aside: AsideHealth) {
+    pub(crate) fn set_aside(&self, aside: AsideHealth) {
         self.state.lock().aside = aside;
     }
 
