@@ -215,6 +215,41 @@ fn mirrors_are_full_when_the_smaller_one_is() {
     assert_eq!(refused.failed, [(0, FULL.to_owned())]);
 }
 
+/// Mirrors are one queue; optional channels of a second group are not, since some events miss them.
+/// Each of these counts what it misses, under its own name, and the mirrors lose nothing.
+#[test]
+fn full_optional_channels_beside_mirrors_miss_events_each_for_itself() {
+    let scratch = Scratch::new();
+    let [one, other, nobody] = std::array::from_fn(|_| ports::free());
+    let mut file = mirrored([one, other], [100, 100])
+        .memory("c3", 10, 10)
+        .memory("c4", 20, 20)
+        .set("sources.r1.selector.optional", "c3 c4")
+        .feeds("r2", "c1 c2")
+        .set("sinkgroups.g2.sinks", "k3 k4")
+        .set("sinkgroups.g2.processor.type", "failover");
+    for (sink, channel) in [("k1", "c1"), ("k2", "c2"), ("k3", "c3"), ("k4", "c4")] {
+        file = file.avro_sink(sink, nobody, BATCH).drains(sink, channel);
+    }
+    let text = file.text().replace("keep-alive = 1", "keep-alive = 0");
+    let text = text.replace("sinkgroups = g1", "sinkgroups = g1 g2");
+    let host = Host::start(&scratch, "a1", &text);
+    Feed::send(one, Lines::new("n", 60), PATIENCE).assert_all_acknowledged();
+    Feed::send(other, Lines::new("m", 20), PATIENCE).assert_all_acknowledged();
+    let counts = || {
+        ["c1", "c2", "c3", "c4"].map(|name| {
+            let count = |counter| host.counter(&format!("CHANNEL.{name}"), counter);
+            (count("ChannelSize"), count("EventMissedCount"))
+        })
+    };
+    // Sinks that fail hold a batch for a moment.
+    let expected = [(80, 0), (80, 0), (10, 50), (20, 40)];
+    eventually("each channel has its events", PATIENCE, || {
+        (counts() == expected).then_some(())
+    });
+    assert_eq!(host.counter("CHANNEL.c1", "EventPutSuccessCount"), 80);
+}
+
 /// With Flume's behaviour, the group drains only the active sink's channel. The standby's channel
 /// fills and stalls the sources: first each put waits, and then all are refused.
 #[test]

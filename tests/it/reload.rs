@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use flume_tests::{AgentFile, Feed, Host, Landing, Lines, Scratch, eventually, landing, ports};
 
+mod chains;
+
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Less than the drain timeout of 30 s.
