@@ -99,6 +99,7 @@ fn trouble_under_an_unread_log_is_no_trouble() {
     eventually("the log is full", PATIENCE, || {
         (dropped(&host) > missing).then_some(())
     });
-    let _replies = flood.stop(PATIENCE);
+    let more = flood.stop(PATIENCE).acknowledged.len() as u64;
+    host.await_delivered("c1", logged + more, PATIENCE);
     assert!(host.term(PATIENCE).success(), "all is delivered");
 }
