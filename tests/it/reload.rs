@@ -223,3 +223,32 @@ fn a_term_after_a_reload_takes_effect() {
     assert!(took < AT_ONCE, "the second signal took {took:?}");
     assert_eq!(status.code(), Some(143));
 }
+
+/// Events that no sink drains are lost with their channel only if the operator has said so.
+#[test]
+fn events_go_with_their_channel_only_by_the_flag() {
+    for (flag, said) in [
+        (None, "start with --reload-may-lose"),
+        (Some("--reload-may-lose"), "agent runs from the new file"),
+    ] {
+        let scratch = Scratch::new();
+        let input = ports::free();
+        let one = AgentFile::new("a1")
+            .memory("c1", 100, 100)
+            .netcat("r1", input)
+            .null("k1", 100);
+        let two = AgentFile::new("a1")
+            .memory("c1", 100, 100)
+            .memory("c2", 100, 100)
+            .netcat("r1", input)
+            .null("k1", 100);
+        let file = scratch.file("a1.properties", &two.text());
+        let words: Vec<&str> = flag.into_iter().collect();
+        let mut host = Host::run(&scratch, "a1", &file, &words);
+        Feed::send(input, Lines::new("n", 10), PATIENCE).assert_all_acknowledged();
+        host.rewrite(&one.text());
+        host.process().await_said(said, 1, PATIENCE);
+        let (_, config) = host.page("/config").expect("an answer");
+        assert_eq!(config.contains("\"c2\""), flag.is_none(), "{config}");
+    }
+}

@@ -10,6 +10,7 @@
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
 use std::panic::PanicHookInfo;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -127,7 +128,12 @@ fn shows_colours() -> bool {
 /// Whether standard error goes to systemd's journal: it names the file in `JOURNAL_STREAM`.
 fn is_journal() -> bool {
     let named = std::env::var("JOURNAL_STREAM").unwrap_or_default();
-    rustix::fs::fstat(io::stderr()).is_ok_and(|is| named == format!("{}:{}", is.st_dev, is.st_ino))
+    is_stream(&named, io::stderr())
+}
+
+/// Whether a file is the one that a device and an inode name.
+fn is_stream(named: &str, file: impl AsFd) -> bool {
+    rustix::fs::fstat(file).is_ok_and(|is| named == format!("{}:{}", is.st_dev, is.st_ino))
 }
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Log {

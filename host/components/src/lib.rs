@@ -11,6 +11,8 @@ pub mod look;
 mod memory_limit;
 pub mod net;
 pub mod rpc;
+#[cfg(any(test, feature = "testing"))]
+pub mod said;
 pub mod services;
 pub mod sink;
 pub mod source;

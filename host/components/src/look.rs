@@ -31,9 +31,10 @@ pub fn source(keys: &Context) -> Option<Diagnostic> {
 /// Looks at the files of a sink with these keys.
 pub fn sink(keys: &Context) -> Option<Diagnostic> {
     let mut all = keys.clone();
-    let flaw = match all.optional("sink.directory") {
-        Some(directory) => folder(keys, Path::new(&directory))?,
-        None => keystore("truststore", ClientTls::configure(&mut all)??.look())?,
+    let flaw = match (all.optional("hdfs.path"), all.optional("sink.directory")) {
+        (Some(path), None) => local_path(&path)?,
+        (_, Some(directory)) => folder(keys, Path::new(&directory))?,
+        _ => keystore("truststore", ClientTls::configure(&mut all)??.look())?,
     };
     Some(told(keys, flaw))
 }
@@ -64,6 +65,39 @@ fn folder(keys: &Context, folder: &Path) -> Option<Flaw> {
     Some(Flaw {
         key: "sink.directory",
         reason: format!("cannot write to {}: {reason}", folder.display()),
+        is_useless,
+    })
+}
+
+/// A path of this machine (`file:///…`) of an hdfs sink, which makes its folders: whether it could
+/// make those that are the same for all events.
+fn local_path(path: &str) -> Option<Flaw> {
+    let path = path.strip_prefix("file:")?;
+    let path = path
+        .strip_prefix("//")
+        .filter(|path| path.starts_with('/'))
+        .unwrap_or(path);
+    // An escape ends what is the same, and the folder that it is a part of.
+    let same = match path.split_once('%') {
+        Some((same, _)) => same.rsplit_once('/').map_or("", |(same, _)| same),
+        None => path,
+    };
+    let same = Path::new(same);
+    let (there, found) = same
+        .ancestors()
+        .find_map(|above| Some((above, above.metadata().ok()?)))?;
+    let (reason, is_useless) = match access(there, Access::WRITE_OK | Access::EXEC_OK) {
+        _ if !found.is_dir() => ("it is not a folder".to_owned(), true),
+        Ok(()) => return None,
+        Err(error) => (error.to_string(), false),
+    };
+    let what = match there == same {
+        true => format!("cannot write to {}", same.display()),
+        false => format!("cannot make {} in {}", same.display(), there.display()),
+    };
+    Some(Flaw {
+        key: "hdfs.path",
+        reason: format!("{what}: {reason}"),
         is_useless,
     })
 }
@@ -109,6 +143,31 @@ mod tests {
         // With keys of the hdfs sink the folder is made.
         let keys = [("sink.directory", "/no/such"), ("hdfs.path", "x")];
         assert!(sink(&Context::of("a1.sinks.k1", &keys)).is_none());
+    }
+
+    #[test]
+    fn a_local_path_can_be_made_or_it_is_told() {
+        let scratch = tempfile::tempdir().unwrap();
+        let file = scratch.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let told = |path: String| {
+            let keys = Context::of("a1.sinks.k1", &[("hdfs.path", &path)]);
+            sink(&keys).map(|found| (found.severity, found.message))
+        };
+        let folder = scratch.path().display();
+        assert_eq!(told(format!("file://{folder}/a/b/%Y/%{{host}}")), None);
+        assert_eq!(told(format!("file:{folder}")), None);
+        assert_eq!(told(format!("hdfs://nowhere{}/a", file.display())), None);
+        for below in ["", "/a/b", "/a-%Y/b", "/%Y"] {
+            let path = format!("file://{}{below}", file.display());
+            let (severity, message) = told(path).expect(below);
+            assert_eq!(severity, Severity::Error, "{message}");
+            assert!(message.contains("it is not a folder"), "{message}");
+            assert!(
+                message.starts_with("`a1.sinks.k1.hdfs.path`: cannot"),
+                "{message}"
+            );
+        }
     }
 
     #[test]

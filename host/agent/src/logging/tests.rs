@@ -161,3 +161,15 @@ fn keys(line: &str) -> Vec<String> {
     }
     serde_json::from_str::<Keys>(line).unwrap().0
 }
+
+/// A journal's name is inherited by programs whose standard error goes elsewhere.
+#[test]
+fn the_journal_is_the_file_that_it_names() {
+    use std::os::unix::fs::MetadataExt;
+    let (file, other) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
+    let is = file.metadata().unwrap();
+    let name = format!("{}:{}", is.dev(), is.ino());
+    assert!(is_stream(&name, &file));
+    assert!(!is_stream(&name, &other));
+    assert!(!is_stream("", &file));
+}

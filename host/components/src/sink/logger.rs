@@ -84,12 +84,8 @@ fn push(text: &mut String, more: std::fmt::Arguments<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-    use std::sync::Arc;
-
-    use parking_lot::Mutex;
-
     use super::*;
+    use crate::said::Said;
     use crate::source::harness::services;
 
     /// Flume: TestEventHelper.testPrintable, testNonPrintable (G11).
@@ -133,41 +129,19 @@ mod tests {
         assert_eq!(dump(&event, 16), shown);
     }
 
-    /// Keeps what is logged.
-    #[derive(Clone, Default)]
-    struct Kept(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Kept {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
     /// Flume: TestLoggerSink.testAppend, testAppendWithCustomSize (G11).
     #[tokio::test]
     async fn each_event_is_a_line_of_the_log() {
-        let kept = Kept::default();
-        let writer = kept.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_ansi(false)
-            .with_writer(move || writer.clone())
-            .finish();
-        let guard = tracing::subscriber::set_default(subscriber);
+        let said = Said::listen();
         let mut context = Context::of("a1.sinks.k1", &[("maxBytesToLog", "30")]);
         let mut sink = configure(&mut context, &services()).unwrap().make();
         assert_eq!(context.finish(), []);
         let batch: Vec<Event> = (0..10).map(|n| Event::new(format!("event {n}"))).collect();
         sink.deliver(&batch).await.unwrap();
-        drop(guard);
-        let log = String::from_utf8(kept.0.lock().clone()).unwrap();
-        assert_eq!(log.lines().count(), 10);
-        for (n, line) in log.lines().enumerate() {
-            assert!(line.contains(" INFO ") && line.contains("Event: { headers:{} body: 65 76"));
+        let lines = said.lines("Event: ");
+        assert_eq!(lines.len(), 10);
+        for (n, line) in lines.iter().enumerate() {
+            assert!(line.starts_with("INFO ") && line.contains("Event: { headers:{} body: 65 76"));
             assert!(line.ends_with(&format!("event {n} }}")), "{line}");
         }
     }

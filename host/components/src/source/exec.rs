@@ -184,8 +184,12 @@ impl ExecSource {
             }
         };
         let status = status.map_err(failed)?;
-        tracing::info!(source = self.name, command = self.shown(), %status,
-            "command exited");
+        let (source, command) = (&self.name, self.shown());
+        // One that is told to end may say that it was interrupted.
+        match status.success() || context.stop.is_cancelled() {
+            true => tracing::info!(source, command, %status, "command exited"),
+            false => tracing::warn!(source, command, %status, "command exited with an error"),
+        }
         read.map_err(failed)
     }
 

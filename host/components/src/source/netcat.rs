@@ -13,9 +13,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use flume_core::counters::Counter;
 use flume_core::{Code, ComponentError, Context, Recipe, Source, SourceContext};
 
-use self::connection::NetcatSettings;
+use self::connection::{CloseReason, NetcatSettings};
 use super::lines::LineSettings;
 use super::lines::charset::Charset;
 use crate::net::idle;
@@ -112,17 +113,31 @@ impl Source for NetcatSource {
         let not_started = || ComponentError::new("the source is not started");
         let listener = self.listener.take().ok_or_else(not_started)?;
         let shared = Arc::new((self.name.clone(), self.settings.clone(), context.clone()));
+        let unanswered = Arc::<Counter>::default();
+        let left_in_all = Arc::clone(&unanswered);
         let converse = move |stream, peer| {
-            let shared = Arc::clone(&shared);
+            let (shared, left_in_all) = (Arc::clone(&shared), Arc::clone(&left_in_all));
             async move {
                 let (source, settings, context) = &*shared;
-                match connection::serve(stream, settings, context).await {
+                let served = connection::serve(stream, settings, context).await;
+                if let Ok(CloseReason::Stopped { left }) = served {
+                    left_in_all.add(left);
+                }
+                match served {
                     Ok(reason) => tracing::debug!(source, %peer, ?reason, "connection closed"),
                     Err(error) => tracing::debug!(source, %peer, %error, "connection broken"),
                 }
             }
         };
         listener.run(&self.name, &context, converse).await;
+        let (source, lines) = (&self.name, unanswered.get());
+        if lines > 0 {
+            tracing::warn!(
+                source,
+                lines,
+                "lines had come that were not taken before the stop; they have no answer"
+            );
+        }
         Ok(())
     }
 }

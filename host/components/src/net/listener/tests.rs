@@ -5,6 +5,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::said::Said;
 use crate::source::harness::{Behind, services};
 
 /// A port whose conversations send back what they get.
@@ -35,6 +36,39 @@ async fn asked(stream: &mut TcpStream) -> Option<u8> {
     stream.write_all(b"x").await.ok()?;
     let read = stream.read(&mut answer).await.ok()?;
     (read == 1).then_some(answer[0])
+}
+
+/// While there is no file for a connection, accepting fails ten times a second.
+#[tokio::test(start_paused = true)]
+async fn connections_that_cannot_be_accepted_are_one_line_in_five_seconds() {
+    let said = Said::listen();
+    let entrance = Entrance {
+        source: "r1".to_owned(),
+        context: Behind::with_capacity(1).context.clone(),
+        acceptor: Acceptor {
+            tls: None,
+            deflate: None,
+        },
+        filter: None,
+        names: Names::new(services().resolver.clone()),
+        first_byte: None,
+        converse: |_: Stream, _: SocketAddr| async {},
+        failed: Complaint::default(),
+        crowded: Complaint::default(),
+        filtered: Complaint::default(),
+        unclear: Complaint::default(),
+    };
+    let error = io::Error::from(rustix::io::Errno::MFILE);
+    for _ in 0..10 * 60 {
+        entrance.pause(&error).await;
+    }
+    let lines = said.lines("cannot accept a connection");
+    assert_eq!(lines.len(), 12, "a minute");
+    assert!(lines[0].contains("Too many open files") && lines[0].ends_with("left_out=0"));
+    assert!(
+        lines[1..].iter().all(|line| line.ends_with("left_out=49")),
+        "{lines:?}"
+    );
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::path::Path;
 use tokio::time::timeout;
 
 use super::*;
+use crate::said::Said;
 use crate::source::harness::{Behind, complaints, configured};
 
 fn shell(command: &str, more: &[(&str, &str)]) -> Box<dyn Source> {
@@ -67,6 +68,31 @@ async fn a_command_is_started_again() {
     assert_eq!(behind.wait_for(3).await[..3], ["again", "again", "again"]);
     behind.context.stop.cancel();
     running.await.unwrap().unwrap();
+}
+
+/// Unless it was told to end.
+#[tokio::test]
+async fn a_command_that_ends_with_an_error_is_a_warning_with_its_status() {
+    for (code, level) in [(3, "WARN"), (0, "INFO")] {
+        let (said, behind) = (Said::listen(), Behind::with_capacity(10));
+        let mut source = shell(&format!("exit {code}"), &[]);
+        source.run(behind.context.clone()).await.unwrap();
+        let lines = said.lines("command exited");
+        assert_eq!(lines.len(), 1);
+        assert!(lines[0].starts_with(level), "{lines:?}");
+        assert!(
+            lines[0].contains(&format!("exit status: {code}")),
+            "{lines:?}"
+        );
+    }
+    let (said, behind) = (Said::listen(), Behind::with_capacity(10));
+    let mut source = shell("echo here; exec sleep 1000", &[("batchTimeout", "1")]);
+    let context = behind.context.clone();
+    let running = tokio::spawn(async move { source.run(context).await });
+    behind.wait_for(1).await;
+    behind.context.stop.cancel();
+    running.await.unwrap().unwrap();
+    assert!(said.lines("command exited")[0].starts_with("INFO"));
 }
 
 /// A child in the background and a command that ignores SIGTERM are gone after the stop.

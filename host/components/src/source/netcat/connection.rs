@@ -94,7 +94,10 @@ pub(super) enum CloseReason {
     /// Nothing came for too long.
     Idle,
     /// The source stops.
-    Stopped,
+    Stopped {
+        /// Lines that had come and were not put. They have no answer.
+        left: usize,
+    },
     /// What came was not acceptable.
     Cut(StopReason),
 }
@@ -116,8 +119,12 @@ where
         replies,
         settings,
         context,
+        waiting: 0,
     };
-    let closed = connection.run().await?;
+    let mut closed = connection.run().await?;
+    if let CloseReason::Stopped { left } = &mut closed {
+        *left = connection.left();
+    }
     connection.close(closed).await?;
     Ok(closed)
 }
@@ -128,7 +135,12 @@ struct NetcatConnection<'a, S> {
     replies: BytesMut,
     settings: &'a NetcatSettings,
     context: &'a SourceContext,
+    /// Lines that are counted as received and neither put nor refused.
+    waiting: usize,
 }
+
+/// The source stops; what is left is counted at the end.
+const STOPPED: CloseReason = CloseReason::Stopped { left: 0 };
 
 impl<S> NetcatConnection<'_, S>
 where
@@ -151,7 +163,7 @@ where
                     let idle = waited(self.settings.idle_timeout);
                     tokio::select! {
                         biased;
-                        () = stop.cancelled() => return Ok(CloseReason::Stopped),
+                        () = stop.cancelled() => return Ok(STOPPED),
                         read = read(&mut self.stream, &mut self.lines) => read?,
                         () = idle => return Ok(CloseReason::Idle),
                     }
@@ -183,6 +195,7 @@ where
         } = batch;
         let counters = &self.context.counters;
         counters.event_received.add(events.len() + too_long.len());
+        self.waiting += events.len();
         counters
             .event_read_fail
             .add(too_long.len() + usize::from(end == Some(StopReason::Malformed)));
@@ -200,7 +213,7 @@ where
             let later = events.split_off(most.min(events.len()));
             before += events.len();
             if !self.put(events).await? {
-                return Ok(Some(CloseReason::Stopped));
+                return Ok(Some(STOPPED));
             }
             events = later;
         }
@@ -222,6 +235,7 @@ where
                 () = context.stop.cancelled() => return Ok(false),
             };
             context.counters.event_accepted.add(progress.accepted);
+            self.waiting -= progress.accepted;
             if self.settings.ack {
                 for _ in 0..progress.accepted {
                     self.replies.extend_from_slice(&self.settings.ok);
@@ -236,6 +250,7 @@ where
                 }
                 Some(error) => {
                     put.skip();
+                    self.waiting -= 1;
                     self.refuse(&error);
                 }
                 None => {}
@@ -289,6 +304,19 @@ where
         }
     }
 
+    /// The lines that were read and are not put, one that has no end yet included.
+    fn left(&mut self) -> usize {
+        let mut left = self.waiting;
+        loop {
+            let batch = self.lines.next_batch(MOST_LINES);
+            left += batch.events.len();
+            if batch.is_empty() || batch.end.is_some() {
+                break;
+            }
+        }
+        left + self.lines.finish().events.len()
+    }
+
     /// Sends what is left, and makes sure that it can arrive.
     async fn close(&mut self, closed: CloseReason) -> io::Result<()> {
         self.write().await?;
@@ -297,7 +325,7 @@ where
             CloseReason::ByClient => return Ok(()),
             CloseReason::Cut(_) => LINGER,
             // Only what has arrived already.
-            CloseReason::Idle | CloseReason::Stopped => Duration::ZERO,
+            CloseReason::Idle | CloseReason::Stopped { .. } => Duration::ZERO,
         };
         let drained = async {
             let mut dropped = 0;

@@ -13,6 +13,7 @@ use tokio::time::{advance, sleep, timeout};
 use super::connection::{CloseReason, serve};
 use super::*;
 use crate::net::own_port::own_port;
+use crate::said::Said;
 use crate::source::harness::{Behind, complaints, configured, started};
 use crate::source::lines::StopReason;
 
@@ -408,9 +409,37 @@ async fn a_stop_answers_what_was_put() {
     behind.context.stop.cancel();
     assert_eq!(
         client.finish().await,
-        ("OK\nOK\n".to_owned(), CloseReason::Stopped)
+        ("OK\nOK\n".to_owned(), CloseReason::Stopped { left: 2 })
     );
     assert_eq!(behind.bodies(), ["1", "2"]);
+}
+
+/// Who gets no acknowledgements would never know: the log says how many lines there were.
+#[tokio::test]
+async fn a_stop_says_how_many_lines_it_leaves() {
+    let said = Said::listen();
+    let behind = Behind::with_capacity(2);
+    let keys = [("ack-every-event", "false"), ("on-full", "block")];
+    let (address, running) = started(source(&keys), &behind).await;
+    let mut clients = Vec::new();
+    for _ in 0..2 {
+        let mut client = TcpStream::connect(address.unwrap()).await.unwrap();
+        client.write_all(b"1\n2\n3\n").await.unwrap();
+        clients.push(client);
+    }
+    while behind.context.counters.event_received.get() < 6 {
+        tokio::task::yield_now().await;
+    }
+    behind.context.stop.cancel();
+    running.await.unwrap();
+    let put = behind.bodies().len();
+    let lines = said.lines("no answer");
+    assert_eq!(lines.len(), 1);
+    let left = format!("lines={}", 6 - put);
+    assert!(
+        lines[0].starts_with("WARN") && lines[0].ends_with(&left),
+        "{lines:?}"
+    );
 }
 
 const PLACE: [(&str, &str); 2] = [("bind", "127.0.0.1"), ("port", "0")];
