@@ -1,7 +1,8 @@
 //! Goal: who reads the log decides nothing but what he reads. Nobody reads it: sources, the admin
 //! port and signals work on, and what is missing is counted. Others choose words in it: they forge
-//! no line and no key. Method: an agent whose standard error is a pipe that is not read, and one
-//! that logs JSON about a hostile policy and a collector that is missing.
+//! no line and no key. Every line says whose it is. Method: an agent whose standard error is a pipe
+//! that is not read, and two that log JSON: about a hostile policy and a collector that is missing,
+//! and about all that fails.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
@@ -138,6 +139,97 @@ fn json_lines_are_lines_and_have_no_key_twice() {
         (&failed["agent"], &failed["component"]),
         (&"a1".into(), &"g1".into())
     );
+}
+
+/// A port in use, a command that fails, a collector and a folder that are missing, and an end with
+/// events left. Who searches by agent and component finds every line of it.
+#[test]
+fn every_json_line_says_whose_it_is_and_why() {
+    let scratch = Scratch::new();
+    let (input, nobody) = (ports::free(), ports::free());
+    let missing = scratch.path("missing");
+    let before = AgentFile::new("a1")
+        .memory("c1", 1_000, 100)
+        .memory("c2", 1_000, 100)
+        .netcat("r1", input)
+        .avro_sink("k1", nobody, 100)
+        .file_roll("k2", &missing, 100)
+        .drains("k2", "c2");
+    let file = scratch.file("a1.properties", &before.text());
+    let words = ["--log-format", "json", "--drain-timeout", "1"];
+    let mut host = Host::run(&scratch, "a1", &file, &words);
+    Feed::send(input, Lines::new("n", 10), PATIENCE).assert_all_acknowledged();
+    let more = before
+        .netcat("r2", input)
+        .set("sources.r3.type", "exec")
+        .set("sources.r3.command", "sh /no/such/script")
+        .set("sources.r3.channels", "c1");
+    let (two, three) = (".sources = r1 r2\n", ".sources = r1 r2 r3\n");
+    host.rewrite(&more.text().replace(two, three));
+    // What is said by whom, and parts of its cause: the first and the last link of the chain.
+    let expected: [(&str, &str, &[&str]); 5] = [
+        ("source did not start", "r2", &["unable to bind", "in use"]),
+        ("command exited with an error", "r3", &[]),
+        (
+            "unable to deliver events",
+            "k1",
+            &["Failed to send", "refused"],
+        ),
+        (
+            "unable to deliver events",
+            "k2",
+            &["unable to write", "No such"],
+        ),
+        ("sink did not start", "k2", &["cannot be used", "No such"]),
+    ];
+    for (message, component, parts) in expected {
+        let said = || {
+            let log = host.process().log();
+            // The last line may not be whole yet.
+            let whole = log.rsplit_once('\n').map_or("", |(whole, _)| whole);
+            let mut lines = whole.lines().map(strict);
+            let line = lines.find(|line| {
+                line["message"] == message
+                    && line["agent"] == "a1"
+                    && line["component"] == component
+            })?;
+            let error = line["error"].as_str().unwrap_or_default().to_owned();
+            assert!(parts.iter().all(|part| error.contains(part)), "{line}");
+            Some(())
+        };
+        eventually(&format!("{component}: {message}"), PATIENCE, said);
+    }
+    host.term(PATIENCE);
+    for line in host.process().log().lines().map(strict) {
+        assert_has_its_owner(&line);
+    }
+}
+
+/// Lines of the process have none, those of an agent have it, all others a component, too.
+fn assert_has_its_owner(line: &Value) {
+    let of_process = [
+        "memory limit: ",
+        "admin port listens",
+        "no admin port",
+        "stopping: ",
+        "stopped",
+    ];
+    let of_agent = [
+        "agent started",
+        "agent runs from the new file",
+        "agent stopped",
+        "events were left in the channel",
+    ];
+    let message = line["message"].as_str().expect("a message");
+    let is_one_of = |all: &[&str]| all.iter().any(|begin| message.starts_with(begin));
+    // A finding says its place in the file.
+    if is_one_of(&of_process) || line["file"].is_string() {
+        return;
+    }
+    assert_eq!(line["agent"], "a1", "{line}");
+    let component = line["component"].as_str();
+    let is_known = component.is_some_and(|name| ["r1", "r2", "r3", "k1", "k2"].contains(&name));
+    assert!(is_known || is_one_of(&of_agent), "{line}");
 }
 
 /// A line as JSON; a key that occurs twice is an error.

@@ -21,6 +21,7 @@ use tokio::runtime::Handle;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use self::manager::Manager;
 use self::signals::{Ending, Signals};
@@ -384,7 +385,9 @@ async fn reload(
         let done = match running {
             Some(agent) => {
                 let changes = changes::between(&agent.plan, &plan);
-                agent.reload(plan, terms, services).await.map(|()| changes)
+                let span = tracing::info_span!("agent", agent = name);
+                let reloaded = agent.reload(plan, terms, services).instrument(span);
+                reloaded.await.map(|()| changes)
             }
             None => start_agent(plan, services).await.map(|agent| {
                 agents.push(agent);
@@ -429,9 +432,13 @@ async fn start_agent(plan: AgentPlan, services: &Services) -> Result<RunningAgen
 /// that are left at once.
 async fn stop_all(agents: Vec<RunningAgent>, deadline: Instant, services: &Services) -> usize {
     let stop = async |mut agent: RunningAgent| {
-        let left = agent.stop(deadline, services).await;
-        tracing::info!(agent = agent.plan.name, "agent stopped");
-        left
+        let span = tracing::info_span!("agent", agent = agent.plan.name);
+        let stopping = async {
+            let left = agent.stop(deadline, services).await;
+            tracing::info!("agent stopped");
+            left
+        };
+        stopping.instrument(span).await
     };
     let mut left = 0;
     let mut waiting = upstream_first(agents).into_iter();

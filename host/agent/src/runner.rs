@@ -4,6 +4,7 @@
 //! asks its processor which lane is next. A source runner binds, runs, and starts again after
 //! failures.
 
+mod complaint;
 mod group;
 mod lane;
 mod senders;

@@ -15,6 +15,7 @@ use flume_policy::shadow::ShadowStats;
 use futures_util::future::join_all;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span};
 
 use self::ages::Ages;
 use self::build::Builder;
@@ -217,7 +218,7 @@ impl RunningAgent {
     /// Binds the sources' ports. A source that cannot is tried again later.
     pub(crate) async fn bind(&mut self) {
         for source in &mut self.sources {
-            source.bind().await;
+            source.bind(&self.plan.name).await;
         }
     }
 
@@ -321,16 +322,20 @@ impl RunningSource {
         }
     }
 
-    async fn bind(&mut self) {
+    async fn bind(&mut self, agent: &str) {
         if let Some(runner) = &mut self.runner {
-            runner.bind().await;
+            let span = span_of(agent, &self.view.name);
+            runner.bind().instrument(span).await;
         }
     }
 
     /// Opens its port if that is not done yet.
-    async fn try_bind(&mut self) -> Result<(), String> {
+    async fn try_bind(&mut self, agent: &str) -> Result<(), String> {
         match &mut self.runner {
-            Some(runner) => runner.try_bind().await,
+            Some(runner) => {
+                let span = span_of(agent, &self.view.name);
+                runner.try_bind().instrument(span).await
+            }
             None => Ok(()),
         }
     }
@@ -357,8 +362,12 @@ fn spawn(
     name: &str,
     work: impl Future<Output = ()> + Send + 'static,
 ) -> JoinHandle<()> {
-    use tracing::Instrument;
-    tokio::spawn(work.instrument(tracing::info_span!("component", agent, component = name)))
+    tokio::spawn(work.instrument(span_of(agent, name)))
+}
+
+/// What the lines of a component end with.
+fn span_of(agent: &str, name: &str) -> Span {
+    tracing::info_span!("component", agent, component = name)
 }
 
 /// Waits for a task until the deadline, then aborts it.

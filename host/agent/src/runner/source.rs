@@ -8,7 +8,8 @@
 //! | completed | nothing more to read | stays |
 //! | stopped | the agent stops, or the source is taken out | stays |
 //!
-//! The pause is Flume's 3 s after a bind that failed. After runs that ended in an error or a panic
+//! The pause is Flume's 3 s after a bind that failed. It is tried again for as long as it takes, and
+//! said at once and then once a minute, and when it is over. After runs that ended in an error or a panic
 //! it grows from 1 s to 30 s; a minute without failure makes it short again. A failure here does
 //! not touch acknowledged events: they are in a channel.
 
@@ -22,6 +23,8 @@ use flume_core::{ComponentError, Source, SourceContext, chain, panic_text};
 use futures_util::FutureExt;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
+
+use super::complaint::Complaint;
 
 /// Pause after a start that failed (a port in use, say); Flume's supervisor has the same.
 const START_PAUSE: Duration = Duration::from_secs(3);
@@ -89,6 +92,38 @@ pub(crate) struct SourceRunner {
     context: SourceContext,
     status: Arc<SourceStatus>,
     bound: Option<Box<dyn Source>>,
+    unbound: Unbound,
+}
+
+/// The starts that failed since it last started.
+struct Unbound {
+    tries: u64,
+    /// The first of them, and when the next try may be.
+    times: Option<(Instant, Instant)>,
+    complaint: Complaint,
+}
+
+impl Unbound {
+    /// A start failed. If that is to be said, returns how many did since it was last said.
+    fn failed(&mut self, error: &str, now: Instant) -> Option<u64> {
+        self.tries += 1;
+        let first = self.times.map_or(now, |(first, _)| first);
+        self.times = Some((first, now + START_PAUSE));
+        self.complaint.admit(error, now)
+    }
+
+    /// How long until the next try may be.
+    fn pause(&self, now: Instant) -> Duration {
+        let next = self.times.map_or(now, |(_, next)| next);
+        next.saturating_duration_since(now)
+    }
+
+    /// It has started. Returns since when it did not, and the number of tries, this one included.
+    fn end(&mut self) -> Option<(Instant, u64)> {
+        self.complaint.end();
+        let tries = std::mem::take(&mut self.tries) + 1;
+        self.times.take().map(|(first, _)| (first, tries))
+    }
 }
 
 impl SourceRunner {
@@ -108,6 +143,11 @@ impl SourceRunner {
                 restarts: Default::default(),
             }),
             bound: None,
+            unbound: Unbound {
+                tries: 0,
+                times: None,
+                complaint: Complaint::new(),
+            },
         }
     }
 
@@ -117,14 +157,16 @@ impl SourceRunner {
     }
 
     /// Tries to bind, so that clients that connect from now on are served once [`run`](Self::run)
-    /// is at work. A failure is logged; `run` tries again.
+    /// is at work. A failure is logged; `run` tries again after a pause.
     pub(crate) async fn bind(&mut self) -> bool {
-        let bound = self.try_bind().await;
-        if let Err(error) = &bound {
-            tracing::error!(source = self.name, error, "source did not start");
-            self.status.set(SourceState::Failed(error.clone()));
+        let Err(error) = self.try_bind().await else {
+            return true;
+        };
+        if let Some(tries) = self.unbound.failed(&error, clock::now()) {
+            tracing::error!(source = self.name, error, tries, "source did not start");
         }
-        bound.is_ok()
+        self.status.set(SourceState::Failed(error));
+        false
     }
 
     /// Binds, unless that is done. A failure changes nothing.
@@ -140,9 +182,7 @@ impl SourceRunner {
             .await;
         match started {
             Ok(Ok((source, address))) => {
-                if let Some(address) = address {
-                    tracing::info!(source = self.name, %address, "source listens");
-                }
+                self.say_started(address);
                 self.status.set(SourceState::Running(address));
                 self.bound = Some(source);
                 Ok(())
@@ -152,14 +192,41 @@ impl SourceRunner {
         }
     }
 
+    /// Says that it has started, if it listens or did not start before.
+    fn say_started(&mut self, address: Option<SocketAddr>) {
+        let source = &self.name;
+        let failed = self.unbound.end().map(|(since, tries)| {
+            let seconds = clock::now().saturating_duration_since(since).as_secs();
+            (seconds, tries)
+        });
+        match (address, failed) {
+            (None, None) => {}
+            (Some(address), None) => tracing::info!(source, %address, "source listens"),
+            (Some(address), Some((seconds, tries))) => tracing::info!(
+                source,
+                %address,
+                "source listens, after {seconds} s and {tries} tries"
+            ),
+            (None, Some((seconds, tries))) => {
+                tracing::info!(
+                    source,
+                    "source has started, after {seconds} s and {tries} tries"
+                );
+            }
+        }
+    }
+
     /// Works until the context's `stop` is cancelled or the source has nothing more to read.
     pub(crate) async fn run(mut self) {
         let stop = self.context.stop.clone();
         let mut pause = Duration::ZERO;
         while !stop.is_cancelled() {
-            if self.bound.is_none() && !self.bind().await {
-                wait(START_PAUSE, &stop).await;
-                continue;
+            if self.bound.is_none() {
+                // The last one may have been before this began.
+                wait(self.unbound.pause(clock::now()), &stop).await;
+                if stop.is_cancelled() || !self.bind().await {
+                    continue;
+                }
             }
             let Some(mut source) = self.bound.take() else {
                 continue;

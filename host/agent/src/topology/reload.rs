@@ -202,7 +202,7 @@ impl RunningAgent {
     ) -> Result<(), ComponentError> {
         for (plan, part) in plans.iter().zip(parts) {
             let Part::New(source) = part else { continue };
-            let Err(error) = source.try_bind().await else {
+            let Err(error) = source.try_bind(&self.plan.name).await else {
                 continue;
             };
             let name = &plan.component.name;
@@ -288,7 +288,7 @@ async fn start_source(
     all_ended: &CancellationToken,
     now: u64,
 ) {
-    while source.try_bind().await.is_err() {
+    while source.try_bind(agent).await.is_err() {
         if all_ended.is_cancelled() {
             // Whoever has the port now, the source tries again and again, and says so.
             break;

@@ -51,7 +51,10 @@ impl GroupRunner {
         }
         self.counts.exhausted.increment();
         let error = self.processor.lock().exhausted();
-        if let Some(calls) = self.complaints.exhausted(error, clock::now()) {
+        // Of a sink without others it was said when it failed, with its cause.
+        if !self.has_one_sink()
+            && let Some(calls) = self.complaints.exhausted(error, clock::now())
+        {
             tracing::error!(group = self.name, error, calls, "unable to deliver events");
         }
         End::Exhausted
@@ -116,9 +119,16 @@ impl GroupRunner {
         let error = chain(error);
         if let Some(failures) = self.complaints.failed(sink, &error, clock::now()) {
             let sink = self.names.get(sink);
-            tracing::warn!(group = self.name, sink, error, failures, "sink failed");
+            match self.has_one_sink() {
+                true => tracing::error!(sink, error, failures, "unable to deliver events"),
+                false => tracing::warn!(group = self.name, sink, error, failures, "sink failed"),
+            }
         }
         Outcome::Failed
+    }
+
+    fn has_one_sink(&self) -> bool {
+        self.names.len() == 1
     }
 
     /// Reports to the processor that a sink gets a batch; returns the time.

@@ -1,74 +1,24 @@
-//! What a group says in the log about failures: each cause of an outage at once, then once a minute
-//! with the number of failures. The end of an outage is said elsewhere, always.
+//! What a group says in the log about failures, of each sink and of all together. A group of one
+//! sink says each failure once: that it is the sink's, and that nobody else delivers, is the same.
 
-use std::time::Duration;
-
-use flume_core::LogLimit;
 use flume_core::clock::Instant;
 use flume_core::sink_group::SinkIndex;
 use parking_lot::Mutex;
 
-/// How often the same cause is said again.
-const AGAIN: Duration = Duration::from_secs(60);
-
-/// The most lines a minute about one sink, whatever its causes.
-const MOST: u32 = 10;
+use crate::runner::complaint::Complaint;
 
 /// Limits the lines of a group.
 #[derive(Debug)]
 pub(super) struct Complaints {
-    sinks: Box<[Mutex<Subject>]>,
-    group: Mutex<Subject>,
-}
-
-/// One subject of complaints.
-#[derive(Debug)]
-struct Subject {
-    /// The last cause that was said.
-    cause: Option<String>,
-    same_cause: LogLimit,
-    any_cause: LogLimit,
-    /// Failures since the last line.
-    failures: u64,
-}
-
-impl Subject {
-    fn new() -> Self {
-        Self {
-            cause: None,
-            same_cause: LogLimit::new(1, AGAIN),
-            any_cause: LogLimit::new(MOST, AGAIN),
-            failures: 0,
-        }
-    }
-
-    /// If the failure is to be said, how many there were since the last one that was.
-    fn admit(&mut self, cause: &str, now: Instant) -> Option<u64> {
-        self.failures += 1;
-        if self.cause.as_deref() != Some(cause) {
-            self.same_cause = LogLimit::new(1, AGAIN);
-        }
-        if self.same_cause.left(now) == 0 || self.any_cause.left(now) == 0 {
-            return None;
-        }
-        self.same_cause.admit(now);
-        self.any_cause.admit(now);
-        self.cause = Some(cause.to_owned());
-        Some(std::mem::take(&mut self.failures))
-    }
-
-    /// The outage is over: the next failure is said at once.
-    fn end(&mut self) {
-        self.cause = None;
-        self.failures = 0;
-    }
+    sinks: Box<[Mutex<Complaint>]>,
+    group: Mutex<Complaint>,
 }
 
 impl Complaints {
     pub(super) fn new(sinks: usize) -> Self {
         Self {
-            sinks: (0..sinks).map(|_| Mutex::new(Subject::new())).collect(),
-            group: Mutex::new(Subject::new()),
+            sinks: (0..sinks).map(|_| Mutex::new(Complaint::new())).collect(),
+            group: Mutex::new(Complaint::new()),
         }
     }
 
@@ -93,6 +43,8 @@ impl Complaints {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use flume_core::clock;
 
     use super::*;

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use async_trait::async_trait;
+use flume_components::said::Said;
 use flume_core::channel::memory::{MemoryChannel, MemoryConfig};
 use flume_core::clock::Instant;
 use flume_core::sink_group::SinkIndex;
@@ -233,6 +234,23 @@ async fn a_failed_batch_is_delivered_again_in_its_order() {
     assert_eq!(bench.delivered(), numbers(0..10));
     assert_eq!(bench.counters[0].event_write_fail.get(), 2);
     assert_eq!(bench.counters[0].event_drain_success.get(), 10);
+}
+
+/// With its cause, and no second time for a group that nobody has written.
+#[tokio::test(start_paused = true)]
+async fn a_failure_of_a_single_sink_is_one_line() {
+    let said = Said::listen();
+    let mut bench = Bench::new().sink("k1", 3, 1, &[Do::Fail, Do::Fail]);
+    bench.put(0..3).await;
+    bench.drained(single(), true, 1).await;
+    let (warnings, errors) = (said.lines("WARN"), said.lines("ERROR"));
+    assert_eq!((warnings.len(), errors.len()), (0, 1), "{warnings:?}");
+    let line = &errors[0];
+    assert!(line.contains("unable to deliver events"), "{line}");
+    assert!(
+        line.contains("sink=\"k1\"") && line.contains("told to fail"),
+        "{line}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

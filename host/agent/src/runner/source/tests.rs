@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use async_trait::async_trait;
+use flume_components::said::Said;
 use flume_core::channel_selector::replicating;
 use flume_core::counters::SourceCounter;
 use flume_core::{ChannelProcessor, Context, InterceptorChain};
@@ -134,4 +135,37 @@ async fn a_source_that_waits_can_be_stopped() {
     stop.cancel();
     task.await.unwrap();
     assert_eq!(status.state(), SourceState::Stopped);
+}
+
+/// A port that stays in use for an hour: at once, once a minute with the number of tries, and at the
+/// end. The first try is made before the runner works, and the next one only after the pause.
+#[tokio::test(start_paused = true)]
+async fn a_start_that_fails_is_said_once_a_minute_and_so_is_its_end() {
+    let said = Said::listen();
+    let mut lives = vec![Life::CannotBind; 1_200];
+    lives.push(Life::Listens);
+    let (mut runner, stop) = runner(&lives);
+    assert!(!runner.bind().await);
+    let task = tokio::spawn(runner.run());
+    sleep(Duration::from_millis(2_900)).await;
+    let lines = || said.lines("source did not start");
+    assert_eq!(lines().len(), 1, "the pause holds for the first try, too");
+    assert!(lines()[0].starts_with("ERROR") && lines()[0].ends_with("tries=1"));
+    sleep(Duration::from_secs(3_595)).await;
+    assert_eq!(lines().len(), 60, "an hour");
+    for again in &lines()[1..] {
+        assert!(
+            again.contains("port in use") && again.ends_with("tries=20"),
+            "{again}"
+        );
+    }
+    sleep(Duration::from_secs(3)).await;
+    let end = said.lines("source has started");
+    assert_eq!(end.len(), 1);
+    assert!(
+        end[0].contains("source has started, after 3600 s and 1201 tries"),
+        "{end:?}"
+    );
+    stop.cancel();
+    task.await.unwrap();
 }
