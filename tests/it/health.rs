@@ -1,6 +1,6 @@
 //! Goal: the health pages say what is so, and agree with `/groups` and `/metrics`. Method: an agent,
-//! netcat → memory → avro, whose collector is missing, comes, or goes; all pages are asked in each
-//! situation.
+//! netcat → memory → avro, whose collector is missing, comes, or goes, or whose policy is taken out;
+//! all pages are asked in each situation.
 
 use std::time::Duration;
 
@@ -45,6 +45,17 @@ fn sink(host: &Host) -> Value {
     group["sinks"][0].clone()
 }
 
+/// The end of an outage says how long it was and how many batches failed, at least these.
+fn assert_end_is_told(log: &str, failures: u64) {
+    let end = log.lines().find(|line| line.contains("delivering again"));
+    let number = |name: &str| -> Option<u64> {
+        let (_, rest) = end?.split_once(&format!(" {name}="))?;
+        rest.split(' ').next()?.parse().ok()
+    };
+    assert!(number("failed_batches") >= Some(failures), "{end:?}");
+    assert!(number("seconds").is_some(), "{end:?}");
+}
+
 #[test]
 fn a_missing_collector_is_told_on_every_page_until_it_is_there() {
     let scratch = Scratch::new();
@@ -64,7 +75,8 @@ fn a_missing_collector_is_told_on_every_page_until_it_is_there() {
     );
     let shown = sink(&host);
     assert_eq!(shown["state"], "failing", "{shown}");
-    assert!(shown["failures-in-sequence"].as_u64() > Some(0), "{shown}");
+    let failures = shown["failures-in-sequence"].as_u64().expect("a number");
+    assert!(failures > 0, "{shown}");
     assert!(shown["since"]["seconds-ago"].is_u64(), "{shown}");
     assert!(shown["last-success"].is_null(), "{shown}");
     assert_eq!(host.counter("SINK_PROCESSOR.k1", "UsableSinkCount"), 0);
@@ -100,12 +112,56 @@ fn a_missing_collector_is_told_on_every_page_until_it_is_there() {
     assert_eq!(await_status(&host, "/healthz", 200), "ok\n");
     assert_eq!(page(&host, "/readyz"), (200, "ok\n".to_owned()));
     host.process().await_said("delivering again", 1, PATIENCE);
+    assert_end_is_told(&host.process().log(), failures);
     let shown = sink(&host);
     assert_eq!(shown["state"], "live", "{shown}");
     assert_eq!(shown["failures-in-sequence"], 0, "{shown}");
     assert!(shown["last-success"]["seconds-ago"].is_u64(), "{shown}");
     assert_eq!(host.counter("SINK_PROCESSOR.k1", "UsableSinkCount"), 1);
     assert_eq!(host.counter("SINK.k1", "FailuresInSequence"), 0);
+}
+
+/// It fails on every event, so it is taken out; then its source refuses all, and no load balancer
+/// should send any. A mended version has to get a chance without them.
+#[test]
+fn a_source_whose_policy_is_taken_out_is_not_ready_until_a_mended_version_comes() {
+    let scratch = Scratch::new();
+    let input = ports::free();
+    let version = |name| std::fs::read(flume_artifacts::hostile(name)).expect("a guest");
+    std::fs::write(scratch.path("trap.wat"), version("trap_in_intercept")).expect("a file");
+    let file = AgentFile::new("a1")
+        .memory("c1", 100, 100)
+        .memory("c9", 100, 100)
+        .netcat("r1", input)
+        .feeds("r1", "c1")
+        .null("k1", 10)
+        .null("k9", 10)
+        .drains("k9", "c9")
+        .set("sources.r1.interceptors", "i1")
+        .set("sources.r1.interceptors.i1.type", "trap.wat")
+        .set("sources.r1.interceptors.i1.on-error", "dead-letter:c9")
+        .set("policies.deadline-ms", 5_000);
+    let host = Host::start(&scratch, "sender", &file.text());
+    assert_eq!(page(&host, "/readyz"), (200, "ok\n".to_owned()));
+    let text = eventually("its policy is taken out", PATIENCE, || {
+        // Dead letters at first, then refusals.
+        let replies = Feed::send(input, Lines::new("n", 5), PATIENCE);
+        let (status, text) = page(&host, "/readyz");
+        (status == 503 && replies.failed.len() == 5).then_some(text)
+    });
+    let begin = "failing policy a1/trap in r1.i1 for ";
+    assert!(text.starts_with(begin), "{text}");
+    for words in [
+        "is not asked any more",
+        "its source refuses every event",
+        "bring a mended version",
+    ] {
+        assert!(text.contains(words), "{text}");
+    }
+    assert_eq!(page(&host, "/healthz").0, 503);
+    std::fs::write(scratch.path("trap.wat"), version("busy_in_intercept")).expect("a file");
+    assert_eq!(await_status(&host, "/readyz", 200), "ok\n");
+    Feed::send(input, Lines::new("n", 5), PATIENCE).assert_all_acknowledged();
 }
 
 #[test]

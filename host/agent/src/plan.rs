@@ -122,6 +122,13 @@ impl SourcePlan {
         let dead_letters = dead_letters.filter_map(InterceptorPlan::dead_letters);
         self.channels.iter().map(String::as_str).chain(dead_letters)
     }
+
+    /// Whether there are events that it cannot put without one of these channels.
+    pub(crate) fn requires_any(&self, channels: &[String]) -> bool {
+        let selector = self.selector.make();
+        let mut own = self.channels.iter().enumerate();
+        own.any(|(at, name)| channels.contains(name) && selector.requires(at))
+    }
 }
 
 /// Sinks that one runner serves.

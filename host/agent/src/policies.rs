@@ -36,6 +36,8 @@ use self::file::WatchedFile;
 pub(crate) use self::read::FileError;
 use self::read::Mark;
 pub(crate) use self::report::PolicyFileReport;
+#[cfg(test)]
+pub(crate) use self::report::Totals;
 
 mod change;
 mod file;

@@ -19,6 +19,7 @@ use tracing::{Instrument, Span};
 
 use self::ages::Ages;
 use self::build::Builder;
+use self::fullness::Fullness;
 use crate::plan::AgentPlan;
 use crate::record::RecordStats;
 use crate::runner::{GroupRunner, Senders, SourceRunner, SourceState, SourceStatus};
@@ -29,6 +30,7 @@ mod balanced;
 mod brake;
 mod build;
 mod departing;
+mod fullness;
 mod reload;
 
 pub(crate) use self::brake::Brake;
@@ -142,6 +144,8 @@ pub(crate) struct RunningChannel {
     pub channel: Arc<dyn Channel>,
     /// How long its events have waited.
     pub ages: Arc<Ages>,
+    /// Since when it has no room.
+    pub full: Arc<Fullness>,
     /// Who puts dead letters of sinks into it.
     pub senders: Senders,
 }

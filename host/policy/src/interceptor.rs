@@ -25,7 +25,7 @@ use crate::edits::{Edits, EventVerdict};
 use crate::error::{PolicyError, Violation};
 use crate::limits::Limits;
 use crate::pace::CallPace;
-use crate::policy::Policy;
+use crate::policy::{Policy, StandIn};
 use crate::seat::Seat;
 use crate::setup::{InterceptorSetup, Setup};
 
@@ -132,7 +132,12 @@ impl Policy {
         setup: InterceptorSetup,
         remedy: Remedy,
     ) -> Result<PolicyInterceptor, PolicyError> {
-        let seat = Seat::take(self, place, Setup::Interceptor(setup), limits)?;
+        let stand_in = match remedy {
+            Remedy::Pass => StandIn::Unchanged,
+            // Unseen by the policy nothing is dropped, not even into a channel for dead letters.
+            Remedy::Fail | Remedy::Drop | Remedy::DeadLetter(_) => StandIn::Nobody,
+        };
+        let seat = Seat::take(self, place, Setup::Interceptor(setup), limits, stand_in)?;
         let shared = SharedSeat {
             seat,
             columns: Columns::default(),

@@ -46,7 +46,9 @@ pub use error::{LoadError, PolicyError, Problem, Violation, ViolationKind};
 pub use instance::{Bodies, Needs};
 pub use interceptor::{OnError, PolicyInterceptor, Remedy};
 pub use limits::Limits;
-pub use policy::{Candidate, Policy, PolicyReport, RollBack, RollBackError, SeatReport, SeatState};
+pub use policy::{
+    Candidate, Policy, PolicyReport, RollBack, RollBackError, SeatReport, SeatState, StandIn,
+};
 pub use selector::PolicySelector;
 pub use setup::{InterceptorSetup, Properties, SelectorSetup, SinkInfo};
 pub use stats::{Footprint, Latency, Stats};

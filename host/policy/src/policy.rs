@@ -39,7 +39,7 @@ mod report;
 
 pub use candidate::Candidate;
 pub use history::RollBack;
-pub use report::{PolicyReport, SeatReport, SeatState};
+pub use report::{PolicyReport, SeatReport, SeatState, StandIn};
 
 /// A policy by name, in every seat that uses it.
 pub struct Policy {

@@ -22,7 +22,7 @@ use crate::instance::Instance;
 use crate::limits::Limits;
 use crate::policy::control::{Occupant, SeatControl};
 use crate::policy::history::Generation;
-use crate::policy::{Policy, SeatState};
+use crate::policy::{Policy, SeatState, StandIn};
 use crate::probe;
 use crate::setup::Setup;
 
@@ -68,11 +68,12 @@ impl Seat {
         place: &str,
         setup: Setup,
         limits: Limits,
+        stand_in: StandIn,
     ) -> Result<Self, PolicyError> {
         let terms = policy.terms(setup, limits);
         let generation = policy.current();
         let instance = probe::tried_out(policy.engine(), &generation.artifact, &terms)?;
-        let control = Arc::new(SeatControl::new(place, terms, &generation));
+        let control = Arc::new(SeatControl::new(place, terms, stand_in, &generation));
         policy.enlist(&control);
         Ok(Self {
             policy: Arc::clone(policy),
@@ -211,7 +212,12 @@ impl Seat {
         tracing::error!(
             policy = %self.current.generation.artifact,
             place = self.control.place,
-            "policy is quarantined: the fallback stands in until another version comes"
+            "policy is quarantined until another version comes: {}",
+            match self.control.stand_in() {
+                StandIn::Fallback => "the fallback stands in",
+                StandIn::Unchanged => "events go on unchanged",
+                StandIn::Nobody => "events are refused",
+            }
         );
         self.note();
     }

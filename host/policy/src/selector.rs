@@ -17,7 +17,7 @@ use crate::error::{PolicyError, Violation, ViolationKind};
 use crate::instance::Instance;
 use crate::limits::Limits;
 use crate::pace::CallPace;
-use crate::policy::Policy;
+use crate::policy::{Policy, StandIn};
 use crate::seat::Seat;
 use crate::setup::{SelectorSetup, Setup};
 
@@ -57,7 +57,13 @@ impl Policy {
         fallback: Box<dyn SinkSelector>,
     ) -> Result<PolicySelector, PolicyError> {
         let sinks = setup.sinks.len();
-        let seat = Seat::take(self, place, Setup::Selector(setup), limits)?;
+        let seat = Seat::take(
+            self,
+            place,
+            Setup::Selector(setup),
+            limits,
+            StandIn::Fallback,
+        )?;
         Ok(PolicySelector {
             seat,
             fallback,

@@ -1,8 +1,12 @@
 //! Health from the reports of running agents. Time is paused; nothing has a socket.
 
+use std::path::PathBuf;
+
+use flume_policy::{SeatReport, SeatState, StandIn};
 use tokio::time::sleep;
 
 use super::*;
+use crate::policies::Totals;
 use crate::testing::{plan, services};
 use crate::topology::RunningAgent;
 
@@ -48,11 +52,16 @@ async fn an_agent_that_works_has_no_trouble() {
     assert_eq!(troubles(&agent), []);
 }
 
+/// A source that always has another event, and a sink that cannot deliver any.
+fn stuck() -> String {
+    let text = AGENT.replace("totalEvents = 10", "totalEvents = 1000");
+    format!("{text}a1.sinks.k1.sink.directory = /nowhere/at/all\n")
+}
+
 /// The full channel comes first, then the sink that is the cause; and both say since when.
 #[tokio::test(start_paused = true)]
 async fn a_sink_that_cannot_deliver_is_told_with_its_channel() {
-    let text = format!("{AGENT}a1.sinks.k1.sink.directory = /nowhere/at/all\n");
-    let agent = started(&text).await;
+    let agent = started(&stuck()).await;
     let all = loop {
         sleep(Duration::from_secs(5)).await;
         let all = troubles(&agent);
@@ -72,9 +81,158 @@ async fn a_sink_that_cannot_deliver_is_told_with_its_channel() {
         (Level::Failing, false)
     );
     assert!(all[1].cause.contains("/nowhere/at/all"), "{}", all[1].cause);
-    assert!(all[1].since_seconds.is_some());
+    assert_eq!(all[0].impact, "source r1 refuses events");
     assert_eq!(worst(&all), Some(Level::Failing));
     assert_eq!(obstacles(&all).count(), 1);
+    // Both from the first moment, whoever asks and how often. That of the channel is known to a
+    // quarter of a second.
+    let since = |all: &[Trouble]| [&all[0], &all[1]].map(|one| one.since_seconds);
+    assert_eq!(since(&all), [Some(4), Some(5)]);
+    sleep(Duration::from_secs(600)).await;
+    assert_eq!(since(&troubles(&agent)), [Some(604), Some(605)]);
+}
+
+/// The source delivers elsewhere what an optional channel does not take.
+#[tokio::test(start_paused = true)]
+async fn an_optional_channel_that_is_full_keeps_nothing_out() {
+    let text = stuck().replace("channels = c1\n", "channels = c1 c2\n");
+    let text = text.replace("a1.sinks = k1\n", "a1.sinks = k1 k2\n");
+    let optional = format!(
+        "{text}a1.sources.r1.selector.optional = c2\n\
+         a1.channels.c2.type = memory\n\
+         a1.channels.c2.capacity = 5\n\
+         a1.channels.c2.transactionCapacity = 5\n\
+         a1.sinks.k2.type = file_roll\n\
+         a1.sinks.k2.channel = c2\n\
+         a1.sinks.k2.sink.batchSize = 5\n\
+         a1.sinks.k2.sink.directory = /nowhere/at/all\n"
+    );
+    for (text, keeps_out) in [
+        (optional.clone(), ["channel c1 of a1"].as_slice()),
+        (
+            optional.replace("selector.optional = c2", "selector.type = replicating"),
+            &["channel c2 of a1"],
+        ),
+    ] {
+        let agent = started(&text).await;
+        sleep(Duration::from_secs(60)).await;
+        let all = troubles(&agent);
+        let obstacles: Vec<&str> = obstacles(&all).map(|one| one.component.as_str()).collect();
+        assert_eq!(obstacles, keeps_out, "{all:?}");
+        let second = all.iter().find(|one| one.component == "channel c2 of a1");
+        let second = second.expect("it is full");
+        assert_eq!(second.state, Level::Failing, "its events are not delivered");
+        if !second.takes_nothing_in {
+            assert!(second.impact.contains("leave it out"), "{second}");
+        }
+    }
+}
+
+/// Only what can never be delivered goes there.
+#[tokio::test(start_paused = true)]
+async fn a_channel_for_dead_letters_that_is_full_keeps_nothing_out() {
+    let text = stuck()
+        .replace("a1.sources = r1\n", "a1.sources = r1 r2\n")
+        .replace("a1.channels = c1\n", "a1.channels = c1 c2 c9\n")
+        .replace("a1.sinks = k1\n", "a1.sinks = k1 k2 k9\n");
+    // Every event of `r2` lacks the time that the folder of `k2` needs.
+    let text = format!(
+        "{text}a1.sources.r2.type = seq\n\
+         a1.sources.r2.totalEvents = 5\n\
+         a1.sources.r2.channels = c2\n\
+         a1.sources.r2.interceptors = i1\n\
+         a1.sources.r2.interceptors.i1.type = regex_extractor\n\
+         a1.sources.r2.interceptors.i1.regex = at (\\\\d+)$\n\
+         a1.sources.r2.interceptors.i1.serializers = s1\n\
+         a1.sources.r2.interceptors.i1.serializers.s1.name = timestamp\n\
+         a1.channels.c2.type = memory\n\
+         a1.sinks.k2.type = file_roll\n\
+         a1.sinks.k2.channel = c2\n\
+         a1.sinks.k2.sink.directory = /nowhere\n\
+         a1.sinks.k2.hdfs.path = %Y\n\
+         a1.sinks.k2.hdfs.withoutTimestamp = fail\n\
+         a1.sinks.k2.on-error = dead-letter:c9\n\
+         a1.channels.c9.type = memory\n\
+         a1.channels.c9.capacity = 5\n\
+         a1.channels.c9.transactionCapacity = 5\n\
+         a1.sinks.k9.type = file_roll\n\
+         a1.sinks.k9.channel = c9\n\
+         a1.sinks.k9.sink.batchSize = 5\n\
+         a1.sinks.k9.sink.directory = /nowhere/at/all\n"
+    );
+    let agent = started(&text).await;
+    sleep(Duration::from_secs(600)).await;
+    let all = troubles(&agent);
+    let obstacles: Vec<&str> = obstacles(&all).map(|one| one.component.as_str()).collect();
+    assert_eq!(obstacles, ["channel c1 of a1"], "{all:?}");
+    let letters = all.iter().find(|one| one.component == "channel c9 of a1");
+    let letters = letters.expect("it is full");
+    assert_eq!(
+        (letters.state, letters.impact.as_str()),
+        (Level::Failing, "it takes no dead letters in")
+    );
+}
+
+/// A policy in one place, in which it is not asked.
+fn down(stand_in: StandIn, state: SeatState, tries_next: bool) -> PolicyFileReport {
+    let seat = SeatReport {
+        place: "r1.i1".to_owned(),
+        state,
+        down_since: Some(clock::now() - Duration::from_secs(7)),
+        stand_in,
+        tries_next,
+        generation: 1,
+        fault: None,
+    };
+    PolicyFileReport {
+        name: "a1/one".to_owned(),
+        agent: "a1".to_owned(),
+        path: PathBuf::from("one.wasm"),
+        digest: String::new(),
+        world: "an interceptor",
+        generation: 1,
+        previous: None,
+        last_time: 0,
+        uploaded: false,
+        seats: vec![seat],
+        totals: Totals::default(),
+        last_error: None,
+        refusals: 0,
+    }
+}
+
+/// An interceptor has no fallback: either its events pass, or its source refuses them. When a batch
+/// may change that, it must not be kept away.
+#[tokio::test(start_paused = true)]
+async fn a_policy_that_is_not_asked_keeps_events_out_unless_something_stands_in() {
+    let agent = started(&with_null()).await;
+    sleep(Duration::from_secs(10)).await;
+    let view = [agent.view()];
+    let resting = SeatState::Resting {
+        until: clock::now() + Duration::from_secs(9),
+    };
+    for state in [resting, SeatState::Starting, SeatState::Quarantined] {
+        for stand_in in [StandIn::Fallback, StandIn::Unchanged, StandIn::Nobody] {
+            let refuses = stand_in == StandIn::Nobody;
+            let all = of(Phase::Running, &view, &[down(stand_in, state, false)]);
+            let what = format!("{state:?} {stand_in:?} {all:?}");
+            assert_eq!(obstacles(&all).count(), usize::from(refuses), "{what}");
+            let is_fine = state == SeatState::Starting && stand_in == StandIn::Fallback;
+            let level = match refuses {
+                true => Level::Failing,
+                false => Level::Degraded,
+            };
+            assert_eq!(worst(&all), (!is_fine).then_some(level), "{what}");
+            if let [one] = all.as_slice() {
+                assert_eq!(one.component, "policy a1/one in r1.i1");
+                assert_eq!(one.since_seconds, Some(7), "{what}");
+                assert!(one.what_to_do.contains("mended version"), "{what}");
+                assert_eq!(one.impact == "its source refuses every event", refuses);
+            }
+            let all = of(Phase::Running, &view, &[down(stand_in, state, true)]);
+            assert_eq!(obstacles(&all).count(), 0, "a batch finds out");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -119,7 +277,9 @@ async fn a_phase_says_what_is_left() {
     };
     assert_eq!(obstacles(&of(reloading, &view, &[])).count(), 0);
     sleep(NOTICED).await;
-    assert_eq!(obstacles(&of(reloading, &view, &[])).count(), 1);
+    let slow = of(reloading, &view, &[]);
+    assert_eq!(obstacles(&slow).count(), 1);
+    assert_eq!(slow[0].since_seconds, Some(NOTICED.as_secs()));
     assert_eq!(obstacles(&of(Phase::Starting, &view, &[])).count(), 1);
 }
 

@@ -11,6 +11,7 @@ use flume_core::{
 use tokio_util::sync::CancellationToken;
 
 use super::ages::Ages;
+use super::fullness::Fullness;
 use super::{
     AgentView, GroupView, RunningChannel, RunningGroup, RunningSource, SinkView, SourceView,
     Watchers,
@@ -27,6 +28,7 @@ pub(super) fn channel(plan: &ChannelPlan) -> RunningChannel {
         names: plan.names.clone(),
         kind: plan.kind,
         ages: Ages::watch(&channel),
+        full: Fullness::watch(&channel),
         channel,
         senders: Senders::default(),
     }

@@ -19,6 +19,8 @@ use super::{GroupView, LAST_BATCH, RunningChannel, RunningGroup, end, ended, spa
 pub(crate) struct Departing {
     /// The channels: several where one group drains them.
     pub channels: Vec<RunningChannel>,
+    /// Since when it leaves.
+    since: clock::Instant,
     way: Way,
 }
 
@@ -33,6 +35,8 @@ enum Way {
 pub(crate) struct DepartingView {
     /// The channels.
     pub channels: Vec<RunningChannel>,
+    /// Since when they leave.
+    pub since: clock::Instant,
     /// The sinks that drain them; none where the events move into another channel.
     pub group: Option<GroupView>,
     /// The name of that other channel.
@@ -45,6 +49,7 @@ impl Departing {
         group.drain.cancel();
         Self {
             channels,
+            since: clock::now(),
             way: Way::Sinks(Box::new(group)),
         }
     }
@@ -54,6 +59,7 @@ impl Departing {
         let way = Way::Into(Mover::start(agent, &from, target));
         Self {
             channels: vec![from],
+            since: clock::now(),
             way,
         }
     }
@@ -120,6 +126,7 @@ impl Departing {
         };
         DepartingView {
             channels: self.channels.clone(),
+            since: self.since,
             group,
             into,
         }
@@ -203,6 +210,7 @@ async fn move_batch(taken: TakeTransaction, into: &Arc<dyn Channel>) -> bool {
 #[cfg(test)]
 mod tests {
     use crate::topology::ages::Ages;
+    use crate::topology::fullness::Fullness;
     use flume_core::Event;
     use flume_core::channel::memory::{MemoryChannel, MemoryConfig};
 
@@ -283,6 +291,7 @@ mod tests {
             kind: "memory",
             channel: Arc::clone(channel),
             ages: Ages::watch(channel),
+            full: Fullness::watch(channel),
             senders: Senders::default(),
         };
         let mut departing = Departing::into("a1", running("c1", &from), &running("c2", &into));

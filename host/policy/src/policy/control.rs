@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use flume_core::clock::Instant;
+use flume_core::clock::{self, Instant};
 use parking_lot::Mutex;
 
 use super::history::Generation;
-use super::report::{SeatReport, SeatState};
+use super::report::{SeatReport, SeatState, StandIn};
 use crate::error::Violation;
 use crate::instance::Instance;
 use crate::terms::Terms;
@@ -24,8 +24,8 @@ pub(crate) struct SeatControl {
     /// The number of the generation that is to run: all that a call looks at.
     wanted: AtomicU64,
     assigned: Mutex<Assigned>,
-    /// The state of the seat and what runs there, for operators.
-    state: Mutex<(SeatState, u64)>,
+    stand_in: StandIn,
+    noted: Mutex<Noted>,
     /// The last broken rule, and when it was broken.
     fault: Mutex<Option<(Violation, Instant)>>,
 }
@@ -36,6 +36,15 @@ pub(crate) struct Occupant {
     pub(crate) instance: Option<Instance>,
     /// How long the last start took; `MAX` if that is not known, or longer than a batch may wait.
     pub(crate) took: Duration,
+}
+
+/// The state of a seat, for operators.
+struct Noted {
+    state: SeatState,
+    at: Instant,
+    /// The generation that runs there.
+    generation: u64,
+    down_since: Option<Instant>,
 }
 
 /// Generations by number, as the seat has taken them.
@@ -62,7 +71,12 @@ impl Occupant {
 }
 
 impl SeatControl {
-    pub(crate) fn new(place: &str, terms: Terms, generation: &Generation) -> Self {
+    pub(crate) fn new(
+        place: &str,
+        terms: Terms,
+        stand_in: StandIn,
+        generation: &Generation,
+    ) -> Self {
         let number = generation.number;
         Self {
             place: place.to_owned(),
@@ -73,7 +87,13 @@ impl SeatControl {
                 taken: number,
                 before: None,
             }),
-            state: Mutex::new((SeatState::Running, number)),
+            stand_in,
+            noted: Mutex::new(Noted {
+                state: SeatState::Running,
+                at: clock::now(),
+                generation: number,
+                down_since: None,
+            }),
             fault: Mutex::default(),
         }
     }
@@ -81,6 +101,11 @@ impl SeatControl {
     /// The number of the generation that is to run.
     pub(crate) fn wanted(&self) -> u64 {
         self.wanted.load(Ordering::Acquire)
+    }
+
+    /// What stands in for the policy while it is not asked.
+    pub(crate) fn stand_in(&self) -> StandIn {
+        self.stand_in
     }
 
     /// Assigns a version. An instance that was tried out comes with it, unless the seat has one:
@@ -111,7 +136,19 @@ impl SeatControl {
     }
 
     pub(crate) fn note(&self, state: SeatState, generation: u64) {
-        *self.state.lock() = (state, generation);
+        let now = clock::now();
+        let mut noted = self.noted.lock();
+        let down_since = match state {
+            SeatState::Running => None,
+            // Rests and starts in a row are one absence.
+            _ => noted.down_since.or(Some(now)),
+        };
+        *noted = Noted {
+            state,
+            at: now,
+            generation,
+            down_since,
+        };
     }
 
     pub(crate) fn note_fault(&self, violation: &Violation, now: Instant) {
@@ -119,12 +156,28 @@ impl SeatControl {
     }
 
     pub(crate) fn report(&self) -> SeatReport {
-        let (state, generation) = *self.state.lock();
+        let noted = self.noted.lock();
         SeatReport {
             place: self.place.clone(),
-            state,
-            generation,
+            state: noted.state,
+            down_since: noted.down_since,
+            stand_in: self.stand_in,
+            tries_next: self.tries_next(&noted, clock::now()),
+            generation: noted.generation,
             fault: self.fault.lock().clone(),
         }
+    }
+
+    fn tries_next(&self, noted: &Noted, now: Instant) -> bool {
+        let limits = &self.terms.limits;
+        let waits = self.wanted() != noted.generation;
+        waits
+            || match noted.state {
+                SeatState::Running => true,
+                SeatState::Resting { until } => until <= now,
+                // Whatever comes of a start, it is over by then.
+                SeatState::Starting => noted.at + limits.start_deadline.max(limits.deadline) <= now,
+                SeatState::Quarantined => false,
+            }
     }
 }

@@ -30,10 +30,28 @@ pub struct SeatReport {
     pub place: String,
     /// Its state.
     pub state: SeatState,
+    /// Since when its policy is not asked, if it is not.
+    pub down_since: Option<Instant>,
+    /// What stands in for it meanwhile.
+    pub stand_in: StandIn,
+    /// Whether the next batch is to find out: another version waits for it, or it is time to try
+    /// again. So somebody has to send one.
+    pub tries_next: bool,
     /// The generation that runs there; less than the policy's own until the next batch.
     pub generation: u64,
     /// The last rule that was broken there, in whichever version, and when.
     pub fault: Option<(Violation, Instant)>,
+}
+
+/// What stands in for a policy that is not asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StandIn {
+    /// The native selector orders the sinks.
+    Fallback,
+    /// Events go on unchanged.
+    Unchanged,
+    /// Nobody: events are refused.
+    Nobody,
 }
 
 /// The state of a seat.
@@ -41,13 +59,13 @@ pub struct SeatReport {
 pub enum SeatState {
     /// Its policy is asked.
     Running,
-    /// Its policy broke the contract and is replaced at this time; the fallback stands in.
+    /// Its policy broke the contract and is replaced at this time.
     Resting {
         /// When.
         until: Instant,
     },
-    /// An instance is being made off the data path; the fallback stands in.
+    /// An instance is being made off the data path.
     Starting,
-    /// Its policy broke the contract too often; the fallback stands in until another version comes.
+    /// Its policy broke the contract too often and is not asked until another version comes.
     Quarantined,
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use flume_core::channel::memory::{MemoryChannel, MemoryConfig};
 use flume_core::{Batch, Channel, Context, Event, Interceptor, InterceptorError, ReservedPut};
-use flume_policy::{Limits, PolicyInterceptor, Remedy};
+use flume_policy::{Limits, PolicyInterceptor, Remedy, SeatState, StandIn};
 
 use crate::support::{guest, interceptor, limited, policy};
 
@@ -197,4 +197,16 @@ fn a_policy_that_handles_nothing_is_quarantined() {
         assert_eq!(batch.events(), vec![Event::new("poison"); 4]);
     }
     assert_eq!(last, "its policy is quarantined");
+    let seats = || policy.report().seats;
+    for (seat, stand_in) in seats().iter().zip([StandIn::Nobody, StandIn::Unchanged]) {
+        assert_eq!(
+            (seat.state, seat.stand_in),
+            (SeatState::Quarantined, stand_in)
+        );
+        assert!(seat.down_since.is_some() && !seat.tries_next, "{seat:?}");
+    }
+    // Another version is taken with the next batch, so somebody has to send one.
+    let again = policy.prepare(guest("hostile-trap")).unwrap();
+    policy.install(again);
+    assert!(seats().iter().all(|seat| seat.tries_next));
 }

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use flume_core::{Batch, Event, Interceptor as _, SinkSelector as _, clock};
-use flume_policy::{Artifact, Limits, Policy, Remedy, SeatState, ViolationKind};
+use flume_policy::{Artifact, Limits, Policy, Remedy, SeatState, StandIn, ViolationKind};
 
 use crate::support::{ENGINE, interceptor, limited, selector, selector_text, text};
 
@@ -125,6 +125,9 @@ fn a_source_does_not_wait_for_it() {
     };
     assert_eq!(refused(), "its policy is being started");
     assert_eq!(state(&policy), SeatState::Starting);
+    let seat = &policy.report().seats[0];
+    assert_eq!((seat.stand_in, seat.tries_next), (StandIn::Nobody, false));
+    assert!(seat.down_since.is_some());
     assert_eq!(stats.violations(ViolationKind::Trap), 1);
     until(|| {
         let message = refused();

@@ -150,7 +150,7 @@ pub(in crate::metrics) const POLICY: &[Reading<PolicyFileReport>] = &[
         Gauge,
         "RestingSeats",
         "places",
-        "Places in which the fallback stands in until a new instance is made.",
+        "Places in which a new instance is awaited: a group's fallback stands in, an interceptor refuses unless `on-error = pass`.",
         |r| {
             Number::Whole(seats(r, |state| {
                 matches!(state, SeatState::Resting { .. } | SeatState::Starting)
@@ -161,7 +161,7 @@ pub(in crate::metrics) const POLICY: &[Reading<PolicyFileReport>] = &[
         Gauge,
         "QuarantinedSeats",
         "places",
-        "Places in which the policy broke too many rules: the fallback stays until another version comes.",
+        "Places in which the policy broke too many rules, until another version comes; what stands in is the same.",
         |r| Number::Whole(seats(r, |state| matches!(state, SeatState::Quarantined))),
     ),
 ];

@@ -64,6 +64,7 @@ fn called(wanted: &ChannelPlan, old: &RunningChannel) -> RunningChannel {
         kind: wanted.kind,
         channel: Arc::clone(&old.channel),
         ages: Arc::clone(&old.ages),
+        full: Arc::clone(&old.full),
         senders: old.senders.clone(),
     }
 }

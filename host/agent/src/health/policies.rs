@@ -1,0 +1,74 @@
+//! What is wrong with the policies, and whether events are refused because of it.
+//!
+//! A selector has its fallback. An interceptor has none: while its policy is not asked, its source
+//! refuses every event, unless `on-error = pass`. That holds for `drop` and `dead-letter:…` as well,
+//! which are about single events that a working policy cannot handle.
+
+use flume_core::clock;
+use flume_policy::{SeatReport, SeatState, StandIn};
+
+use super::{Level, Trouble};
+use crate::policies::PolicyFileReport;
+
+/// What is wrong with a policy in its places.
+pub(super) fn policy(report: &PolicyFileReport) -> Vec<Trouble> {
+    let seats = report.seats.iter();
+    let seats = seats.filter_map(|place| seat(report, place));
+    refused(report).into_iter().chain(seats).collect()
+}
+
+fn refused(report: &PolicyFileReport) -> Option<Trouble> {
+    let error = report.last_error.as_ref()?;
+    Some(Trouble {
+        component: format!("policy {}", report.name),
+        state: Level::Degraded,
+        since_seconds: None,
+        symptom: "its last new version was refused".to_owned(),
+        impact: "the version before goes on".to_owned(),
+        cause: error.clone(),
+        what_to_do: "mend the file: the process would not start again with it".to_owned(),
+        takes_nothing_in: false,
+    })
+}
+
+/// A place in which the policy is not asked.
+fn seat(report: &PolicyFileReport, seat: &SeatReport) -> Option<Trouble> {
+    let has_fallback = seat.stand_in == StandIn::Fallback;
+    let symptom = match seat.state {
+        SeatState::Running => return None,
+        SeatState::Starting if has_fallback => return None,
+        SeatState::Starting => "is being started again",
+        SeatState::Resting { .. } => "broke the contract and rests",
+        // Another version waits for the next batch.
+        SeatState::Quarantined if seat.tries_next => return None,
+        SeatState::Quarantined => "broke the contract too often and is not asked any more",
+    };
+    let refuses = seat.stand_in == StandIn::Nobody && !seat.tries_next;
+    let impact = match seat.stand_in {
+        StandIn::Fallback => "its fallback stands in",
+        StandIn::Unchanged => "events go on unchanged",
+        StandIn::Nobody if refuses => "its source refuses every event",
+        StandIn::Nobody => "the next batch of its source is a try",
+    };
+    let what_to_do = match seat.stand_in {
+        StandIn::Fallback | StandIn::Unchanged => "bring a mended version, or roll back",
+        StandIn::Nobody => {
+            "bring a mended version, or roll back; `on-error = pass` lets events through unchanged"
+        }
+    };
+    let fault = seat.fault.as_ref();
+    let cause = fault.map(|(violation, _)| violation.detail.clone());
+    Some(Trouble {
+        component: format!("policy {} in {}", report.name, seat.place),
+        state: match refuses {
+            true => Level::Failing,
+            false => Level::Degraded,
+        },
+        since_seconds: seat.down_since.map(clock::seconds_since),
+        symptom: symptom.to_owned(),
+        impact: impact.to_owned(),
+        cause: cause.unwrap_or_default(),
+        what_to_do: what_to_do.to_owned(),
+        takes_nothing_in: refuses,
+    })
+}
