@@ -65,6 +65,11 @@ fn the_service_manager_is_told_what_happens() {
         "STATUS=running: 1 of 1 sources work, 7 events in channels",
     );
     assert!(status.starts_with("WATCHDOG=1\n"), "{status}");
+    // Nobody is there to whom they could go, and that is said with them.
+    told(
+        &manager,
+        "STATUS=running: 1 of 1 sources work, 7 events in channels; failing sink k1 of a1: fails: ",
+    );
 
     agent.rewrite(&text.replace("capacity = 1000", "capacity = 2000"));
     let reloading = told(&manager, "RELOADING=1");

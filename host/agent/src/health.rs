@@ -87,6 +87,14 @@ pub(crate) struct Trouble {
     pub takes_nothing_in: bool,
 }
 
+impl Trouble {
+    /// What is seen and where, without the rest.
+    pub(crate) fn headline(&self) -> String {
+        let level = level_name(self.state);
+        format!("{level} {}: {}", self.component, self.symptom)
+    }
+}
+
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", level_name(self.state), self.component)?;

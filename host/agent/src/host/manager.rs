@@ -14,11 +14,12 @@
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
-use flume_core::clock;
+use flume_core::{clock, printable};
 use sd_notify::NotifyState;
 
 use super::signals::Ending;
 use crate::admin::AdminView;
+use crate::health::Level;
 use crate::runner::SourceState;
 use crate::topology::events_left;
 
@@ -105,7 +106,7 @@ fn tell_all(messages: &Receiver<String>) {
     }
 }
 
-/// What runs, in one line.
+/// What runs, in one line, with the worst that is wrong.
 fn status(view: &AdminView, ending: Option<Ending>) -> String {
     let agents = view.agents();
     let sources: Vec<_> = agents.iter().flat_map(|agent| &agent.sources).collect();
@@ -113,7 +114,7 @@ fn status(view: &AdminView, ending: Option<Ending>) -> String {
         |state: SourceState| matches!(state, SourceState::Running(_) | SourceState::Completed);
     let working = sources.iter().filter(|source| works(source.status.state()));
     let events = events_left(&agents);
-    match ending {
+    let mut status = match ending {
         None => format!(
             "running: {} of {} sources work, {events} events in channels",
             working.count(),
@@ -123,5 +124,74 @@ fn status(view: &AdminView, ending: Option<Ending>) -> String {
             "draining: {events} events left, {} s left",
             clock::seconds_until(ending.deadline)
         ),
+    };
+    let troubles = view.troubles();
+    // What ends by itself is no news here.
+    let mut bad = troubles.iter().filter(|one| one.state > Level::Waiting);
+    if let Some(worst) = bad.next() {
+        let more = match bad.count() {
+            0 => String::new(),
+            more => format!(" (and {more} more)"),
+        };
+        // A line end would begin another message.
+        let worst = printable(&worst.headline()).into_owned();
+        status.push_str(&format!("; {worst}{more}"));
+    }
+    status
+}
+
+#[cfg(test)]
+mod tests {
+    use flume_core::clock::now;
+    use tokio::time::sleep;
+
+    use super::*;
+    use crate::health::Phase;
+    use crate::testing::{plan, services};
+    use crate::topology::RunningAgent;
+
+    /// Two sinks without a folder, and events for both.
+    const OUTAGE: &str = "\
+a1.sources = r1
+a1.channels = c1 c2
+a1.sinks = k1 k2
+a1.sources.r1.type = seq
+a1.sources.r1.totalEvents = 70
+a1.sources.r1.channels = c1 c2
+a1.channels.c1.type = memory
+a1.channels.c2.type = memory
+a1.sinks.k1.type = file_roll
+a1.sinks.k1.channel = c1
+a1.sinks.k1.sink.directory = /nowhere/at/all
+a1.sinks.k2.type = file_roll
+a1.sinks.k2.channel = c2
+a1.sinks.k2.sink.directory = /nowhere/at/all
+";
+
+    /// An outage shows in the one line that `systemctl status` has.
+    #[tokio::test(start_paused = true)]
+    async fn the_status_has_the_worst_trouble() {
+        let services = services(1);
+        let memory = services.components.memory.clone();
+        let view = AdminView::new(services.policies.clone(), memory, services.reloads.clone());
+        view.enter(Phase::Running);
+        let mut agent = RunningAgent::build(plan(OUTAGE), &services).unwrap();
+        agent.bind().await;
+        agent.start_sources(&services);
+        view.show(vec![agent.view()]);
+        sleep(Duration::from_secs(1)).await;
+        let well = "running: 1 of 1 sources work, 140 events in channels";
+        assert_eq!(status(&view, None), well);
+        agent.start_sinks(&services);
+        sleep(Duration::from_secs(1)).await;
+        let outage = format!("{well}; failing sink k1 of a1: did not start (and 1 more)");
+        assert_eq!(status(&view, None), outage);
+        let deadline = now() + Duration::from_secs(30);
+        view.enter(Phase::Stopping(deadline));
+        assert_eq!(
+            status(&view, Some(Ending { deadline })),
+            "draining: 140 events left, 30 s left; failing sink k1 of a1: did not start \
+             (and 1 more)"
+        );
     }
 }
