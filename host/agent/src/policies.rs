@@ -35,9 +35,9 @@ use tokio::sync::{Notify, Semaphore};
 use self::file::WatchedFile;
 pub(crate) use self::read::FileError;
 use self::read::Mark;
-pub(crate) use self::report::PolicyFileReport;
 #[cfg(test)]
-pub(crate) use self::report::Totals;
+pub(crate) use self::report::{Failure, Totals};
+pub(crate) use self::report::{Origin, PolicyFileReport};
 
 mod change;
 mod file;

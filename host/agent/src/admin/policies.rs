@@ -214,6 +214,7 @@ fn shown(report: &PolicyFileReport) -> Value {
         "memory-bytes": { "now": totals.memory, "max": totals.most_memory },
         "violations": violations,
         "last-error": report.last_error,
+        "last-error-from": report.failure.map(|failure| failure.origin.words()),
     })
 }
 

@@ -8,7 +8,7 @@ use flume_core::clock;
 use flume_policy::{SeatReport, SeatState, StandIn};
 
 use super::{Level, Trouble};
-use crate::policies::PolicyFileReport;
+use crate::policies::{Origin, PolicyFileReport};
 
 /// What is wrong with a policy in its places.
 pub(super) fn policy(report: &PolicyFileReport) -> Vec<Trouble> {
@@ -18,15 +18,29 @@ pub(super) fn policy(report: &PolicyFileReport) -> Vec<Trouble> {
 }
 
 fn refused(report: &PolicyFileReport) -> Option<Trouble> {
-    let error = report.last_error.as_ref()?;
+    let (error, failure) = (report.last_error.as_ref()?, report.failure?);
+    let (symptom, what_to_do) = match failure.origin {
+        Origin::File => (
+            "its last new version was refused",
+            "mend the file: the process would not start again with it",
+        ),
+        Origin::AdminPort => (
+            "a version that came over the admin port was refused",
+            "mend that version; nothing is wrong with the file",
+        ),
+        Origin::Budget => (
+            "its last version broke the contract too often and was rolled back",
+            "bring a mended version: the file may still have the other one",
+        ),
+    };
     Some(Trouble {
         component: format!("policy {}", report.name),
         state: Level::Degraded,
-        since_seconds: None,
-        symptom: "its last new version was refused".to_owned(),
+        since_seconds: Some(clock::seconds_since(failure.since)),
+        symptom: symptom.to_owned(),
         impact: "the version before goes on".to_owned(),
         cause: error.clone(),
-        what_to_do: "mend the file: the process would not start again with it".to_owned(),
+        what_to_do: what_to_do.to_owned(),
         takes_nothing_in: false,
     })
 }

@@ -6,7 +6,7 @@ use flume_policy::{SeatReport, SeatState, StandIn};
 use tokio::time::sleep;
 
 use super::*;
-use crate::policies::Totals;
+use crate::policies::{Failure, Origin, Totals};
 use crate::testing::{plan, services};
 use crate::topology::RunningAgent;
 
@@ -197,7 +197,31 @@ fn down(stand_in: StandIn, state: SeatState, tries_next: bool) -> PolicyFileRepo
         seats: vec![seat],
         totals: Totals::default(),
         last_error: None,
+        failure: None,
         refusals: 0,
+    }
+}
+
+/// Only a file that would not start has to be mended.
+#[tokio::test(start_paused = true)]
+async fn a_version_that_does_not_run_is_told_with_its_origin() {
+    let agent = started(&with_null()).await;
+    sleep(Duration::from_secs(10)).await;
+    for (origin, remedy) in [
+        (Origin::File, "would not start again"),
+        (Origin::AdminPort, "nothing is wrong with the file"),
+        (Origin::Budget, "bring a mended version"),
+    ] {
+        let mut report = down(StandIn::Fallback, SeatState::Running, true);
+        report.last_error = Some("not a policy".to_owned());
+        let since = clock::now() - Duration::from_secs(8);
+        report.failure = Some(Failure { origin, since });
+        let all = of(Phase::Running, &[agent.view()], &[report]);
+        let [one] = all.as_slice() else {
+            panic!("{all:?}")
+        };
+        assert_eq!((one.state, one.since_seconds), (Level::Degraded, Some(8)));
+        assert!(one.what_to_do.contains(remedy), "{one}");
     }
 }
 

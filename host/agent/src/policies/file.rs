@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 use super::PolicyUse;
 use super::change::{Action, Change, Look, ReadOutcome};
 use super::read::Mark;
-use super::report::{PolicyFileReport, Totals};
+use super::report::{Failure, Origin, PolicyFileReport, Totals};
 
 /// The most changes over the admin port of a file at a time: one at work, and one that waits.
 const MOST_CHANGES: usize = 2;
@@ -43,6 +43,8 @@ struct FileState {
     /// When the last new version was loaded, or was not, in milliseconds since 1970; 0 if there was
     /// none.
     last_time: u64,
+    /// What the last error is about, for as long as there is one.
+    failure: Option<Failure>,
     /// New versions that were not loaded.
     refusals: u64,
     change: Change,
@@ -72,6 +74,7 @@ impl WatchedFile {
                 directory: wanted.directory.clone(),
                 last_error: None,
                 last_time: 0,
+                failure: None,
                 refusals: 0,
                 change: Change::new(look),
             }),
@@ -172,7 +175,7 @@ impl WatchedFile {
             "rolled back in all places; this version is not loaded again until the file changes"
         );
         let error = format!("version {version} spent its error budget and was rolled back");
-        self.ended(Some(error));
+        self.ended(Some((Origin::Budget, error)));
     }
 
     /// A look at the file; `asked` if it is to be read now.
@@ -207,15 +210,15 @@ impl WatchedFile {
             }
         };
         if let Some(error) = failed {
-            self.failed(error);
+            self.failed(Origin::File, error);
         }
     }
 
     /// Logs why a version was not loaded, and keeps it as the last error.
-    pub(super) fn failed(&self, error: String) {
+    pub(super) fn failed(&self, origin: Origin, error: String) {
         let (policy, file) = (&self.name, self.path.display());
         tracing::error!(policy, %file, error, "the policy stays as it is");
-        self.ended(Some(error));
+        self.ended(Some((origin, error)));
         self.state.lock().refusals += 1;
     }
 
@@ -242,17 +245,28 @@ impl WatchedFile {
         }
     }
 
-    /// Notes how the last change ended, and when.
-    fn ended(&self, error: Option<String>) {
+    /// Notes how the last change ended, and when. A file that would not start is worse than a refused
+    /// upload, and is not forgotten over it.
+    fn ended(&self, failed: Option<(Origin, String)>) {
         let mut state = self.state.lock();
-        (state.last_error, state.last_time) = (error, self.wall.millis());
+        state.last_time = self.wall.millis();
+        let Some((origin, error)) = failed else {
+            state.last_error = None;
+            return;
+        };
+        let is_of_file = |now: Failure| now.origin == Origin::File;
+        if origin != Origin::AdminPort || !state.failing().is_some_and(is_of_file) {
+            state.fails(origin);
+            state.last_error = Some(error);
+        }
     }
 
     pub(super) fn report(&self) -> PolicyFileReport {
         let report = self.policy.report();
-        let (last_error, last_time, refusals) = {
+        let (last_error, failure, last_time, refusals) = {
             let state = self.state.lock();
-            (state.last_error.clone(), state.last_time, state.refusals)
+            let last_error = state.last_error.clone();
+            (last_error, state.failing(), state.last_time, state.refusals)
         };
         PolicyFileReport {
             name: self.name.clone(),
@@ -267,6 +281,7 @@ impl WatchedFile {
             totals: Totals::of(self.policy.stats()),
             last_error,
             last_time,
+            failure,
             refusals,
         }
     }
@@ -276,6 +291,18 @@ impl FileState {
     fn saw(&mut self, digest: &str, refused: bool) {
         digest.clone_into(&mut self.seen);
         self.refused = refused;
+    }
+
+    /// What the last error is about, if there is one.
+    fn failing(&self) -> Option<Failure> {
+        self.failure.filter(|_| self.last_error.is_some())
+    }
+
+    /// Notes what fails, from the first moment on. The error itself is to follow.
+    fn fails(&mut self, origin: Origin) {
+        let before = self.failing().filter(|before| before.origin == origin);
+        let since = before.map_or_else(clock::now, |before| before.since);
+        self.failure = Some(Failure { origin, since });
     }
 }
 

@@ -23,6 +23,7 @@ use super::Policies;
 use super::change::{Action, ReadOutcome};
 use super::file::WatchedFile;
 use super::read::{self, FileError};
+use super::report::Origin;
 
 /// The pause between two looks at the files.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -121,7 +122,7 @@ impl Policies {
             self.heavy_work(|| file.finish_roll_back());
             match file.look(asked) {
                 Action::Rest => {}
-                Action::Report(error) => file.failed(error),
+                Action::Report(error) => file.failed(Origin::File, error),
                 Action::Read => file.outcome(self.take_from_disk(&file), asked),
             }
         }
@@ -186,7 +187,7 @@ impl ChangeTurn {
     /// # Errors
     /// It is not a policy, or a place does not accept it; what ran goes on.
     pub(crate) async fn replace(self, bytes: Vec<u8>) -> Result<Changed, ChangeError> {
-        self.work(move |policies, file| {
+        self.work(Some(Origin::AdminPort), move |policies, file| {
             let changed = policies.put(file, &bytes, true)?;
             tracing::info!(
                 policy = changed.name,
@@ -204,7 +205,7 @@ impl ChangeTurn {
     /// # Errors
     /// It cannot be read, is not a policy, or a place does not accept it; what ran goes on.
     pub(crate) async fn restore(self) -> Result<Changed, ChangeError> {
-        self.work(|policies, file| {
+        self.work(Some(Origin::File), |policies, file| {
             let content = read::read(file.path(), file.directory().as_deref())?;
             let changed = policies.put(file, &content.bytes, false)?;
             file.accepted(&changed.to);
@@ -218,7 +219,7 @@ impl ChangeTurn {
     /// # Errors
     /// There is no previous version.
     pub(crate) async fn roll_back(self) -> Result<Changed, ChangeError> {
-        self.work(|policies, file| {
+        self.work(None, |policies, file| {
             let roll_back = policies.heavy_work(|| file.roll_back());
             let name = file.name().to_owned();
             let Some(roll_back) = roll_back else {
@@ -238,9 +239,11 @@ impl ChangeTurn {
     }
 
     /// Waits for the change that is at work, then works on a thread that may block. Work that has
-    /// begun is finished, even if the client has gone away.
+    /// begun is finished, even if the client has gone away. If it fails, a version of this origin does
+    /// not run; without one, nothing is wrong with any.
     async fn work(
         self,
+        origin: Option<Origin>,
         work: impl FnOnce(&Policies, &WatchedFile) -> Result<Changed, ChangeError> + Send + 'static,
     ) -> Result<Changed, ChangeError> {
         let Self {
@@ -253,8 +256,8 @@ impl ChangeTurn {
         };
         let done = tokio::task::spawn_blocking(move || {
             let result = work(&policies, &file);
-            if let Err(error) = &result {
-                file.failed(error.to_string());
+            if let (Err(error), Some(origin)) = (&result, origin) {
+                file.failed(origin, error.to_string());
             }
             drop((turn, queued));
             result

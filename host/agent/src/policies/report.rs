@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use flume_core::clock::Instant;
 use flume_policy::{SeatReport, Stats, ViolationKind};
 
 /// The state of a policy file.
@@ -30,11 +31,44 @@ pub(crate) struct PolicyFileReport {
     pub totals: Totals,
     /// Why the last new version was not loaded; gone when one is.
     pub last_error: Option<String>,
+    /// What that is about.
+    pub failure: Option<Failure>,
     /// When the last new version was loaded, or was not, in milliseconds since 1970; 0 if there was
     /// none.
     pub last_time: u64,
     /// New versions that were not loaded.
     pub refusals: u64,
+}
+
+/// A version that does not run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Failure {
+    /// Where it came from.
+    pub origin: Origin,
+    /// Since when there is such a version.
+    pub since: Instant,
+}
+
+/// Where a version that does not run came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The file: its content would not start.
+    File,
+    /// The admin port. The file is not concerned.
+    AdminPort,
+    /// It ran, and spent its error budget.
+    Budget,
+}
+
+impl Origin {
+    /// In words.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::AdminPort => "admin port",
+            Self::Budget => "error budget",
+        }
+    }
 }
 
 /// The counts of a policy, over all its places.

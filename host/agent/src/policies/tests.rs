@@ -98,6 +98,10 @@ async fn the_time_of_the_last_load_is_known_whether_it_was_taken_or_refused() {
     let again = policies.turn("a1/one").unwrap().roll_back().await;
     again.unwrap_err();
     seen.push(last());
+    expected.push((true, 40));
+    let refused = policies.turn("a1/one").unwrap();
+    refused.replace(b"nonsense".to_vec()).await.unwrap_err();
+    seen.push(last());
     expected.push((false, 50));
     assert_eq!(seen, expected);
 }
@@ -453,4 +457,45 @@ fn an_unusable_cache_is_done_without() {
         policies.try_selector(&in_a1(&path), &sinks(3)).unwrap();
         assert_eq!(std::fs::read_dir(cache).unwrap().count(), files);
     }
+}
+
+/// What is refused is kept with where it came from: a file that would not start is not forgotten
+/// over an upload, and a roll-back without a version before says nothing about any version.
+#[tokio::test(start_paused = true)]
+async fn what_was_refused_is_known_with_its_origin() {
+    let (policies, folder) = (policies(), Folder::new());
+    let path = folder.file("one.wat", &always(&[0]));
+    let _selector = seat(&policies, &in_a1(&path), "g1", 3).unwrap();
+    let turn = || policies.turn("a1/one").unwrap();
+    let failing = || report(&policies).failure.map(|failure| failure.origin);
+    turn().roll_back().await.unwrap_err();
+    let same = report(&policies);
+    assert_eq!(
+        (same.last_error, same.failure, same.refusals),
+        (None, None, 0)
+    );
+    turn().replace(b"nonsense".to_vec()).await.unwrap_err();
+    assert_eq!(
+        (failing(), report(&policies).refusals),
+        (Some(Origin::AdminPort), 1)
+    );
+    turn().roll_back().await.unwrap_err();
+    assert_eq!(
+        (failing(), report(&policies).refusals),
+        (Some(Origin::AdminPort), 1)
+    );
+
+    folder.file("one.wat", "nonsense");
+    let first = clock::now();
+    policies.look(true);
+    assert_eq!(failing(), Some(Origin::File));
+    tokio::time::advance(ROUND).await;
+    turn().replace(b"nonsense".to_vec()).await.unwrap_err();
+    policies.look(true);
+    let since = report(&policies).failure.map(|failure| failure.since);
+    assert_eq!((failing(), since), (Some(Origin::File), Some(first)));
+
+    folder.file("one.wat", &always(&[1]));
+    policies.look(true);
+    assert_eq!(failing(), None);
 }
