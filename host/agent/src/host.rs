@@ -33,6 +33,8 @@ use crate::plan::{AgentPlan, changes};
 use crate::services::Services;
 use crate::topology::{Brake, ReloadTerms, RunningAgent, RunningSource, events_left};
 
+#[cfg(test)]
+mod deadline;
 mod manager;
 mod signals;
 mod sockets;

@@ -50,6 +50,12 @@ impl Manager {
         }
     }
 
+    /// Nobody, for tests.
+    #[cfg(test)]
+    pub(super) fn nobody() -> Self {
+        Self(None)
+    }
+
     /// All that was configured runs, as far as it can.
     pub(super) fn ready(&self) {
         self.tell(&NotifyState::Ready.to_string());

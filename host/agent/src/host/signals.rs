@@ -66,13 +66,35 @@ impl Signals {
             quit: receive(SignalKind::quit(), "SIGQUIT")?,
             user1: receive(SignalKind::user_defined1(), "SIGUSR1")?,
             user2: receive(SignalKind::user_defined2(), "SIGUSR2")?,
-            asked: Arc::clone(&signals.0),
+            asked: signals.clone(),
             view,
             drain_timeout,
             manager,
         };
         tokio::spawn(handler.run());
+        tokio::spawn(signals.clone().enforce(end_overdue));
         Ok(signals)
+    }
+
+    /// Begins the deadline; false if that was done before.
+    fn begin_end(&self, drain_timeout: Duration) -> bool {
+        let deadline = clock::now() + drain_timeout;
+        self.0.ending.set(Ending { deadline }).is_ok()
+    }
+
+    /// Asks for the end; false if that was done before.
+    #[cfg(test)]
+    pub(super) fn end_within(&self, drain_timeout: Duration) -> bool {
+        let is_first = self.begin_end(drain_timeout);
+        self.0.end.cancel();
+        is_first
+    }
+
+    /// Holds the law: ends what is still there when the process should have ended.
+    pub(super) async fn enforce<T>(self, end: impl FnOnce() -> T) -> T {
+        let ending = self.ended().await;
+        tokio::time::sleep_until(ending.deadline + OVERDUE).await;
+        end()
     }
 
     /// Waits for a HUP; one that came before counts.
@@ -113,7 +135,7 @@ struct Handler {
     quit: Signal,
     user1: Signal,
     user2: Signal,
-    asked: Arc<Asked>,
+    asked: Signals,
     view: AdminView,
     drain_timeout: Duration,
     manager: Manager,
@@ -122,22 +144,20 @@ struct Handler {
 impl Handler {
     async fn run(mut self) {
         loop {
-            let ending = self.asked.ending.get().copied();
+            let ending = self.asked.ending();
             tokio::select! {
                 _ = self.terminate.recv() => self.end(TERMINATE),
                 _ = self.interrupt.recv() => self.end(INTERRUPT),
-                _ = self.reload.recv() => self.asked.reload.notify_one(),
+                _ = self.reload.recv() => self.asked.0.reload.notify_one(),
                 _ = self.quit.recv() => status::log(&self.view.agents(), ending),
                 _ = self.user1.recv() => status::log(&self.view.agents(), ending),
                 _ = self.user2.recv() => status::log(&self.view.agents(), ending),
-                () = overdue(ending) => end_overdue(),
             }
         }
     }
 
     fn end(&self, (signal, status): EndSignal) {
-        let deadline = clock::now() + self.drain_timeout;
-        if self.asked.ending.set(Ending { deadline }).is_err() {
+        if !self.asked.begin_end(self.drain_timeout) {
             tracing::warn!(signal, "ended at once; events in channels are lost");
             logging::flush();
             std::process::exit(status);
@@ -148,19 +168,11 @@ impl Handler {
             "stopping: channels drain; a second signal ends at once"
         );
         self.manager.stopping(self.drain_timeout);
-        self.asked.end.cancel();
+        self.asked.0.end.cancel();
     }
 }
 
-/// Waits until the process should have ended.
-async fn overdue(ending: Option<Ending>) {
-    match ending {
-        Some(ending) => tokio::time::sleep_until(ending.deadline + OVERDUE).await,
-        None => std::future::pending().await,
-    }
-}
-
-fn end_overdue() -> ! {
+fn end_overdue() {
     tracing::error!("did not stop in time and is ended; events in channels are lost");
     logging::flush();
     std::process::exit(STATUS_OVERDUE);
