@@ -2,7 +2,8 @@
 //! back and forward again, ended and killed, and no event that a client was told is kept is lost.
 //!
 //! Method: two senders (netcat → memory → two avro sinks, one in a group that balances, one in a
-//! group that fails over) and two collectors (avro → memory → `file_roll`), at first all real Flume.
+//! group that fails over) and two collectors (avro → memory → `file_roll`), at first all real Flume,
+//! one of each release.
 //! A node goes on with the other program, from the same file, on the same ports. What a memory
 //! channel holds is lost when Flume is terminated, and when ours is killed. So, as operators do it,
 //! clients pause until everything has arrived before that happens; they go on while the node is
@@ -39,10 +40,20 @@ struct Node<'a> {
     name: &'static str,
     file: AgentFile,
     port: u16,
+    /// The Flume that it begins with.
+    flume: &'a Stage,
     agent: Option<Agent>,
 }
 
 impl Node<'_> {
+    fn start_flume(&mut self) {
+        self.start(Kind::Real(self.flume));
+    }
+
+    fn start_ours(&mut self) {
+        self.start(Kind::Ours);
+    }
+
     fn start(&mut self, kind: Kind<'_>) {
         assert!(self.agent.is_none(), "{} still runs", self.name);
         self.agent = Some(kind.start(self.scratch, self.name, &self.file, self.port));
@@ -107,7 +118,6 @@ impl Client {
 }
 
 struct Fleet<'a> {
-    stage: &'a Stage,
     senders: [Node<'a>; 2],
     collectors: [Node<'a>; 2],
     clients: [Client; 2],
@@ -116,22 +126,23 @@ struct Fleet<'a> {
 
 impl<'a> Fleet<'a> {
     /// A fleet of Flumes, with load.
-    fn start(stage: &'a Stage, scratch: &'a Scratch) -> Self {
+    fn start([old, new]: [&'a Stage; 2], scratch: &'a Scratch) -> Self {
         let [one, two, first, second] = std::array::from_fn(|_| ports::free());
         let folders = ["landed-1", "landed-2"].map(|name| scratch.folder(name));
-        let node = |name, file, port| Node {
+        let node = |name, file, port, flume| Node {
             scratch,
             name,
             file,
             port,
+            flume,
             agent: None,
         };
-        let collector = |name, port, folder| {
+        let collector = |name, port, folder, flume| {
             let file = AgentFile::new("a2").memory("c1", 100_000, 1_000);
             let file = file.avro_source("r1", port).file_roll("k1", folder, 1_000);
-            node(name, file, port)
+            node(name, file, port, flume)
         };
-        let sender = |name, port, processor: &[(&str, &str)]| {
+        let sender = |name, port, processor: &[(&str, &str)], flume| {
             let file = AgentFile::new("a1")
                 .memory("c1", 100_000, 1_000)
                 .netcat("r1", port);
@@ -139,7 +150,7 @@ impl<'a> Fleet<'a> {
                 .avro_sink("k1", first, BATCH)
                 .avro_sink("k2", second, BATCH)
                 .group("k1 k2", processor);
-            node(name, file, port)
+            node(name, file, port, flume)
         };
         let balances = [("type", "load_balance"), ("backoff", "true")];
         let fails_over = [
@@ -155,14 +166,13 @@ impl<'a> Fleet<'a> {
             feed: None,
         };
         let mut fleet = Self {
-            stage,
             senders: [
-                sender("sender-1", one, &balances),
-                sender("sender-2", two, &fails_over),
+                sender("sender-1", one, &balances, new),
+                sender("sender-2", two, &fails_over, old),
             ],
             collectors: [
-                collector("collector-1", first, &folders[0]),
-                collector("collector-2", second, &folders[1]),
+                collector("collector-1", first, &folders[0], old),
+                collector("collector-2", second, &folders[1], new),
             ],
             clients: [client("m", one), client("n", two)],
             landed: folders.map(Landing::Folder),
@@ -170,7 +180,7 @@ impl<'a> Fleet<'a> {
         let nodes = fleet.collectors.iter_mut().chain(&mut fleet.senders);
         thread::scope(|scope| {
             for node in nodes {
-                scope.spawn(|| node.start(Kind::Real(stage)));
+                scope.spawn(|| node.start_flume());
             }
         });
         fleet.clients.iter_mut().for_each(Client::go_on);
@@ -196,7 +206,7 @@ impl<'a> Fleet<'a> {
         self.collectors[which].term();
         self.clients.iter_mut().for_each(Client::go_on);
         self.more();
-        self.collectors[which].start(Kind::Ours);
+        self.collectors[which].start_ours();
         self.more();
     }
 
@@ -206,7 +216,7 @@ impl<'a> Fleet<'a> {
         client.pause();
         client.await_arrived("before a sender is replaced", &self.landed);
         self.senders[which].term();
-        self.senders[which].start(Kind::Ours);
+        self.senders[which].start_ours();
         client.go_on();
         self.more();
     }
@@ -215,7 +225,7 @@ impl<'a> Fleet<'a> {
     fn roll_back_collector(&mut self, which: usize) {
         self.collectors[which].term();
         self.more();
-        self.collectors[which].start(Kind::Real(self.stage));
+        self.collectors[which].start_flume();
         self.more();
     }
 
@@ -223,7 +233,7 @@ impl<'a> Fleet<'a> {
     fn restart_sender(&mut self, which: usize) {
         self.senders[which].term();
         self.clients[which].pause();
-        self.senders[which].start(Kind::Ours);
+        self.senders[which].start_ours();
         self.clients[which].go_on();
         self.more();
     }
@@ -234,15 +244,17 @@ impl<'a> Fleet<'a> {
         self.collectors[which].kill();
         self.clients.iter_mut().for_each(Client::go_on);
         self.more();
-        self.collectors[which].start(Kind::Ours);
+        self.collectors[which].start_ours();
         self.more();
     }
 }
 
-fn replaced(release: Release) {
-    let stage = require!(Stage::enter(release, 4));
+#[test]
+fn a_fleet_of_flume_is_replaced_node_by_node() {
+    let old = require!(Stage::enter(Release::V1_8, 4));
+    let new = require!(old.with(Release::V1_11));
     let scratch = Scratch::new();
-    let mut fleet = Fleet::start(&stage, &scratch);
+    let mut fleet = Fleet::start([&old, &new], &scratch);
     fleet.replace_collector(0);
     fleet.replace_sender(0);
     fleet.replace_collector(1);
@@ -255,9 +267,7 @@ fn replaced(release: Release) {
     for client in &fleet.clients {
         let tally = client.await_arrived("at the end", &fleet.landed);
         let (open, name) = (client.open.len(), client.prefix);
-        say::line(&format!(
-            "{release:?}, {name}: {tally}; {open} without an answer"
-        ));
+        say::line(&format!("{name}: {tally}; {open} without an answer"));
         // One connection of each sender is cut under load, when a collector is rolled back.
         assert!(
             tally.doubled() <= UNDER_WAY * u64::from(BATCH),
@@ -278,14 +288,4 @@ fn replaced(release: Release) {
         fleet.clients.iter().map(known).sum::<u64>(),
         "torn or foreign lines"
     );
-}
-
-#[test]
-fn a_fleet_of_flume_1_8_is_replaced() {
-    replaced(Release::V1_8);
-}
-
-#[test]
-fn a_fleet_of_flume_1_11_is_replaced() {
-    replaced(Release::V1_11);
 }
