@@ -120,6 +120,24 @@ fn days_in_order(dated: &str) -> Vec<String> {
     lines.into_iter().map(|(_, day)| day).collect()
 }
 
+/// Every line is in the folder of its day, once, and all files are closed.
+fn assert_dated(dated: &str, sent: u64) {
+    // Also those of days that are over were closed by their intervals.
+    let jumps = DAYS.map(|days| noon(days).1);
+    let folders = || jumps.iter().map(|day| PathBuf::from(dated).join(day));
+    let open = |path: &PathBuf| path.extension().is_some_and(|end| end == "tmp");
+    eventually("all files are closed", PATIENCE, || {
+        let files = folders()
+            .flat_map(|day| landing::files(&day))
+            .collect::<Vec<_>>();
+        (!files.iter().any(open)).then_some(())
+    });
+    let dated_landed: Vec<Landing> = folders().map(Landing::Folder).take(4).collect();
+    let all: Vec<&Landing> = dated_landed.iter().collect();
+    landing::await_count(&all, "n", sent, PATIENCE).assert_exact("dated folders");
+    assert_eq!(days_in_order(dated), jumps);
+}
+
 #[test]
 fn a_clock_that_jumps_moves_nothing_but_names() {
     let faketime = require!(Faketime::resolve());
@@ -171,20 +189,7 @@ fn a_clock_that_jumps_moves_nothing_but_names() {
     let plain = Landing::Folder(plain);
     landing::await_count(&[&plain], "n", sent, PATIENCE).assert_exact("file_roll");
 
-    // Also those of days that are over were closed by their intervals.
-    let jumps = DAYS.map(|days| noon(days).1);
-    let folders = || jumps.iter().map(|day| PathBuf::from(&dated).join(day));
-    let open = |path: &PathBuf| path.extension().is_some_and(|end| end == "tmp");
-    eventually("all files are closed", PATIENCE, || {
-        let files = folders()
-            .flat_map(|day| landing::files(&day))
-            .collect::<Vec<_>>();
-        (!files.iter().any(open)).then_some(())
-    });
-    let dated_landed: Vec<Landing> = folders().map(Landing::Folder).take(4).collect();
-    let all: Vec<&Landing> = dated_landed.iter().collect();
-    landing::await_count(&all, "n", sent, PATIENCE).assert_exact("dated folders");
-    assert_eq!(days_in_order(&dated), jumps);
+    assert_dated(&dated, sent);
     let files = sender.counter("SINK.k2", "ConnectionCreatedCount");
     let seconds = began.elapsed().as_secs();
     say::line(&format!(

@@ -136,6 +136,24 @@ fn assert_log(log: &Path, missing: u64) {
     }
 }
 
+/// Two sinks beside the disk, in a group with a policy and a record.
+fn beside(input: u16, [one, two]: &[PathBuf; 2], trace: &str) -> AgentFile {
+    let balances = [
+        ("type", "load_balance"),
+        ("selector", "order.wat"),
+        ("record", trace),
+    ];
+    AgentFile::new("a1")
+        .memory("c1", 100_000, 1_000)
+        .netcat("r1", input)
+        .file_roll("k1", one, 100)
+        .file_roll("k2", two, 100)
+        .group("k1 k2", &balances)
+        // The machine may be busy with other tests.
+        .set("policies.deadline-ms", 2_000)
+        .set("policies.start-deadline-ms", 20_000)
+}
+
 /// The log, the record of the group and compiled policies: events go elsewhere, and do not notice.
 #[test]
 fn what_else_is_on_the_disk_disturbs_no_event() {
@@ -143,25 +161,9 @@ fn what_else_is_on_the_disk_disturbs_no_event() {
     let folder = scratch.folder("disk");
     let disk = require!(SmallDisk::over(folder.clone(), 8));
     let input = ports::free();
-    let [one, two] = ["one", "two"].map(|name| scratch.folder(name));
+    let both = ["one", "two"].map(|name| scratch.folder(name));
     let policy = scratch.file("order.wat", &module(1));
-    let trace = folder.join("trace").display().to_string();
-    let file = AgentFile::new("a1")
-        .memory("c1", 100_000, 1_000)
-        .netcat("r1", input)
-        .file_roll("k1", &one, 100)
-        .file_roll("k2", &two, 100)
-        .group(
-            "k1 k2",
-            &[
-                ("type", "load_balance"),
-                ("selector", "order.wat"),
-                ("record", &trace),
-            ],
-        )
-        // The machine may be busy with other tests.
-        .set("policies.deadline-ms", 2_000)
-        .set("policies.start-deadline-ms", 20_000);
+    let file = beside(input, &both, &folder.join("trace").display().to_string());
     let file = scratch.file("a1.properties", &file.text());
     let cache = folder.join("cache").display().to_string();
     let words = ["--policy-cache", &*cache, "--log-format", "json"];
@@ -213,7 +215,7 @@ fn what_else_is_on_the_disk_disturbs_no_event() {
     let replies = feed.stop(PATIENCE);
     replies.assert_all_acknowledged();
     let sent = replies.acknowledged.len() as u64;
-    let both = [one, two].map(Landing::Folder);
+    let both = both.map(Landing::Folder);
     landing::await_count(&both.each_ref(), "n", sent, PATIENCE).assert_exact("events elsewhere");
     for sink in ["SINK.k1", "SINK.k2"] {
         assert_eq!(host.counter(sink, "EventWriteFail"), 0, "{sink}");
