@@ -14,6 +14,7 @@ use serde_json::Value;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The drain timeout of 3 s, and what a busy machine adds.
+/// (`host/agent/src/host/deadline.rs` holds the exact promise, in paused time.)
 const AT_ONCE: Duration = Duration::from_secs(20);
 
 /// More lines than the queue of the log and a pipe hold.

@@ -14,6 +14,7 @@ use flume_tests::{
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The drain timeout of 1 s, and what a busy machine adds.
+/// (`host/agent/src/host/deadline.rs` holds the exact promise, in paused time.)
 const AT_ONCE: Duration = Duration::from_secs(20);
 
 /// Reads messages until one has this line; returns that message.

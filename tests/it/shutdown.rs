@@ -12,6 +12,7 @@ use rustix::process::Signal;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Far less than the drain timeout of 30 s, for which each of these once waited.
+/// (`host/agent/src/host/deadline.rs` holds the exact promise, in paused time.)
 const AT_ONCE: Duration = Duration::from_secs(20);
 
 pub(crate) fn sender(input: u16, output: u16) -> AgentFile {

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use flume_policy::{SeatReport, SeatState, StandIn};
 use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::policies::{Failure, Origin, Totals};
 use crate::testing::{plan, services};
-use crate::topology::RunningAgent;
+use crate::topology::{ReloadTerms, RunningAgent};
 
 const AGENT: &str = "\
 a1.sources = r1
@@ -257,6 +258,29 @@ async fn a_policy_that_is_not_asked_keeps_events_out_unless_something_stands_in(
             assert_eq!(obstacles(&all).count(), 0, "a batch finds out");
         }
     }
+}
+
+/// What the file has no more, and cannot be delivered, says for how long already.
+#[tokio::test(start_paused = true)]
+async fn a_departing_channel_says_since_when() {
+    let mut agent = started(&stuck()).await;
+    sleep(Duration::from_secs(60)).await;
+    let terms = ReloadTerms {
+        deadline: clock::now() + Duration::from_secs(30),
+        hurry: CancellationToken::new(),
+        may_lose: false,
+        ports: Default::default(),
+    };
+    let other = with_null().replace("c1", "c2").replace("k1", "k2");
+    let reloaded = agent.reload(plan(&other), &terms, &services(2)).await;
+    reloaded.unwrap();
+    sleep(Duration::from_secs(77)).await;
+    let all = troubles(&agent);
+    let [gone] = all.as_slice() else {
+        panic!("{all:?}")
+    };
+    assert_eq!(gone.component, "channel c1 of a1");
+    assert_eq!((gone.state, gone.since_seconds), (Level::Waiting, Some(77)));
 }
 
 #[tokio::test(start_paused = true)]
