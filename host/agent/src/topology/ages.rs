@@ -32,9 +32,9 @@ const PASSED: usize = 240;
 /// The most marks. Of a channel that nobody empties it is a quarter of an hour at full precision.
 const MOST: usize = 4_096;
 
-/// Looks at the oldest event that are kept. An event may be aside for days; an age that
+/// The most looks at the oldest event that are kept. An event may be aside for days; an age that
 /// is read from the oldest of these is too high by a few thousandths.
-const LOOKS_KEPT: usize = 1_024;
+const MOST_LOOKS: usize = 1_024;
 
 /// What was seen of a channel so far.
 #[derive(Debug, Default)]
@@ -120,7 +120,7 @@ impl Ages {
             _ => seen.put_of(waiting.first).unwrap_or(now),
         };
         seen.looks.push_back(Look { at: now, oldest });
-        thin(&mut seen.looks, LOOKS_KEPT);
+        thin(&mut seen.looks, MOST_LOOKS);
     }
 }
 
@@ -338,7 +338,7 @@ mod tests {
         pass(300).await;
         let seen = ages.seen.lock();
         assert!(seen.marks.len() <= PASSED + 3);
-        assert!(seen.looks.len() <= LOOKS_KEPT);
+        assert!(seen.looks.len() <= MOST_LOOKS);
         drop(seen);
         assert_age(&ages, &channel, 300);
     }
