@@ -4,7 +4,7 @@
 //! allocates nothing. So an event's bytes are in memory once, no matter how many channels it goes
 //! to.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -128,6 +128,31 @@ impl Headers {
         }
     }
 
+    /// Sets and removes many headers in one pass, however many there are: a value sets a header, none
+    /// removes it. Of edits of one name the last one counts.
+    pub fn edit(&mut self, edits: Vec<(ByteString, Option<ByteString>)>) {
+        let last = edits.iter().enumerate();
+        let last: HashMap<ByteString, usize> =
+            last.map(|(at, edit)| (edit.0.clone(), at)).collect();
+        let mut edits: Vec<Option<_>> = edits.into_iter().map(Some).collect();
+        let mut pairs = Vec::with_capacity(self.len() + last.len());
+        for (name, value) in self.iter() {
+            match last.get(name).and_then(|at| edits.get_mut(*at)?.take()) {
+                None => pairs.push((name.clone(), value.clone())),
+                Some((name, Some(new))) => pairs.push((name, new)),
+                Some((_, None)) => {}
+            }
+        }
+        for (at, edit) in edits.into_iter().enumerate() {
+            if let Some((name, Some(value))) = edit
+                && last.get(&name) == Some(&at)
+            {
+                pairs.push((name, value));
+            }
+        }
+        self.0 = (!pairs.is_empty()).then(|| Arc::new(pairs));
+    }
+
     /// Removes a header, and returns whether it was there.
     pub fn remove(&mut self, name: &str) -> bool {
         let before = self.len();
@@ -241,6 +266,31 @@ mod tests {
         let headers: Headers = pairs.collect();
         assert_eq!(headers.len(), 50_000);
         assert_eq!(headers.get("7").map(|v| &**v), Some("50007"));
+    }
+
+    /// One by one, and in one pass.
+    #[test]
+    fn many_edits_are_as_each_of_them() {
+        let name = |n: usize| ByteString::from(format!("h{}", n % 97));
+        let mut one_by_one: Headers = (0..60).map(|n| (name(n), "old")).collect();
+        let mut at_once = one_by_one.clone();
+        let edits: Vec<(ByteString, Option<ByteString>)> = (0..300)
+            .map(|n| (name(n * 31), (n % 3 > 0).then(|| format!("{n}").into())))
+            .collect();
+        for (name, value) in edits.clone() {
+            match value {
+                Some(value) => one_by_one.insert(name, value),
+                None => drop(one_by_one.remove(&name)),
+            }
+        }
+        at_once.edit(edits);
+        assert_eq!(at_once, one_by_one);
+        let removed = at_once
+            .iter()
+            .map(|(name, _)| (name.clone(), None))
+            .collect();
+        at_once.edit(removed);
+        assert!(at_once.is_empty());
     }
 
     #[test]

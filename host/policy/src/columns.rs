@@ -2,7 +2,10 @@
 //!
 //! The buffers are kept from batch to batch, so a call allocates nothing once they are large enough.
 
-use flume_core::Event;
+use std::collections::HashMap;
+
+use bytestring::ByteString;
+use flume_core::{Event, Headers};
 
 use crate::bindings::{interceptor, types};
 use crate::instance::{Bodies, Needs};
@@ -12,6 +15,9 @@ pub(crate) const ABSENT: u32 = 0x8000_0000;
 
 /// Bytes that one column can hold: ends have 31 bits.
 const MOST_BYTES: usize = (ABSENT - 1) as usize;
+
+/// Headers of an event times headers that are wanted, up to which they are searched one by one.
+const SEARCHED: usize = 1024;
 
 /// The columns of a batch.
 #[derive(Debug, Default)]
@@ -45,14 +51,7 @@ impl Columns {
         let wants_lengths = matches!(needs.bodies, Bodies::Length | Bodies::Prefix(_));
         let mut filled = 0;
         for event in events {
-            for (column, name) in self.headers.iter_mut().zip(&needs.headers) {
-                column.push(
-                    event
-                        .headers
-                        .get(name)
-                        .map(|value| value.as_bytes().as_ref()),
-                );
-            }
+            self.push_headers(&event.headers, &needs.headers);
             if let Some(most) = most {
                 self.bodies
                     .push(Some(event.body.get(..most).unwrap_or(&event.body)));
@@ -69,6 +68,21 @@ impl Columns {
         }
         self.events = u32::try_from(filled).unwrap_or(u32::MAX);
         filled
+    }
+
+    /// Adds the headers of one event. Many headers of which many are wanted are not searched for each.
+    fn push_headers(&mut self, headers: &Headers, wanted: &[String]) {
+        if headers.len().saturating_mul(wanted.len()) <= SEARCHED {
+            for (column, name) in self.headers.iter_mut().zip(wanted) {
+                column.push(headers.get(name).map(|value| value.as_bytes().as_ref()));
+            }
+            return;
+        }
+        let all: HashMap<&str, &ByteString> = headers.iter().map(|(n, v)| (&**n, v)).collect();
+        for (column, name) in self.headers.iter_mut().zip(wanted) {
+            let value = all.get(&**name);
+            column.push(value.map(|value| value.as_bytes().as_ref()));
+        }
     }
 
     /// How many events the columns show.

@@ -15,6 +15,12 @@ use crate::error::{Violation, ViolationKind, cut};
 /// events, and then another one: so it is measured by what it adds to the batch.
 const CELL: usize = 32;
 
+/// Header edits of one answer. Each has a name, and is about any number of events.
+const MOST_EDITS: usize = 1000;
+
+/// Up to this many edits are made one after the other: for each, an event's headers are searched.
+const FEW: usize = 16;
+
 /// Values of a buffer up to this size share it. Those of a larger one are copied, since one event
 /// that stays in a channel would keep the whole answer in memory.
 const SHARED: usize = 64 << 10;
@@ -60,6 +66,13 @@ impl Edits {
         events: usize,
         most: usize,
     ) -> Result<Self, Violation> {
+        if answer.headers.len() > MOST_EDITS {
+            let detail = format!(
+                "{} header edits, at most {MOST_EDITS}",
+                answer.headers.len()
+            );
+            return Err(Violation::new(ViolationKind::EditCount, detail));
+        }
         let header = |edit: interceptor::HeaderEdit| {
             let rows = Rows::checked(edit.events, edit.values, events, true)?;
             if edit.name.is_empty() {
@@ -109,29 +122,70 @@ impl Edits {
         headers.chain(bodies).fold(0, usize::saturating_add)
     }
 
+    /// Whether making them is worth a look at the clock.
+    pub(crate) fn are_many(&self) -> bool {
+        self.headers.len() > FEW || self.makes(self.verdicts.len()) > SHARED
+    }
+
     /// Edits the events, and calls `becomes` with what becomes of each.
     pub(crate) fn apply(self, events: &mut [Event], mut becomes: impl FnMut(usize, EventVerdict)) {
-        for (name, rows) in &self.headers {
-            rows.for_each(events, |event, value| match value {
-                // Its text was checked as a whole.
-                Some(value) => match ByteString::try_from(value) {
-                    Ok(value) => event.headers.insert(name.clone(), value),
-                    Err(_) => tracing::error!("a header that was checked is not valid UTF-8"),
-                },
-                None => {
-                    event.headers.remove(name);
-                }
-            });
+        match self.headers.len() <= FEW {
+            true => self.edit_one_by_one(events),
+            false => self.edit_at_once(events),
         }
         if let Some(rows) = &self.bodies {
-            rows.for_each(events, |event, value| {
-                event.body = value.unwrap_or_default()
+            rows.for_each(events.len(), |at, value| {
+                if let Some(event) = events.get_mut(at) {
+                    event.body = value.unwrap_or_default();
+                }
             });
         }
         for (at, verdict) in self.verdicts.into_iter().enumerate() {
             becomes(at, verdict);
         }
     }
+}
+
+impl Edits {
+    fn edit_one_by_one(&self, events: &mut [Event]) {
+        for (name, rows) in &self.headers {
+            rows.for_each(events.len(), |at, value| {
+                let Some(event) = events.get_mut(at) else {
+                    return;
+                };
+                match value {
+                    Some(value) => event.headers.insert(name.clone(), text(value)),
+                    None => drop(event.headers.remove(name)),
+                }
+            });
+        }
+    }
+
+    /// Many edits for many headers: each event's are gathered first, so that the work is the sum of
+    /// the two and not the product.
+    fn edit_at_once(&self, events: &mut [Event]) {
+        let mut gathered = vec![Vec::new(); events.len()];
+        for (name, rows) in &self.headers {
+            rows.for_each(events.len(), |at, value| {
+                if let Some(edits) = gathered.get_mut(at) {
+                    edits.push((name.clone(), value.map(text)));
+                }
+            });
+        }
+        for (event, edits) in events.iter_mut().zip(gathered) {
+            if !edits.is_empty() {
+                event.headers.edit(edits);
+            }
+        }
+    }
+}
+
+/// A value whose text was checked as a whole.
+fn text(value: Bytes) -> ByteString {
+    ByteString::try_from(value).unwrap_or_else(|_| {
+        tracing::error!("a header that was checked is not valid UTF-8");
+        ByteString::new()
+    })
 }
 
 impl Rows {
@@ -185,8 +239,8 @@ impl Rows {
         self.values.bytes.len().saturating_mul(times)
     }
 
-    /// Calls for each event of the edit with its value.
-    fn for_each(&self, events: &mut [Event], mut edit: impl FnMut(&mut Event, Option<Bytes>)) {
+    /// Calls for each event of the edit, out of this many, with its value.
+    fn for_each(&self, events: usize, mut edit: impl FnMut(usize, Option<Bytes>)) {
         let single = match self.values.ends.len() {
             1 => self.values.iter().next(),
             _ => None,
@@ -194,19 +248,13 @@ impl Rows {
         let values = self.values.iter();
         let mut values = values.chain(std::iter::repeat_with(|| single.clone().flatten()));
         if self.events.is_empty() {
-            events
-                .iter_mut()
+            (0..events)
                 .zip(values)
-                .for_each(|(event, value)| edit(event, value));
+                .for_each(|(at, value)| edit(at, value));
             return;
         }
-        for place in &self.events {
-            let event = usize::try_from(*place)
-                .ok()
-                .and_then(|place| events.get_mut(place));
-            if let (Some(event), Some(value)) = (event, values.next()) {
-                edit(event, value);
-            }
+        for (place, value) in self.events.iter().zip(&mut values) {
+            edit(usize::try_from(*place).unwrap_or(usize::MAX), value);
         }
     }
 }

@@ -206,6 +206,8 @@ violations! {
     EditUnsorted = "edit-unsorted";
     /// An edit without one value for each of its events.
     EditLength = "edit-length";
+    /// More header edits than an answer may have.
+    EditCount = "edit-count";
     /// A column of an impossible shape.
     EditColumn = "edit-column";
     /// A header that is not text.

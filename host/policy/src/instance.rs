@@ -93,8 +93,7 @@ impl Instance {
         let log = GuestLog::new(
             artifact.shared_name(),
             artifact.short_digest().into(),
-            limits.log_lines,
-            Arc::clone(&terms.account.stats),
+            &terms.account,
         );
         let mut store = Store::new(engine.wasmtime(), Host::new(limits, setup.seed(), log));
         store.limiter(|host| &mut host.limiter);

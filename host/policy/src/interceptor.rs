@@ -13,6 +13,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cpu_time::ThreadTime;
 use flume_core::clock::{self, Instant};
 use flume_core::{
     Batch, Channel, Event, Gate, Interceptor, InterceptorError, LogLimit, PutTransaction,
@@ -249,6 +250,7 @@ impl Interceptor for PolicyInterceptor {
                 in_vain,
                 is_searching: false,
                 began: clock::now(),
+                guest: Duration::ZERO,
             };
             let handled = shared
                 .pace
@@ -327,6 +329,8 @@ struct Search<'a> {
     /// Whether a part of the batch has provoked a violation.
     is_searching: bool,
     began: Instant,
+    /// The guest's own part of the time of the call under way.
+    guest: Duration,
 }
 
 impl Search<'_> {
@@ -363,6 +367,7 @@ impl Search<'_> {
         while let Some(part) = parts.pop_front() {
             let now = clock::now();
             let from = part.start;
+            self.guest = Duration::ZERO;
             let interrupted = |Unavailable(why)| Interrupted { from, why };
             let Some(shown) = events.get_mut(part.clone()) else {
                 continue;
@@ -371,11 +376,20 @@ impl Search<'_> {
                 Ok((edits, handled)) => {
                     *self.in_vain = 0;
                     let done = shown.get_mut(..handled).unwrap_or_default();
+                    // The processor's time, which a busy machine does not stretch; asking for it
+                    // costs more than small edits.
+                    let working = edits.are_many().then(ThreadTime::now);
                     edits.apply(done, |at, verdict| {
                         if let Some(becomes) = becomes.get_mut(part.start + at) {
                             *becomes = verdict;
                         }
                     });
+                    let whole = clock::now().saturating_duration_since(now);
+                    self.seat.served(whole.saturating_sub(self.guest));
+                    let worked = working.map(|working| working.elapsed());
+                    if let Some(worked) = worked.filter(|w| *w > self.seat.limits().deadline) {
+                        self.seat.overworked(worked);
+                    }
                     if handled < part.len() {
                         parts.push_front(part.start + handled..part.end);
                     }
@@ -429,6 +443,7 @@ impl Search<'_> {
         };
         let answer = instance.intercept(at, self.columns.batch(&headers), deadline);
         let took = instance.last_call();
+        self.guest = took;
         let stats = self.seat.policy().stats();
         stats.called(took);
         stats.events.add(handled);

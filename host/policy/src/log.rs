@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use flume_core::{LogLimit, clock, printable};
 use memchr::{memchr, memchr_iter, memrchr};
+use parking_lot::Mutex;
 
 use crate::bindings::log::{Level, Stream};
 use crate::stats::Stats;
+use crate::terms::Account;
 
 /// Bytes of a line; the rest is cut off.
 const LINE: usize = 1024;
@@ -16,7 +18,8 @@ const LINE: usize = 1024;
 pub(crate) struct GuestLog {
     policy: Arc<str>,
     digest: Arc<str>,
-    limit: LogLimit,
+    /// Shared by all instances of the place: an instance can be made anew a thousand times a second.
+    limit: Arc<Mutex<LogLimit>>,
     stats: Arc<Stats>,
     /// Pieces of what a runtime prints, until a line is whole.
     output: Vec<u8>,
@@ -37,17 +40,12 @@ pub(crate) struct Printed {
 }
 
 impl GuestLog {
-    pub(crate) fn new(
-        policy: Arc<str>,
-        digest: Arc<str>,
-        lines_per_second: u32,
-        stats: Arc<Stats>,
-    ) -> Self {
+    pub(crate) fn new(policy: Arc<str>, digest: Arc<str>, account: &Account) -> Self {
         Self {
             policy,
             digest,
-            limit: LogLimit::per_second(lines_per_second),
-            stats,
+            limit: Arc::clone(&account.lines),
+            stats: Arc::clone(&account.stats),
             output: Vec::new(),
             errors: Vec::new(),
             error: None,
@@ -61,7 +59,7 @@ impl GuestLog {
 
     /// Whether a message is to be read. One that is not is counted here.
     pub(crate) fn wants(&mut self, level: Level) -> bool {
-        let wants = level == Level::Error || self.limit.left(clock::now()) > 0;
+        let wants = level == Level::Error || self.limit.lock().left(clock::now()) > 0;
         if !wants {
             self.stats.log_lines_dropped.increment();
         }
@@ -79,7 +77,7 @@ impl GuestLog {
         if level == Level::Error {
             self.error = Some(text.clone().into_owned());
         }
-        if self.limit.admit(clock::now()).is_none() {
+        if self.limit.lock().admit(clock::now()).is_none() {
             self.stats.log_lines_dropped.increment();
             return;
         }
@@ -97,7 +95,7 @@ impl GuestLog {
     pub(crate) fn read(&self, mut bytes: &[u8]) -> Printed {
         let mut printed = Printed::default();
         // One line is read in any case, since it may be the reason for a trap.
-        let most = usize::try_from(self.limit.left(clock::now()))
+        let most = usize::try_from(self.limit.lock().left(clock::now()))
             .unwrap_or(usize::MAX)
             .max(1);
         while printed.lines.len() < most {
@@ -172,11 +170,35 @@ fn beginning(line: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cpu_share::CpuShares;
+    use crate::limits::Limits;
 
     fn log(lines_per_second: u32) -> (GuestLog, Arc<Stats>) {
-        let stats = Arc::new(Stats::default());
-        let log = GuestLog::new("p".into(), "d".into(), lines_per_second, Arc::clone(&stats));
-        (log, stats)
+        let account = account(lines_per_second);
+        let log = GuestLog::new("p".into(), "d".into(), &account);
+        (log, account.stats)
+    }
+
+    fn account(lines_per_second: u32) -> Account {
+        let limits = Limits {
+            log_lines: lines_per_second,
+            ..Limits::default()
+        };
+        let share = CpuShares::default().of(100, clock::now());
+        Account::new(Arc::default(), share, &limits)
+    }
+
+    /// However often the instance is made anew.
+    #[test]
+    fn a_place_has_one_rate() {
+        let account = account(100);
+        for _ in 0..85 {
+            let mut log = GuestLog::new("p".into(), "d".into(), &account);
+            for _ in 0..100 {
+                log.write(Level::Info, "again");
+            }
+        }
+        assert!(account.stats.log_lines_dropped.get() >= 84 * 100);
     }
 
     #[test]

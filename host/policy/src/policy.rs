@@ -203,10 +203,8 @@ impl Policy {
 
     /// What a seat with this setup and these limits is made from.
     pub(crate) fn terms(&self, setup: Setup, limits: Limits) -> Terms {
-        let account = Account {
-            stats: Arc::clone(&self.stats),
-            share: self.shares.of(limits.cpu_percent, clock::now()),
-        };
+        let share = self.shares.of(limits.cpu_percent, clock::now());
+        let account = Account::new(Arc::clone(&self.stats), share, &limits);
         Terms {
             setup,
             limits,

@@ -53,10 +53,16 @@ pub(crate) struct Seat {
     replacement: Option<BackgroundStart>,
     /// Limits lines about violations: a guest can break the contract a thousand times a second.
     complaints: LogLimit,
+    /// Counts violations that were the events' fault, as long as there are few.
+    surge: LogLimit,
 }
 
 /// Lines in a second.
 const COMPLAINTS: u32 = 10;
+
+/// Violations in a second that may all be the events' fault. More of them cost the place its seat in
+/// the end, however well the calls between them go: each takes a new instance.
+const SURGE: u32 = 100;
 
 impl Seat {
     /// Puts a policy into one more seat, tried out.
@@ -87,6 +93,7 @@ impl Seat {
             fresh: true,
             replacement: None,
             complaints: LogLimit::per_second(COMPLAINTS),
+            surge: LogLimit::per_second(SURGE),
         })
     }
 
@@ -96,6 +103,24 @@ impl Seat {
 
     pub(crate) fn limits(&self) -> &Limits {
         &self.control.terms.limits
+    }
+
+    /// What the host did for a call, besides the guest's own time: showing events, checking the
+    /// answer, making the edits.
+    pub(crate) fn served(&mut self, host: Duration) {
+        self.control.terms.account.spent(host);
+    }
+
+    /// An answer kept the processor busy for longer than a call may. It stands, and the budget is
+    /// charged.
+    pub(crate) fn overworked(&mut self, worked: Duration) {
+        let detail = format!("the edits took the host {worked:?}");
+        let violation = Violation::new(ViolationKind::Deadline, detail);
+        let now = clock::now();
+        self.policy.stats().violated(violation.kind);
+        self.control.note_fault(&violation, now);
+        self.say(&violation);
+        self.charge(now);
     }
 
     /// How long the policy may not be called here, because its share of the processors is used up.
@@ -163,7 +188,7 @@ impl Seat {
 
     /// The policy broke the contract: the instance is dropped, and the budget charged.
     pub(crate) fn violated(&mut self, violation: &Violation, now: Instant) {
-        self.discard(violation, now);
+        self.drop_instance(violation, now);
         let (first, longest) = REST;
         let rest = first.saturating_mul(1 << self.rests.min(16)).min(longest);
         self.rests = self.rests.saturating_add(1);
@@ -173,11 +198,24 @@ impl Seat {
     }
 
     /// The policy broke the contract over one event: the instance is dropped and replaced at
-    /// once, since the event is to blame.
+    /// once, since the event is to blame. Many of them in a second are the policy's fault.
     pub(crate) fn discard(&mut self, violation: &Violation, now: Instant) {
+        self.drop_instance(violation, now);
+        if self.surge.left(now) == 0 {
+            self.surge = LogLimit::per_second(SURGE);
+            self.charge(now);
+        }
+        self.surge.admit(now);
+    }
+
+    fn drop_instance(&mut self, violation: &Violation, now: Instant) {
         self.policy.stats().violated(violation.kind);
         self.control.note_fault(violation, now);
         self.give_up_instance();
+        self.say(violation);
+    }
+
+    fn say(&mut self, violation: &Violation) {
         if let Some(left_out) = self.complaints.admit(clock::now()) {
             tracing::warn!(
                 policy = %self.current.generation.artifact,

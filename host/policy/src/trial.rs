@@ -60,10 +60,8 @@ impl Trial {
         limits: &Limits,
         setup: Setup,
     ) -> Result<Self, PolicyError> {
-        let account = Account {
-            stats: Arc::default(),
-            share: Arc::new(CpuShare::new(limits.cpu_percent, clock::now())),
-        };
+        let share = Arc::new(CpuShare::new(limits.cpu_percent, clock::now()));
+        let account = Account::new(Arc::default(), share, limits);
         let terms = Terms {
             setup,
             limits: limits.clone(),

@@ -202,3 +202,57 @@ fn values_of_a_large_answer_stand_alone() {
     .unwrap();
     assert_eq!(values.bytes.len(), 1);
 }
+
+/// A name, the events, and their values.
+type Edit<'e> = (String, Vec<u32>, Vec<Option<&'e str>>);
+
+fn headers(edits: Vec<Edit<'_>>) -> interceptor::Edits {
+    let edits = edits
+        .into_iter()
+        .map(|(name, events, values)| interceptor::HeaderEdit {
+            name,
+            events,
+            values: column(&values),
+        });
+    interceptor::Edits {
+        headers: edits.collect(),
+        ..none()
+    }
+}
+
+/// Up to so many are made one by one, more are gathered: nobody can tell.
+#[test]
+fn many_edits_are_as_few() {
+    let edit = |at: usize| {
+        let name = if at.is_multiple_of(5) {
+            "h".to_owned()
+        } else {
+            format!("h{}", at % 11)
+        };
+        match at % 3 {
+            0 => (name, vec![0, 2], vec![Some("x"), None]),
+            1 => (name, vec![], vec![Some("y")]),
+            _ => (name, vec![], vec![None, Some("z"), Some("é")]),
+        }
+    };
+    let all: Vec<_> = (0..200).map(edit).collect();
+    let (at_once, _) = applied(headers(all.clone()));
+    let mut one_by_one = events();
+    for part in all.chunks(FEW) {
+        let edits = Edits::checked(headers(part.to_vec()), 3, 1 << 20).unwrap();
+        edits.apply(&mut one_by_one, |_, _| {});
+    }
+    assert_eq!(at_once, one_by_one);
+    assert!(at_once.iter().all(|event| event.headers.len() > 3));
+}
+
+#[test]
+fn the_number_of_edits_is_bounded() {
+    let many = |count: usize| {
+        let edit = |at| (format!("h{at}"), vec![0], vec![Some("x")]);
+        Edits::checked(headers((0..count).map(edit).collect()), 3, 1 << 20)
+    };
+    assert!(many(MOST_EDITS).is_ok());
+    let violation = many(MOST_EDITS + 1).unwrap_err();
+    assert_eq!(violation.kind, ViolationKind::EditCount, "{violation}");
+}

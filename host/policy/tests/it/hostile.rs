@@ -7,7 +7,9 @@
 use std::time::Duration;
 
 use flume_core::{Batch, Event, Interceptor, SinkSelector, clock};
-use flume_policy::{Artifact, Limits, LoadError, Policy, PolicyError, Remedy, ViolationKind};
+use flume_policy::{
+    Artifact, Limits, LoadError, Policy, PolicyError, Remedy, SeatState, ViolationKind,
+};
 
 use crate::support::{ENGINE, guest, interceptor, limited, loaded, policy, selector};
 
@@ -150,6 +152,32 @@ fn trap() {
         (21..=24).contains(&traps),
         "{traps} traps for three events in 100"
     );
+}
+
+/// One event in each batch is to blame, the rest goes well, and the instance is made anew each time.
+/// A hundred times a second that is no event's fault any more.
+#[test]
+fn trap_a_hundred_times_a_second() {
+    let policy = policy(guest("hostile-trap"));
+    let drop = interceptor(&policy, &[], Remedy::Drop).unwrap();
+    let began = clock::now();
+    let is_quarantined = || {
+        let seats = policy.report().seats;
+        seats
+            .iter()
+            .any(|seat| seat.state == SeatState::Quarantined)
+    };
+    while !is_quarantined() {
+        let took = clock::now() - began;
+        assert!(took < Duration::from_secs(60), "it never loses its place");
+        for body in ["a poison", "an event"] {
+            let mut batch = Batch::new(vec![Event::new(body)]);
+            // In the end without a policy.
+            let answer = drop.intercept(&mut batch);
+            assert!(answer.is_ok() || is_quarantined(), "{answer:?}");
+        }
+    }
+    assert!(policy.stats().violations(ViolationKind::Trap) >= 5 * 100);
 }
 
 /// A state that is too large is dropped, and the successor begins without it.
