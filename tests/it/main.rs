@@ -43,4 +43,5 @@ mod secrets;
 mod service;
 mod shutdown;
 mod sockets;
+mod tenants;
 mod tidy;

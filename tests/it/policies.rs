@@ -105,23 +105,7 @@ impl Scene {
 
     /// Requests a change at the admin port; returns status and text.
     fn change(&self, method: &str, path: &str, body: &str) -> (u16, String) {
-        let config = ureq::Agent::config_builder()
-            .timeout_global(Some(PATIENCE))
-            .http_status_as_error(false)
-            .build();
-        let client = ureq::Agent::new_with_config(config);
-        let url = format!(
-            "http://127.0.0.1:{}/policies/a1/order{path}",
-            self.host.admin_port()
-        );
-        let answer = match method {
-            "PUT" => client.put(&url).send(body),
-            "DELETE" => client.delete(&url).call(),
-            _ => client.post(&url).send_empty(),
-        };
-        let mut answer = answer.unwrap_or_else(|err| panic!("{method} {url}: {err}"));
-        let text = answer.body_mut().read_to_string().expect("a text");
-        (answer.status().as_u16(), text)
+        self.host.change(method, &format!("a1/order{path}"), body)
     }
 
     /// All lines were acknowledged, and each is in exactly one of the folders, once.

@@ -27,6 +27,9 @@ const START: Duration = Duration::from_secs(120);
 /// How long a page may take.
 const PAGE: Duration = Duration::from_secs(30);
 
+/// How long a change of a policy may take, which is compiled for it.
+const CHANGE: Duration = Duration::from_secs(60);
+
 /// How long a command such as `check` or `send` may take.
 const COMMAND: Duration = Duration::from_secs(120);
 
@@ -299,6 +302,29 @@ impl Host {
             .read_to_string()
             .map_err(|err| err.to_string())?;
         Ok((answer.status().as_u16(), text))
+    }
+
+    /// Requests a change of a policy at the admin port, by a path below `/policies/`: status and
+    /// text of the answer.
+    ///
+    /// # Panics
+    /// When there was no answer.
+    #[must_use]
+    pub fn change(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+        let config = ureq::Agent::config_builder()
+            .timeout_global(Some(CHANGE))
+            .http_status_as_error(false)
+            .build();
+        let client = ureq::Agent::new_with_config(config);
+        let url = format!("http://127.0.0.1:{}/policies/{path}", self.admin);
+        let answer = match method {
+            "PUT" => client.put(&url).send(body),
+            "DELETE" => client.delete(&url).call(),
+            _ => client.post(&url).send_empty(),
+        };
+        let mut answer = answer.unwrap_or_else(|err| panic!("{method} {url}: {err}"));
+        let text = answer.body_mut().read_to_string().expect("a text");
+        (answer.status().as_u16(), text)
     }
 
     /// The metrics page as JSON.

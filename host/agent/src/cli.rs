@@ -19,6 +19,7 @@ use clap::{Parser, Subcommand};
 
 pub(crate) mod avro_client;
 pub(crate) mod check;
+pub(crate) mod compile;
 pub(crate) mod components;
 pub(crate) mod convert;
 pub(crate) mod metrics;

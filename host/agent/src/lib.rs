@@ -29,3 +29,4 @@ mod topology;
 
 pub use allocator::set_up as set_up_allocator;
 pub use cli::Cli;
+pub use cli::compile::compile_if_child;

@@ -3,9 +3,10 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use flume_agent::{Cli, set_up_allocator};
+use flume_agent::{Cli, compile_if_child, set_up_allocator};
 
 fn main() -> ExitCode {
     set_up_allocator();
-    Cli::parse().execute()
+    // Before anything else is set up: a compiler of policies limits itself.
+    compile_if_child().unwrap_or_else(|| Cli::parse().execute())
 }

@@ -13,11 +13,13 @@
 //! | how another version gets into the process | `hot` |
 //! | what operators see | `report` |
 //!
-//! Law: compiling and trying out is done by one thread at a time, never by one that moves events;
-//! and a failure before the swap leaves what runs as it is.
+//! Laws: compiling and trying out is done by one thread at a time for each agent, never by one that
+//! moves events; agents do not wait for each other. A roll-back waits for nobody. A failure before the
+//! swap leaves what runs as it is.
 //!
 //! The engine is made on first use: an agent without policies never makes one.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,12 +27,12 @@ use std::sync::Arc;
 use flume_core::SinkSelector;
 use flume_core::clock::WallClock;
 use flume_policy::{
-    Artifact, Cache, InterceptorSetup, Limits, LoadError, Policy, PolicyEngine, PolicyError,
-    PolicyInterceptor, PolicySelector, Problem, Remedy, SelectorSetup, Trial,
+    Artifact, Cache, Compiler, InterceptorSetup, Limits, LoadError, Policy, PolicyEngine,
+    PolicyError, PolicyInterceptor, PolicySelector, Problem, Remedy, SelectorSetup, Trial,
 };
 use parking_lot::Mutex;
 use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 
 use self::file::WatchedFile;
 pub(crate) use self::read::FileError;
@@ -117,13 +119,12 @@ pub(crate) struct Policies(Arc<Inner>);
 
 struct Inner {
     cache: CacheChoice,
+    compiler: Compiler,
     wall: WallClock,
     tools: Mutex<Option<Tools>>,
-    /// Held while something is compiled or tried out.
-    heavy: Mutex<()>,
+    /// Held while something of this agent is compiled or tried out.
+    heavy: Mutex<BTreeMap<String, Arc<Mutex<()>>>>,
     files: Mutex<Vec<Arc<WatchedFile>>>,
-    /// Held by the one change over the admin port that is at work.
-    turn: Arc<Semaphore>,
     /// Wakes the watch, for a look at the files now.
     again: Notify,
 }
@@ -133,6 +134,17 @@ struct Inner {
 struct Tools {
     engine: PolicyEngine,
     cache: Option<Cache>,
+}
+
+impl Tools {
+    /// The part of the cache of one agent.
+    fn part(&self, agent: &str) -> Option<Cache> {
+        let part = self.cache.as_ref()?.part(agent);
+        part.inspect_err(|error| {
+            tracing::warn!(agent, %error, "compiled policies are not kept");
+        })
+        .ok()
+    }
 }
 
 /// Whether a place would accept a version.
@@ -177,19 +189,19 @@ impl PolicyUse {
 }
 
 impl Policies {
-    /// No policies yet.
-    pub(crate) fn new(cache: CacheChoice) -> Self {
-        Self::with_wall(cache, WallClock::system())
+    /// No policies yet. Their files are compiled by `compiler`.
+    pub(crate) fn new(cache: CacheChoice, compiler: Compiler) -> Self {
+        Self::with_wall(cache, compiler, WallClock::system())
     }
 
-    fn with_wall(cache: CacheChoice, wall: WallClock) -> Self {
+    fn with_wall(cache: CacheChoice, compiler: Compiler, wall: WallClock) -> Self {
         Self(Arc::new(Inner {
             cache,
+            compiler,
             wall,
             tools: Mutex::default(),
             heavy: Mutex::default(),
             files: Mutex::default(),
-            turn: Arc::new(Semaphore::new(1)),
             again: Notify::new(),
         }))
     }
@@ -260,11 +272,13 @@ impl Policies {
     }
 
     fn trial(&self, wanted: &PolicyUse, accepts: &Accepts<'_>) -> Result<(), PolicyUseError> {
-        self.heavy_work(|| {
+        self.heavy_work(&wanted.agent, || {
             let known = self.find(wanted);
             let choice = self.choose(wanted, known.as_deref(), accepts)?;
-            let engine = self.tools()?.engine;
-            accepts(&engine, &choice.artifact).map_err(|error| choice.refusal(error))
+            let (engine, artifact) = (self.tools()?.engine, choice.artifact.clone());
+            accepts(&engine, &artifact).map_err(|error| choice.refusal(error))?;
+            self.store(&wanted.agent, &artifact);
+            Ok(())
         })
     }
 
@@ -275,7 +289,7 @@ impl Policies {
         accepts: &Accepts<'_>,
         make_seat: impl FnOnce(&Arc<Policy>) -> Result<T, PolicyError>,
     ) -> Result<T, PolicyUseError> {
-        self.heavy_work(|| {
+        self.heavy_work(&wanted.agent, || {
             let known = self.find(wanted);
             let choice = self.choose(wanted, known.as_deref(), accepts)?;
             let artifact = choice.artifact.clone();
@@ -291,6 +305,7 @@ impl Policies {
                 file.take_in(&artifact);
             }
             let seated = make_seat(file.policy()).map_err(|error| choice.refusal(error))?;
+            self.store(&wanted.agent, &artifact);
             file.stay_in_folder_of(wanted);
             self.keep(&file);
             Ok(seated)
@@ -308,7 +323,7 @@ impl Policies {
         let content = read::read(&wanted.path, wanted.directory.as_deref());
         let Some(known) = known else {
             let content = content?;
-            let artifact = self.load(&self.name(wanted), &content.bytes)?;
+            let artifact = self.load(&wanted.agent, &self.name(wanted), &content.bytes)?;
             let mark = content.mark;
             return Ok(Choice {
                 artifact,
@@ -322,7 +337,7 @@ impl Policies {
             Err(FileError::Io { .. }) => {}
             Err(error) => refused = Some(error.into()),
             Ok(content) if known.knows(&Artifact::digest_of(&content.bytes)) => {}
-            Ok(content) => match self.accepted(known.name(), &content.bytes, accepts) {
+            Ok(content) => match self.accepted(known, &content.bytes, accepts) {
                 Ok(artifact) => {
                     let mark = content.mark;
                     return Ok(Choice {
@@ -343,23 +358,27 @@ impl Policies {
 
     fn accepted(
         &self,
-        name: &str,
+        file: &WatchedFile,
         bytes: &[u8],
         accepts: &Accepts<'_>,
     ) -> Result<Artifact, PolicyUseError> {
-        let artifact = self.load(name, bytes)?;
+        let artifact = self.load(file.agent(), file.name(), bytes)?;
         accepts(&self.tools()?.engine, &artifact)?;
         Ok(artifact)
     }
 
-    fn load(&self, name: &str, bytes: &[u8]) -> Result<Artifact, PolicyError> {
+    fn load(&self, agent: &str, name: &str, bytes: &[u8]) -> Result<Artifact, PolicyError> {
         let tools = self.tools()?;
-        Ok(Artifact::load(
-            &tools.engine,
-            name,
-            bytes,
-            tools.cache.as_ref(),
-        )?)
+        let cache = tools.part(agent);
+        let loaded = Artifact::load(&tools.engine, name, bytes, cache.as_ref());
+        Ok(loaded?)
+    }
+
+    /// Keeps the compiled form of a version that was accepted.
+    fn store(&self, agent: &str, artifact: &Artifact) {
+        if let Ok(tools) = self.tools() {
+            artifact.keep(&tools.engine, tools.part(agent).as_ref());
+        }
     }
 
     /// The engine and the cache, made on first use.
@@ -368,7 +387,7 @@ impl Policies {
         if let Some(tools) = &*tools {
             return Ok(tools.clone());
         }
-        let engine = PolicyEngine::new()?;
+        let engine = PolicyEngine::new(self.0.compiler.clone())?;
         let cache = match &self.0.cache {
             CacheChoice::None => None,
             CacheChoice::Folder(folder) => match Cache::open(folder) {
@@ -415,10 +434,15 @@ impl Policies {
         }
     }
 
-    /// Compiles or tries out: one thread at a time, and without blocking the tasks of a runtime.
-    fn heavy_work<T>(&self, work: impl FnOnce() -> T) -> T {
+    /// Compiles or tries out: one thread at a time for each agent, and without blocking the tasks of
+    /// a runtime.
+    fn heavy_work<T>(&self, agent: &str, work: impl FnOnce() -> T) -> T {
+        let lock = {
+            let mut heavy = self.0.heavy.lock();
+            Arc::clone(heavy.entry(agent.to_owned()).or_default())
+        };
         let work = || {
-            let _turn = self.0.heavy.lock();
+            let _turn = lock.lock();
             work()
         };
         let flavor = Handle::try_current().map(|handle| handle.runtime_flavor());

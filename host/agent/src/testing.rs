@@ -6,12 +6,12 @@ use flume_core::clock::WallClock;
 use crate::config::render;
 use crate::load::{self, Options};
 use crate::plan::AgentPlan;
-use crate::policies::{CacheChoice, Policies};
+use crate::policies::testing;
 use crate::services::Services;
 
 /// Services at this time of day, on a machine with a megabyte.
 pub(crate) fn services(now: u64) -> Services {
-    let mut services = Services::system(Resolver::default(), Policies::new(CacheChoice::None));
+    let mut services = Services::system(Resolver::default(), testing::policies());
     services.components.wall = WallClock::fixed(now);
     services.components.memory.bytes = 1_000_000;
     services

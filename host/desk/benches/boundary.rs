@@ -21,8 +21,8 @@ use flume_core::sink_selector::{self, Backoff};
 use flume_core::{Batch, Event, Interceptor, InterceptorError, SinkSelector};
 use flume_desk::bench::{self, Bench, Estimate, Measured, Nothing};
 use flume_policy::{
-    Artifact, InterceptorSetup, Limits, Policy, PolicyEngine, PolicyInterceptor, PolicySelector,
-    Remedy, SelectorSetup, SinkInfo,
+    Artifact, Compiler, InterceptorSetup, Limits, Policy, PolicyEngine, PolicyInterceptor,
+    PolicySelector, Remedy, SelectorSetup, SinkInfo,
 };
 
 #[expect(
@@ -63,7 +63,7 @@ fn main() -> Result<()> {
         None => ROUNDS,
     };
     let shop = Shop {
-        engine: PolicyEngine::new()?,
+        engine: PolicyEngine::new(Compiler::in_process())?,
         rounds,
     };
     let mut out = std::io::stdout().lock();

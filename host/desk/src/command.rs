@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use flume_core::Interceptor;
 use flume_core::shell::{EXIT_CONFIG, EXIT_DATA, complain};
-use flume_policy::{Bodies, Needs, PolicyError, Properties};
+use flume_policy::{Bodies, Compiler, Needs, PolicyError, Properties};
 
 pub(crate) mod bench;
 pub(crate) mod candidate;
@@ -55,13 +55,13 @@ impl PolicyArgs {
 }
 
 /// Runs the command.
-pub fn run(args: &PolicyArgs, native: NativeInterceptor) -> ExitCode {
+pub fn run(args: &PolicyArgs, native: NativeInterceptor, compiler: &Compiler) -> ExitCode {
     match &args.command {
-        PolicyCommand::Inspect(args) => inspect::run(args),
-        PolicyCommand::Check(args) => check::run(args),
-        PolicyCommand::Bench(args) => bench::run(args, native),
-        PolicyCommand::Simulate(args) => simulate::run(args),
-        PolicyCommand::Replay(args) => replay::run(args),
+        PolicyCommand::Inspect(args) => inspect::run(args, compiler),
+        PolicyCommand::Check(args) => check::run(args, compiler),
+        PolicyCommand::Bench(args) => bench::run(args, native, compiler),
+        PolicyCommand::Simulate(args) => simulate::run(args, compiler),
+        PolicyCommand::Replay(args) => replay::run(args, compiler),
         PolicyCommand::New(args) => new::run(args),
     }
 }

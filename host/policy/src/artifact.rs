@@ -6,20 +6,20 @@
 use std::fmt;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
-use wasmparser::Parser;
 use wasmtime::component::{Component, InstancePre};
 
 use crate::bindings::{batch_router, interceptor, sink_selector, state};
 use crate::cache::Cache;
+use crate::compiler::Compiled;
 use crate::engine::PolicyEngine;
 use crate::error::LoadError;
 use crate::hex::hex;
 use crate::host::Host;
 use crate::setup::Setup;
 
-mod compile;
-mod complete;
+pub(crate) mod complete;
 mod inspect;
 mod inspection;
 pub(crate) mod stub;
@@ -66,14 +66,15 @@ struct Inner {
     indices: Indices,
     state: Option<state::GuestIndices>,
     pre: InstancePre<Host>,
+    /// What has been compiled now and is in no cache yet.
+    fresh: Mutex<Option<Compiled>>,
 }
 
-/// The file that a component was made from.
-struct LoadedFile {
+/// The file that an artifact is made from.
+struct LoadedFile<'f> {
+    name: &'f str,
     digest: String,
     size: usize,
-    /// Whether it was a core module.
-    was_completed: bool,
 }
 
 /// Where a policy's exports are.
@@ -87,10 +88,12 @@ pub(crate) enum Indices {
 
 impl Artifact {
     /// The largest file that is read: the components of scripting languages have some 20 MB.
-    pub const MOST_BYTES: usize = 256 << 20;
+    pub const MOST_BYTES: usize = 64 << 20;
 
     /// Reads a policy: a component or a core module, binary or text. Takes from 20 ms (50 KB) to
     /// many seconds (20 MB) unless the cache has it: call it off the data path.
+    ///
+    /// What `name` has before a slash is the owner: its files are compiled one after the other.
     ///
     /// # Errors
     /// The file is not a policy for this host.
@@ -102,32 +105,39 @@ impl Artifact {
     ) -> Result<Self, LoadError> {
         Self::check_size(bytes)?;
         let digest = Self::digest_of(bytes);
-        let binary = compile::binary(bytes)?;
-        let cached = cache.and_then(|cache| cache.get(engine, &digest));
-        let component = match cached {
-            Some(component) => component,
-            None => {
-                if binary.len() >= WORTH_A_WORD {
-                    let mib = binary.len() >> 20;
-                    tracing::info!(
-                        policy = name,
-                        mib,
-                        "compiling: seconds, once for this version"
-                    );
-                }
-                let component = compile::compile(engine.wasmtime(), &binary)?;
-                if let Some(cache) = cache {
-                    cache.put(engine, &digest, &component);
-                }
-                component
-            }
-        };
-        let input = LoadedFile {
+        let file = LoadedFile {
+            name,
             digest,
             size: bytes.len(),
-            was_completed: !Parser::is_component(&binary),
         };
-        Self::link(engine, name, input, &component)
+        let cached = cache.and_then(|cache| cache.get(engine, &file.digest));
+        if let Some((compiled, component)) = cached {
+            return Self::link(engine, file, &compiled, &component);
+        }
+        if bytes.len() >= WORTH_A_WORD {
+            let mib = bytes.len() >> 20;
+            tracing::info!(
+                policy = name,
+                mib,
+                "compiling: seconds, once for this version"
+            );
+        }
+        let owner = name.split_once('/').map_or(name, |(owner, _)| owner);
+        let compiler = engine.compiler();
+        let compiled = compiler.compile(engine.wasmtime(), owner, &file.digest, bytes)?;
+        let component = engine.deserialize(&compiled.code)?;
+        let artifact = Self::link(engine, file, &compiled, &component)?;
+        *artifact.0.fresh.lock() = Some(compiled);
+        Ok(artifact)
+    }
+
+    /// Keeps the compiled form in a cache, if it did not come from there. Call it once the policy is
+    /// accepted, so that nobody fills a cache with what is refused.
+    pub fn keep(&self, engine: &PolicyEngine, cache: Option<&Cache>) {
+        let fresh = self.0.fresh.lock().take();
+        if let (Some(compiled), Some(cache)) = (fresh, cache) {
+            cache.put(engine, &self.0.digest, &compiled);
+        }
     }
 
     /// The digest that a policy of these bytes has: SHA-256, in hex.
@@ -215,11 +225,11 @@ impl Artifact {
 
     fn link(
         engine: &PolicyEngine,
-        name: &str,
-        input: LoadedFile,
+        file: LoadedFile<'_>,
+        compiled: &Compiled,
         component: &Component,
     ) -> Result<Self, LoadError> {
-        let found = inspect::component(engine, component, input.was_completed)?;
+        let found = inspect::component(engine.wasmtime(), component, compiled.was_completed)?;
         let incomplete = |error: wasmtime::Error| LoadError::Incomplete(format!("{error:#}"));
         let pre = engine
             .linker()
@@ -240,13 +250,14 @@ impl Artifact {
             false => None,
         };
         Ok(Self(Arc::new(Inner {
-            name: name.into(),
-            digest: input.digest.into(),
+            name: file.name.into(),
+            digest: file.digest.into(),
             version: found.version,
-            size: input.size,
+            size: file.size,
             indices,
             state,
             pre,
+            fresh: Mutex::default(),
         })))
     }
 }

@@ -9,14 +9,13 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, SyncSender, TrySendError};
 use std::thread;
 
-use wasmtime::component::Linker;
-use wasmtime::{Config, Engine, EngineWeak};
+use wasmtime::component::{Component, Linker};
+use wasmtime::{Engine, EngineWeak};
 
+use crate::codegen::{self, compile_error};
+use crate::compiler::Compiler;
 use crate::error::{LoadError, PolicyError};
 use crate::host::{self, Host, TICK};
-
-/// Bytes of stack for a guest.
-const STACK: usize = 512 << 10;
 
 /// The most instances that wait to be dropped.
 const MOST_RETIRED: usize = 16;
@@ -27,28 +26,18 @@ pub struct PolicyEngine(Arc<Inner>);
 
 struct Inner {
     engine: Engine,
+    compiler: Compiler,
     linker: Linker<Host>,
     retired: SyncSender<Box<dyn Send>>,
 }
 
 impl PolicyEngine {
-    /// An engine with its clock, which is a thread of its own.
+    /// An engine with its clock, which is a thread of its own. Files are compiled by `compiler`.
     ///
     /// # Errors
     /// The machine has no code generator, or no thread can be started.
-    pub fn new() -> Result<Self, PolicyError> {
-        let mut config = Config::new();
-        config
-            // A policy needs none of these, and each could differ between machines or get around a
-            // limit.
-            .wasm_memory64(false)
-            .wasm_component_model_memory64(false)
-            .relaxed_simd_deterministic(true)
-            .cranelift_nan_canonicalization(true)
-            .concurrency_support(false)
-            .epoch_interruption(true)
-            .max_wasm_stack(STACK);
-        let engine = Engine::new(&config).map_err(compile_error)?;
+    pub fn new(compiler: Compiler) -> Result<Self, PolicyError> {
+        let engine = codegen::bare()?;
         let mut linker = Linker::new(&engine);
         host::add_to_linker(&mut linker).map_err(compile_error)?;
         let weak = engine.weak();
@@ -63,6 +52,7 @@ impl PolicyEngine {
             .map_err(|error| LoadError::Compile(error.to_string()))?;
         Ok(Self(Arc::new(Inner {
             engine,
+            compiler,
             linker,
             retired,
         })))
@@ -83,6 +73,19 @@ impl PolicyEngine {
         &self.0.engine
     }
 
+    /// Code that the compiler of an engine like this one has made.
+    #[expect(unsafe_code, reason = "native code from our own compiler")]
+    pub(crate) fn deserialize(&self, code: &[u8]) -> Result<Component, LoadError> {
+        // SAFETY: it comes from a child of this process, over a pipe, or from the cache, which
+        // knows what such a child has made by a key that nobody else can read.
+        let component = unsafe { Component::deserialize(self.wasmtime(), code) };
+        component.map_err(compile_error)
+    }
+
+    pub(crate) fn compiler(&self) -> &Compiler {
+        &self.0.compiler
+    }
+
     pub(crate) fn linker(&self) -> &Linker<Host> {
         &self.0.linker
     }
@@ -101,9 +104,4 @@ fn tick(engine: &EngineWeak) {
         drop(engine);
         thread::park_timeout(TICK);
     }
-}
-
-/// The whole chain of causes: wasmtime puts the important one last.
-pub(crate) fn compile_error(error: wasmtime::Error) -> LoadError {
-    LoadError::Compile(format!("{error:#}"))
 }

@@ -8,8 +8,10 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 use flume_core::printable;
+use serde::{Deserialize, Serialize};
 
 /// A policy cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -25,8 +27,8 @@ pub enum PolicyError {
     Violation(#[from] Violation),
 }
 
-/// Why a file is not a policy.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// Why a file is not a policy. (A compiler's child says it as JSON.)
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum LoadError {
     /// Neither a module nor a component, binary or text.
     #[error("not a WebAssembly module: {}", cut(.0))]
@@ -39,17 +41,34 @@ pub enum LoadError {
         /// The limit.
         most: usize,
     },
-    /// A function that is too large.
-    #[error("a function has {size} bytes; at most {most} are compiled")]
-    LargeFunction {
-        /// Bytes of the function.
-        size: usize,
+    /// Too much of something that a compiler needs time or memory for.
+    #[error("the file has {has} {what}; at most {most} are compiled")]
+    TooMuch {
+        /// What it has.
+        what: String,
+        /// How much of it.
+        has: u64,
         /// The limit.
-        most: usize,
+        most: u64,
     },
-    /// A file that takes too long to compile.
+    /// A file that used all the processor time of its compiler.
+    #[error("needs more than {most:?} of processor time to be compiled")]
+    CompileTime {
+        /// The limit.
+        most: Duration,
+    },
+    /// A file that used all the memory of its compiler.
+    #[error("needs more than {most} MiB of memory to be compiled")]
+    CompileMemory {
+        /// The limit in MiB.
+        most: u64,
+    },
+    /// A file that took too long to compile, perhaps since the machine is busy.
     #[error("could not be compiled within {0:?}")]
-    TooSlow(std::time::Duration),
+    TooSlow(Duration),
+    /// Other files were compiled all the time.
+    #[error("was not compiled within {0:?}: others were")]
+    NoTurn(Duration),
     /// It exports nothing of the contract.
     #[error("exports nothing of `flume:policy` (it exports {})", or_nothing(.exports))]
     WrongWorld {
@@ -60,9 +79,9 @@ pub enum LoadError {
     #[error("is {is}, but {wanted} is required here")]
     WrongKind {
         /// What it is.
-        is: &'static str,
+        is: String,
         /// What its place asks for.
-        wanted: &'static str,
+        wanted: String,
     },
     /// Exports another version of the contract.
     #[error("exports `{}`; this host speaks flume:policy {SPOKEN}.x", cut(.export))]
@@ -88,6 +107,11 @@ pub enum LoadError {
 }
 
 impl LoadError {
+    /// Whether the same file would run into the same limit again.
+    pub(crate) fn is_final(&self) -> bool {
+        matches!(self, Self::CompileTime { .. } | Self::CompileMemory { .. })
+    }
+
     /// A file that is not WebAssembly, by the words of who tried to read it. Their first line is
     /// enough, and where it happened; the rest repeats the file, which may be anything.
     pub(crate) fn not_wasm(words: &str) -> Self {

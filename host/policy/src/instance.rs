@@ -88,6 +88,7 @@ impl Instance {
         let (setup, limits) = (&terms.setup, &terms.limits);
         if !artifact.fits(setup) {
             let (is, wanted) = (artifact.world().words(), setup.wanted());
+            let (is, wanted) = (is.to_owned(), wanted.to_owned());
             return Err(LoadError::WrongKind { is, wanted }.into());
         }
         let log = GuestLog::new(

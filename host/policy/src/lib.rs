@@ -6,7 +6,7 @@
 //!
 //! | step | where |
 //! |---|---|
-//! | bytes to something that can run | [`Artifact`], with [`Cache`] |
+//! | bytes to something that can run | [`Artifact`], with [`Compiler`] and [`Cache`] |
 //! | something that runs, in all its places | [`Policy`], [`PolicyEngine`] |
 //! | a place | [`PolicySelector`], [`PolicyInterceptor`] |
 //! | another version | [`Policy::prepare`], [`Policy::install`], [`Policy::roll_back`] |
@@ -15,7 +15,9 @@
 mod artifact;
 mod bindings;
 mod cache;
+mod codegen;
 mod columns;
+mod compiler;
 mod contract;
 mod cpu_share;
 mod edits;
@@ -41,6 +43,7 @@ mod trial;
 
 pub use artifact::{Artifact, CONTRACT_VERSION, Completion, Inspection, Memory, World};
 pub use cache::{Cache, CacheError};
+pub use compiler::{ChildLimits, Compiler, Demand, Guard, ask_child, compile_as_child};
 pub use engine::PolicyEngine;
 pub use error::{LoadError, PolicyError, Problem, Violation, ViolationKind};
 pub use instance::{Bodies, Needs};

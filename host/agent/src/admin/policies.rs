@@ -133,24 +133,17 @@ async fn replace(
 }
 
 async fn restore(State(policies): State<Policies>, Path(path): Path<(String, String)>) -> Response {
-    let changed = match policies.turn(&name(path)) {
-        Ok(turn) => turn.restore().await,
-        Err(error) => Err(error),
-    };
-    changed.map_or_else(
-        |error| refusal(&error),
-        |changed| summary(&changed).into_response(),
-    )
+    recalled(policies.restore(&name(path)).await)
 }
 
 async fn roll_back(
     State(policies): State<Policies>,
     Path(path): Path<(String, String)>,
 ) -> Response {
-    let changed = match policies.turn(&name(path)) {
-        Ok(turn) => turn.roll_back().await,
-        Err(error) => Err(error),
-    };
+    recalled(policies.roll_back(&name(path)).await)
+}
+
+fn recalled(changed: Result<Changed, ChangeError>) -> Response {
     changed.map_or_else(
         |error| refusal(&error),
         |changed| summary(&changed).into_response(),
@@ -178,8 +171,8 @@ fn refusal(error: &ChangeError) -> Response {
     let status = match error {
         ChangeError::Unknown(_) => StatusCode::NOT_FOUND,
         ChangeError::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
-        ChangeError::NothingBefore(_) => StatusCode::CONFLICT,
-        ChangeError::File(_) | ChangeError::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        ChangeError::NothingBefore(_) | ChangeError::Overtaken(_) => StatusCode::CONFLICT,
+        ChangeError::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
         ChangeError::Interrupted => StatusCode::INTERNAL_SERVER_ERROR,
     };
     (status, format!("{error}\n")).into_response()

@@ -3,10 +3,12 @@
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use flume_core::context::Mode;
 use flume_core::shell::{EXIT_CONFIG, print, unreadable};
+use flume_policy::{ChildLimits, Compiler};
 
 use crate::config::{Interpolation, render};
 use crate::load::{self, Options};
@@ -54,6 +56,12 @@ pub(crate) struct ReadingArgs {
     /// cache folder.
     #[arg(long, value_name = "DIR")]
     pub policy_cache: Option<String>,
+    /// MiB of address space for the child that compiles a policy; two may run at once. Default: 2048.
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(256..=65_536))]
+    pub compile_memory: Option<u64>,
+    /// Seconds of processor time for that child. Default: 120.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub compile_seconds: Option<u64>,
 }
 
 /// Where the values of variables come from.
@@ -76,7 +84,15 @@ pub(crate) enum Report {
 impl ReadingArgs {
     /// The policies of the process, with the cache that these flags select.
     pub(crate) fn policies(&self) -> Policies {
-        Policies::new(CacheChoice::of_flag(self.policy_cache.as_deref()))
+        let cache = CacheChoice::of_flag(self.policy_cache.as_deref());
+        let mut limits = ChildLimits::default();
+        if let Some(mib) = self.compile_memory {
+            limits.memory = mib << 20;
+        }
+        if let Some(seconds) = self.compile_seconds {
+            limits.cpu = Duration::from_secs(seconds);
+        }
+        Policies::new(cache, Compiler::in_children(limits))
     }
 
     /// What components and policies may use.

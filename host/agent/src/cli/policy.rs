@@ -9,6 +9,7 @@ use flume_core::{Context, Interceptor};
 pub(crate) use flume_desk::PolicyArgs;
 use flume_policy::Properties;
 
+use super::compile::compiler;
 use crate::logging::{self, LogFormat};
 
 /// Runs the command.
@@ -19,7 +20,7 @@ pub(crate) fn run(args: &PolicyArgs) -> ExitCode {
         complain(&format!("error: the log cannot be written: {error}\n"));
         return ExitCode::FAILURE;
     }
-    let status = flume_desk::run(args, native_interceptor);
+    let status = flume_desk::run(args, native_interceptor, &compiler());
     logging::flush();
     status
 }

@@ -8,7 +8,7 @@ use flume_core::clock;
 use tokio::time::timeout;
 
 use super::*;
-use crate::policies::{CacheChoice, Policies};
+use crate::policies::testing;
 use flume_components::Resolver;
 
 /// An agent whose channel holds this many events.
@@ -42,7 +42,7 @@ impl Bench {
         let path = folder.path().join("agent.properties");
         fs::write(&path, text("100")).unwrap();
         let watch = ConfigWatch::new(path.clone(), Options::default(), polls);
-        let services = Services::system(Resolver::default(), Policies::new(CacheChoice::None));
+        let services = Services::system(Resolver::default(), testing::policies());
         Self {
             watch,
             services,

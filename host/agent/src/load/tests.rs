@@ -6,7 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::*;
-use crate::policies::{CacheChoice, Policies};
+use crate::policies::testing;
 use flume_components::Resolver;
 
 mod shapes;
@@ -30,7 +30,7 @@ fn files(folder: &str, extensions: &[&str]) -> Vec<String> {
 fn load_file(path: &str, options: &Options) -> Loaded {
     let there = root().join(path);
     let bytes = fs::read(&there).unwrap();
-    let mut services = Services::system(Resolver::default(), Policies::new(CacheChoice::None));
+    let mut services = Services::system(Resolver::default(), testing::policies());
     services.components.memory.bytes = 1 << 30;
     // Policies are found next to the file, no matter where the test runs; findings show paths
     // within the repository.
@@ -173,7 +173,7 @@ fn examples_mean_the_same_in_both_syntaxes() {
 #[test]
 fn a_file_that_is_not_utf8_is_refused_at_the_byte() {
     let bytes = b"# caf\xe9\na1.sources = r1\na1.sources.r1.type = caf\xe9\n".to_vec();
-    let services = Services::system(Resolver::default(), Policies::new(CacheChoice::None));
+    let services = Services::system(Resolver::default(), testing::policies());
     let options = Options {
         mode: Mode::Lenient,
         ..Options::default()
@@ -192,7 +192,7 @@ fn a_file_that_is_not_utf8_is_refused_at_the_byte() {
 fn a_comment_in_another_charset_is_a_warning() {
     let text = "a1.sources = r1\na1.channels = c1\na1.sources.r1.type = seq\n\
                 a1.sources.r1.channels = c1\na1.channels.c1.type = memory\n";
-    let services = Services::system(Resolver::default(), Policies::new(CacheChoice::None));
+    let services = Services::system(Resolver::default(), testing::policies());
     for comment in [&b"# caf\xe9\n"[..], b"  ! \xa8\\ \x81\x5c\n"] {
         let bytes = [comment, text.as_bytes(), comment].concat();
         for mode in [Mode::Strict, Mode::Lenient] {
@@ -220,7 +220,7 @@ fn a_comment_in_another_charset_is_a_warning() {
 /// A template that was filled with nothing.
 #[test]
 fn a_file_without_an_agent_is_refused() {
-    let services = Services::system(Resolver::default(), Policies::new(CacheChoice::None));
+    let services = Services::system(Resolver::default(), testing::policies());
     for text in ["", "# nothing\n\n", "prose\n"] {
         let options = Options::default();
         let loaded = compile("f".to_owned(), text.into(), &options, &services, &|_| None);
@@ -235,7 +235,7 @@ fn a_file_without_an_agent_is_refused() {
 
 #[test]
 fn a_file_that_is_not_there_is_no_finding() {
-    let services = Services::system(Resolver::default(), Policies::new(CacheChoice::None));
+    let services = Services::system(Resolver::default(), testing::policies());
     let missing = load(Path::new("/no/such/file"), &Options::default(), &services);
     assert_eq!(missing.unwrap_err().kind(), io::ErrorKind::NotFound);
 }

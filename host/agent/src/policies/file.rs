@@ -47,6 +47,10 @@ struct FileState {
     failure: Option<Failure>,
     /// New versions that were not loaded.
     refusals: u64,
+    /// The version that the file last had, of those that were accepted.
+    of_file: Artifact,
+    /// Roll-backs and returns to the file so far: an upload that began before one is void.
+    recalls: u64,
     change: Change,
 }
 
@@ -76,6 +80,8 @@ impl WatchedFile {
                 last_time: 0,
                 failure: None,
                 refusals: 0,
+                of_file: artifact.clone(),
+                recalls: 0,
                 change: Change::new(look),
             }),
         }
@@ -83,6 +89,11 @@ impl WatchedFile {
 
     pub(super) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The agent that uses it.
+    pub(super) fn agent(&self) -> &str {
+        &self.agent
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -126,41 +137,78 @@ impl WatchedFile {
     /// accept it keep what they have, and the log says so: most likely the configuration has
     /// changed with the file, and they are about to go.
     pub(super) fn take_in(&self, artifact: &Artifact) {
-        if let Err(error) = self.swap(artifact.clone(), false) {
+        if let Err(error) = self.swap(artifact.clone(), None) {
             let (policy, version) = (&self.name, artifact.short_digest());
             tracing::warn!(policy, version, %error, "other places keep the previous version");
             self.policy.install_for_new_seats(artifact.clone());
         }
+        self.is_of_file(artifact);
         self.accepted(artifact.digest());
     }
 
-    /// Tries a version out in all places, then puts it into all. Returns how it differs.
+    /// How often the policy was rolled back, or returned to its file.
+    pub(super) fn recalls(&self) -> u64 {
+        self.state.lock().recalls
+    }
+
+    /// This is what the file has, and it was accepted.
+    pub(super) fn is_of_file(&self, artifact: &Artifact) {
+        self.state.lock().of_file = artifact.clone();
+    }
+
+    /// Tries a version out in all places, then puts it into all. Returns how it differs. An upload
+    /// says how many recalls there were when it began; if there was one since, `None` is returned,
+    /// and nothing has changed.
     pub(super) fn swap(
         &self,
         artifact: Artifact,
-        uploaded: bool,
-    ) -> Result<Vec<String>, PolicyError> {
+        upload: Option<u64>,
+    ) -> Result<Option<Vec<String>>, PolicyError> {
         let mut candidate = self.policy.prepare(artifact)?;
         let (policy, differences) = (&self.name, candidate.differences().to_vec());
-        for difference in &differences {
-            tracing::info!(policy, difference, "the new version differs");
-        }
-        if uploaded {
+        if upload.is_some() {
             candidate = candidate.uploaded();
         }
         let artifact = candidate.artifact().clone();
-        self.policy.install(candidate);
+        {
+            // Held for the moment in which nothing else may be recalled.
+            let state = self.state.lock();
+            if upload.is_some_and(|recalls| recalls != state.recalls) {
+                return Ok(None);
+            }
+            self.policy.install(candidate);
+        }
         self.ended(None);
+        for difference in &differences {
+            tracing::info!(policy, difference, "the new version differs");
+        }
         let version = artifact.short_digest();
         tracing::info!(policy, version, "a new version is in all places");
-        Ok(differences)
+        Ok(Some(differences))
     }
 
     /// Brings the previous version back, in all places; `None` if there is no previous version.
     pub(super) fn roll_back(&self) -> Option<RollBack> {
+        self.state.lock().recalls += 1;
         let roll_back = self.policy.roll_back().ok()?;
         self.ended(None);
         Some(roll_back)
+    }
+
+    /// Brings back the version that the file last had, of those that were accepted. Returns it, and
+    /// how it differs. Nothing is compiled for that.
+    pub(super) fn restore(&self) -> Result<(Artifact, Vec<String>), PolicyError> {
+        let artifact = {
+            let mut state = self.state.lock();
+            state.recalls += 1;
+            state.of_file.clone()
+        };
+        let differences = match self.running().digest() == artifact.digest() {
+            true => None,
+            false => self.swap(artifact.clone(), None)?,
+        };
+        self.is_back();
+        Ok((artifact, differences.unwrap_or_default()))
     }
 
     /// Takes a version that has spent its error budget in one place out of the others too.

@@ -5,24 +5,26 @@
 //! | [`watch`](Policies::watch) | a look at each file twice a second |
 //! | [`look_again`](Policies::look_again) | a look now, at files that are known to be complete |
 //! | [`ChangeTurn::replace`] | a version from the admin port, until the file changes |
-//! | [`ChangeTurn::restore`] | the version in the file |
-//! | [`ChangeTurn::roll_back`] | the previous version |
+//! | [`restore`](Policies::restore) | the version that the file last had |
+//! | [`roll_back`](Policies::roll_back) | the previous version |
 //!
-//! The last three take turns: one change is at work in the process, and one more may wait for each
-//! file.
+//! Uploads of a file take turns: one is at work, and one may wait. The last two compile nothing and
+//! wait for nobody; an upload that began before one of them is void.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use flume_policy::{Artifact, PolicyError};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::Policies;
 use super::change::{Action, ReadOutcome};
 use super::file::WatchedFile;
-use super::read::{self, FileError};
+use super::read;
 use super::report::Origin;
 
 /// The pause between two looks at the files.
@@ -37,12 +39,14 @@ pub(crate) enum ChangeError {
     /// One change of this file is at work, and another one waits.
     #[error("{0} is being changed; try again")]
     Busy(String),
-    /// The file cannot be read, or may not be.
-    #[error(transparent)]
-    File(#[from] FileError),
     /// The version is not a policy, or a place does not accept it.
     #[error(transparent)]
     Refused(#[from] PolicyError),
+    /// It was recalled while it was compiled or tried out.
+    #[error(
+        "{0} was rolled back, or returned to its file, while this version was prepared: it is not used"
+    )]
+    Overtaken(String),
     /// Nothing to go back to.
     #[error("there is no previous version of {0}")]
     NothingBefore(String),
@@ -71,25 +75,27 @@ pub(crate) struct Changed {
 pub(crate) struct ChangeTurn {
     policies: Policies,
     file: Arc<WatchedFile>,
+    /// How often the policy had been recalled when the change was asked for.
+    recalls: u64,
     queued: OwnedSemaphorePermit,
 }
 
 impl Policies {
-    /// Looks at the policy files until `stop` is cancelled, and loads what has changed.
+    /// Looks at the policy files until `stop` is cancelled, and loads what has changed. An agent
+    /// whose files take long holds up no other.
     pub(crate) async fn watch(self, stop: CancellationToken) {
+        let mut looks = Looks::default();
         loop {
             let asked = tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(LOOK_EVERY) => false,
                 () = self.0.again.notified() => true,
             };
-            if self.files().is_empty() {
-                continue;
-            }
-            let policies = self.clone();
-            let looks = tokio::task::spawn_blocking(move || policies.look(asked));
-            if let Err(error) = looks.await {
-                tracing::error!(%error, "a look at the policy files was interrupted");
+            looks.settle();
+            let files = self.files();
+            let agents: BTreeSet<&str> = files.iter().map(|file| file.agent()).collect();
+            for agent in agents {
+                looks.begin(&self, agent, asked);
             }
         }
     }
@@ -104,26 +110,95 @@ impl Policies {
     /// # Errors
     /// There is no such policy, or another change waits already.
     pub(crate) fn turn(&self, name: &str) -> Result<ChangeTurn, ChangeError> {
-        let files = self.files();
-        let file = files.into_iter().find(|file| file.name() == name);
-        let file = file.ok_or_else(|| ChangeError::Unknown(name.to_owned()))?;
+        let file = self.named(name)?;
         let queued = Arc::clone(&file.queue).try_acquire_owned();
         let queued = queued.map_err(|_| ChangeError::Busy(name.to_owned()))?;
         Ok(ChangeTurn {
             policies: self.clone(),
+            recalls: file.recalls(),
             file,
             queued,
         })
     }
 
-    /// One look at each file. Blocks while a version is compiled and tried out.
+    /// Brings back the version that the file last had, of those that were accepted, into all places
+    /// of the policy of this name.
+    ///
+    /// # Errors
+    /// There is no such policy, or a place does not accept it any more; what ran goes on.
+    pub(crate) async fn restore(&self, name: &str) -> Result<Changed, ChangeError> {
+        self.recall(name, |file| {
+            let from = file.running().digest().to_owned();
+            let restored = file.restore();
+            let (artifact, differences) =
+                restored.inspect_err(|error| file.failed(Origin::File, error.to_string()))?;
+            Ok(Changed {
+                name: file.name().to_owned(),
+                path: file.path().to_owned(),
+                from,
+                to: artifact.digest().to_owned(),
+                differences,
+            })
+        })
+        .await
+    }
+
+    /// Brings the previous version back into all places of the policy of this name.
+    ///
+    /// # Errors
+    /// There is no such policy, or no previous version.
+    pub(crate) async fn roll_back(&self, name: &str) -> Result<Changed, ChangeError> {
+        self.recall(name, |file| {
+            let name = file.name().to_owned();
+            let Some(roll_back) = file.roll_back() else {
+                return Err(ChangeError::NothingBefore(name));
+            };
+            let version = roll_back.to().short_digest();
+            tracing::warn!(policy = name, version, "rolled back over the admin port");
+            Ok(Changed {
+                name,
+                path: file.path().to_owned(),
+                from: roll_back.from().digest().to_owned(),
+                to: roll_back.to().digest().to_owned(),
+                differences: Vec::new(),
+            })
+        })
+        .await
+    }
+
+    /// Works on a thread that may block: a place may have to be tried out.
+    async fn recall(
+        &self,
+        name: &str,
+        work: impl FnOnce(&WatchedFile) -> Result<Changed, ChangeError> + Send + 'static,
+    ) -> Result<Changed, ChangeError> {
+        let file = self.named(name)?;
+        let done = tokio::task::spawn_blocking(move || work(&file));
+        done.await.unwrap_or(Err(ChangeError::Interrupted))
+    }
+
+    fn named(&self, name: &str) -> Result<Arc<WatchedFile>, ChangeError> {
+        let mut files = self.files().into_iter();
+        let file = files.find(|file| file.name() == name);
+        file.ok_or_else(|| ChangeError::Unknown(name.to_owned()))
+    }
+
+    /// One look at each file of every agent. Blocks while a version is compiled and tried out.
+    #[cfg(test)]
     pub(super) fn look(&self, asked: bool) {
-        for file in self.files() {
-            self.heavy_work(|| file.finish_roll_back());
+        self.look_at(&self.files(), asked);
+    }
+
+    /// One look at each of these files.
+    fn look_at(&self, files: &[Arc<WatchedFile>], asked: bool) {
+        for file in files {
+            file.finish_roll_back();
+        }
+        for file in files {
             match file.look(asked) {
                 Action::Rest => {}
                 Action::Report(error) => file.failed(Origin::File, error),
-                Action::Read => file.outcome(self.take_from_disk(&file), asked),
+                Action::Read => file.outcome(self.take_from_disk(file), asked),
             }
         }
     }
@@ -141,7 +216,7 @@ impl Policies {
             file.is_back();
             return ReadOutcome::Good;
         }
-        match self.put(file, &content.bytes, false) {
+        match self.put(file, &content.bytes, None) {
             Ok(_) => {
                 file.accepted(&digest);
                 ReadOutcome::Good
@@ -153,23 +228,31 @@ impl Policies {
         }
     }
 
-    /// Makes these bytes the version that runs.
+    /// Makes these bytes the version that runs. An upload says how many recalls there were when it
+    /// was asked for.
     fn put(
         &self,
         file: &WatchedFile,
         bytes: &[u8],
-        uploaded: bool,
-    ) -> Result<Changed, PolicyError> {
-        self.heavy_work(|| {
-            let artifact = self.load(file.name(), bytes)?;
+        upload: Option<u64>,
+    ) -> Result<Changed, ChangeError> {
+        self.heavy_work(file.agent(), || {
+            let artifact = self.load(file.agent(), file.name(), bytes)?;
             let (from, to) = (
                 file.running().digest().to_owned(),
                 artifact.digest().to_owned(),
             );
             let differences = match from == to {
-                true => Vec::new(),
-                false => file.swap(artifact, uploaded)?,
+                true => Some(Vec::new()),
+                false => file.swap(artifact.clone(), upload)?,
             };
+            let Some(differences) = differences else {
+                return Err(ChangeError::Overtaken(file.name().to_owned()));
+            };
+            self.store(file.agent(), &artifact);
+            if upload.is_none() {
+                file.is_of_file(&artifact);
+            }
             Ok(Changed {
                 name: file.name().to_owned(),
                 path: file.path().to_owned(),
@@ -181,86 +264,67 @@ impl Policies {
     }
 }
 
+/// The looks that are under way: one for each agent at a time.
+#[derive(Debug, Default)]
+struct Looks {
+    under_way: BTreeMap<String, JoinHandle<()>>,
+    /// Agents that were asked to look while they looked.
+    asked: BTreeSet<String>,
+}
+
+impl Looks {
+    /// Forgets those that have ended.
+    fn settle(&mut self) {
+        self.under_way.retain(|_, look| !look.is_finished());
+    }
+
+    /// Begins a look at an agent's files, if none is under way.
+    fn begin(&mut self, policies: &Policies, agent: &str, asked: bool) {
+        if self.under_way.contains_key(agent) {
+            if asked {
+                self.asked.insert(agent.to_owned());
+            }
+            return;
+        }
+        let asked = self.asked.remove(agent) || asked;
+        let (policies, name) = (policies.clone(), agent.to_owned());
+        let look = tokio::task::spawn_blocking(move || {
+            let files = policies.files().into_iter();
+            let files: Vec<_> = files.filter(|file| file.agent() == name).collect();
+            policies.look_at(&files, asked);
+        });
+        self.under_way.insert(agent.to_owned(), look);
+    }
+}
+
 impl ChangeTurn {
-    /// Puts a version from the admin port into all places of the policy.
+    /// Puts a version from the admin port into all places of the policy. Work that has begun is
+    /// finished, even if the client has gone away.
     ///
     /// # Errors
     /// It is not a policy, or a place does not accept it; what ran goes on.
     pub(crate) async fn replace(self, bytes: Vec<u8>) -> Result<Changed, ChangeError> {
-        self.work(Some(Origin::AdminPort), move |policies, file| {
-            let changed = policies.put(file, &bytes, true)?;
-            tracing::info!(
-                policy = changed.name,
-                version = Artifact::shortened(&changed.to),
-                file = %changed.path.display(),
-                "came over the admin port; the file is unchanged, and its next change wins"
-            );
-            Ok(changed)
-        })
-        .await
-    }
-
-    /// Puts the version in the file into all places of the policy.
-    ///
-    /// # Errors
-    /// It cannot be read, is not a policy, or a place does not accept it; what ran goes on.
-    pub(crate) async fn restore(self) -> Result<Changed, ChangeError> {
-        self.work(Some(Origin::File), |policies, file| {
-            let content = read::read(file.path(), file.directory().as_deref())?;
-            let changed = policies.put(file, &content.bytes, false)?;
-            file.accepted(&changed.to);
-            Ok(changed)
-        })
-        .await
-    }
-
-    /// Brings the previous version back into all places of the policy.
-    ///
-    /// # Errors
-    /// There is no previous version.
-    pub(crate) async fn roll_back(self) -> Result<Changed, ChangeError> {
-        self.work(None, |policies, file| {
-            let roll_back = policies.heavy_work(|| file.roll_back());
-            let name = file.name().to_owned();
-            let Some(roll_back) = roll_back else {
-                return Err(ChangeError::NothingBefore(name));
-            };
-            let version = roll_back.to().short_digest();
-            tracing::warn!(policy = name, version, "rolled back over the admin port");
-            Ok(Changed {
-                name,
-                path: file.path().to_owned(),
-                from: roll_back.from().digest().to_owned(),
-                to: roll_back.to().digest().to_owned(),
-                differences: Vec::new(),
-            })
-        })
-        .await
-    }
-
-    /// Waits for the change that is at work, then works on a thread that may block. Work that has
-    /// begun is finished, even if the client has gone away. If it fails, a version of this origin does
-    /// not run; without one, nothing is wrong with any.
-    async fn work(
-        self,
-        origin: Option<Origin>,
-        work: impl FnOnce(&Policies, &WatchedFile) -> Result<Changed, ChangeError> + Send + 'static,
-    ) -> Result<Changed, ChangeError> {
         let Self {
             policies,
             file,
+            recalls,
             queued,
         } = self;
-        let Ok(turn) = Arc::clone(&policies.0.turn).acquire_owned().await else {
-            return Err(ChangeError::Interrupted);
-        };
         let done = tokio::task::spawn_blocking(move || {
-            let result = work(&policies, &file);
-            if let (Err(error), Some(origin)) = (&result, origin) {
-                file.failed(origin, error.to_string());
+            let changed = policies.put(&file, &bytes, Some(recalls));
+            match &changed {
+                Ok(changed) => tracing::info!(
+                    policy = changed.name,
+                    version = Artifact::shortened(&changed.to),
+                    file = %changed.path.display(),
+                    "came over the admin port; the file is unchanged, and its next change wins"
+                ),
+                // Nothing is wrong with it.
+                Err(ChangeError::Overtaken(_)) => {}
+                Err(error) => file.failed(Origin::AdminPort, error.to_string()),
             }
-            drop((turn, queued));
-            result
+            drop(queued);
+            changed
         });
         done.await.unwrap_or(Err(ChangeError::Interrupted))
     }

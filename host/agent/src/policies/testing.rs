@@ -5,9 +5,14 @@ use std::time::Duration;
 
 use flume_core::SinkSelector;
 use flume_core::sink_selector::{Backoff, round_robin};
-use flume_policy::{Limits, PolicySelector, SelectorSetup, SinkInfo};
+use flume_policy::{Compiler, Limits, PolicySelector, SelectorSetup, SinkInfo};
 
-use super::{Policies, PolicyUse, PolicyUseError};
+use super::{CacheChoice, Policies, PolicyUse, PolicyUseError};
+
+/// No policies yet, and no cache. Their files are trusted.
+pub(crate) fn policies() -> Policies {
+    Policies::new(CacheChoice::None, Compiler::in_process())
+}
 
 /// A selector that answers the one order in its trial, and the other one afterwards.
 pub(crate) fn module(trial: &[u8], live: &[u8]) -> String {

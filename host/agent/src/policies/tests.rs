@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 const ROUND: Duration = Duration::from_millis(500);
 
 fn policies() -> Policies {
-    Policies::new(CacheChoice::None)
+    super::testing::policies()
 }
 
 /// This many periodic looks.
@@ -66,7 +66,10 @@ async fn the_time_of_the_last_load_is_known_whether_it_was_taken_or_refused() {
         let time = Arc::clone(&time);
         move || time.load(Relaxed)
     });
-    let (policies, folder) = (Policies::with_wall(CacheChoice::None, wall), Folder::new());
+    let (policies, folder) = (
+        Policies::with_wall(CacheChoice::None, Compiler::in_process(), wall),
+        Folder::new(),
+    );
     let path = folder.file("one.wat", &always(&[0]));
     let _selector = seat(&policies, &in_a1(&path), "g1", 3).unwrap();
     let last = || {
@@ -91,11 +94,11 @@ async fn the_time_of_the_last_load_is_known_whether_it_was_taken_or_refused() {
     rounds(&policies, 10).await;
     seen.push(last());
     expected.push((true, 30));
-    policies.turn("a1/one").unwrap().roll_back().await.unwrap();
+    policies.roll_back("a1/one").await.unwrap();
     seen.push(last());
     expected.push((true, 40));
     time.store(50, Relaxed);
-    let again = policies.turn("a1/one").unwrap().roll_back().await;
+    let again = policies.roll_back("a1/one").await;
     again.unwrap_err();
     seen.push(last());
     expected.push((true, 40));
@@ -321,18 +324,67 @@ async fn what_comes_over_the_port_runs_until_the_file_changes() {
 
     turn().replace(b"nonsense".to_vec()).await.unwrap_err();
     assert_eq!(first(&mut selector), 1);
-    turn().restore().await.unwrap();
+    policies.restore("a1/one").await.unwrap();
     assert_eq!((first(&mut selector), first(&mut other)), (0, 0));
     assert!(!report(&policies).uploaded);
-    turn().roll_back().await.unwrap();
+    policies.roll_back("a1/one").await.unwrap();
     assert_eq!((first(&mut selector), first(&mut other)), (1, 1));
-    let error = turn().roll_back().await.unwrap_err();
+    let error = policies.roll_back("a1/one").await.unwrap_err();
     assert!(matches!(error, ChangeError::NothingBefore(_)), "{error}");
 
     folder.file("one.wat", &always(&[2]));
     rounds(&policies, 2).await;
     assert_eq!((first(&mut selector), first(&mut other)), (2, 2));
     assert!(!report(&policies).uploaded);
+}
+
+/// While something of `a1` is compiled, and something else waits for that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn recalls_and_other_agents_wait_for_nobody() {
+    let (policies, folder) = (policies(), Folder::new());
+    let path = folder.file("one.wat", &always(&[0]));
+    let mut selector = seat(&policies, &in_a1(&path), "g1", 3).unwrap();
+    let of_a2 = PolicyUse {
+        agent: "a2".to_owned(),
+        ..in_a1(&path)
+    };
+    let mut others = seat(&policies, &of_a2, "g1", 3).unwrap();
+    let upload = |name: &str, order: u8| {
+        let turn = policies.turn(name).unwrap();
+        tokio::spawn(turn.replace(always(&[order]).into()))
+    };
+    upload("a1/one", 1).await.unwrap().unwrap();
+    assert_eq!(first(&mut selector), 1);
+
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let busy = policies.clone();
+    let (begun, begins) = tokio::sync::oneshot::channel();
+    let compiler = std::thread::spawn(move || {
+        busy.heavy_work("a1", || {
+            begun.send(()).unwrap();
+            held.recv().unwrap_err()
+        })
+    });
+    begins.await.unwrap();
+    let late = upload("a1/one", 2);
+    let turn_of_a2 = upload("a2/one", 2).await.unwrap();
+    assert_eq!((turn_of_a2.is_ok(), first(&mut others)), (true, 2));
+    let back = policies.roll_back("a1/one").await.unwrap();
+    assert_eq!(first(&mut selector), 0);
+    policies.restore("a1/one").await.unwrap();
+    let error = policies.roll_back("a1/one").await.unwrap_err();
+    assert!(matches!(error, ChangeError::NothingBefore(_)), "{error}");
+    assert!(!late.is_finished());
+
+    // What was asked for before the roll-back does not come after it.
+    drop(release);
+    compiler.join().unwrap();
+    let error = late.await.unwrap().unwrap_err();
+    assert!(matches!(error, ChangeError::Overtaken(_)), "{error}");
+    assert_eq!(first(&mut selector), 0);
+    assert_eq!(policies.reports()[0].digest, back.to);
+    upload("a1/one", 2).await.unwrap().unwrap();
+    assert_eq!(first(&mut selector), 2);
 }
 
 #[tokio::test]
@@ -453,9 +505,10 @@ fn an_unusable_cache_is_done_without() {
     std::fs::create_dir(&bad).unwrap();
     std::fs::set_permissions(&bad, std::fs::Permissions::from_mode(0o777)).unwrap();
     for (cache, files) in [(&good, 1), (&bad, 0)] {
-        let policies = Policies::new(CacheChoice::Folder(cache.clone()));
+        let policies = Policies::new(CacheChoice::Folder(cache.clone()), Compiler::in_process());
         policies.try_selector(&in_a1(&path), &sinks(3)).unwrap();
-        assert_eq!(std::fs::read_dir(cache).unwrap().count(), files);
+        let part = std::fs::read_dir(cache.join("of-a1"));
+        assert_eq!(part.map_or(0, Iterator::count), files);
     }
 }
 
@@ -468,7 +521,7 @@ async fn what_was_refused_is_known_with_its_origin() {
     let _selector = seat(&policies, &in_a1(&path), "g1", 3).unwrap();
     let turn = || policies.turn("a1/one").unwrap();
     let failing = || report(&policies).failure.map(|failure| failure.origin);
-    turn().roll_back().await.unwrap_err();
+    policies.roll_back("a1/one").await.unwrap_err();
     let same = report(&policies);
     assert_eq!(
         (same.last_error, same.failure, same.refusals),
@@ -479,7 +532,7 @@ async fn what_was_refused_is_known_with_its_origin() {
         (failing(), report(&policies).refusals),
         (Some(Origin::AdminPort), 1)
     );
-    turn().roll_back().await.unwrap_err();
+    policies.roll_back("a1/one").await.unwrap_err();
     assert_eq!(
         (failing(), report(&policies).refusals),
         (Some(Origin::AdminPort), 1)

@@ -7,13 +7,13 @@ use flume_core::Registry;
 use super::*;
 use crate::config::render;
 use crate::load::{self, Loaded, Options};
-use crate::policies::{CacheChoice, Policies};
+use crate::policies::testing;
 
 /// What every secret of these tests contains.
 const SECRET: &str = "hunter2";
 
 fn compile(name: &str, text: &str) -> Loaded {
-    let (resolver, policies) = (Resolver::default(), Policies::new(CacheChoice::None));
+    let (resolver, policies) = (Resolver::default(), testing::policies());
     let services = crate::services::Services::system(resolver, policies);
     let options = Options::default();
     load::compile(name.to_owned(), text.into(), &options, &services, &|_| None)

@@ -18,7 +18,7 @@ use flume_core::shell::{EXIT_CONFIG, complain, print};
 use flume_core::sink_selector::{self, Backoff};
 use flume_core::{Batch, Event, Interceptor, SinkSelector};
 use flume_policy::{
-    Artifact, Limits, Policy, PolicyEngine, PolicyError, Properties, Remedy, World,
+    Artifact, Compiler, Limits, Policy, PolicyEngine, PolicyError, Properties, Remedy, World,
 };
 
 use super::place::{PlaceArgs, pair};
@@ -53,7 +53,7 @@ pub(super) struct BenchArgs {
 }
 
 /// Runs the command.
-pub(super) fn run(args: &BenchArgs, native: NativeInterceptor) -> ExitCode {
+pub(super) fn run(args: &BenchArgs, native: NativeInterceptor, compiler: &Compiler) -> ExitCode {
     let (bytes, limits) = match args.place.open() {
         Ok(opened) => opened,
         Err(status) => return status,
@@ -65,7 +65,7 @@ pub(super) fn run(args: &BenchArgs, native: NativeInterceptor) -> ExitCode {
             return ExitCode::from(EXIT_CONFIG);
         }
     };
-    match measured(args, &bytes, limits, native, twin) {
+    match measured(args, &bytes, limits, (native, twin), compiler) {
         Ok(table) => {
             print(&table);
             ExitCode::SUCCESS
@@ -78,10 +78,10 @@ fn measured(
     args: &BenchArgs,
     bytes: &[u8],
     limits: Limits,
-    native: NativeInterceptor,
-    twin: Option<Twin>,
+    (native, twin): (NativeInterceptor, Option<Twin>),
+    compiler: &Compiler,
 ) -> Result<String, PolicyError> {
-    let engine = PolicyEngine::new()?;
+    let engine = PolicyEngine::new(compiler.clone())?;
     let name = &*args.place.name();
     let artifact = Artifact::load(&engine, name, bytes, None)?;
     let world = artifact.world();

@@ -14,7 +14,8 @@ use flume_core::shell::{EXIT_CONFIG, complain};
 use flume_core::sink_selector::{self, Backoff};
 use flume_core::{Context, SinkSelector};
 use flume_policy::{
-    Artifact, Limits, Policy, PolicyEngine, PolicyError, Properties, SelectorSetup, ViolationKind,
+    Artifact, Compiler, Limits, Policy, PolicyEngine, PolicyError, Properties, SelectorSetup,
+    ViolationKind,
 };
 
 use super::{place, refuse};
@@ -57,6 +58,7 @@ impl CandidateArgs {
         &self,
         setup: SelectorSetup,
         wall: WallClock,
+        compiler: &Compiler,
     ) -> Result<LoadedSelector, ExitCode> {
         let native = self
             .file
@@ -70,7 +72,7 @@ impl CandidateArgs {
                 zero: clock::now(),
             });
         }
-        let (policy, limits) = self.policy(wall)?;
+        let (policy, limits) = self.policy(wall, compiler)?;
         let fallback = sink_selector::round_robin::configure(Backoff::none(setup.sinks.len()), 0);
         let selector = policy.selector("g1", limits, setup, fallback);
         Ok(LoadedSelector {
@@ -80,12 +82,16 @@ impl CandidateArgs {
         })
     }
 
-    fn policy(&self, wall: WallClock) -> Result<(Arc<Policy>, Limits), ExitCode> {
+    fn policy(
+        &self,
+        wall: WallClock,
+        compiler: &Compiler,
+    ) -> Result<(Arc<Policy>, Limits), ExitCode> {
         let mut limits = vec![("deadline-ms".to_owned(), DEADLINE_MS.to_owned())];
         limits.extend(self.limits.iter().cloned());
         let (bytes, limits) = place::opened(&self.file, &limits)?;
         let loaded = || -> Result<Arc<Policy>, PolicyError> {
-            let engine = PolicyEngine::new()?;
+            let engine = PolicyEngine::new(compiler.clone())?;
             let artifact = Artifact::load(&engine, &place::stem(&self.file), &bytes, None)?;
             Ok(Policy::new(engine, artifact, wall))
         };

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use flume_core::shell::print;
-use flume_policy::{Artifact, Limits, PolicyEngine, PolicyError, Trial, World};
+use flume_policy::{Artifact, Compiler, Limits, PolicyEngine, PolicyError, Trial, World};
 
 use super::place::PlaceArgs;
 use super::{needs_words, refuse};
@@ -26,12 +26,12 @@ pub(super) struct PolicyCheckArgs {
 const SINKS: usize = 2;
 
 /// Runs the command.
-pub(super) fn run(args: &PolicyCheckArgs) -> ExitCode {
+pub(super) fn run(args: &PolicyCheckArgs, compiler: &Compiler) -> ExitCode {
     let (bytes, limits) = match args.place.open() {
         Ok(opened) => opened,
         Err(status) => return status,
     };
-    match check(&args.place, &bytes, &limits) {
+    match check(&args.place, &bytes, &limits, compiler) {
         Ok(report) => {
             print(&format!("{}: {report}\n", args.place.file.display()));
             ExitCode::SUCCESS
@@ -40,8 +40,13 @@ pub(super) fn run(args: &PolicyCheckArgs) -> ExitCode {
     }
 }
 
-fn check(args: &PlaceArgs, bytes: &[u8], limits: &Limits) -> Result<String, PolicyError> {
-    let engine = PolicyEngine::new()?;
+fn check(
+    args: &PlaceArgs,
+    bytes: &[u8],
+    limits: &Limits,
+    compiler: &Compiler,
+) -> Result<String, PolicyError> {
+    let engine = PolicyEngine::new(compiler.clone())?;
     let artifact = Artifact::load(&engine, &args.name(), bytes, None)?;
     let (trial, place) = match artifact.world() {
         World::Interceptor => {

@@ -9,8 +9,8 @@ use std::process::ExitCode;
 use clap::Args;
 use flume_core::shell::{print, unreadable};
 use flume_policy::{
-    Artifact, Inspection, InterceptorSetup, Limits, Memory, Needs, PolicyEngine, PolicyError,
-    SelectorSetup, SinkInfo, Trial, World,
+    Artifact, Compiler, Inspection, InterceptorSetup, Limits, Memory, Needs, PolicyEngine,
+    PolicyError, SelectorSetup, SinkInfo, Trial, World,
 };
 use serde_json::{Map, Value, json};
 
@@ -37,7 +37,7 @@ struct Known {
 }
 
 /// Runs the command.
-pub(super) fn run(args: &InspectArgs) -> ExitCode {
+pub(super) fn run(args: &InspectArgs, compiler: &Compiler) -> ExitCode {
     let bytes = match std::fs::read(&args.file) {
         Ok(bytes) => bytes,
         Err(error) => return unreadable(&args.file, &error),
@@ -46,7 +46,7 @@ pub(super) fn run(args: &InspectArgs) -> ExitCode {
         Ok(inspection) => inspection,
         Err(error) => return refuse(&args.file, &error.into()),
     };
-    let known = judge(&args.file.to_string_lossy(), &bytes);
+    let known = judge(&args.file.to_string_lossy(), &bytes, compiler);
     if args.json {
         print(&format!("{:#}\n", to_json(&inspection, &known)));
     } else {
@@ -60,8 +60,8 @@ pub(super) fn run(args: &InspectArgs) -> ExitCode {
 }
 
 /// Loads it, and starts it without properties, in a group of two sinks if it is for groups.
-fn judge(name: &str, bytes: &[u8]) -> Result<Known, PolicyError> {
-    let engine = PolicyEngine::new()?;
+fn judge(name: &str, bytes: &[u8], compiler: &Compiler) -> Result<Known, PolicyError> {
+    let engine = PolicyEngine::new(compiler.clone())?;
     let artifact = Artifact::load(&engine, name, bytes, None)?;
     let limits = Limits::default();
     let trial = match artifact.world() {

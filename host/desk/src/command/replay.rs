@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use crate::replay::{Difference, Replay, Replayed, Told};
 use clap::Args;
 use flume_core::shell::{EXIT_DATA, complain, print, unreadable};
+use flume_policy::Compiler;
 use flume_policy::trace::{Trace, TraceEntry, TraceHeader, older};
 use flume_policy::{Properties, SelectorSetup};
 
@@ -39,8 +40,8 @@ struct Recorded {
 }
 
 /// Runs the command.
-pub(super) fn run(args: &ReplayArgs) -> ExitCode {
-    match replay(args) {
+pub(super) fn run(args: &ReplayArgs, compiler: &Compiler) -> ExitCode {
+    match replay(args, compiler) {
         Ok((text, same)) => {
             print(&text);
             ExitCode::from(u8::from(!same))
@@ -50,7 +51,7 @@ pub(super) fn run(args: &ReplayArgs) -> ExitCode {
 }
 
 /// What the command prints, and whether the selector never differs.
-fn replay(args: &ReplayArgs) -> Result<(String, bool), ExitCode> {
+fn replay(args: &ReplayArgs, compiler: &Compiler) -> Result<(String, bool), ExitCode> {
     let recorded = read(&args.trace)?;
     let header = &recorded.header;
     let replay = Replay::new(header.began_unix_ms);
@@ -63,7 +64,7 @@ fn replay(args: &ReplayArgs) -> Result<(String, bool), ExitCode> {
         selector,
         policy,
         zero,
-    } = args.candidate.load(setup, replay.wall())?;
+    } = args.candidate.load(setup, replay.wall(), compiler)?;
     let sinks = header.sinks.len();
     let seen = replay.run(&recorded.entries, selector, sinks, zero, args.show);
     let mut text = heading(&recorded, &args.candidate.name());

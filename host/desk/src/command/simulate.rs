@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::simulate::{Delay, Outage, Scenario, Simulated, Simulation};
 use clap::Args;
 use flume_core::shell::{EXIT_USAGE, complain, print};
+use flume_policy::Compiler;
 use flume_policy::{SelectorSetup, SinkInfo};
 
 use self::terminal::Terminal;
@@ -98,14 +99,14 @@ struct Played {
 }
 
 /// Runs the command.
-pub(super) fn run(args: &SimulateArgs) -> ExitCode {
-    match play(args) {
+pub(super) fn run(args: &SimulateArgs, compiler: &Compiler) -> ExitCode {
+    match play(args, compiler) {
         Ok(played) => show(args, &played),
         Err(code) => code,
     }
 }
 
-fn play(args: &SimulateArgs) -> Result<Played, ExitCode> {
+fn play(args: &SimulateArgs, compiler: &Compiler) -> Result<Played, ExitCode> {
     let simulation = Simulation::new(args.scenario()).map_err(|error| {
         complain(&format!("error: {error}\n"));
         ExitCode::from(EXIT_USAGE)
@@ -115,7 +116,7 @@ fn play(args: &SimulateArgs) -> Result<Played, ExitCode> {
         sinks: args.sinks()?,
         seed: args.seed,
     };
-    let loaded = args.candidate.load(setup, simulation.wall())?;
+    let loaded = args.candidate.load(setup, simulation.wall(), compiler)?;
     let LoadedSelector {
         selector,
         policy,

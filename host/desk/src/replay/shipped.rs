@@ -10,13 +10,15 @@ use flume_core::clock::WallClock;
 use flume_core::sink_selector::{Backoff, round_robin};
 use flume_policy::trace::{Chunk, Recorder, Trace, TraceHeader, TraceQueue};
 use flume_policy::{
-    Artifact, Limits, Policy, PolicyEngine, PolicySelector, Properties, SelectorSetup, SinkInfo,
+    Artifact, Compiler, Limits, Policy, PolicyEngine, PolicySelector, Properties, SelectorSetup,
+    SinkInfo,
 };
 
 use super::{Replay, Replayed};
 use crate::simulate::{Delay, Outage, Scenario, Simulated, Simulation, Window};
 
-static ENGINE: LazyLock<PolicyEngine> = LazyLock::new(|| PolicyEngine::new().expect("an engine"));
+static ENGINE: LazyLock<PolicyEngine> =
+    LazyLock::new(|| PolicyEngine::new(Compiler::in_process()).expect("an engine"));
 
 const SINKS: usize = 3;
 

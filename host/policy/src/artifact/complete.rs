@@ -40,7 +40,7 @@ const CONTRACT: &[(&str, &str)] = &[
 pub const VERSION: &str = "0.1.0";
 
 /// The component: these bytes, or made from them.
-pub(super) fn component(binary: &[u8]) -> Result<Vec<u8>, LoadError> {
+pub(crate) fn component(binary: &[u8]) -> Result<Vec<u8>, LoadError> {
     if Parser::is_component(binary) {
         return Ok(binary.to_vec());
     }

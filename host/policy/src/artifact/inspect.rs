@@ -3,9 +3,9 @@
 //! An export is called `flume:policy/sink-selector@0.1.0`: the name says what it is and for which
 //! version it was built, so nothing has to be run.
 
+use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use crate::engine::PolicyEngine;
 use crate::error::{LoadError, SPOKEN};
 use crate::host::GIVEN;
 
@@ -91,14 +91,14 @@ pub(super) fn imports<'a>(imports: impl IntoIterator<Item = &'a str>) -> Result<
 
 /// Inspects a component. Only one that was completed here may have the stub's own import.
 pub(super) fn component(
-    engine: &PolicyEngine,
+    engine: &Engine,
     component: &Component,
     was_completed: bool,
 ) -> Result<Found, LoadError> {
     let kind = component.component_type();
-    let names = kind.imports(engine.wasmtime()).map(|(name, _)| name);
+    let names = kind.imports(engine).map(|(name, _)| name);
     imports(names.filter(|name| !(was_completed && *name == GIVEN)))?;
-    exports(kind.exports(engine.wasmtime()).map(|(name, _)| name))
+    exports(kind.exports(engine).map(|(name, _)| name))
 }
 
 fn speaks(version: &str) -> bool {

@@ -13,16 +13,17 @@ use crate::support::{ENGINE, limited, selector, selector_text};
 #[test]
 fn a_compiled_policy_is_found_again() {
     let folder = tempfile::tempdir().unwrap();
-    let cache = Cache::open(folder.path().join("deep/cache")).unwrap();
+    let deep = folder.path().join("deep/cache");
+    let cache = Cache::open(&deep).unwrap();
     let bytes = flume_artifacts::bytes("selector-weighted").unwrap();
-    let load = || Artifact::load(&ENGINE, "w", &bytes, Some(&cache)).unwrap();
-    let first = load();
-    let files = || -> Vec<_> {
-        let entries = fs::read_dir(folder.path().join("deep/cache")).unwrap();
-        entries.map(|entry| entry.unwrap().path()).collect()
+    let load = || {
+        let artifact = Artifact::load(&ENGINE, "w", &bytes, Some(&cache)).unwrap();
+        artifact.keep(&ENGINE, Some(&cache));
+        artifact
     };
-    let [file] = &files()[..] else {
-        panic!("{:?}", files())
+    let first = load();
+    let [file] = &code(&deep)[..] else {
+        panic!("{:?}", code(&deep))
     };
     let written = fs::read(file).unwrap();
     let second = load();
@@ -39,6 +40,77 @@ fn a_compiled_policy_is_found_again() {
         load();
         assert!(fs::read(file).unwrap().len() == written.len());
     }
+}
+
+/// The files with code in a folder.
+fn code(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let is_code = |path: &PathBuf| path.extension().is_some_and(|end| end == "cwasm");
+    paths.filter(is_code).collect()
+}
+
+/// What is refused in its trial, say, is in no cache.
+#[test]
+fn only_what_is_accepted_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = Cache::open(folder.path()).unwrap();
+    let text = policy(0);
+    let artifact = Artifact::load(&ENGINE, "p", text.as_bytes(), Some(&cache)).unwrap();
+    assert!(code(folder.path()).is_empty());
+    artifact.keep(&ENGINE, Some(&cache));
+    assert_eq!(code(folder.path()).len(), 1);
+}
+
+/// Somebody could have made them who can write files, but not read the key.
+#[test]
+fn files_from_elsewhere_are_not_loaded() {
+    let (here, elsewhere) = (Kept::new(), Kept::new());
+    fs::copy(&elsewhere.file, &here.file).unwrap();
+    here.assert_made_anew("a file that was sealed with another key");
+    // A key that others can read is nobody's: it is replaced, and with it what it sealed.
+    let key = here.folder.path().join("key");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o640)).unwrap();
+    let before = fs::read(&key).unwrap();
+    here.assert_made_anew("a file whose key others could read");
+    assert_ne!(fs::read(&key).unwrap(), before);
+    assert_eq!(fs::metadata(&key).unwrap().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn each_owner_has_a_part_and_fills_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = Cache::open(folder.path()).unwrap();
+    let put = |part: &Cache, sink: u8| {
+        let text = policy(sink);
+        let artifact = Artifact::load(&ENGINE, "p", text.as_bytes(), Some(part)).unwrap();
+        artifact.keep(&ENGINE, Some(part));
+    };
+    let good = whole.part("good").unwrap();
+    put(&good, 0);
+    let kept = code(&folder.path().join("of-good"));
+    let size = fs::metadata(&kept[0]).unwrap().len();
+
+    // Room for two and a half.
+    let bad = whole.part("bad").unwrap().with_most_bytes(size * 5 / 2);
+    put(&bad, 0);
+    let first = code(&folder.path().join("of-bad"));
+    for sink in [1, 2, 1, 2] {
+        put(&bad, 0);
+        put(&bad, sink);
+    }
+    let now = code(&folder.path().join("of-bad"));
+    assert_eq!(now.len(), 2, "{now:?}");
+    assert!(now.contains(&first[0]), "what was used last stays");
+    assert_eq!(code(&folder.path().join("of-good")), kept);
+    // One that is too large alone is kept, too.
+    put(&whole.part("bad").unwrap().with_most_bytes(1), 3);
+    assert_eq!(code(&folder.path().join("of-bad")).len(), 1);
+    // Names that no folder can have.
+    for name in ["../good", "", "a/b", &"x".repeat(300), "of-good"] {
+        put(&whole.part(name).unwrap(), 0);
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1 + 2 + 5);
 }
 
 #[test]
@@ -106,13 +178,11 @@ impl Kept {
 /// Loads [`policy`], which does what its text says wherever it came from. The one file that is new
 /// in the cache, or any.
 fn load(folder: &Path, sink: u8) -> PathBuf {
-    let files = || -> BTreeSet<PathBuf> {
-        let entries = fs::read_dir(folder).unwrap();
-        entries.map(|entry| entry.unwrap().path()).collect()
-    };
+    let files = || -> BTreeSet<PathBuf> { code(folder).into_iter().collect() };
     let before = files();
     let cache = Cache::open(folder).unwrap();
     let artifact = Artifact::load(&ENGINE, "p", policy(sink).as_bytes(), Some(&cache)).unwrap();
+    artifact.keep(&ENGINE, Some(&cache));
     let policy = limited(artifact, Limits::default());
     assert_eq!(
         selector(&policy).unwrap().order(clock::now()),

@@ -13,8 +13,8 @@ use flume_core::clock::{self, Instant};
 use flume_core::sink_group::Step;
 use flume_core::{Batch, Event, Interceptor as _, SinkSelector as _};
 use flume_policy::{
-    Artifact, Cache, Limits, PolicyError, PolicySelector, Problem, Remedy, SelectorSetup, SinkInfo,
-    ViolationKind,
+    Artifact, Cache, Demand, Guard, Limits, PolicyError, PolicySelector, Problem, Remedy,
+    SelectorSetup, SinkInfo, ViolationKind,
 };
 
 use crate::support::{ENGINE, Limited, fallback, interceptor, limited, pairs, selector};
@@ -58,7 +58,19 @@ fn artifact(language: Language, name: &str) -> Option<Artifact> {
     let bytes = fs::read(&path).expect("the policy can be read");
     let cache = Cache::open(path.with_file_name("compiled")).expect("a cache");
     let label = format!("{}-{name}", language.name());
-    Some(Artifact::load(&ENGINE, &label, &bytes, Some(&cache)).expect("a policy"))
+    let artifact = Artifact::load(&ENGINE, &label, &bytes, Some(&cache)).expect("a policy");
+    artifact.keep(&ENGINE, Some(&cache));
+    show_margins(&label, &bytes);
+    Some(artifact)
+}
+
+/// What the compiler needs for it stays well below what is refused.
+fn show_margins(label: &str, bytes: &[u8]) {
+    let demand = Demand::of(bytes).expect("a binary file");
+    for (Guard { what, most }, has) in demand.counts() {
+        eprintln!("{label}: {has} {what}, at most {most}");
+        assert!(has * 2 <= most, "{label}: {has} {what}");
+    }
 }
 
 /// The group of these tests: the second sink may have two batches, the third one.

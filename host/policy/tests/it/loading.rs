@@ -89,8 +89,8 @@ fn an_interceptor_is_no_selector() {
     };
     let error = policy.selector("g1", setup, fallback(2)).unwrap_err();
     let expected = LoadError::WrongKind {
-        is: "an interceptor",
-        wanted: "a sink selector",
+        is: "an interceptor".to_owned(),
+        wanted: "a sink selector".to_owned(),
     };
     assert!(matches!(error, PolicyError::Load(found) if found == expected));
 }

@@ -8,12 +8,12 @@ use flume_core::SinkSelector;
 use flume_core::clock::WallClock;
 use flume_core::sink_selector::{self, Backoff};
 use flume_policy::{
-    Artifact, InterceptorSetup, Limits, Policy, PolicyEngine, PolicyError, PolicyInterceptor,
-    PolicySelector, Remedy, SelectorSetup, SinkInfo, ViolationKind,
+    Artifact, Compiler, InterceptorSetup, Limits, Policy, PolicyEngine, PolicyError,
+    PolicyInterceptor, PolicySelector, Remedy, SelectorSetup, SinkInfo, ViolationKind,
 };
 
 pub(crate) static ENGINE: LazyLock<PolicyEngine> =
-    LazyLock::new(|| PolicyEngine::new().expect("an engine"));
+    LazyLock::new(|| PolicyEngine::new(Compiler::in_process()).expect("an engine"));
 
 /// What is compiled already, by name and digest.
 static LOADED: LazyLock<Mutex<HashMap<String, Arc<OnceLock<Artifact>>>>> =

@@ -9,8 +9,7 @@ use tower::ServiceExt as _;
 
 use super::*;
 use crate::metrics::{self, ProcessView, flume_json, prometheus};
-use crate::policies::CacheChoice;
-use crate::policies::testing::{Folder, always, in_a1, module, seat};
+use crate::policies::testing::{Folder, always, in_a1, module, policies, seat};
 
 const HERE: &str = "127.0.0.1:50000";
 
@@ -23,7 +22,7 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
-        let (folder, policies) = (Folder::new(), Policies::new(CacheChoice::None));
+        let (folder, policies) = (Folder::new(), policies());
         let path = folder.file("one.wat", &always(&[0]));
         let selector = seat(&policies, &in_a1(&path), "g1", 3).unwrap();
         Self {

@@ -18,7 +18,7 @@ struct Line {
 fn command(trace: &Path, line: &str) -> Result<(String, bool), ExitCode> {
     let words = ["replay", trace.to_str().unwrap()].into_iter();
     let line = Line::try_parse_from(words.chain(line.split_whitespace())).unwrap();
-    replay(&line.args)
+    replay(&line.args, &Compiler::in_process())
 }
 
 /// A record of this many orders of three sinks.

@@ -12,7 +12,11 @@ struct Line {
 
 fn played(line: &str) -> Played {
     let words = std::iter::once("simulate").chain(line.split_whitespace());
-    play(&Line::try_parse_from(words).unwrap().args).unwrap()
+    play(
+        &Line::try_parse_from(words).unwrap().args,
+        &Compiler::in_process(),
+    )
+    .unwrap()
 }
 
 fn terminal() -> Terminal {
@@ -129,6 +133,9 @@ fn sinks_of_the_command_line_must_be_there() {
     ] {
         assert_eq!(parse(line).is_ok(), is_good, "{line}");
     }
-    let missing = play(&parse("random --sinks 2 --fail s3").unwrap());
+    let missing = play(
+        &parse("random --sinks 2 --fail s3").unwrap(),
+        &Compiler::in_process(),
+    );
     assert_eq!(missing.err(), Some(ExitCode::from(EXIT_USAGE)));
 }

@@ -1,0 +1,213 @@
+//! Goal: what one tenant's policy does to its compiler is felt by nobody else. Method: two agents in
+//! one process, each with a policy of its own. One of them gets a file that is small, passes every
+//! guard, and keeps a compiler busy for a minute; meanwhile the other one works on, changes its
+//! policy and rolls it back, and the process is ended.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use flume_tests::{AgentFile, Feed, Host, Landing, Lines, Scratch, eventually, landing, ports};
+use serde_json::Value;
+
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The end of the process, with what a busy machine adds. The compiler would go on for longer.
+const AT_ONCE: Duration = Duration::from_secs(20);
+
+/// Bytes that this process may need more because another tenant's file is compiled: its bytes, on
+/// their way to the child, and no compiler. The compiler takes some hundred MB.
+const MORE: u64 = 64 << 20;
+
+/// A selector that always tries the sink with this number, after so many functions that nobody calls.
+fn module(sink: u8, functions: &str) -> String {
+    let text = include_str!("../diagnostics/policies/first.wat");
+    // The order is at address 128: the sink, in four bytes.
+    let data = format!("(data (i32.const 128) \"\\{:02x}\\00\\00\\00\")", sink - 1);
+    let end = text.trim_end().strip_suffix(')').expect("a module");
+    format!("{end}\n  {functions} {data})\n")
+}
+
+/// A variable costs the compiler something at each branch that it lives across: these functions have
+/// thousands of both.
+fn bomb() -> String {
+    const WIDTH: usize = 2_200;
+    let locals = "i64 ".repeat(WIDTH);
+    let set = |at| format!("(local.set {at} (i64.const {at}))");
+    let branch = |at: usize| {
+        let (to, from) = (at * 7 % WIDTH, at * 3 % WIDTH);
+        format!(
+            "(block (br_if 0 (i64.eqz (local.get {at}))) \
+             (local.set {to} (i64.add (local.get {from}) (local.get {at}))))"
+        )
+    };
+    let sets: String = (0..WIDTH).map(set).collect();
+    let branches: String = (0..WIDTH).map(branch).collect();
+    let function = format!("(func (local {locals}) {sets} {branches})\n");
+    module(1, &function.repeat(24))
+}
+
+/// netcat → memory → two folders in a group, with a policy in the agent's own folder.
+fn agent(name: &str, scratch: &Scratch, input: u16) -> String {
+    let own = scratch.folder(name);
+    std::fs::write(own.join("order.wat"), module(1, "")).expect("a file");
+    let mut file = AgentFile::new(name)
+        .memory("c1", 10_000, 1_000)
+        .netcat("r1", input);
+    for sink in ["k1", "k2"] {
+        file = file.file_roll(sink, &folder(name, scratch, sink), 100);
+    }
+    file.set("sinkgroups", "g1")
+        .set("sinkgroups.g1.sinks", "k1 k2")
+        .set("sinkgroups.g1.processor.type", "load_balance")
+        .set("sinkgroups.g1.processor.selector", "order.wat")
+        .set("policies.directory", scratch.path(name).display())
+        // The machine may be busy with other tests.
+        .set("policies.deadline-ms", 2_000)
+        .set("policies.start-deadline-ms", 20_000)
+        .text()
+}
+
+fn folder(name: &str, scratch: &Scratch, sink: &str) -> PathBuf {
+    scratch.folder(&format!("{name}-{sink}"))
+}
+
+/// Two tenants, and lines that flow through the good one.
+struct Scene {
+    scratch: Scratch,
+    host: Host,
+    feed: Feed,
+}
+
+impl Scene {
+    fn start(words: &[&str]) -> Self {
+        let scratch = Scratch::new();
+        let (input, other) = (ports::free(), ports::free());
+        let text = agent("good", &scratch, input) + &agent("bad", &scratch, other);
+        let file = scratch.file("both.properties", &text);
+        let words = [&["--policy-cache", "none"], words].concat();
+        let host = Host::run(&scratch, "both", &file, &words);
+        let feed = Feed::start(input, Lines::new("n", 1_000_000).rate(1_000));
+        Self {
+            scratch,
+            host,
+            feed,
+        }
+    }
+
+    /// Moves the bomb over the bad tenant's file, and waits until its compiler is at work.
+    fn attack(&mut self) -> u32 {
+        let path = self.scratch.path("bad/order.wat");
+        let new = path.with_extension("new");
+        std::fs::write(&new, bomb()).expect("a file");
+        std::fs::rename(&new, &path).expect("a move");
+        let id = self.host.process().id();
+        eventually("a compiler is at work", PATIENCE, || child_of(id))
+    }
+
+    fn report(&self, name: &str) -> Value {
+        let (status, text) = self
+            .host
+            .page(&format!("/policies/{name}/order"))
+            .expect("an answer");
+        assert_eq!(status, 200, "{text}");
+        serde_json::from_str(&text).expect("JSON")
+    }
+}
+
+/// A child of this process that compiles.
+fn child_of(parent: u32) -> Option<u32> {
+    let entries = std::fs::read_dir("/proc").ok()?;
+    let ids = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let is_child = |id: &u32| {
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+        let words = std::fs::read_to_string(format!("/proc/{id}/cmdline")).unwrap_or_default();
+        status.contains(&format!("\nPPid:\t{parent}\n")) && words.contains("policy\0compile\0")
+    };
+    let mut children = ids.filter(is_child);
+    children.next()
+}
+
+fn lives(id: u32) -> bool {
+    Path::new(&format!("/proc/{id}/fd")).exists()
+}
+
+/// The most memory that a process has had, in bytes.
+fn peak(id: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("a process");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    kib.expect("a peak") << 10
+}
+
+#[test]
+fn a_file_that_no_compiler_can_bear_is_felt_by_its_tenant_alone() {
+    let mut scene = Scene::start(&["--compile-seconds", "15"]);
+    let before = peak(scene.host.process().id());
+    let compiler = scene.attack();
+    // Another tenant's changes wait for nothing.
+    let (status, text) = scene.host.change("PUT", "good/order", &module(2, ""));
+    assert_eq!(status, 200, "{text}");
+    let (status, text) = scene.host.change("POST", "good/order/rollback", "");
+    assert_eq!(status, 200, "{text}");
+    // Neither do the bad tenant's own ways back.
+    let (status, text) = scene.host.change("DELETE", "bad/order", "");
+    assert_eq!(status, 200, "{text}");
+    assert!(
+        lives(compiler),
+        "all of this while the compiler was at work"
+    );
+    let refused = || {
+        let error = scene.report("bad")["last-error"].as_str()?.to_owned();
+        error
+            .contains("needs more than 15s of processor time")
+            .then_some(())
+    };
+    eventually("the bad file is refused", PATIENCE, refused);
+    assert!(!lives(compiler));
+    let after = peak(scene.host.process().id());
+    assert!(after < before + MORE, "{} MiB more", (after - before) >> 20);
+    let seat = &scene.report("bad")["seats"][0];
+    assert_eq!(seat["state"], "running", "what ran goes on");
+
+    let replies = scene.feed.stop(PATIENCE);
+    replies.assert_all_acknowledged();
+    let lines = replies.acknowledged.len() as u64;
+    let landed = ["k1", "k2"].map(|sink| Landing::Folder(folder("good", &scene.scratch, sink)));
+    let landed: Vec<&Landing> = landed.iter().collect();
+    landing::await_count(&landed, "n", lines, PATIENCE).assert_exact("the good tenant's lines");
+}
+
+#[test]
+fn memory_of_a_compiler_is_not_the_agents() {
+    let mut scene = Scene::start(&["--compile-memory", "300"]);
+    let before = peak(scene.host.process().id());
+    scene.attack();
+    let refused = || {
+        let error = scene.report("bad")["last-error"].as_str()?.to_owned();
+        error
+            .contains("needs more than 300 MiB of memory")
+            .then_some(())
+    };
+    eventually("the bad file is refused", PATIENCE, refused);
+    let after = peak(scene.host.process().id());
+    assert!(after < before + MORE, "{} MiB more", (after - before) >> 20);
+}
+
+#[test]
+fn the_end_waits_for_no_compiler() {
+    let mut scene = Scene::start(&[]);
+    let compiler = scene.attack();
+    drop(scene.feed.stop(PATIENCE));
+    let began = std::time::Instant::now();
+    assert!(
+        scene.host.term(PATIENCE).success(),
+        "the channels were drained"
+    );
+    let took = began.elapsed();
+    assert!(took < AT_ONCE, "{took:?}");
+    eventually("the compiler has ended", AT_ONCE, || {
+        (!lives(compiler)).then_some(())
+    });
+}
