@@ -43,5 +43,6 @@ mod secrets;
 mod service;
 mod shutdown;
 mod sockets;
+mod strangers;
 mod tenants;
 mod tidy;

@@ -15,10 +15,12 @@ use std::time::Duration;
 use axum::extract::{ConnectInfo, Request};
 use axum::middleware::{self, Next};
 use axum::{Extension, Router};
+use flume_components::net::tls;
 use flume_core::{LogLimit, clock};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -41,8 +43,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Answers on a listener until `stop` is cancelled, and then what is under way.
 pub(super) async fn serve(listener: TcpListener, pages: Router, stop: CancellationToken) {
-    let mut guests = Guests::default();
-    let mut refused = LogLimit::new(1, Duration::from_secs(5));
+    let mut guests = Guests {
+        encrypted: Arc::new(Mutex::new(LogLimit::new(1, NAMED_EVERY))),
+        tasks: JoinSet::new(),
+        all: VecDeque::new(),
+    };
+    let mut refused = LogLimit::new(1, NAMED_EVERY);
     let mut spare = spare_file();
     loop {
         let accepted = tokio::select! {
@@ -75,9 +81,13 @@ fn spare_file() -> Option<File> {
     File::open("/dev/null").ok()
 }
 
+/// How often a mistake of clients is named.
+const NAMED_EVERY: Duration = Duration::from_secs(5);
+
 /// The open connections.
-#[derive(Default)]
 struct Guests {
+    /// Those that speak TLS.
+    encrypted: Arc<Mutex<LogLimit>>,
     tasks: JoinSet<()>,
     /// Those that were not seen to end, the oldest first.
     all: VecDeque<Guest>,
@@ -129,15 +139,44 @@ impl Guests {
         };
         let pages = pages.clone().layer(middleware::from_fn(marked));
         let pages = pages.layer(Extension(ConnectInfo(peer)));
-        let stop = stop.clone();
+        let (stop, encrypted) = (stop.clone(), Arc::clone(&self.encrypted));
         self.tasks.spawn(async move {
             let _ended = guest.over.clone().drop_guard();
+            let answered = async {
+                if is_awaited(&stream, peer, &encrypted, &stop).await {
+                    talk(stream, peer, pages, stop).await;
+                }
+            };
             tokio::select! {
-                () = talk(stream, peer, pages, stop) => {}
+                () = answered => {}
                 () = guest.over.cancelled() => {}
             }
         });
     }
+}
+
+/// Waits for the first bytes of a client, and names TLS, to which the port then answers as to any
+/// other mistake. False if there is nothing to answer.
+async fn is_awaited(
+    stream: &TcpStream,
+    peer: SocketAddr,
+    encrypted: &Mutex<LogLimit>,
+    stop: &CancellationToken,
+) -> bool {
+    let mut first = [0; 3];
+    let peeked = tokio::select! {
+        peeked = timeout(HEADER_TIME, stream.peek(&mut first)) => peeked,
+        () = stop.cancelled() => return false,
+    };
+    let Ok(Ok(read @ 1..)) = peeked else {
+        return false;
+    };
+    if tls::is_greeting(first.get(..read).unwrap_or_default())
+        && let Some(left_out) = encrypted.lock().admit(clock::now())
+    {
+        tracing::warn!(%peer, left_out, "a client speaks TLS, and the admin port does not: use http://");
+    }
+    true
 }
 
 /// Answers one client.

@@ -30,7 +30,7 @@ use super::ip_filter::names::Names;
 use super::passed::{OpenPort, PassedSockets};
 use super::spare::SpareFile;
 use super::stream::{Acceptor, Stream};
-use super::tls::ServerTls;
+use super::tls::{self, ServerTls};
 use crate::services::{Resolver, Services};
 
 mod limits;
@@ -206,6 +206,8 @@ impl Listener {
             failed: Complaint::default(),
             crowded: Complaint::default(),
             filtered: Complaint::default(),
+            unencrypted: Complaint::default(),
+            left: Complaint::default(),
             unclear: Complaint::default(),
         });
         let mut connections = JoinSet::new();
@@ -255,6 +257,9 @@ struct Entrance<C> {
     failed: Complaint,
     crowded: Complaint,
     filtered: Complaint,
+    /// About handshakes of TLS: what came was something else, it was not finished, or it failed.
+    unencrypted: Complaint,
+    left: Complaint,
     unclear: Complaint,
 }
 
@@ -334,7 +339,7 @@ where
             }
             Err(error) => {
                 counters.event_read_fail.increment();
-                if let Some(left_out) = self.unclear.admit() {
+                if let Some(left_out) = self.about(&error).admit() {
                     tracing::warn!(source = self.source, %peer, %error, left_out,
                         "connection closed");
                 }
@@ -364,7 +369,27 @@ where
         }
         match timeout(HANDSHAKE, self.acceptor.accept(socket)).await {
             Ok(stream) => stream.map(Some),
-            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+            Err(_) => {
+                let text = "the handshake of TLS was not finished in time";
+                Err(io::Error::new(io::ErrorKind::TimedOut, text))
+            }
+        }
+    }
+
+    /// The complaint about an error of the handshake: probes do not hide those without TLS.
+    fn about(&self, error: &io::Error) -> &Complaint {
+        let is_left = [
+            io::ErrorKind::UnexpectedEof,
+            io::ErrorKind::ConnectionReset,
+            io::ErrorKind::BrokenPipe,
+            io::ErrorKind::TimedOut,
+        ];
+        if tls::is_none(error) {
+            &self.unencrypted
+        } else if is_left.contains(&error.kind()) {
+            &self.left
+        } else {
+            &self.unclear
         }
     }
 }

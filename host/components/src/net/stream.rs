@@ -14,7 +14,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
 use super::deflate::Deflate;
-use super::tls;
+use super::tls::{self, End};
 
 /// How a server wraps the connections it accepts.
 #[derive(Clone, Default)]
@@ -35,7 +35,8 @@ impl Acceptor {
             (None, None) => Stream::Plain(socket),
             (None, Some(level)) => Stream::Deflate(Box::new(Deflate::new(socket, level))),
             (Some(tls), level) => {
-                let accepted = tls.accept(socket).await.map_err(tls::explain)?;
+                let accepted = tls.accept(socket).await;
+                let accepted = accepted.map_err(|error| tls::explain(error, End::Server))?;
                 Stream::encrypted(accepted.into(), level)
             }
         })
@@ -72,7 +73,8 @@ impl Connector {
             (Some((config, name)), level) => {
                 let connector = TlsConnector::from(Arc::clone(config));
                 let connected = connector.connect(name.clone(), socket).await;
-                Stream::encrypted(connected.map_err(tls::explain)?.into(), level)
+                let connected = connected.map_err(|error| tls::explain(error, End::Client))?;
+                Stream::encrypted(connected.into(), level)
             }
         })
     }

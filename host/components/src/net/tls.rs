@@ -248,8 +248,33 @@ impl ClientTls {
     }
 }
 
-/// Turns rustls' error for "that was not TLS" into one that says what to do.
-pub fn explain(error: io::Error) -> io::Error {
+/// Whether a stream begins as TLS does: a record of the handshake, and the version of records. A line
+/// of text may begin like that, too, so this explains and decides nothing.
+pub fn is_greeting(first: &[u8]) -> bool {
+    matches!(first, [0x16, 0x03, 0..=4, ..])
+}
+
+/// What the other end sent is something else.
+#[derive(Debug, thiserror::Error)]
+#[error("the peer does not speak TLS and this end does: set ssl on both ends or on neither")]
+struct NoTls;
+
+/// Whether the other end does not speak TLS, by an error of the handshake.
+pub(crate) fn is_none(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|cause| cause.is::<NoTls>())
+}
+
+/// Whose handshake it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// That of a client, which has connected.
+    Client,
+    /// That of a server, which was connected to.
+    Server,
+}
+
+/// Turns errors of a handshake that do not say so into ones that say what to do.
+pub(crate) fn explain(error: io::Error, end: End) -> io::Error {
     let cause = error
         .get_ref()
         .and_then(|cause| cause.downcast_ref::<rustls::Error>());
@@ -260,20 +285,28 @@ pub fn explain(error: io::Error) -> io::Error {
         ))
     );
     if no_tls {
-        let text = "the peer does not speak TLS and this end does: set ssl on both ends or on \
-                    neither";
-        return io::Error::new(io::ErrorKind::InvalidData, text);
+        return io::Error::new(io::ErrorKind::InvalidData, NoTls);
+    }
+    let closed = [
+        io::ErrorKind::UnexpectedEof,
+        io::ErrorKind::ConnectionReset,
+        io::ErrorKind::BrokenPipe,
+    ];
+    if !closed.contains(&error.kind()) {
+        return error;
     }
     // A plain port closes at the greeting of TLS, with what it has not read or without.
-    if matches!(
-        error.kind(),
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset
-    ) {
-        let text = "the peer closed the connection in the handshake of TLS, as a port without TLS \
-                    does: set ssl on both ends or on neither";
-        return io::Error::new(error.kind(), text);
-    }
-    error
+    let text = match end {
+        End::Client => {
+            "the peer closed the connection in the handshake of TLS, as a port without TLS does: set \
+             ssl on both ends or on neither"
+        }
+        End::Server => {
+            "the peer closed the connection in the handshake of TLS: it may not trust the \
+             certificate of this port, or it is a probe"
+        }
+    };
+    io::Error::new(error.kind(), text)
 }
 
 fn nameless(good: GoodCertificates) -> Arc<dyn ServerCertVerifier> {

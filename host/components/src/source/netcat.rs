@@ -119,7 +119,7 @@ impl Source for NetcatSource {
             let (shared, left_in_all) = (Arc::clone(&shared), Arc::clone(&left_in_all));
             async move {
                 let (source, settings, context) = &*shared;
-                let served = connection::serve(stream, settings, context).await;
+                let served = connection::serve(stream, peer, settings, context).await;
                 if let Ok(CloseReason::Stopped { left }) = served {
                     left_in_all.add(left);
                 }

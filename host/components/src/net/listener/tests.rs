@@ -56,6 +56,8 @@ async fn connections_that_cannot_be_accepted_are_one_line_in_five_seconds() {
         failed: Complaint::default(),
         crowded: Complaint::default(),
         filtered: Complaint::default(),
+        unencrypted: Complaint::default(),
+        left: Complaint::default(),
         unclear: Complaint::default(),
     };
     let error = io::Error::from(rustix::io::Errno::MFILE);

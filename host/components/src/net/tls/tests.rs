@@ -217,22 +217,48 @@ fn a_misspelt_protocol_is_not_skipped_quietly() {
 }
 
 #[test]
+fn the_greeting_of_tls_is_known_by_its_record() {
+    for first in [b"\x16\x03\x01\x02\x00", b"\x16\x03\x03\x00\xf4"] {
+        assert!(is_greeting(first));
+    }
+    let others: [&[u8]; 5] = [
+        b"\x16\x03",
+        b"\x16\x03\x05",
+        b"\x16ab",
+        b"\x15\x03\x01",
+        b"",
+    ];
+    for first in others {
+        assert!(!is_greeting(first), "{first:02x?}");
+    }
+}
+
+#[test]
 fn a_peer_without_tls_is_explained() {
     let cause = rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType);
-    let error = explain(io::Error::new(io::ErrorKind::InvalidData, cause));
-    assert!(error.to_string().contains("does not speak TLS"));
-    let other = explain(io::Error::other("something else"));
+    let error = explain(
+        io::Error::new(io::ErrorKind::InvalidData, cause),
+        End::Server,
+    );
+    assert!(error.to_string().contains("does not speak TLS") && is_none(&error));
+    let other = explain(io::Error::other("something else"), End::Client);
     assert_eq!(other.to_string(), "something else");
+    assert!(!is_none(&other));
 }
 
 /// A plain port does not answer the greeting of TLS: it closes, with what it has not read or without.
 #[test]
 fn a_port_that_closes_in_the_handshake_is_explained() {
     for kind in [io::ErrorKind::UnexpectedEof, io::ErrorKind::ConnectionReset] {
-        let told = explain(io::Error::new(kind, "tls handshake eof"));
-        assert_eq!(told.kind(), kind);
-        assert!(told.to_string().contains("set ssl on both ends"), "{told}");
+        for (end, expected) in [
+            (End::Client, "set ssl on both ends"),
+            (End::Server, "may not trust the certificate"),
+        ] {
+            let told = explain(io::Error::new(kind, "tls handshake eof"), end);
+            assert_eq!(told.kind(), kind);
+            assert!(told.to_string().contains(expected), "{told}");
+        }
     }
     let other = io::Error::new(io::ErrorKind::TimedOut, "late");
-    assert_eq!(explain(other).to_string(), "late");
+    assert_eq!(explain(other, End::Client).to_string(), "late");
 }

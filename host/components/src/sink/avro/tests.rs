@@ -290,7 +290,12 @@ async fn encrypted_batches_arrive() {
 async fn an_encrypting_sink_does_not_send_to_whom_it_should_not() {
     let plain = Collector::start(&[]).await;
     let (mut sink, _) = started(plain.port(), &[("ssl", "true")]).await;
-    sink.deliver(&batch('a', 1)).await.unwrap_err();
+    let error = sink.deliver(&batch('a', 1)).await.unwrap_err();
+    assert!(
+        cause(&error).contains("set ssl on both ends"),
+        "{}",
+        cause(&error)
+    );
     assert_eq!(plain.taken(), []);
 
     let stores = Stores::for_host("localhost");
@@ -299,6 +304,9 @@ async fn an_encrypting_sink_does_not_send_to_whom_it_should_not() {
     let (mut sink, _) = started(encrypted.port(), &[("ssl", "true")]).await;
     let error = sink.deliver(&batch('a', 1)).await.unwrap_err();
     assert!(cause(&error).contains("UnknownIssuer"), "{}", cause(&error));
+    let (mut sink, _) = started(encrypted.port(), &[]).await;
+    let error = cause(&sink.deliver(&batch('a', 1)).await.unwrap_err());
+    assert!(error.contains("the peer speaks TLS"), "{error}");
     assert_eq!(encrypted.taken(), []);
 }
 

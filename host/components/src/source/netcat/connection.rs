@@ -12,6 +12,7 @@
 //! A client that does not read its answers blocks itself: its next lines stay in the network.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::net::complaint::Complaint;
 use crate::net::idle::waited;
+use crate::net::tls;
 use crate::source::lines::charset::Charset;
 use crate::source::lines::{LineBatch, LineSettings, Lines, StopReason};
 
@@ -57,6 +59,7 @@ pub(super) struct NetcatSettings {
     too_long: Bytes,
     /// A full channel refuses line after line, and a client may come back for each.
     refused: Complaint,
+    speaks_tls: Complaint,
 }
 
 impl NetcatSettings {
@@ -78,6 +81,7 @@ impl NetcatSettings {
             block_when_full,
             idle_timeout,
             refused: Complaint::default(),
+            speaks_tls: Complaint::default(),
         }
     }
 
@@ -105,6 +109,7 @@ pub(super) enum CloseReason {
 /// Serves a client until either side closes the connection.
 pub(super) async fn serve<S>(
     stream: S,
+    peer: SocketAddr,
     settings: &NetcatSettings,
     context: &SourceContext,
 ) -> io::Result<CloseReason>
@@ -115,6 +120,8 @@ where
     let replies = BytesMut::new();
     let mut connection = NetcatConnection {
         stream,
+        peer,
+        is_new: true,
         lines,
         replies,
         settings,
@@ -131,6 +138,9 @@ where
 
 struct NetcatConnection<'a, S> {
     stream: S,
+    peer: SocketAddr,
+    /// Nothing was read yet.
+    is_new: bool,
     lines: Lines,
     replies: BytesMut,
     settings: &'a NetcatSettings,
@@ -173,7 +183,24 @@ where
                 let batch = self.lines.finish();
                 return Ok(self.handle(batch).await?.unwrap_or(CloseReason::ByClient));
             }
+            if std::mem::take(&mut self.is_new) {
+                self.name_tls();
+            }
             self.lines.take_in();
+        }
+    }
+
+    /// Says if a client's first bytes are TLS. They are handled as any others: a line may begin so.
+    fn name_tls(&mut self) {
+        if tls::is_greeting(self.lines.space())
+            && let Some(left_out) = self.settings.speaks_tls.admit()
+        {
+            tracing::warn!(
+                peer = %self.peer,
+                left_out,
+                "a client speaks TLS, and a netcat source takes plain text: have the client send \
+                 without TLS, or put a proxy that ends TLS before the port"
+            );
         }
     }
 

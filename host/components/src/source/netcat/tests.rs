@@ -1,6 +1,7 @@
 //! The netcat source over streams in memory with paused time, and over sockets.
 
 use std::io;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -21,6 +22,8 @@ const ENGLISH: &str = "The quick brown fox jumps over the lazy dog";
 const FRENCH: &str = "Voix ambiguë d'un cœur qui au zéphyr préfère les jattes de kiwis";
 const FULL: &str = "FAILED: Space for commit to queue couldn't be acquired. Sinks are likely not \
                     keeping up with sources, or the buffer size is too tight\n";
+
+const PEER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9);
 
 /// At `max-line-length = 10`.
 const TOO_LONG: &str = "FAILED: Event exceeds the maximum length (10 chars, including newline)\n";
@@ -45,7 +48,7 @@ impl Client {
     fn of(behind: &Behind, settings: NetcatSettings) -> Self {
         let (stream, theirs) = duplex(64 * 1024);
         let context = behind.context.clone();
-        let served = tokio::spawn(async move { serve(theirs, &settings, &context).await });
+        let served = tokio::spawn(async move { serve(theirs, PEER, &settings, &context).await });
         Self { stream, served }
     }
 
@@ -334,7 +337,7 @@ async fn answers_wait_for_nothing_but_what_is_there() {
         .write(b"OK\n")
         .build();
     let settings = NetcatSettings::new(settings(), true, false, None);
-    let served = serve(stream, &settings, &behind.context);
+    let served = serve(stream, PEER, &settings, &behind.context);
     let closed = timeout(Duration::from_secs(60), served)
         .await
         .unwrap()
