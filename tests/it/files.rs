@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::process::Command;
 use std::time::Duration;
 
-use flume_tests::{AgentFile, Feed, Host, Lines, Scratch, eventually, host, ports};
+use flume_tests::{AgentFile, Feed, Host, Lines, Scratch, eventually, host, ports, process};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -50,6 +50,19 @@ fn a_flood_of_connections_leaves_files_for_others() {
         .find(|line| line.starts_with("Max open files"));
     let words: Vec<&str> = open.expect("its files").split_whitespace().collect();
     assert_eq!(words[3..5], ["120", "120"], "the soft limit is raised");
+
+    const FEW: &str = "warning[open-files]: the sources may have 2048 connections at once";
+    assert!(agent.process().log().contains(FEW), "said at the start");
+    let mut check = Command::new("sh");
+    let limited = format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$0\" check \"$1\"");
+    check.arg("-c").arg(limited).arg(host::binary()).arg(&file);
+    let checked = process::run(&mut check, "", PATIENCE).expect("check runs");
+    assert_eq!(checked.status.code(), Some(0), "a warning");
+    let said = checked.stdout;
+    assert!(
+        said.contains(FEW) && said.contains("limit of open files is 120"),
+        "{said}"
+    );
 
     let mut flood: Vec<TcpStream> = (0..200).map(|_| connect(flooded)).collect();
     // Those for which there is no file are told so.

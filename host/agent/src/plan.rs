@@ -38,6 +38,7 @@ mod buckets;
 pub(crate) mod changes;
 mod channels;
 mod component;
+mod connections;
 mod delivery;
 mod files;
 mod finding;
@@ -196,7 +197,7 @@ pub(crate) struct Setting<'a> {
     pub mode: Mode,
     /// Where relative paths of policies begin: the folder of the file.
     pub folder: &'a Path,
-    /// Whether to look at the files that components will open.
+    /// Whether to look at the files that components will open, and at how many there may be.
     pub looks: bool,
     /// Policies that the command line gives to groups.
     pub choices: &'a [PolicyChoice],
@@ -215,6 +216,7 @@ pub(crate) fn build(
         diagnostics.extend(found);
     }
     diagnostics.extend(warnings::shared_ports(&plans));
+    diagnostics.extend(connections::find(&plans, setting));
     (plans, diagnostics)
 }
 

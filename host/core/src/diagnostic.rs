@@ -167,6 +167,8 @@ codes! {
     HeldEvents = "held-events", Warning;
     /// Two sources listen on one port.
     SharedPort = "shared-port", Warning;
+    /// Sources may have more connections at once than the process may open files here.
+    OpenFiles = "open-files", Warning;
     /// The channels of a failover group hold the same events and are treated as one.
     MirroredChannels = "mirrored-channels", Note;
     /// The sinks of a group drain different channels.

@@ -33,6 +33,11 @@ pub trait Source: Send {
         None
     }
 
+    /// The most connections that it has at once, each of which takes a file.
+    fn max_connections(&self) -> usize {
+        0
+    }
+
     /// Opens the port, so that one in use is noticed early. Returns the address on which it
     /// listens.
     async fn start(&mut self) -> Result<Option<SocketAddr>, ComponentError>;

@@ -11,6 +11,7 @@ use flume_core::shell::{EXIT_CONFIG, print, unreadable};
 use flume_policy::{ChildLimits, Compiler};
 
 use crate::config::{Interpolation, render};
+use crate::files;
 use crate::load::{self, Options};
 use crate::plan::PolicyChoice;
 use crate::policies::{CacheChoice, Policies};
@@ -126,6 +127,8 @@ impl ReadingArgs {
 
 /// Runs the command.
 pub(crate) fn run(args: &CheckArgs) -> ExitCode {
+    // As `run` does, which has more files by it.
+    files::raise_limit();
     let services = args.reading.services(Resolver::default());
     let loaded = match load::load(&args.file, &args.reading.options(), &services) {
         Ok(loaded) => loaded,

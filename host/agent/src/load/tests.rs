@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use super::*;
 use crate::policies::testing;
 use flume_components::Resolver;
+use flume_components::net::files::ConnectionFiles;
 
 mod shapes;
 
@@ -32,6 +33,7 @@ fn load_file(path: &str, options: &Options) -> Loaded {
     let bytes = fs::read(&there).unwrap();
     let mut services = Services::system(Resolver::default(), testing::policies());
     services.components.memory.bytes = 1 << 30;
+    services.components.files = ConnectionFiles::of_limit(4096);
     // Policies are found next to the file, no matter where the test runs; findings show paths
     // within the repository.
     let there = there.display().to_string();

@@ -20,6 +20,7 @@ pub struct ConnectionFiles(Arc<Counts>);
 
 #[derive(Debug)]
 struct Counts {
+    limit: usize,
     most: usize,
     taken: AtomicUsize,
 }
@@ -29,7 +30,8 @@ impl ConnectionFiles {
     pub fn of_limit(limit: u64) -> Self {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         Self(Arc::new(Counts {
-            most: limit - (limit / 4).min(MOST_KEPT),
+            limit,
+            most: limit - kept_of(limit),
             taken: AtomicUsize::new(0),
         }))
     }
@@ -38,6 +40,17 @@ impl ConnectionFiles {
     pub fn of_process() -> Self {
         let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
         Self::of_limit(limit.current.unwrap_or(u64::MAX))
+    }
+
+    /// How many files the process may open.
+    pub fn limit(&self) -> usize {
+        self.0.limit
+    }
+
+    /// The limit with which this many connections may be open at once.
+    pub fn limit_for(&self, connections: usize) -> usize {
+        let low = connections.saturating_sub(1).saturating_mul(4) / 3 + 1;
+        low.min(connections.saturating_add(MOST_KEPT))
     }
 
     /// How many connections may be open at once.
@@ -53,6 +66,11 @@ impl ConnectionFiles {
         let free = self.0.most.saturating_sub(taken);
         (own < free.saturating_mul(SHARE)).then_some(file)
     }
+}
+
+/// How many files of all are kept for the rest of the process.
+fn kept_of(limit: usize) -> usize {
+    (limit / 4).min(MOST_KEPT)
 }
 
 /// A file that a connection has, until it is dropped.
@@ -94,6 +112,19 @@ mod tests {
             files.take(second.len()).is_some(),
             "what is free again is shared"
         );
+    }
+
+    #[test]
+    fn a_limit_can_be_set_for_all_connections() {
+        for connections in [1, 7, 100, 767, 768, 769, 5_000] {
+            let limit = ConnectionFiles::of_limit(1).limit_for(connections);
+            let most = |limit: usize| ConnectionFiles::of_limit(limit as u64).most();
+            assert!(most(limit) >= connections, "{connections}");
+            assert!(
+                most(limit - 1) < connections,
+                "{connections}: no more than that"
+            );
+        }
     }
 
     #[test]

@@ -119,6 +119,11 @@ impl Port {
         }
     }
 
+    /// The most connections at once.
+    pub(crate) fn max_connections(&self) -> usize {
+        self.limits.total
+    }
+
     /// Opens the port. `failure` says, before the address, that it cannot be bound.
     ///
     /// # Errors

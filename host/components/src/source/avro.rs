@@ -111,6 +111,10 @@ pub fn configure(context: &mut Context, services: &Services) -> Option<Recipe<dy
 
 #[async_trait]
 impl Source for AvroSource {
+    fn max_connections(&self) -> usize {
+        self.port.max_connections()
+    }
+
     async fn start(&mut self) -> Result<Option<SocketAddr>, ComponentError> {
         let failure = "Failed to set up server socket on";
         let listener = self.port.open(&self.services, failure).await?;

@@ -101,6 +101,10 @@ fn charset_of(context: &mut Context, key: &str) -> Option<Charset> {
 
 #[async_trait]
 impl Source for NetcatSource {
+    fn max_connections(&self) -> usize {
+        self.port.max_connections()
+    }
+
     async fn start(&mut self) -> Result<Option<SocketAddr>, ComponentError> {
         let failure = "unable to bind to socket";
         let listener = self.port.open(&self.services, failure).await?;
