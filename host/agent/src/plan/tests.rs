@@ -85,6 +85,23 @@ fn edited(text: &str, without: &[&str], with: &[&str]) -> String {
         .collect()
 }
 
+/// What a logger takes at once is written nowhere; it takes what a transaction holds.
+#[test]
+fn only_batches_that_a_file_can_change_are_warned_of() {
+    let flow = |kind: &str| {
+        format!(
+            "a1.sources = r1\na1.channels = c1\na1.sinks = k1\n\
+             a1.sources.r1.type = netcat\na1.sources.r1.bind = 127.0.0.1\na1.sources.r1.port = 4444\n\
+             a1.sources.r1.channels = c1\na1.channels.c1.type = memory\n\
+             a1.channels.c1.transactionCapacity = 1\na1.sinks.k1.channel = c1\n\
+             a1.sinks.k1.type = {kind}\n"
+        )
+    };
+    assert_eq!(codes(&load(&flow("logger"), Mode::Strict)), []);
+    let null = codes(&load(&flow("null"), Mode::Strict));
+    assert_eq!(null, [Code::BatchSize]);
+}
+
 #[test]
 fn a_plan_has_everything_that_runs() {
     let text = edited(

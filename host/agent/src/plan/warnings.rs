@@ -93,7 +93,8 @@ fn ends(parts: Parts<'_>, channel: &ListedChannel) -> Option<Diagnostic> {
     Some(finding.at(&channel.span, label).help(help))
 }
 
-/// Batches that do not fit into a transaction of the channel.
+/// Batches that do not fit into a transaction of the channel. A sink whose file cannot say how much it
+/// takes is no matter of the file: it takes what fits.
 fn batches(parts: Parts<'_>, channel: &ListedChannel) -> impl Iterator<Item = Diagnostic> {
     let (agent, name) = (parts.agent, &channel.name);
     let limit = channel.recipe().map(ChannelRecipe::transaction_capacity);
@@ -101,6 +102,8 @@ fn batches(parts: Parts<'_>, channel: &ListedChannel) -> impl Iterator<Item = Di
     let sources = sources.filter(move |source| source.channels.contains(name));
     let sources = sources.map(|source| ("sources", &source.name, "puts", &source.batch));
     let sinks = parts.sinks.all.iter().filter(move |sink| sink.drains(name));
+    let can_say = |sink: &&ListedSink| sink.batch.as_ref().is_some_and(|b| b.key.is_some());
+    let sinks = sinks.filter(can_say);
     let sinks = sinks.map(|sink| ("sinks", &sink.name, "takes", &sink.batch));
     sources
         .chain(sinks)
