@@ -10,6 +10,8 @@ pub mod lines;
 pub mod harness;
 #[cfg(test)]
 mod once;
+#[cfg(test)]
+mod refusing;
 
 pub mod avro;
 pub mod exec;

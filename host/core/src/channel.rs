@@ -64,7 +64,8 @@ pub trait Channel: Send + Sync + fmt::Debug {
     /// whether it did. It always does if the others are no more and no larger.
     fn exchange(&self, reserved: &[Event], wanted: &[Event]) -> bool;
 
-    /// Stores events for which room was reserved, all at once.
+    /// Stores events for which room was reserved, all at once, and counts them as attempts and
+    /// successes. (Who gives up a put counts its events as attempts.)
     fn append(&self, events: Vec<Event>);
 
     /// Moves up to `most` events to the end of `into` and returns how many. Never waits.
@@ -130,5 +131,14 @@ impl ChannelError {
     /// Whether the same put can succeed later without a change of configuration.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::BytesFull { .. } | Self::Full)
+    }
+
+    /// In two words.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::PutListFull { .. } => "batch too large",
+            Self::BytesFull { .. } => "bytes full",
+            Self::Full => "channel full",
+        }
     }
 }

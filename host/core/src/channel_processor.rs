@@ -26,8 +26,13 @@ pub use put::{Progress, PutInProgress};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProcessError {
     /// A required channel refused.
-    #[error(transparent)]
-    Channel(#[from] ChannelError),
+    #[error("{error}")]
+    Channel {
+        /// The channel's name.
+        channel: String,
+        /// Why.
+        error: ChannelError,
+    },
     /// An interceptor failed.
     #[error(transparent)]
     Interceptor(#[from] InterceptorError),
@@ -36,7 +41,53 @@ pub enum ProcessError {
 impl ProcessError {
     /// Whether the same event can be accepted later without a change of configuration.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Channel(error) if error.is_transient())
+        match self {
+            Self::Channel { error, .. } => error.is_transient(),
+            Self::Interceptor(error) => error.is_transient,
+        }
+    }
+
+    /// What refused, and for what: the same for all events that are refused alike. There are no more
+    /// of these than the configuration has components, times a few.
+    pub fn cause(&self) -> (&'static str, &str) {
+        match self {
+            Self::Channel { channel, error } => (error.kind(), channel),
+            Self::Interceptor(error) => ("interceptor", &error.interceptor),
+        }
+    }
+}
+
+/// A required channel that refuses events.
+struct Refused<'a> {
+    channel: &'a Arc<dyn Channel>,
+    events: usize,
+    error: ChannelError,
+}
+
+impl<'a> Refused<'a> {
+    fn by(channel: &'a Arc<dyn Channel>, events: usize) -> impl FnOnce(ChannelError) -> Self {
+        move |error| Self {
+            channel,
+            events,
+            error,
+        }
+    }
+
+    /// Counts the events as tried, since they are not tried again. Those that are put are counted by
+    /// the channel.
+    fn counted(self) -> ProcessError {
+        let attempts = &self.channel.counters().event_put_attempt;
+        attempts.add(self.events);
+        self.into()
+    }
+}
+
+impl From<Refused<'_>> for ProcessError {
+    fn from(refused: Refused<'_>) -> Self {
+        Self::Channel {
+            channel: refused.channel.name().to_owned(),
+            error: refused.error,
+        }
     }
 }
 
@@ -63,10 +114,11 @@ pub struct ChannelProcessor {
     interceptors: InterceptorChain,
     selector: Box<dyn ChannelSelector>,
     channels: Vec<Arc<dyn Channel>>,
-    complaints: Mutex<LogLimit>,
+    /// Lines about events that missed an optional channel, for each channel.
+    complaints: Vec<Mutex<LogLimit>>,
 }
 
-/// Lines about optional channels without room: one in this time.
+/// Lines about an optional channel without room: one in this time.
 const COMPLAINTS: Duration = Duration::from_secs(10);
 
 impl ChannelProcessor {
@@ -77,11 +129,12 @@ impl ChannelProcessor {
         selector: Box<dyn ChannelSelector>,
         channels: Vec<Arc<dyn Channel>>,
     ) -> Self {
+        let complaint = |_: &Arc<dyn Channel>| Mutex::new(LogLimit::new(1, COMPLAINTS));
         Self {
+            complaints: channels.iter().map(complaint).collect(),
             interceptors,
             selector,
             channels,
-            complaints: Mutex::new(LogLimit::new(1, COMPLAINTS)),
         }
     }
 
@@ -98,7 +151,8 @@ impl ChannelProcessor {
         if self.interceptors.is_empty() {
             return self.put_batch(events, Vec::new()).await;
         }
-        let (turns, rooms) = self.enter(&events).await?;
+        let entered = self.enter(&events).await;
+        let (turns, rooms) = entered.map_err(Refused::counted)?;
         let mut batch = self.interceptors.pass_with(turns, events);
         if let Some((_, error)) = batch.refused().iter().min_by_key(|(origin, _)| *origin) {
             return Err(error.clone().into());
@@ -118,7 +172,7 @@ impl ChannelProcessor {
     /// | its turn, and finds no room | nothing: it leaves the line | |
     /// | nothing | room, beside others | `keep-alive`: then it is refused |
     /// | room | its turn | while the gates are open: then it begins anew |
-    async fn enter(&self, events: &[Event]) -> Result<(Turns<'_>, Vec<ReservedPut>), ChannelError> {
+    async fn enter(&self, events: &[Event]) -> Result<(Turns<'_>, Vec<ReservedPut>), Refused<'_>> {
         let channels = match events.first() {
             Some(first) if self.selector.is_uniform() => {
                 self.targets(self.selector.select(first).required)
@@ -146,7 +200,8 @@ impl ChannelProcessor {
         rooms: Vec<ReservedPut>,
     ) -> Result<(), ProcessError> {
         let (required, optional) = self.distribute(events);
-        let reserved = reserve_all(required, rooms).await?;
+        let reserved = reserve_all(required, rooms).await;
+        let reserved = reserved.map_err(Refused::counted)?;
         reserved.into_iter().for_each(ReservedPut::commit);
         self.put_optional(optional);
         Ok(())
@@ -202,9 +257,14 @@ impl ChannelProcessor {
     }
 
     fn count_missed(&self, channel: &Arc<dyn Channel>, missed: usize) {
-        let counter = &channel.counters().event_missed;
+        let counters = channel.counters();
+        counters.event_put_attempt.add(missed);
+        let counter = &counters.event_missed;
         counter.add(missed);
-        if let Some(left_out) = self.complaints.lock().admit(clock::now()) {
+        let mut known = self.channels.iter().zip(&self.complaints);
+        let complaint = known.find(|(known, _)| Arc::ptr_eq(known, channel));
+        let admitted = complaint.and_then(|(_, limit)| limit.lock().admit(clock::now()));
+        if let Some(left_out) = admitted {
             tracing::warn!(
                 channel = channel.name(),
                 events = missed,
@@ -315,13 +375,17 @@ fn copies<'a>(channels: Vec<&'a Arc<dyn Channel>>, events: &[Event]) -> Shares<'
 }
 
 /// Reserves room for the events in each channel, or in none if one of them has none now.
-fn reserve_all_now(
-    channels: &[&Arc<dyn Channel>],
+fn reserve_all_now<'a>(
+    channels: &[&'a Arc<dyn Channel>],
     events: &[Event],
-) -> Result<Option<Vec<ReservedPut>>, ChannelError> {
+) -> Result<Option<Vec<ReservedPut>>, Refused<'a>> {
     let mut reserved = Vec::with_capacity(channels.len());
     for channel in channels {
-        match PutTransaction::of(channel, events.to_vec())?.try_reserve() {
+        let put = PutTransaction::of(channel, events.to_vec());
+        match put
+            .map_err(Refused::by(channel, events.len()))?
+            .try_reserve()
+        {
             Ok(room) => reserved.push(room),
             Err(_) => return Ok(None),
         }
@@ -331,18 +395,22 @@ fn reserve_all_now(
 
 /// Reserves room in each channel, waiting as long as each allows. Rooms that are reserved already
 /// are those of the first channels, in the same order.
-async fn reserve_all(
-    shares: Shares<'_>,
+async fn reserve_all<'a>(
+    shares: Shares<'a>,
     rooms: Vec<ReservedPut>,
-) -> Result<Vec<ReservedPut>, ChannelError> {
+) -> Result<Vec<ReservedPut>, Refused<'a>> {
     let mut rooms = rooms.into_iter();
     let mut reserved = Vec::with_capacity(shares.len());
     for (channel, events) in shares {
-        let put = PutTransaction::of(channel, events)?;
-        reserved.push(match rooms.next() {
-            Some(room) => room.exchange(put).await?,
-            None => put.reserve().await?,
-        });
+        let count = events.len();
+        let put = async {
+            let put = PutTransaction::of(channel, events)?;
+            match rooms.next() {
+                Some(room) => room.exchange(put).await,
+                None => put.reserve().await,
+            }
+        };
+        reserved.push(put.await.map_err(Refused::by(channel, count))?);
     }
     Ok(reserved)
 }

@@ -147,9 +147,9 @@ counters! {
 counters! {
     /// What a channel counts.
     ChannelCounter {
-        /// Events that sources tried to put.
+        /// Events that were put, refused or missed, each once, however often it was tried.
         event_put_attempt: Counter "EventPutAttemptCount", "events";
-        /// Events that were put and committed.
+        /// Events that were put and committed: by sources, as dead letters, or moved by a reload.
         event_put_success: Counter "EventPutSuccessCount", "events";
         /// Events that missed the channel, which is optional for their source and had no room.
         event_missed: Counter "EventMissedCount", "events";

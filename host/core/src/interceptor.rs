@@ -3,8 +3,9 @@
 //! Two laws. There are never more events out than in: [`Batch`] has no way to add one. An event
 //! passes the chain once: what an interceptor has edited, dropped or refused is not shown to it
 //! again, whatever becomes of the other events and however long a channel has no room. So an
-//! interceptor may remember what it has seen. (A client that sends a refused event again sends a
-//! new one.)
+//! interceptor may remember what it has seen. Only an event that it refused for now is shown to it
+//! once more, and not to those before it. (A client that sends a refused event again sends a new
+//! one.)
 //!
 //! A batch remembers where its events stood, so that a source can answer each line of a client.
 
@@ -23,8 +24,34 @@ pub struct Batch {
     origins: Vec<usize>,
     /// Events that could not be handled, by their original position.
     refused: Vec<(usize, InterceptorError)>,
+    /// Those of them that are refused only for now.
+    waiting: Vec<Waiting>,
+    /// The interceptor that has the batch, by its place in the chain.
+    link: usize,
     /// Room for events that go elsewhere.
     aside: Vec<ReservedPut>,
+}
+
+/// An event that an interceptor refused for now.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    /// Its original position.
+    pub(crate) origin: usize,
+    pub(crate) event: Event,
+    /// The place of the interceptor in its chain.
+    link: usize,
+}
+
+/// What has left the chain.
+#[derive(Debug, Default)]
+pub(crate) struct Passed {
+    pub(crate) events: Vec<Event>,
+    /// The places that they had; none if each is at its own.
+    pub(crate) origins: Vec<usize>,
+    /// What was refused, by its place.
+    pub(crate) refused: Vec<(usize, InterceptorError)>,
+    /// What can go on later, by its place.
+    pub(crate) waiting: Vec<Waiting>,
 }
 
 impl Batch {
@@ -53,7 +80,8 @@ impl Batch {
     }
 
     /// Keeps and edits events. Those for which `keep` says false are dropped; those for which it
-    /// fails are refused, and the others go on without them.
+    /// fails are refused, and the others go on without them. What is refused for now must be as it
+    /// came.
     pub fn try_retain(
         &mut self,
         mut keep: impl FnMut(&mut Event) -> Result<bool, InterceptorError>,
@@ -64,6 +92,13 @@ impl Batch {
                 Ok(kept) => kept,
                 Err(error) => {
                     let origin = self.origins.get(at).copied().unwrap_or(at);
+                    if error.is_transient {
+                        self.waiting.push(Waiting {
+                            origin,
+                            event: std::mem::take(event),
+                            link: self.link,
+                        });
+                    }
                     self.refused.push((origin, error));
                     false
                 }
@@ -107,11 +142,16 @@ impl Batch {
         self.events
     }
 
-    /// What is left with the places that the events had, and what was refused, in order. No places
-    /// means that each event is at its own.
-    pub(crate) fn into_parts(mut self) -> (Vec<Event>, Vec<usize>, Vec<(usize, InterceptorError)>) {
+    /// All that has not been dropped, each part in order.
+    pub(crate) fn into_parts(mut self) -> Passed {
         self.refused.sort_by_key(|(origin, _)| *origin);
-        (self.events, self.origins, self.refused)
+        self.waiting.sort_by_key(|waiting| waiting.origin);
+        Passed {
+            events: self.events,
+            origins: self.origins,
+            refused: self.refused,
+            waiting: self.waiting,
+        }
     }
 
     fn keep_those(&mut self, mask: &[bool]) {
@@ -185,6 +225,27 @@ pub struct InterceptorError {
     pub interceptor: String,
     /// What went wrong.
     pub message: String,
+    /// Whether it may work later, on the same event.
+    pub is_transient: bool,
+}
+
+impl InterceptorError {
+    /// It cannot handle this event, now or later.
+    pub fn never(interceptor: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            interceptor: interceptor.into(),
+            message: message.into(),
+            is_transient: false,
+        }
+    }
+
+    /// It has not handled this event, and may do so later: it rests, say. The event is as it came.
+    pub fn later(interceptor: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            is_transient: true,
+            ..Self::never(interceptor, message)
+        }
+    }
 }
 
 /// The interceptors of a source, in the order of its list, each with the number of events that it
@@ -237,9 +298,28 @@ impl InterceptorChain {
     }
 
     /// Takes events through all interceptors, once, in the turns that they have.
-    pub fn pass_with(&self, _turns: Turns<'_>, events: Vec<Event>) -> Batch {
-        let mut batch = Batch::new(events);
-        for (interceptor, dropped) in &self.0 {
+    pub fn pass_with(&self, turns: Turns<'_>, events: Vec<Event>) -> Batch {
+        self.pass_from(0, turns, Batch::new(events))
+    }
+
+    /// Takes the first of the events that wait, and all others that wait for the same interceptor,
+    /// on from there.
+    pub(crate) async fn resume(&self, waiting: &mut Vec<Waiting>) -> Batch {
+        let turns = self.turns().await;
+        let Some(link) = waiting.first().map(|first| first.link) else {
+            return Batch::default();
+        };
+        let mut batch = Batch::default();
+        for next in waiting.extract_if(.., |next| next.link == link) {
+            batch.events.push(next.event);
+            batch.origins.push(next.origin);
+        }
+        self.pass_from(link, turns, batch)
+    }
+
+    fn pass_from(&self, first: usize, _turns: Turns<'_>, mut batch: Batch) -> Batch {
+        for (link, (interceptor, dropped)) in self.0.iter().enumerate().skip(first) {
+            batch.link = link;
             let before = batch.kept();
             if let Err(error) = interceptor.intercept(&mut batch) {
                 batch.try_retain(|_| Err(error.clone()));
@@ -273,10 +353,7 @@ mod tests {
 
     #[test]
     fn a_refused_event_leaves_the_batch_with_its_place() {
-        let error = |message: &str| InterceptorError {
-            interceptor: "i1".to_owned(),
-            message: message.to_owned(),
-        };
+        let error = |message: &str| InterceptorError::never("i1", message);
         let mut batch = Batch::new(["a", "b", "c", "d"].map(Event::new).to_vec());
         batch.try_retain(|event| match event.body.as_ref() {
             b"d" => Err(error("no d")),
@@ -286,9 +363,10 @@ mod tests {
             b"b" => Err(error("no b")),
             _ => Ok(()),
         });
-        let (events, origins, refused) = batch.into_parts();
-        assert_eq!((events, origins), (vec![Event::new("c")], vec![2]));
-        assert_eq!(refused, [(1, error("no b")), (3, error("no d"))]);
+        let passed = batch.into_parts();
+        assert_eq!(passed.events, [Event::new("c")]);
+        assert_eq!(passed.origins, [2]);
+        assert_eq!(passed.refused, [(1, error("no b")), (3, error("no d"))]);
     }
 
     /// Drops events whose body is this, and refuses those of another.
@@ -299,10 +377,7 @@ mod tests {
             "drops"
         }
         fn intercept(&self, batch: &mut Batch) -> Result<(), InterceptorError> {
-            let error = InterceptorError {
-                interceptor: "drops".to_owned(),
-                message: "told to refuse".to_owned(),
-            };
+            let error = InterceptorError::never("drops", "told to refuse");
             batch.try_retain(|event| match event.body {
                 ref body if body == self.1 => Err(error.clone()),
                 ref body => Ok(body != self.0),

@@ -4,8 +4,8 @@
 //! to blame is alone: that one goes where `on-error` says, the others go on. (A call that breaks the
 //! contract has no effect, so no event has passed the policy twice.) Finding it takes about `2·log₂ n`
 //! starts, a third of a millisecond for 100 events. The search has a limit: after [`PATIENCE`]
-//! deadlines the events that are not handled yet are refused, or go on unchanged under `pass`, and
-//! the policy's budget is charged. The same happens at once with a guest whose start takes longer
+//! deadlines the events that are not handled yet are refused for now, or go on unchanged under `pass`,
+//! and the policy's budget is charged. The same happens at once with a guest whose start takes longer
 //! than a call may: its next instance is made off the data path.
 
 use std::collections::VecDeque;
@@ -91,7 +91,8 @@ pub enum Remedy {
     Drop,
     /// Passed on.
     Pass,
-    /// Put into this channel. If it has no room at once, the source gets an error.
+    /// Put into this channel. If it has no room at once, the source gets an error, and can offer
+    /// them again.
     DeadLetter(Arc<dyn Channel>),
 }
 
@@ -174,7 +175,7 @@ impl PolicyInterceptor {
         match &self.remedy {
             Remedy::Pass => Disposal::Keep,
             Remedy::Drop => Disposal::Drop,
-            Remedy::Fail => Disposal::Refuse(None),
+            Remedy::Fail => Disposal::Refuse,
             Remedy::DeadLetter(channel) => {
                 let find = |poison: &Poison| batch.events().get(poison.at).cloned();
                 let events: Vec<Event> = poison.iter().filter_map(find).collect();
@@ -183,23 +184,24 @@ impl PolicyInterceptor {
                         batch.set_aside(puts);
                         Disposal::Drop
                     }
-                    None => {
-                        Disposal::Refuse(Some(format!("no room in channel {}", channel.name())))
-                    }
+                    None => Disposal::Wait(format!("no room in channel {}", channel.name())),
                 }
             }
         }
     }
 
-    /// Takes out of a batch what the policy dropped, and the poison.
+    /// Takes out of a batch what the policy dropped, the poison, and what was not handled. Without a
+    /// policy nothing is dropped: a client that sends again loses nothing. What the policy has
+    /// handled goes on, since it has seen that.
     fn apply(
         &self,
         batch: &mut Batch,
         becomes: &[EventVerdict],
         poison: Vec<Poison>,
-        disposal: &Disposal,
+        (disposal, interrupted): (&Disposal, Option<&Interrupted>),
     ) {
-        if poison.is_empty() && becomes.iter().all(|verdict| *verdict == EventVerdict::Keep) {
+        let all_kept = becomes.iter().all(|verdict| *verdict == EventVerdict::Keep);
+        if poison.is_empty() && interrupted.is_none() && all_kept {
             return;
         }
         let mut places = becomes.iter().enumerate();
@@ -208,22 +210,19 @@ impl PolicyInterceptor {
             let Some((at, verdict)) = places.next() else {
                 return Ok(true);
             };
+            if let Some(Interrupted { why, .. }) = interrupted.filter(|it| it.from <= at) {
+                return Err(InterceptorError::later(&self.name, *why));
+            }
             let Some(Poison { why, .. }) = poison.next_if(|poison| poison.at == at) else {
                 return Ok(*verdict == EventVerdict::Keep);
             };
             match disposal {
                 Disposal::Keep => Ok(true),
                 Disposal::Drop => Ok(false),
-                Disposal::Refuse(reason) => Err(self.error(reason.clone().unwrap_or(why))),
+                Disposal::Refuse => Err(InterceptorError::never(&self.name, why)),
+                Disposal::Wait(why) => Err(InterceptorError::later(&self.name, why)),
             }
         });
-    }
-
-    fn error(&self, message: String) -> InterceptorError {
-        InterceptorError {
-            interceptor: self.name.clone(),
-            message,
-        }
     }
 }
 
@@ -265,26 +264,14 @@ impl Interceptor for PolicyInterceptor {
                 // What was not handled goes on unchanged.
                 (Ok(()), _) | (Err(_), Remedy::Pass) => None,
                 (Err(Interrupted { from, why }), _) if from <= poison.len() => {
-                    return Err(self.error(why.to_owned()));
+                    return Err(InterceptorError::later(&self.name, why));
                 }
                 (Err(interrupted), _) => Some(interrupted),
             };
             policy.stats().poison.add(poison.len());
         }
-        let disposal = match interrupted {
-            None => self.dispose(batch, &poison),
-            // Without a policy nothing is dropped: a client that sends again loses nothing. What
-            // the policy has handled goes on, since it has seen that.
-            Some(Interrupted { from, why }) => {
-                let unhandled = (from..batch.events().len()).map(|at| Poison {
-                    at,
-                    why: why.to_owned(),
-                });
-                poison.extend(unhandled);
-                Disposal::Refuse(Some(why.to_owned()))
-            }
-        };
-        self.apply(batch, &becomes, poison, &disposal);
+        let disposal = self.dispose(batch, &poison);
+        self.apply(batch, &becomes, poison, (&disposal, interrupted.as_ref()));
         Ok(())
     }
 }
@@ -295,8 +282,10 @@ enum Disposal {
     Keep,
     /// They are dropped, or set aside.
     Drop,
-    /// The source is told: this, or else the reason of each.
-    Refuse(Option<String>),
+    /// The source is told the reason of each.
+    Refuse,
+    /// The source is told this, and can offer them again.
+    Wait(String),
 }
 
 /// Reserves room for all events, in as many transactions as the channel's `transactionCapacity`

@@ -36,10 +36,7 @@ pub(super) struct RunAway;
 impl RunAway {
     /// The error of an interceptor.
     pub(super) fn of(self, interceptor: &str) -> InterceptorError {
-        InterceptorError {
-            interceptor: interceptor.to_owned(),
-            message: self.to_string(),
-        }
+        InterceptorError::never(interceptor, self.to_string())
     }
 }
 

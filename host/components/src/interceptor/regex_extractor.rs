@@ -167,14 +167,10 @@ impl RegexExtractorInterceptor {
             let value = match serializer {
                 HeaderSerializer::PassThrough => group.as_str().to_owned(),
                 HeaderSerializer::Millis(format) => {
-                    let millis =
-                        format
-                            .millis(group.as_str())
-                            .map_err(|message| InterceptorError {
-                                interceptor: self.name.clone(),
-                                message,
-                            })?;
-                    millis.to_string()
+                    let millis = format.millis(group.as_str());
+                    millis
+                        .map_err(|message| InterceptorError::never(&self.name, message))?
+                        .to_string()
                 }
             };
             event.headers.insert(header.clone(), value);

@@ -2,8 +2,10 @@
 //!
 //! Lines end as in Java's `readLine` (LF, CR or CRLF) and stay in the command's character set.
 //! Where Flume drops a batch that the channel refuses and kills the command, this source keeps the
-//! batch and reads no further until there is room, so that the command waits in its pipe. A line longer
-//! than `maxLineLength` comes in pieces; Flume takes it whole, whatever memory that costs.
+//! batch and reads no further until there is room, so that the command waits in its pipe. The same is
+//! true while an interceptor cannot work: a policy that rests, or dead letters without room. Only a
+//! line that an interceptor can never handle is dropped, counted and logged. A line longer than
+//! `maxLineLength` comes in pieces; Flume takes it whole, whatever memory that costs.
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -13,7 +15,9 @@ use std::pin::pin;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use flume_core::{Code, ComponentError, Context, Event, Recipe, Source, SourceContext, clock};
+use flume_core::{
+    Code, ComponentError, Context, Event, ProcessError, Recipe, Source, SourceContext, clock,
+};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::{sleep, sleep_until, timeout};
 
@@ -21,6 +25,7 @@ use self::process::RunningCommand;
 use self::shown::shown_command;
 use self::split::ByteLines;
 use super::lines::charset::Charset;
+use crate::net::complaint::Refusals;
 use crate::services::Services;
 
 mod process;
@@ -39,8 +44,9 @@ const STDERR_LINE: usize = 4096;
 /// How long the last lines may take when the source stops.
 const STOP_GRACE: Duration = Duration::from_secs(1);
 
-/// The pause before a refused event is offered again; the channel's own wait may be 0.
-const RETRY_PAUSE: Duration = Duration::from_millis(50);
+/// The first and the longest pause before a refused event is offered again; the channel's own wait
+/// may be 0.
+const RETRY_PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
 /// Runs a command.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,6 +60,8 @@ pub struct ExecSource {
     batch_size: usize,
     batch_timeout: Duration,
     max_line_length: usize,
+    /// Log lines about refused lines.
+    refused: Refusals,
 }
 
 /// Reads Flume's keys `command`, `shell` (none), `restart` (false), `restartThrottle` (10000 ms),
@@ -96,6 +104,7 @@ pub fn configure(context: &mut Context, _: &Services) -> Option<Recipe<dyn Sourc
         batch_size: batch_size?,
         batch_timeout: Duration::from_millis(batch_timeout?),
         max_line_length: max_line_length?,
+        refused: Refusals::default(),
     };
     Some(Recipe::<dyn Source>::new(source, |source| {
         Box::new(source.clone())
@@ -229,26 +238,39 @@ impl ExecSource {
 
     /// Puts events in their order, waiting as long as it takes.
     async fn put(&self, events: Vec<Event>, context: &SourceContext) {
-        let mut told = false;
+        let (first, longest) = RETRY_PAUSE;
+        let mut pause = first;
         let mut put = context.channels.begin(events).await;
         while !put.is_complete() {
             let progress = put.advance().await;
             context.counters.event_accepted.add(progress.accepted);
-            match progress.refused {
-                None => {}
-                Some(error) if error.is_transient() => {
-                    context.counters.channel_write_fail.increment();
-                    if !told {
-                        tracing::warn!(source = self.name, %error, "unable to put; trying again");
-                        told = true;
-                    }
-                    sleep(RETRY_PAUSE).await;
+            if progress.accepted > 0 {
+                pause = first;
+            }
+            let Some(error) = progress.refused else {
+                continue;
+            };
+            match &error {
+                ProcessError::Channel { .. } => context.counters.channel_write_fail.increment(),
+                ProcessError::Interceptor(_) => {
+                    context.counters.generic_processing_fail.increment()
                 }
-                Some(error) => {
-                    context.counters.generic_processing_fail.increment();
-                    tracing::error!(source = self.name, %error, "line dropped");
-                    put.skip();
+            }
+            let left_out = self.refused.admit(&error);
+            let (source, (_, by)) = (self.name.as_str(), error.cause());
+            if error.is_transient() {
+                if let Some(left_out) = left_out {
+                    tracing::warn!(source, by, %error, left_out, "unable to put; trying again");
                 }
+                // A channel has its own wait for room.
+                let is_channel = matches!(error, ProcessError::Channel { .. });
+                sleep(if is_channel { first } else { pause }).await;
+                pause = (pause * 2).min(longest);
+            } else {
+                if let Some(left_out) = left_out {
+                    tracing::error!(source, by, %error, left_out, "line dropped");
+                }
+                put.skip();
             }
         }
     }

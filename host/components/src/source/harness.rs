@@ -27,7 +27,10 @@ use crate::net::files::ConnectionFiles;
 use crate::services::{Resolver, Services};
 
 /// Everything into one channel.
-struct OnlyChannel;
+struct OnlyChannel {
+    /// Whether it says so before it has seen the events.
+    is_uniform: bool,
+}
 
 impl ChannelSelector for OnlyChannel {
     fn select(&self, _: &Event) -> Selection<'_> {
@@ -38,7 +41,7 @@ impl ChannelSelector for OnlyChannel {
     }
 
     fn is_uniform(&self) -> bool {
-        true
+        self.is_uniform
     }
 }
 
@@ -72,6 +75,17 @@ impl Behind {
 
     /// A channel with this capacity and `keep-alive` in seconds, and interceptors before it.
     pub fn new(capacity: usize, keep_alive: u64, interceptors: Vec<Box<dyn Interceptor>>) -> Self {
+        Self::selecting(true, capacity, keep_alive, interceptors)
+    }
+
+    /// The same behind a selector that may look at each event (`is_uniform` is false), as
+    /// `multiplexing` does.
+    pub fn selecting(
+        is_uniform: bool,
+        capacity: usize,
+        keep_alive: u64,
+        interceptors: Vec<Box<dyn Interceptor>>,
+    ) -> Self {
         let config = MemoryConfig {
             capacity,
             transaction_capacity: capacity,
@@ -81,7 +95,7 @@ impl Behind {
         let channel: Arc<dyn Channel> = Arc::new(MemoryChannel::new("c1", &config));
         let processor = ChannelProcessor::new(
             InterceptorChain::new(interceptors),
-            Box::new(OnlyChannel),
+            Box::new(OnlyChannel { is_uniform }),
             vec![Arc::clone(&channel)],
         );
         let context = SourceContext {

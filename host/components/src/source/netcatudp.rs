@@ -15,7 +15,7 @@ use flume_core::{
 use memchr::memchr;
 use tokio::net::UdpSocket;
 
-use crate::net::complaint::Complaint;
+use crate::net::complaint::Refusals;
 use crate::net::passed::{OpenPort, PassedSockets};
 use crate::services::{Resolver, Services};
 
@@ -41,7 +41,7 @@ pub struct NetcatUdpSource {
     /// Events lost so far.
     lost: u64,
     /// Log lines about lost events.
-    losses: Complaint,
+    losses: Refusals,
 }
 
 /// How a datagram becomes events.
@@ -79,7 +79,7 @@ pub fn configure(context: &mut Context, services: &Services) -> Option<Recipe<dy
             settings,
             open: None,
             lost: 0,
-            losses: Complaint::default(),
+            losses: Refusals::default(),
         })
     }))
 }
@@ -153,12 +153,14 @@ impl NetcatUdpSource {
 
     fn lose(&mut self, error: &ProcessError, context: &SourceContext) {
         match error {
-            ProcessError::Channel(_) => context.counters.channel_write_fail.increment(),
+            ProcessError::Channel { .. } => context.counters.channel_write_fail.increment(),
             ProcessError::Interceptor(_) => context.counters.generic_processing_fail.increment(),
         }
         self.lost += 1;
-        if self.losses.admit().is_some() {
-            tracing::error!(source = self.name, %error, lost = self.lost, "event dropped");
+        if let Some(left_out) = self.losses.admit(error) {
+            let (_, by) = error.cause();
+            let (source, lost) = (self.name.as_str(), self.lost);
+            tracing::error!(source, by, %error, lost, left_out, "event dropped");
         }
     }
 }

@@ -1,22 +1,24 @@
 //! The sequence generator: events `0`, `1`, `2`, … as fast as the channel takes them.
 //!
-//! A batch that the channel refuses is offered again with the same numbers, so the sequence has
-//! no gaps and no repeats. Flume then tries again at once; here there is a pause, since the
-//! channel's own wait may be 0.
+//! Events that a channel refuses are offered again as they left the interceptors, so the sequence has
+//! no gaps and no repeats, whatever an interceptor remembers. Flume then tries again at once; here
+//! there is a pause, since the channel's own wait may be 0.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use flume_core::{ComponentError, Context, Event, Recipe, Source, SourceContext};
+use flume_core::{ComponentError, Context, Event, ProcessError, Recipe, Source, SourceContext};
 use tokio::task::coop::consume_budget;
+use tokio::time::sleep;
 
+use crate::net::complaint::Refusals;
 use crate::services::Services;
 
 /// The name to write, then Flume's class.
 pub const NAMES: &[&str] = &["seq", "org.apache.flume.source.SequenceGeneratorSource"];
 
-/// The pause before a refused batch is offered again.
+/// The pause before refused events are offered again.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 /// Counts.
@@ -27,6 +29,8 @@ pub struct SequenceGeneratorSource {
     batch_size: usize,
     /// The next number; a restart does not reset it.
     next: u64,
+    /// Log lines about refused events.
+    refused: Refusals,
 }
 
 /// Reads `totalEvents` (without end) and `batchSize` (1).
@@ -41,6 +45,7 @@ pub fn configure(context: &mut Context, _: &Services) -> Option<Recipe<dyn Sourc
         total: total?,
         batch_size: batch_size?,
         next: 0,
+        refused: Refusals::default(),
     };
     Some(Recipe::<dyn Source>::new(source, |source| {
         Box::new(source.clone())
@@ -69,37 +74,56 @@ impl Source for SequenceGeneratorSource {
                 .collect();
             let size = events.len();
             context.counters.event_received.add(size);
-            let put = tokio::select! {
+            tokio::select! {
                 biased;
                 () = context.stop.cancelled() => return Ok(()),
-                put = context.channels.process_batch(events) => put,
-            };
-            match put {
-                Ok(()) => {
-                    self.next = end;
-                    context.counters.event_accepted.add(size);
-                }
-                Err(error) if error.is_transient() => {
-                    tracing::warn!(source = self.name, %error, "unable to put; trying again");
-                    context.counters.channel_write_fail.increment();
-                    tokio::select! {
-                        () = context.stop.cancelled() => return Ok(()),
-                        () = tokio::time::sleep(RETRY_PAUSE) => {}
-                    }
-                }
-                Err(error) => {
-                    return Err(ComponentError::caused_by("the batch cannot be put", error));
-                }
+                () = self.put(events, &context) => {}
             }
+            self.next = end;
         }
         tracing::info!(source = self.name, events = self.total, "sequence ended");
         Ok(())
     }
 }
 
+impl SequenceGeneratorSource {
+    /// Puts events in their order, waiting as long as it takes.
+    async fn put(&self, events: Vec<Event>, context: &SourceContext) {
+        let mut put = context.channels.begin(events).await;
+        while !put.is_complete() {
+            let progress = put.advance().await;
+            context.counters.event_accepted.add(progress.accepted);
+            let Some(error) = progress.refused else {
+                continue;
+            };
+            match &error {
+                ProcessError::Channel { .. } => context.counters.channel_write_fail.increment(),
+                ProcessError::Interceptor(_) => {
+                    context.counters.generic_processing_fail.increment()
+                }
+            }
+            let left_out = self.refused.admit(&error);
+            let (source, (_, by)) = (self.name.as_str(), error.cause());
+            if error.is_transient() {
+                if let Some(left_out) = left_out {
+                    tracing::warn!(source, by, %error, left_out, "unable to put; trying again");
+                }
+                sleep(RETRY_PAUSE).await;
+            } else {
+                if let Some(left_out) = left_out {
+                    tracing::error!(source, by, %error, left_out, "number dropped");
+                }
+                put.skip();
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use flume_core::testing::Balky;
+
     use crate::source::harness::{Behind, complaints, configured};
 
     /// Flume: TestSequenceGeneratorSource.testLifecycle, testBatchProcessWithLifeCycle.
@@ -132,12 +156,32 @@ mod tests {
         assert!(behind.context.counters.channel_write_fail.get() > 0);
     }
 
+    /// Flume's channel refuses it, again and again.
     #[tokio::test(start_paused = true)]
-    async fn a_batch_that_can_never_fit_ends_the_source() {
+    async fn a_batch_above_the_transaction_capacity_goes_in_parts() {
         let behind = Behind::with_capacity(4);
-        let mut source = configured(configure, &[("batchSize", "5")]);
-        let error = source.run(behind.context.clone()).await.unwrap_err();
-        assert_eq!(error.to_string(), "the batch cannot be put");
+        let mut source = configured(configure, &[("totalEvents", "20"), ("batchSize", "5")]);
+        let context = behind.context.clone();
+        let running = tokio::spawn(async move { source.run(context).await });
+        let expected: Vec<String> = (0..20).map(|n| n.to_string()).collect();
+        assert_eq!(behind.wait_for(20).await, expected);
+        running.await.unwrap().unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_interceptor_that_rests_makes_no_gap_and_one_that_refuses_costs_its_event() {
+        let balky = Balky::never(&["3"]);
+        balky.rest_from(Some(0));
+        let behind = Behind::new(100, 3, vec![Box::new(balky.clone())]);
+        let mut source = configured(configure, &[("totalEvents", "10"), ("batchSize", "5")]);
+        let context = behind.context.clone();
+        let running = tokio::spawn(async move { source.run(context).await });
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        assert_eq!(behind.bodies(), Vec::<String>::new());
+        balky.rest_from(None);
+        let expected: Vec<String> = (0..10).filter(|n| *n != 3).map(|n| n.to_string()).collect();
+        assert_eq!(behind.wait_for(9).await, expected);
+        running.await.unwrap().unwrap();
     }
 
     #[tokio::test(start_paused = true)]

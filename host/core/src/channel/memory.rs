@@ -240,16 +240,13 @@ impl Channel for MemoryChannel {
     }
 
     fn try_reserve(&self, events: &[Event]) -> usize {
-        let fitting = self.state.lock().reserve_prefix(events);
-        self.counters.event_put_attempt.add(fitting);
-        fitting
+        self.state.lock().reserve_prefix(events)
     }
 
     async fn reserve(&self, events: &[Event]) -> Result<(), ChannelError> {
         if events.is_empty() {
             return Ok(());
         }
-        self.counters.event_put_attempt.add(events.len());
         let slots = state::slots_of(events);
         let keep_alive = {
             let mut state = self.state.lock();
@@ -301,6 +298,8 @@ impl Channel for MemoryChannel {
     }
 
     fn append(&self, events: Vec<Event>) {
+        // Not at the reservation, which may be made again and again for the same event.
+        self.counters.event_put_attempt.add(events.len());
         self.counters.event_put_success.add(events.len());
         self.state.lock().append(events);
         self.events.notify_one();

@@ -6,16 +6,18 @@
 //! | fits | puts it, and all after it that fit at once |
 //! | does not fit | if it is the first: waits as its channel says; then puts it, or says why not |
 //! | was refused by an interceptor | says why |
+//! | was refused by an interceptor for now, as it was said before | has it go on from that interceptor |
 //!
 //! A refused event stays at the front until [`PutInProgress::skip`]: the source may offer it again,
 //! as it left the interceptors. No method hands events back.
 
+use std::sync::Arc;
 use std::vec;
 
 use super::{ChannelProcessor, ProcessError, copies, reserve_all, to_all};
-use crate::channel::ChannelError;
+use crate::channel::Channel;
 use crate::event::Event;
-use crate::interceptor::{Batch, InterceptorError};
+use crate::interceptor::{Batch, InterceptorError, Passed, Waiting};
 use crate::transaction::{ReservedFront, ReservedPut};
 
 /// What one [`PutInProgress::advance`] came to.
@@ -41,6 +43,12 @@ pub struct PutInProgress<'a> {
     gone: usize,
     /// What interceptors refused, in the order of places.
     refused: vec::IntoIter<(usize, InterceptorError)>,
+    /// What of it was refused for now, in the order of places.
+    waiting: Vec<Waiting>,
+    /// Whether the event at the front was refused by an interceptor, and the source knows.
+    is_told: bool,
+    /// The channel that refused the event at the front.
+    refused_by: Option<Arc<dyn Channel>>,
     /// How many events there were.
     total: usize,
     /// How many of them, from the first, are accepted or skipped.
@@ -56,6 +64,9 @@ impl<'a> PutInProgress<'a> {
             origins: Vec::new(),
             gone: 0,
             refused: Vec::new().into_iter(),
+            waiting: Vec::new(),
+            is_told: false,
+            refused_by: None,
             total,
             answered: 0,
         }
@@ -68,11 +79,12 @@ impl<'a> PutInProgress<'a> {
     ) -> Self {
         // Each event is answered for itself, so what goes elsewhere waits for no other.
         batch.take_aside().into_iter().for_each(ReservedPut::commit);
-        let (events, origins, refused) = batch.into_parts();
+        let passed = batch.into_parts();
         Self {
-            events: events.into_iter(),
-            origins,
-            refused: refused.into_iter(),
+            events: passed.events.into_iter(),
+            origins: passed.origins,
+            refused: passed.refused.into_iter(),
+            waiting: passed.waiting,
             total,
             ..Self::new(processor, Vec::new())
         }
@@ -91,10 +103,15 @@ impl<'a> PutInProgress<'a> {
     /// Puts all that fits at once, or else one event, with the wait that the channel allows. So no
     /// answer to one event waits for the room of a later one.
     pub async fn advance(&mut self) -> Progress {
+        if self.is_told {
+            self.resume().await;
+        }
+        self.refused_by = None;
         let refused = match self.refusal() {
             Some(error) => Some(error.into()),
-            None => self.put().await.err().map(ProcessError::from),
+            None => self.put().await.err(),
         };
+        self.is_told = matches!(refused, Some(ProcessError::Interceptor(_)));
         let front = self.front();
         let accepted = front - self.answered;
         self.answered = front;
@@ -110,7 +127,48 @@ impl<'a> PutInProgress<'a> {
             Some((place, _)) if *place == self.answered => drop(self.refused.next()),
             _ => drop(self.next()),
         }
+        self.waiting
+            .retain(|waiting| waiting.origin > self.answered);
+        if let Some(channel) = self.refused_by.take() {
+            channel.counters().event_put_attempt.increment();
+        }
+        self.is_told = false;
         self.answered += 1;
+    }
+
+    /// Has the event at the front go on through the interceptors, if one refused it for now, and all
+    /// that wait for the same one.
+    async fn resume(&mut self) {
+        let front = self.front();
+        if self.waiting.first().map(|first| first.origin) != Some(front) {
+            return;
+        }
+        let mut resumed: Vec<usize> = self.waiting.iter().map(|it| it.origin).collect();
+        let chain = &self.processor.interceptors;
+        let mut batch = chain.resume(&mut self.waiting).await;
+        batch.take_aside().into_iter().for_each(ReservedPut::commit);
+        let left = &self.waiting;
+        let is_left = |origin: &usize| left.binary_search_by_key(origin, |it| it.origin).is_ok();
+        resumed.retain(|origin| !is_left(origin));
+        self.merge(batch.into_parts(), &resumed);
+    }
+
+    /// Takes in what has become of events that were refused before.
+    fn merge(&mut self, passed: Passed, resumed: &[usize]) {
+        let mut refused: Vec<_> = self.refused.by_ref().collect();
+        refused.retain(|(origin, _)| resumed.binary_search(origin).is_err());
+        refused.extend(passed.refused);
+        refused.sort_by_key(|(origin, _)| *origin);
+        self.refused = refused.into_iter();
+        self.waiting.extend(passed.waiting);
+        self.waiting.sort_by_key(|waiting| waiting.origin);
+        let origins = self.origins.split_off(self.gone.min(self.origins.len()));
+        let mut events: Vec<(usize, Event)> =
+            origins.into_iter().zip(self.events.by_ref()).collect();
+        events.extend(passed.origins.into_iter().zip(passed.events));
+        events.sort_by_key(|(origin, _)| *origin);
+        let (origins, events): (Vec<usize>, Vec<Event>) = events.into_iter().unzip();
+        (self.origins, self.events, self.gone) = (origins, events.into_iter(), 0);
     }
 
     /// The place of the first event that is neither in its channels nor dropped.
@@ -147,7 +205,7 @@ impl<'a> PutInProgress<'a> {
         event
     }
 
-    async fn put(&mut self) -> Result<(), ChannelError> {
+    async fn put(&mut self) -> Result<(), ProcessError> {
         let processor = self.processor;
         let mut left = self.run();
         let mut is_first = true;
@@ -172,7 +230,13 @@ impl<'a> PutInProgress<'a> {
                 };
                 let copies = copies(optional, std::slice::from_ref(head));
                 let shares = to_all(required, vec![head.clone()]);
-                let reserved = reserve_all(shares, Vec::new()).await?;
+                let reserved = match reserve_all(shares, Vec::new()).await {
+                    Ok(reserved) => reserved,
+                    Err(refused) => {
+                        self.refused_by = Some(Arc::clone(refused.channel));
+                        return Err(refused.into());
+                    }
+                };
                 reserved.into_iter().for_each(ReservedPut::commit);
                 self.next();
                 left -= 1;

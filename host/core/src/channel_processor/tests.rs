@@ -12,7 +12,9 @@ use crate::interceptor::{Batch, Interceptor};
 use crate::testing::Witness;
 use crate::transaction::TakeTransaction;
 
+mod attempts;
 mod gates;
+mod later;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -67,6 +69,12 @@ fn discard(channel: &Arc<dyn Channel>, events: usize) {
     transaction.commit();
 }
 
+/// What a source is told if the channel `c1` refuses.
+fn by_c1(error: ChannelError) -> ProcessError {
+    let channel = "c1".to_owned();
+    ProcessError::Channel { channel, error }
+}
+
 /// The places and errors of what was refused.
 fn refused(outcomes: &Outcomes) -> Vec<(usize, String)> {
     let refused = outcomes.refused().iter();
@@ -85,11 +93,7 @@ impl Interceptor for Picky {
     fn intercept(&self, batch: &mut Batch) -> Result<(), InterceptorError> {
         batch.try_retain(|event| {
             if event.body == "bad" {
-                let (interceptor, message) = ("picky".to_owned(), "bad event".to_owned());
-                return Err(InterceptorError {
-                    interceptor,
-                    message,
-                });
+                return Err(InterceptorError::never("picky", "bad event"));
             }
             event.headers.insert("seen", "yes");
             Ok(event.body != "drop")
@@ -118,11 +122,11 @@ async fn a_refusal_passes_unchanged() {
     let small = channel("c1", 1);
     let processor = processor(vec![], &[], &[&small]);
     let refused = processor.process_batch(events(&["a", "b"])).await;
-    assert_eq!(refused, Err(ProcessError::Channel(ChannelError::Full)));
+    assert_eq!(refused, Err(by_c1(ChannelError::Full)));
     let refused = processor.process_batch(vec![Event::new("x"); 101]).await;
     assert_eq!(
         refused,
-        Err(ChannelError::PutListFull { capacity: 100 }.into())
+        Err(by_c1(ChannelError::PutListFull { capacity: 100 }))
     );
 }
 
@@ -508,7 +512,7 @@ async fn a_batch_without_room_does_not_reach_the_interceptors() {
     let witness = Witness::default();
     let processor = processor(vec![Box::new(witness.clone())], &[], &[&small]);
     processor.process_batch(events(&["0", "1"])).await.unwrap();
-    let full = Err(ProcessError::Channel(ChannelError::Full));
+    let full = Err(by_c1(ChannelError::Full));
     assert_eq!(processor.process_batch(events(&["2"])).await, full);
     assert_eq!(witness.seen(), 2);
     discard(&small, 2);
@@ -527,7 +531,10 @@ async fn a_batch_without_room_does_not_reach_the_interceptors() {
     let refused = processor.process_batch(body(401)).await;
     assert!(matches!(
         refused,
-        Err(ProcessError::Channel(ChannelError::BytesFull { .. }))
+        Err(ProcessError::Channel {
+            error: ChannelError::BytesFull { .. },
+            ..
+        })
     ));
     processor.process_batch(body(400)).await.unwrap();
 }

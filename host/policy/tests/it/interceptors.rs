@@ -148,7 +148,9 @@ fn poison_goes_where_the_configuration_says() {
         run(Remedy::Pass),
         Ok(vec![seen("a"), Event::new("poison"), seen("b")])
     );
-    let error = run(Remedy::Fail).unwrap_err().to_string();
+    let error = run(Remedy::Fail).unwrap_err();
+    assert!(!error.is_transient, "it is poison whenever it comes");
+    let error = error.to_string();
     assert!(error.starts_with("interceptor r1.i1: trap: "), "{error}");
     assert!(error.contains("event 0 is poison"), "{error}");
 }
@@ -178,6 +180,7 @@ fn poison_may_go_to_a_channel() {
     // The room of the taken event is not free yet: now the source gets an error, and nothing is lost.
     let error = refusal(&trap, &mut poisoned()).unwrap();
     assert_eq!(error.message, "no room in channel dead");
+    assert!(error.is_transient, "there may be room later");
     dead.settle(&taken);
     assert_eq!(refusal(&trap, &mut poisoned()), None);
 }
@@ -189,14 +192,16 @@ fn a_policy_that_handles_nothing_is_quarantined() {
     let trap = interceptor(&policy, &[], Remedy::Fail).unwrap();
     let pass = interceptor(&policy, &[], Remedy::Pass).unwrap();
     let all = || Batch::new(vec![Event::new("poison"); 4]);
-    let mut last = String::new();
+    let mut last = None;
     for _ in 0..20 {
-        last = refusal(&trap, &mut all()).unwrap().message;
+        last = refusal(&trap, &mut all());
         let mut batch = all();
         pass.intercept(&mut batch).unwrap();
         assert_eq!(batch.events(), vec![Event::new("poison"); 4]);
     }
-    assert_eq!(last, "its policy is quarantined");
+    let last = last.unwrap();
+    assert_eq!(last.message, "its policy is quarantined");
+    assert!(last.is_transient, "a policy can be replaced");
     let seats = || policy.report().seats;
     for (seat, stand_in) in seats().iter().zip([StandIn::Nobody, StandIn::Unchanged]) {
         assert_eq!(

@@ -27,7 +27,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::budget::{Budget, Exhausted, PendingBytes};
-use crate::net::complaint::Complaint;
+use crate::net::complaint::{Complaint, Refusals};
 use crate::net::idle::waited;
 use crate::net::stream::Stream;
 use crate::rpc::batch;
@@ -63,8 +63,7 @@ pub(super) struct PeerContext {
 pub(super) struct Complaints {
     foreign: Complaint,
     exhausted: Complaint,
-    oversized: Complaint,
-    refused: Complaint,
+    refused: Refusals,
 }
 
 /// Serves a connection to its end.
@@ -279,19 +278,20 @@ fn respond(
         Err(error) => error,
     };
     let refused = match &error {
-        ProcessError::Channel(refused) => {
+        ProcessError::Channel { error, .. } => {
             counters.channel_write_fail.increment();
-            Some(refused)
+            Some(error)
         }
-        _ => {
+        ProcessError::Interceptor(_) => {
             counters.generic_processing_fail.increment();
             None
         }
     };
     complain(shared, count, refused, &error);
     match (method, refused) {
-        // As in Flume, where only channels have a status for it.
-        (Method::Append, None) => Response::SystemError(error.to_string()),
+        // As in Flume, where only channels have a status for it. But an interceptor that rests is as
+        // little the event's fault as a channel without room, and its sender must be able to tell.
+        (Method::Append, None) if !error.is_transient() => Response::SystemError(error.to_string()),
         _ => Response::Status(ReplyStatus::Failed),
     }
 }
@@ -302,20 +302,23 @@ fn complain(
     refused: Option<&ChannelError>,
     error: &ProcessError,
 ) {
-    let source = shared.name.as_str();
+    let Some(left_out) = shared.complaints.refused.admit(error) else {
+        return;
+    };
+    let (source, (_, by)) = (shared.name.as_str(), error.cause());
     if let Some(ChannelError::PutListFull { capacity }) = refused {
-        if let Some(left_out) = shared.complaints.oversized.admit() {
-            tracing::error!(
-                source,
-                left_out,
-                "a batch of {events} events can never be stored: the `transactionCapacity` of a \
-                 channel of this source is {capacity}; raise it to {events} or lower the \
-                 `batch-size` of the sender to {capacity}"
-            );
-        }
-    } else if let Some(left_out) = shared.complaints.refused.admit() {
+        tracing::error!(
+            source,
+            by,
+            left_out,
+            "a batch of {events} events can never be stored: the `transactionCapacity` of channel \
+             {by} is {capacity}; raise it to {events} or lower the `batch-size` of the sender to \
+             {capacity}"
+        );
+    } else {
         tracing::warn!(
             source,
+            by,
             events,
             left_out,
             %error,

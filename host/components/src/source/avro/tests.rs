@@ -311,10 +311,7 @@ impl Interceptor for Grumpy {
     }
 
     fn intercept(&self, _: &mut Batch) -> Result<(), InterceptorError> {
-        Err(InterceptorError {
-            interceptor: "i1".into(),
-            message: "no".into(),
-        })
+        Err(InterceptorError::never("i1", "no"))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use flume_core::testing::Balky;
 use tokio::time::timeout;
 
 use super::*;
@@ -182,6 +183,41 @@ async fn a_full_channel_makes_the_command_wait() {
     );
     behind.context.stop.cancel();
     running.await.unwrap().unwrap();
+}
+
+/// A policy that rests, or whose dead letters have no room, takes the lines later.
+#[tokio::test]
+async fn an_interceptor_that_rests_makes_the_command_wait() {
+    let balky = Balky::default();
+    balky.rest_from(Some(0));
+    let behind = Behind::new(1000, 3, vec![Box::new(balky.clone())]);
+    let mut source = shell("seq 1 500", &[]);
+    let context = behind.context.clone();
+    let running = tokio::spawn(async move { source.run(context).await });
+    let counters = &behind.context.counters;
+    while counters.generic_processing_fail.get() < 3 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(behind.bodies(), Vec::<String>::new());
+    balky.rest_from(None);
+    let expected: Vec<String> = (1..=500).map(|n| n.to_string()).collect();
+    assert_eq!(behind.wait_for(500).await, expected);
+    running.await.unwrap().unwrap();
+    assert_eq!(counters.event_accepted.get(), 500);
+}
+
+/// Each is counted, and the log says so once in a while.
+#[tokio::test]
+async fn lines_that_an_interceptor_never_takes_are_dropped_and_counted() {
+    let log = Said::listen();
+    let behind = Behind::new(1000, 3, vec![Box::new(Balky::never(&["bad"]))]);
+    let command = "for i in 1 2 3 4 5 6 7 8 9; do echo $i; echo bad; done";
+    let mut source = shell(command, &[]);
+    source.run(behind.context.clone()).await.unwrap();
+    let expected: Vec<String> = (1..10).map(|n| n.to_string()).collect();
+    assert_eq!(behind.bodies(), expected);
+    assert_eq!(behind.context.counters.generic_processing_fail.get(), 9);
+    assert_eq!(log.lines("line dropped").len(), 1);
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ use futures_util::FutureExt;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
 
-use crate::net::complaint::Complaint;
+use crate::net::complaint::{Complaint, Refusals};
 use crate::net::idle::waited;
 use crate::net::tls;
 use crate::source::lines::charset::Charset;
@@ -58,7 +58,7 @@ pub(super) struct NetcatSettings {
     ok: Bytes,
     too_long: Bytes,
     /// A full channel refuses line after line, and a client may come back for each.
-    refused: Complaint,
+    refused: Refusals,
     speaks_tls: Complaint,
 }
 
@@ -80,7 +80,7 @@ impl NetcatSettings {
             ack,
             block_when_full,
             idle_timeout,
-            refused: Complaint::default(),
+            refused: Refusals::default(),
             speaks_tls: Complaint::default(),
         }
     }
@@ -294,11 +294,12 @@ where
     fn refuse(&mut self, error: &ProcessError) {
         let counters = &self.context.counters;
         match error {
-            ProcessError::Channel(_) => counters.channel_write_fail.increment(),
+            ProcessError::Channel { .. } => counters.channel_write_fail.increment(),
             ProcessError::Interceptor(_) => counters.generic_processing_fail.increment(),
         }
-        if let Some(left_out) = self.settings.refused.admit() {
-            tracing::warn!(%error, left_out, "a line of a netcat client is refused");
+        if let Some(left_out) = self.settings.refused.admit(error) {
+            let (_, by) = error.cause();
+            tracing::warn!(by, %error, left_out, "a line of a netcat client is refused");
         }
         // A reply is one line whatever an interceptor says.
         let text = format!("FAILED: {error}");

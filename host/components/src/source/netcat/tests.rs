@@ -291,10 +291,7 @@ impl Interceptor for Picky {
 
     fn intercept(&self, batch: &mut Batch) -> Result<(), InterceptorError> {
         batch.try_retain(|event| match event.body.as_ref() {
-            b"fail" => Err(InterceptorError {
-                interceptor: "picky".to_owned(),
-                message: "bad\nbody\u{1b}".to_owned(),
-            }),
+            b"fail" => Err(InterceptorError::never("picky", "bad\nbody\u{1b}")),
             body => Ok(body != b"drop"),
         });
         Ok(())

@@ -76,7 +76,7 @@ fn ten(letter: &str) -> Vec<Event> {
 }
 
 fn full() -> Result<(), ProcessError> {
-    Err(ProcessError::Channel(ChannelError::Full))
+    Err(by_c1(ChannelError::Full))
 }
 
 #[tokio::test(start_paused = true)]
@@ -202,7 +202,8 @@ async fn a_batch_without_room_in_one_channel_has_none_in_the_others() {
     let beside = processor(vec![], &[], &[&large]);
     let only_small = processor(vec![], &[], &[&small]);
     only_small.process_batch(ten("x")).await.unwrap();
-    assert_eq!(behind.process_batch(ten("a")).await, full());
+    let refused = behind.process_batch(ten("a")).await.unwrap_err();
+    assert_eq!(refused.cause(), ("channel full", "b"));
     for letter in ["x", "y"] {
         beside.process_batch(ten(letter)).await.unwrap();
     }

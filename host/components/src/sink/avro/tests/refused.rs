@@ -1,6 +1,7 @@
 //! Goal: a sink blames an event only if its collector does. Method: collectors that are full, whose
-//! interceptor refuses, or that know batches alone.
+//! interceptor refuses or rests, or that know batches alone.
 
+use flume_core::testing::Balky;
 use flume_core::{Batch, Blame, Interceptor, InterceptorChain, InterceptorError};
 
 use super::*;
@@ -16,10 +17,7 @@ impl Interceptor for Picky {
 
     fn intercept(&self, batch: &mut Batch) -> Result<(), InterceptorError> {
         batch.try_edit(|event| match event.body.starts_with(b"bad") {
-            true => Err(InterceptorError {
-                interceptor: "i1".to_owned(),
-                message: "no bad events".to_owned(),
-            }),
+            true => Err(InterceptorError::never("i1", "no bad events")),
             false => Ok(()),
         });
         Ok(())
@@ -52,6 +50,23 @@ async fn an_event_that_an_interceptor_of_the_collector_refuses_may_be_to_blame()
     assert_eq!(blame(alone), Blame::Batch);
     assert_eq!(collector.taken(), vec![good; 5]);
     assert_eq!(collector.counters.append_accepted.get(), 5);
+}
+
+/// An interceptor that rests is as little the event's fault as a channel without room.
+#[tokio::test]
+async fn a_collector_whose_interceptor_rests_is_to_blame_itself() {
+    let balky = Balky::default();
+    balky.rest_from(Some(0));
+    let chain = InterceptorChain::new(vec![Box::new(balky.clone())]);
+    let collector = Collector::with(channel(100, 100), 0, &[], chain).await;
+    let (mut sink, _) = started(collector.port(), &[]).await;
+    assert_eq!(blame(sink.deliver(&batch('a', 2)).await), Blame::Place);
+    assert_eq!(blame(sink.deliver(&batch('a', 2)).await), Blame::Batch);
+    for _ in 0..3 {
+        assert_eq!(blame(sink.deliver(&batch('a', 1)).await), Blame::Place);
+    }
+    balky.rest_from(None);
+    sink.deliver(&batch('a', 1)).await.unwrap();
 }
 
 /// However often, whatever the size, and whatever was delivered between.
