@@ -7,7 +7,7 @@
 //! | batches under way | sends, as long as the window has room | reports answers in order |
 //! | after a failure | closes: everything unanswered is undelivered | the same |
 //! | the peer hung up on a batch | connects, shakes hands, sends: if it hangs up again, the batch may be to blame | |
-//! | the peer answered `FAILED` for a batch | if it does so again, an [event may be to blame](refusals) | |
+//! | the peer answered `FAILED` for a batch | if it does so again, an event may be to blame (`refusals`) | |
 //!
 //! The law: a batch is delivered when the collector answered `OK` for it, and not before. One
 //! that was stored and whose answer was lost is sent again; duplicates are the price, as in Flume.
