@@ -32,7 +32,7 @@ use flume_policy::{
 };
 use parking_lot::Mutex;
 use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use self::file::WatchedFile;
 pub(crate) use self::read::FileError;
@@ -47,7 +47,7 @@ mod hot;
 mod read;
 mod report;
 
-pub(crate) use self::hot::{ChangeError, Changed};
+pub(crate) use self::hot::{ChangeError, Changed, MOST_ARRIVING};
 
 /// A policy's file as one place uses it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,6 +125,8 @@ struct Inner {
     /// Held while something of this agent is compiled or tried out.
     heavy: Mutex<BTreeMap<String, Arc<Mutex<()>>>>,
     files: Mutex<Vec<Arc<WatchedFile>>>,
+    /// Room for modules on their way to the admin port, in KiB.
+    room: Arc<Semaphore>,
     /// Wakes the watch, for a look at the files now.
     again: Notify,
 }
@@ -202,6 +204,7 @@ impl Policies {
             tools: Mutex::default(),
             heavy: Mutex::default(),
             files: Mutex::default(),
+            room: Arc::new(Semaphore::new(MOST_ARRIVING >> 10)),
             again: Notify::new(),
         }))
     }

@@ -9,14 +9,17 @@
 //!
 //! There is no password. Changes are accepted from programs on this machine only, unless the
 //! operator says otherwise, and never from browsers: any web page can send requests to a port of
-//! its reader's machine, and with DNS rebinding they look like requests to the page's own host.
+//! its reader's machine, and with DNS rebinding they look like requests to the page's own host. What
+//! came through a proxy on this machine is from wherever the proxy had it.
+//!
+//! Modules on their way are bounded together: many that arrive slowly would fill the memory.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Path, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
@@ -27,13 +30,30 @@ use flume_policy::{SeatReport, SeatState, Violation};
 use serde_json::{Map, Value, json};
 
 use super::names::{USE_ADDRESS, is_address};
-use crate::policies::{ChangeError, Changed, Policies, PolicyFileReport};
+use crate::policies::{ChangeError, Changed, MOST_ARRIVING, Policies, PolicyFileReport};
 
 /// Bytes of the largest module that the port accepts; a larger one has to come in its file.
 const MOST_BYTES: usize = 64 << 20;
 
 /// How long a module may take to arrive.
 const ARRIVAL: Duration = Duration::from_secs(60);
+
+/// Headers that proxies add.
+const OF_PROXIES: [&str; 6] = [
+    "forwarded",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-real-ip",
+];
+
+/// What the forms of web pages can send; browsers of old tell no `Origin` with them.
+const OF_FORMS: [&str; 3] = [
+    "application/x-www-form-urlencoded",
+    "multipart/form-data",
+    "text/plain",
+];
 
 /// Whose changes are accepted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -63,7 +83,8 @@ pub(super) fn routes(policies: Policies, from: ChangesFrom) -> Router {
 /// Lets through the changes that the operator allows.
 async fn guard(State(from): State<ChangesFrom>, request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    match objection(from, peer.map(|peer| peer.0.ip()), request.headers()) {
+    let why = objection(from, peer.map(|peer| peer.0.ip()), request.headers());
+    match why.or_else(|| is_form(&request).then_some("changes are not accepted from forms")) {
         None => next.run(request).await,
         Some(why) => (StatusCode::FORBIDDEN, format!("{why}\n")).into_response(),
     }
@@ -72,11 +93,14 @@ async fn guard(State(from): State<ChangesFrom>, request: Request, next: Next) ->
 /// Why a change is not accepted.
 fn objection(from: ChangesFrom, peer: Option<IpAddr>, headers: &HeaderMap) -> Option<&'static str> {
     let is_here = peer.is_some_and(|peer| peer.to_canonical().is_loopback());
+    let is_passed_on = OF_PROXIES.iter().any(|name| headers.contains_key(*name));
     let host = headers.get(header::HOST).and_then(|h| h.to_str().ok());
     if from == ChangesFrom::Off {
         Some("changes are turned off (--admin-changes)")
     } else if from == ChangesFrom::Loopback && !is_here {
         Some("changes are accepted from this machine only (--admin-changes)")
+    } else if from == ChangesFrom::Loopback && is_passed_on {
+        Some("this came through a proxy, so it need not be from this machine (--admin-changes)")
     } else if headers.contains_key(header::ORIGIN) || headers.contains_key("sec-fetch-site") {
         Some("changes are not accepted from browsers")
     } else if !host.is_some_and(is_address) {
@@ -84,6 +108,15 @@ fn objection(from: ChangesFrom, peer: Option<IpAddr>, headers: &HeaderMap) -> Op
     } else {
         None
     }
+}
+
+/// Whether a form of a web page could have sent this: forms know one method that changes anything.
+fn is_form(request: &Request) -> bool {
+    let kind = request.headers().get(header::CONTENT_TYPE);
+    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    let is_of_forms = OF_FORMS.iter().any(|form| kind.eq_ignore_ascii_case(form));
+    request.method() == Method::POST && is_of_forms
 }
 
 async fn all(State(policies): State<Policies>) -> Json<Value> {
@@ -103,12 +136,20 @@ async fn one(State(policies): State<Policies>, Path(path): Path<(String, String)
 async fn replace(
     State(policies): State<Policies>,
     Path(path): Path<(String, String)>,
+    headers: HeaderMap,
     body: Body,
 ) -> Response {
     // The turn comes first, so that the number of modules in memory is limited.
     let turn = match policies.turn(&name(path)) {
         Ok(turn) => turn,
         Err(error) => return refusal(&error),
+    };
+    let said = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|l| l.to_str().ok()?.parse().ok());
+    let Some(_room) = policies.room(said.unwrap_or(MOST_BYTES).min(MOST_BYTES)) else {
+        let text = format!("modules of {MOST_ARRIVING} bytes are on their way; try again\n");
+        return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
     };
     let bytes = match tokio::time::timeout(ARRIVAL, to_bytes(body, MOST_BYTES)).await {
         Ok(Ok(bytes)) => bytes,

@@ -30,6 +30,9 @@ use super::report::Origin;
 /// The pause between two looks at the files.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
+/// Bytes of all modules on their way to the admin port. They stay in memory until they are compiled.
+pub(crate) const MOST_ARRIVING: usize = 128 << 20;
+
 /// A requested change was not made.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ChangeError {
@@ -103,6 +106,14 @@ impl Policies {
     /// Has [`watch`](Self::watch) look now, and read every file whose content is not known.
     pub(crate) fn look_again(&self) {
         self.0.again.notify_one();
+    }
+
+    /// Room for a module of this size, until it is dropped; `None` while too many are on their way.
+    pub(crate) fn room(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let kib = u32::try_from(bytes.div_ceil(1 << 10)).ok()?;
+        Arc::clone(&self.0.room)
+            .try_acquire_many_owned(kib.max(1))
+            .ok()
     }
 
     /// Takes a turn to change the policy of this name.

@@ -185,6 +185,51 @@ async fn only_so_many_changes_wait() {
     assert_eq!(status, 200);
 }
 
+/// A form of an old browser tells no origin. Programs that send a kind of content with an upload are
+/// no forms, and neither are those that send none.
+#[tokio::test]
+async fn a_form_changes_nothing() {
+    let scene = Scene::new();
+    let host = ("host", "127.0.0.1:41414");
+    let rollback = "/policies/a1/one/rollback";
+    for (kind, method, path, is_form) in [
+        ("application/x-www-form-urlencoded", "POST", rollback, true),
+        ("multipart/form-data; boundary=x", "POST", rollback, true),
+        ("Text/Plain", "POST", rollback, true),
+        ("application/wasm", "POST", rollback, false),
+        (
+            "text/plain; charset=utf-8",
+            "PUT",
+            "/policies/a1/one",
+            false,
+        ),
+    ] {
+        let headers = [host, ("content-type", kind)];
+        let answer = scene.ask_as(ChangesFrom::Loopback, HERE, &headers, method, path, "x");
+        let (status, text) = answer.await;
+        assert_eq!(status == 403, is_form, "{kind}: {status} {text}");
+    }
+}
+
+/// Each of two policies has a turn, and the second one is too much together with the first.
+#[tokio::test]
+async fn modules_on_their_way_are_bounded_together() {
+    let scene = Scene::new();
+    let first = scene.policies.room(MOST_ARRIVING - (1 << 10)).unwrap();
+    let (status, text) = scene.ask("PUT", "/policies/a1/one", always(&[1])).await;
+    assert_eq!(status, 503, "{text}");
+    assert!(text.contains("on their way"), "{text}");
+    drop(first);
+    for _ in 0..3 {
+        let (status, text) = scene.ask("PUT", "/policies/a1/one", always(&[1])).await;
+        assert_eq!(status, 200, "{text}");
+    }
+    assert!(
+        scene.policies.room(MOST_ARRIVING).is_some(),
+        "all of it is given back"
+    );
+}
+
 /// Any web page can make its reader's browser send requests here, in several ways. A port that
 /// others can reach accepts changes from this machine only, unless the operator says otherwise.
 #[tokio::test]
@@ -234,6 +279,20 @@ async fn changes_are_not_taken_from_everybody() {
         ),
         (Any, HERE, vec![("host", "evil.example")], false),
         (Loopback, HERE, vec![], false),
+        (
+            Loopback,
+            HERE,
+            vec![host, ("x-forwarded-for", "192.0.2.7")],
+            false,
+        ),
+        (
+            Loopback,
+            HERE,
+            vec![host, ("forwarded", "for=192.0.2.7")],
+            false,
+        ),
+        (Loopback, HERE, vec![host, ("via", "1.1 proxy")], false),
+        (Any, HERE, vec![host, ("via", "1.1 proxy")], true),
     ] {
         let what = format!("{from:?} {peer} {headers:?}");
         for (method, path) in [
