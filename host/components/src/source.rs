@@ -17,6 +17,7 @@ pub mod avro;
 pub mod exec;
 pub mod netcat;
 pub mod netcatudp;
+mod patient;
 pub mod seq;
 pub mod stress;
 

@@ -15,9 +15,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use flume_core::{
-    Code, ComponentError, Context, Event, ProcessError, Recipe, Source, SourceContext, clock,
-};
+use flume_core::{Code, ComponentError, Context, Event, Recipe, Source, SourceContext, clock};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::{sleep, sleep_until, timeout};
 
@@ -25,6 +23,7 @@ use self::process::RunningCommand;
 use self::shown::shown_command;
 use self::split::ByteLines;
 use super::lines::charset::Charset;
+use super::patient;
 use crate::net::complaint::Refusals;
 use crate::services::Services;
 
@@ -238,41 +237,8 @@ impl ExecSource {
 
     /// Puts events in their order, waiting as long as it takes.
     async fn put(&self, events: Vec<Event>, context: &SourceContext) {
-        let (first, longest) = RETRY_PAUSE;
-        let mut pause = first;
-        let mut put = context.channels.begin(events).await;
-        while !put.is_complete() {
-            let progress = put.advance().await;
-            context.counters.event_accepted.add(progress.accepted);
-            if progress.accepted > 0 {
-                pause = first;
-            }
-            let Some(error) = progress.refused else {
-                continue;
-            };
-            match &error {
-                ProcessError::Channel { .. } => context.counters.channel_write_fail.increment(),
-                ProcessError::Interceptor(_) => {
-                    context.counters.generic_processing_fail.increment()
-                }
-            }
-            let left_out = self.refused.admit(&error);
-            let (source, (_, by)) = (self.name.as_str(), error.cause());
-            if error.is_transient() {
-                if let Some(left_out) = left_out {
-                    tracing::warn!(source, by, %error, left_out, "unable to put; trying again");
-                }
-                // A channel has its own wait for room.
-                let is_channel = matches!(error, ProcessError::Channel { .. });
-                sleep(if is_channel { first } else { pause }).await;
-                pause = (pause * 2).min(longest);
-            } else {
-                if let Some(left_out) = left_out {
-                    tracing::error!(source, by, %error, left_out, "line dropped");
-                }
-                put.skip();
-            }
-        }
+        let of = (self.name.as_str(), "line");
+        patient::put(events, context, of, &self.refused, RETRY_PAUSE).await;
     }
 
     /// Reads standard error, so that the command cannot block on it.

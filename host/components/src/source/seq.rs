@@ -8,10 +8,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use flume_core::{ComponentError, Context, Event, ProcessError, Recipe, Source, SourceContext};
+use flume_core::{ComponentError, Context, Event, Recipe, Source, SourceContext};
 use tokio::task::coop::consume_budget;
-use tokio::time::sleep;
 
+use super::patient;
 use crate::net::complaint::Refusals;
 use crate::services::Services;
 
@@ -89,33 +89,9 @@ impl Source for SequenceGeneratorSource {
 impl SequenceGeneratorSource {
     /// Puts events in their order, waiting as long as it takes.
     async fn put(&self, events: Vec<Event>, context: &SourceContext) {
-        let mut put = context.channels.begin(events).await;
-        while !put.is_complete() {
-            let progress = put.advance().await;
-            context.counters.event_accepted.add(progress.accepted);
-            let Some(error) = progress.refused else {
-                continue;
-            };
-            match &error {
-                ProcessError::Channel { .. } => context.counters.channel_write_fail.increment(),
-                ProcessError::Interceptor(_) => {
-                    context.counters.generic_processing_fail.increment()
-                }
-            }
-            let left_out = self.refused.admit(&error);
-            let (source, (_, by)) = (self.name.as_str(), error.cause());
-            if error.is_transient() {
-                if let Some(left_out) = left_out {
-                    tracing::warn!(source, by, %error, left_out, "unable to put; trying again");
-                }
-                sleep(RETRY_PAUSE).await;
-            } else {
-                if let Some(left_out) = left_out {
-                    tracing::error!(source, by, %error, left_out, "number dropped");
-                }
-                put.skip();
-            }
-        }
+        let of = (self.name.as_str(), "number");
+        let pauses = (RETRY_PAUSE, RETRY_PAUSE);
+        patient::put(events, context, of, &self.refused, pauses).await;
     }
 }
 
