@@ -19,7 +19,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustix::fs::{OFlags, Timespec, Timestamps, UTIME_NOW};
+use rustix::fs::{Timespec, Timestamps, UTIME_NOW};
 use sha2::{Digest, Sha256};
 use wasmtime::component::Component;
 
@@ -29,6 +29,7 @@ use crate::compiler::Compiled;
 use crate::engine::PolicyEngine;
 use crate::hex::hex;
 
+mod own_file;
 mod seal;
 
 /// The most bytes of an owner's part.
@@ -132,7 +133,7 @@ impl Cache {
                 here: it is compiled again");
             return None;
         }
-        let compiled = Compiled::from_bytes(code.to_vec())?;
+        let compiled = Compiled::from_bytes(code)?;
         match engine.deserialize(&compiled.code) {
             Ok(component) => Some((compiled, component)),
             Err(error) => {
@@ -268,16 +269,8 @@ fn name(engine: &PolicyEngine, digest: &str) -> String {
 
 /// Reads a file that no other user can have made.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
-    // This neither follows a link nor waits for the other end of a pipe.
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
-    let mut file = fs::OpenOptions::new()
-        .read(true)
-        .custom_flags(i32::try_from(flags).map_err(io::Error::other)?)
-        .open(path)?;
-    let found = file.metadata()?;
-    let user = rustix::process::geteuid().as_raw();
-    let is_ours = found.is_file() && found.uid() == user && found.nlink() == 1;
-    if !is_ours || found.mode() & 0o022 != 0 {
+    let (mut file, found) = own_file::open(path)?;
+    if !own_file::is_own(&found, 0o022) {
         return Err(io::Error::other("others may have written it"));
     }
     // Its last use, which a copy of the folder may lose; that only makes it go sooner.

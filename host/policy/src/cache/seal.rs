@@ -6,12 +6,13 @@
 
 use std::fs;
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use rustix::fs::OFlags;
 use sha2::Sha256;
+
+use super::own_file;
 
 /// Bytes of a seal, and of the key.
 pub(super) const SEAL: usize = 32;
@@ -80,14 +81,8 @@ impl std::fmt::Debug for SealKey {
 
 /// A key that only this user can have made and read; `None` if there is none.
 fn read(path: &Path) -> io::Result<Option<[u8; SEAL]>> {
-    // This neither follows a link nor waits for the other end of a pipe.
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
-    let opened = fs::OpenOptions::new()
-        .read(true)
-        .custom_flags(i32::try_from(flags).map_err(io::Error::other)?)
-        .open(path);
-    let mut file = match opened {
-        Ok(file) => file,
+    let (mut file, found) = match own_file::open(path) {
+        Ok(opened) => opened,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         // A link, which is replaced.
         Err(error) if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
@@ -95,10 +90,7 @@ fn read(path: &Path) -> io::Result<Option<[u8; SEAL]>> {
         }
         Err(error) => return Err(error),
     };
-    let found = file.metadata()?;
-    let user = rustix::process::geteuid().as_raw();
-    let is_ours = found.is_file() && found.uid() == user && found.nlink() == 1;
-    if !is_ours || found.mode() & 0o077 != 0 || found.len() != SEAL as u64 {
+    if !own_file::is_own(&found, 0o077) || found.len() != SEAL as u64 {
         return Ok(None);
     }
     let mut key = [0; SEAL];

@@ -152,7 +152,7 @@ impl Program {
                 let words = format!("its code has more than {most} MiB");
                 return Err(LoadError::Compile(words));
             }
-            let compiled = Compiled::from_bytes(output);
+            let compiled = Compiled::from_bytes(&output);
             let nothing = || LoadError::Compile(format!("the compiler answered nothing: {last}"));
             return compiled.ok_or_else(nothing);
         }

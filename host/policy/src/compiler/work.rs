@@ -44,17 +44,16 @@ impl Compiled {
     }
 
     /// What [`to_bytes`](Self::to_bytes) made.
-    pub(crate) fn from_bytes(mut bytes: Vec<u8>) -> Option<Self> {
-        let was_completed = match bytes.first()? {
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (first, code) = bytes.split_first()?;
+        let was_completed = match first {
             0 => false,
             1 => true,
             _ => return None,
         };
-        bytes.remove(0);
-        let code = bytes;
         Some(Self {
             was_completed,
-            code,
+            code: code.to_vec(),
         })
     }
 }
