@@ -1,7 +1,7 @@
 //! What the log says, for tests.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use parking_lot::Mutex;
 use tracing::subscriber::DefaultGuard;
@@ -17,9 +17,25 @@ pub struct Said {
 #[derive(Debug, Clone, Default)]
 struct Kept(Arc<Mutex<Vec<u8>>>);
 
+/// Makes sure that a subscriber of this thread is asked about every line.
+///
+/// A line of the source is asked once whether anybody wants it. If another test comes by there first,
+/// on a thread without a subscriber, while this one is being set up, the answer can stay "nobody". So
+/// there is somebody for the whole process, who wants everything and keeps nothing.
+pub fn hear_all() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        if let Err(error) = tracing::subscriber::set_global_default(tracing_subscriber::registry())
+        {
+            panic!("somebody else listens for the whole process: {error}");
+        }
+    });
+}
+
 impl Said {
     /// Listens from now on.
     pub fn listen() -> Self {
+        hear_all();
         let kept = Kept::default();
         let writer = kept.clone();
         let subscriber = tracing_subscriber::fmt()

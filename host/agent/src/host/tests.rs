@@ -72,6 +72,7 @@ async fn a_source_without_a_port_is_an_obstacle_as_soon_as_the_file_is_said_to_r
         view: view.clone(),
         seen: Arc::clone(&seen),
     };
+    flume_components::said::hear_all();
     let log = tracing_subscriber::registry().with(look);
     let _log = tracing::subscriber::set_default(log);
     let new = AGENT.replace("a1.sources = r1", "a1.sources = r1 r2");

@@ -29,6 +29,7 @@ fn said(format: Format, work: impl FnOnce()) -> String {
     let kept = Kept::default();
     let queue = LineQueue::start(kept.clone(), |_| String::new()).unwrap();
     let log = Log { format, queue };
+    flume_components::said::hear_all();
     let subscriber = tracing_subscriber::registry().with(log.clone());
     tracing::subscriber::with_default(subscriber, work);
     assert!(log.queue.flush(Duration::from_secs(20)));
