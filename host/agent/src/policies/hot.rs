@@ -94,7 +94,7 @@ impl Policies {
                 () = tokio::time::sleep(LOOK_EVERY) => false,
                 () = self.0.again.notified() => true,
             };
-            looks.settle();
+            looks.settle().await;
             let files = self.files();
             let agents: BTreeSet<&str> = files.iter().map(|file| file.agent()).collect();
             for agent in agents {
@@ -285,8 +285,12 @@ struct Looks {
 
 impl Looks {
     /// Forgets those that have ended.
-    fn settle(&mut self) {
-        self.under_way.retain(|_, look| !look.is_finished());
+    async fn settle(&mut self) {
+        for (agent, look) in self.under_way.extract_if(.., |_, look| look.is_finished()) {
+            if let Err(error) = look.await {
+                tracing::error!(agent, %error, "a look at the policy files was interrupted");
+            }
+        }
     }
 
     /// Begins a look at an agent's files, if none is under way.
