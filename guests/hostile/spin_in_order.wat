@@ -9,14 +9,21 @@
     (global.get $free)
     (global.set $free
       (i32.and (i32.const -8) (i32.add (i32.const 7) (i32.add (global.get $free) (local.get 3))))))
-  ;; Asks to see nothing of the events.
+  ;; Whether an event has the header `attack: now!`, which no trial makes up.
+  (func $attacked (param $headers i32) (result i32)
+    (if (result i32) (i32.ge_u (i32.load offset=4 (local.get $headers)) (i32.const 4))
+      (then (i32.eq (i32.load (i32.load (local.get $headers))) (i32.const 0x21776f6e)))
+      (else (i32.const 0))))
+  ;; What it asks to see: the header.
+  (data (i32.const 20) "\28\00\00\00\01\00\00\00")
+  (data (i32.const 40) "\30\00\00\00\06\00\00\00attack")
+  ;; Asks to see the header `attack`.
   (func (export "flume:policy/sink-selector@0.1.0#configure")
       (param i32 i32 i32 i32 i64) (result i32)
     (i32.const 16))
   (func (export "flume:policy/sink-selector@0.1.0#order")
-    (param $now i64) (param i64) (param i32 i32) (param i64 i32 i32 i32) (result i32)
-    ;; In the trial the clock starts at one day; here it is earlier, so this is a real call.
-    (if (i64.lt_u (local.get $now) (i64.const 86400000000000))
+    (param i64 i64 i32 i32 i64 i32) (param $headers i32) (param i32) (result i32)
+    (if (call $attacked (local.get $headers))
       (then
         (loop (br 0))))
     (call $answer (i32.const 128) (i32.const 3)))

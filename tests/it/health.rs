@@ -137,7 +137,7 @@ fn a_source_whose_policy_is_taken_out_is_not_ready_until_a_mended_version_comes(
         .null("k1", 10)
         .null("k9", 10)
         .drains("k9", "c9")
-        .set("sources.r1.interceptors", "i1")
+        .attacking("r1", "i1")
         .set("sources.r1.interceptors.i1.type", "trap.wat")
         .set("sources.r1.interceptors.i1.on-error", "dead-letter:c9")
         .set("policies.deadline-ms", 5_000);

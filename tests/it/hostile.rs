@@ -1,6 +1,6 @@
 //! Goal: no guest makes the agent lose an event or crash, and each gives its named error. Method:
-//! one agent whose group and source have policies, a steady flow of numbered events, and hostile
-//! guests uploaded one after the other through the admin port. A guest is either refused, or runs
+//! one agent whose group and source have policies, a steady flow of numbered events with the header
+//! that turns hostile guests, and those uploaded one after the other through the admin port. A guest is either refused, or runs
 //! and is stopped, with the expected error; and in the end each event has landed once.
 
 use std::time::Duration;
@@ -57,7 +57,7 @@ fn agent(scratch: &Scratch, input: u16) -> (String, Vec<Landing>) {
         file = file.file_roll(name, &scratch.folder(name), 20);
     }
     let file = file
-        .set("sources.r1.interceptors", "i1")
+        .attacking("r1", "i1")
         .set("sources.r1.interceptors.i1.type", "edit.wasm")
         .set("sources.r1.interceptors.i1.patterns", "################")
         .set("sources.r1.interceptors.i1.on-error", "pass")
@@ -156,7 +156,7 @@ fn a_busy_interceptor_costs_time_and_no_event() {
         .memory("c1", 10_000, 100)
         .netcat("r1", input)
         .file_roll("k1", &scratch.folder("k1"), 20)
-        .set("sources.r1.interceptors", "i1")
+        .attacking("r1", "i1")
         .set("sources.r1.interceptors.i1.type", "busy.wat")
         // The machine may be busy with other tests.
         .set("policies.deadline-ms", 2_000)

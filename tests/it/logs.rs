@@ -75,7 +75,7 @@ fn signals_end_an_agent_whose_log_nobody_reads() {
     drop(log);
 }
 
-/// A selector that says hostile words at its first call, and fails.
+/// A selector that says hostile words at its first call after the trial, and fails.
 fn hostile() -> String {
     let guest = flume_artifacts::hostile("log_endless");
     let text = std::fs::read_to_string(guest).expect("a guest as text");
@@ -94,7 +94,8 @@ fn json_lines_are_lines_and_have_no_key_twice() {
     std::fs::write(scratch.path("order.wat"), hostile()).expect("a file");
     let mut file = AgentFile::new("a1")
         .memory("c1", 1_000, 100)
-        .netcat("r1", input);
+        .netcat("r1", input)
+        .attacking("r1", "");
     for name in ["k1", "k2", "k3"] {
         file = file.avro_sink(name, nobody, 100);
     }

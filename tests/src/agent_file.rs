@@ -131,6 +131,17 @@ impl AgentFile {
             .set(&format!("sources.{name}.batchSize"), batch)
     }
 
+    /// Gives the events of a source the header that hostile guests wait for, since no trial makes it
+    /// up, before these interceptors.
+    #[must_use]
+    pub fn attacking(self, source: &str, interceptors: &str) -> Self {
+        let key = format!("sources.{source}.interceptors");
+        self.set(&key, format!("attack {interceptors}").trim_end())
+            .set(&format!("{key}.attack.type"), "static")
+            .set(&format!("{key}.attack.key"), "attack")
+            .set(&format!("{key}.attack.value"), "now!")
+    }
+
     /// A null sink.
     #[must_use]
     pub fn null(self, name: &str, batch: u32) -> Self {

@@ -104,12 +104,13 @@ fn once(guest: &Path, limits: &[(&str, &str)], size: Size) -> f64 {
     size.events as f64 / took.as_secs_f64()
 }
 
-/// netcat → memory → three null sinks in a balanced group.
+/// netcat → the header that turns hostile guests → memory → three null sinks in a balanced group.
 fn tenant(agent: &str, input: u16, selector: &str, limits: &[(&str, &str)]) -> String {
     let names = ["k1", "k2", "k3"];
     let mut file = AgentFile::new(agent)
         .memory("c1", 10_000, 1_000)
         .netcat("r1", input)
+        .attacking("r1", "")
         .set("sinks", names.join(" "));
     for name in names {
         file = file

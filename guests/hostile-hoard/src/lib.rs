@@ -1,4 +1,4 @@
-//! Hostile: leaks a megabyte per order.
+//! Hostile: leaks a megabyte per order of an event with the header `attack: now!`.
 
 use flume_policy_sdk::{Ask, SelectorSetup, SinkSelector, export_selector};
 
@@ -11,9 +11,14 @@ impl SinkSelector for Hoard {
         Self(Vec::new())
     }
 
+    fn headers(&self) -> Vec<String> {
+        vec!["attack".to_owned()]
+    }
+
     fn order(&mut self, ask: &Ask<'_>) -> Vec<usize> {
-        let is_trial = ask.at.now >= 86_400_000_000_000;
-        if !is_trial {
+        let mut events = ask.events.events();
+        let attacks = events.any(|event| event.header("attack") == Some("now!"));
+        if attacks {
             self.0.push(vec![1; 1 << 20]);
         }
         (0..ask.sinks.len()).collect()

@@ -1,4 +1,5 @@
-//! Hostile: names the same sink twice, but not in the trial.
+//! Hostile: names the same sink twice for an event with the header `attack: now!`, which no trial
+//! makes up.
 
 use flume_policy_sdk::{Ask, SelectorSetup, SinkSelector, export_selector};
 
@@ -11,9 +12,14 @@ impl SinkSelector for Liar {
         Self
     }
 
+    fn headers(&self) -> Vec<String> {
+        vec!["attack".to_owned()]
+    }
+
     fn order(&mut self, ask: &Ask<'_>) -> Vec<usize> {
-        let is_trial = ask.at.now >= 86_400_000_000_000;
-        if is_trial { vec![0] } else { vec![0, 0] }
+        let mut events = ask.events.events();
+        let attacks = events.any(|event| event.header("attack") == Some("now!"));
+        if attacks { vec![0, 0] } else { vec![0] }
     }
 }
 

@@ -1,4 +1,5 @@
-//! Hostile: its fourth order after the trial never ends (the trial's clock starts at one day).
+//! Hostile: its fourth order of an event with the header `attack: now!` never ends. No trial makes
+//! that header up.
 
 use flume_policy_sdk::{Ask, SelectorSetup, SinkSelector, export_selector};
 
@@ -11,11 +12,16 @@ impl SinkSelector for Spin {
         Self(0)
     }
 
+    fn headers(&self) -> Vec<String> {
+        vec!["attack".to_owned()]
+    }
+
     fn order(&mut self, ask: &Ask<'_>) -> Vec<usize> {
-        let is_trial = ask.at.now >= 86_400_000_000_000;
-        self.0 += 1;
+        let mut events = ask.events.events();
+        let attacks = events.any(|event| event.header("attack") == Some("now!"));
+        self.0 += u32::from(attacks);
         let mut turns = 0_u64;
-        while self.0 > 3 && !is_trial && turns < u64::MAX {
+        while self.0 > 3 && turns < u64::MAX {
             turns = std::hint::black_box(turns + 1);
         }
         (0..ask.sinks.len()).collect()

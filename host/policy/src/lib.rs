@@ -23,6 +23,7 @@ mod cpu_share;
 mod edits;
 mod engine;
 mod error;
+mod guest_clock;
 mod hex;
 mod host;
 mod instance;

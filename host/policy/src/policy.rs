@@ -24,6 +24,7 @@ use crate::bindings::types::Moment;
 use crate::cpu_share::CpuShares;
 use crate::engine::PolicyEngine;
 use crate::error::PolicyError;
+use crate::guest_clock::GuestClock;
 use crate::instance::Instance;
 use crate::limits::Limits;
 use crate::probe;
@@ -46,9 +47,7 @@ pub struct Policy {
     engine: PolicyEngine,
     stats: Arc<Stats>,
     shares: CpuShares,
-    wall: WallClock,
-    /// The zero of `moment.now`.
-    zero: Instant,
+    clock: GuestClock,
     history: Mutex<History>,
     seats: Mutex<Vec<Weak<SeatControl>>>,
 }
@@ -67,8 +66,7 @@ impl Policy {
             engine,
             stats: Arc::default(),
             shares: CpuShares::default(),
-            wall,
-            zero: clock::now(),
+            clock: GuestClock::begin(wall),
             history: Mutex::new(History::new(artifact)),
             seats: Mutex::default(),
         })
@@ -85,7 +83,7 @@ impl Policy {
         let old = self.artifact();
         difference::artifacts(&old, &artifact, &mut differences);
         for seat in self.seats() {
-            let instance = probe::tried_out(&self.engine, &artifact, &seat.terms)?;
+            let instance = probe::tried_out(&self.engine, &artifact, &seat.terms, &self.clock)?;
             let deadline = seat.terms.limits.start_deadline;
             if let Ok(before) = Instance::start(&self.engine, &old, &seat.terms, deadline) {
                 let (old, new) = (before.needs(), instance.needs());
@@ -143,7 +141,7 @@ impl Policy {
 
     /// When the time that guests see begins.
     pub fn zero(&self) -> Instant {
-        self.zero
+        self.clock.zero()
     }
 
     /// Calls that it could not answer: they broke the contract, or it was paused.
@@ -189,16 +187,17 @@ impl Policy {
 
     /// The time of a call, as the guest gets it.
     pub(crate) fn moment(&self, now: Instant) -> Moment {
-        Moment {
-            now: self.nanos(now),
-            unix_ms: self.wall.millis(),
-        }
+        self.clock.moment(now)
     }
 
     /// A point of time as the guest gets it. Never 0, which means "never".
     pub(crate) fn nanos(&self, at: Instant) -> u64 {
-        let since = at.saturating_duration_since(self.zero).as_nanos();
-        u64::try_from(since).unwrap_or(u64::MAX).saturating_add(1)
+        self.clock.nanos(at)
+    }
+
+    /// The clock of its calls.
+    pub(crate) fn clock(&self) -> &GuestClock {
+        &self.clock
     }
 
     /// What a seat with this setup and these limits is made from.
@@ -261,7 +260,7 @@ impl Policy {
     fn catch_up(&self, RollBack { from, to, .. }: &RollBack) {
         let seats = self.seats().into_iter();
         for seat in seats.filter(|seat| seat.wanted() == from.number) {
-            match probe::tried_out(&self.engine, &to.artifact, &seat.terms) {
+            match probe::tried_out(&self.engine, &to.artifact, &seat.terms, &self.clock) {
                 Ok(instance) => {
                     let history = self.history.lock();
                     if history.current().number == to.number {

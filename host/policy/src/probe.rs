@@ -2,9 +2,20 @@
 //!
 //! What goes wrong here goes wrong while the previous version is still at work. The instance is
 //! thrown away afterwards, since what it has learnt never happened.
+//!
+//! A guest must not be able to tell a trial from work, or it would behave only here. So the time is
+//! that of its place, setup and limits are its place's, no batch is empty, what sinks do follows from
+//! the guest's own orders ([`group`]), and all else is drawn at random ([`events`]), anew each time.
+//! Nothing of it is from the place's real events: they are nobody's business before a version is
+//! accepted. What no trial can hide is that it ends.
 
-use flume_core::{Event, clock};
+use fastrand::Rng;
+use flume_core::Event;
+use flume_core::clock::{self, Instant};
+use flume_core::sink_group::SinkIndex;
 
+use self::events::MadeUp;
+use self::group::Group;
 use crate::artifact::Artifact;
 use crate::bindings::{sink_selector, types};
 use crate::columns::Columns;
@@ -12,18 +23,22 @@ use crate::contract;
 use crate::edits::Edits;
 use crate::engine::PolicyEngine;
 use crate::error::{PolicyError, Violation};
-use crate::instance::{Instance, Needs};
-use crate::setup::{SelectorSetup, Setup};
+use crate::guest_clock::GuestClock;
+use crate::instance::Instance;
+use crate::setup::Setup;
 use crate::terms::Terms;
 
-/// Orders that a selector is asked for.
+mod events;
+mod group;
+mod time;
+
+use self::time::Time;
+
+/// Calls of a selector, over some minutes of its time.
 const ORDERS: u32 = 1000;
 
-/// Time between them: together they cover a quarter of an hour.
-const STEP: u64 = 900_000_000;
-
-/// A day, so that earlier times are not a special case.
-const START: u64 = 86_400_000_000_000;
+/// Batches for an interceptor; fewer have too few of the odd events in them.
+const BATCHES: std::ops::RangeInclusive<u32> = 8..=24;
 
 /// An instance whose twin has passed the trial, so that nothing of the trial is left in it.
 ///
@@ -33,130 +48,113 @@ pub(crate) fn tried_out(
     engine: &PolicyEngine,
     artifact: &Artifact,
     terms: &Terms,
+    clock: &GuestClock,
 ) -> Result<Instance, PolicyError> {
     let deadline = terms.limits.start_deadline;
     let start = || Instance::start(engine, artifact, terms, deadline);
-    run(&mut start()?, &terms.setup)?;
+    let mut trial = Trial {
+        instance: &mut start()?,
+        time: Time::of(clock),
+        random: Rng::new(),
+        columns: Columns::default(),
+        began: clock::now(),
+    };
+    match &terms.setup {
+        Setup::Selector(setup) => trial.selector(setup.sinks.len())?,
+        Setup::Interceptor(_) => trial.interceptor()?,
+    }
     start()
 }
 
-/// Makes the calls up.
-fn run(instance: &mut Instance, setup: &Setup) -> Result<(), Violation> {
-    match setup {
-        Setup::Selector(setup) => selector(instance, setup),
-        Setup::Interceptor(_) => interceptor(instance),
-    }
+struct Trial<'a> {
+    instance: &'a mut Instance,
+    time: Time,
+    random: Rng,
+    columns: Columns,
+    began: Instant,
 }
 
-/// First all sinks are well, then one alone, then none, then all again. An empty order is not judged
-/// here: only in real use is it known how long the sinks stay idle.
-fn selector(instance: &mut Instance, setup: &SelectorSetup) -> Result<(), Violation> {
-    let sinks = setup.sinks.len();
-    let events = sample();
-    let needs = instance.needs().clone();
-    let mut columns = Columns::default();
-    let began = clock::now();
-    for round in 0..ORDERS {
-        let shown = if instance.sees_events() {
-            &events[..]
-        } else {
-            &[]
-        };
-        columns.fill(shown, &needs);
-        let now = START + u64::from(round) * STEP;
-        let moment = types::Moment {
-            now,
-            unix_ms: now / 1_000_000,
-        };
-        let feedback = feedback(round, sinks, now);
-        let headers = columns.headers();
-        let load = || sink_selector::Load {
-            depth: u64::from(round),
-            events: columns.events(),
-            headers: &headers,
-        };
-        let answer = instance.order(moment, &feedback, load())?;
-        contract::order(&answer, sinks)?;
-        if let Some(route) = instance.route(moment, &[], load())? {
-            contract::route(&route, shown.len(), sinks)?;
-        }
-        // A policy may be slow, and each call has had its deadline.
-        if clock::now() > began + instance.start_deadline() {
-            break;
-        }
-    }
-    Ok(())
-}
-
-/// What happened before an order.
-fn feedback(round: u32, sinks: usize, now: u64) -> Vec<sink_selector::Feedback> {
-    let quarter = round / (ORDERS / 4);
-    let entry = |sink: u32| {
-        let is_well = match quarter {
-            1 => sink == 0,
-            2 => false,
-            _ => true,
-        };
-        let at = now - STEP / 2;
-        sink_selector::Feedback {
-            sink,
-            in_flight: round % 3,
-            batches: u32::from(is_well),
-            events: if is_well { 100 } else { 0 },
-            latency: if is_well {
-                1_000_000 * u64::from(sink + 1)
+impl Trial<'_> {
+    /// First all sinks are well, then one alone, then none, then all again. An empty order is not
+    /// judged here: only in real use is it known how long the sinks stay idle.
+    fn selector(&mut self, sinks: usize) -> Result<(), Violation> {
+        let mut made_up = MadeUp::new(&mut self.random);
+        let mut group = Group::new(sinks, ORDERS, &mut self.random);
+        // Shares of a batch that was split, and the sinks that failed them.
+        let mut shares: Vec<(SinkIndex, Vec<Event>)> = Vec::new();
+        for _ in 0..ORDERS {
+            let share = shares.pop();
+            let (except, events) = match share {
+                Some((sink, events)) => (Some(sink), events),
+                None => (None, self.next_batch(&mut group, &mut made_up)),
+            };
+            self.columns.fill(&events, self.instance.needs());
+            let headers = self.columns.headers();
+            let load = sink_selector::Load {
+                depth: group.depth(),
+                events: self.columns.events(),
+                headers: &headers,
+            };
+            let at = self.time.moment();
+            if self.instance.is_router() && except.is_none() {
+                let route = self.instance.route(at, group.tell(), load)?;
+                let route = contract::route(&route.unwrap_or_default(), events.len(), sinks)?;
+                for failed in group.send(&route, &mut self.time, &mut self.random) {
+                    let share = events
+                        .iter()
+                        .zip(&route)
+                        .filter(|(_, sink)| **sink == failed);
+                    shares.push((failed, share.map(|(event, _)| event.clone()).collect()));
+                }
             } else {
-                0
-            },
-            delivered_at: if is_well { at } else { 0 },
-            failures: u32::from(!is_well),
-            failed_at: if is_well { 0 } else { at },
+                let order = self.instance.order(at, group.tell(), load)?;
+                let mut order = contract::order(&order, sinks)?;
+                order.retain(|sink| Some(*sink) != except);
+                let count = except.map_or(group.batch(), |_| events.len());
+                group.try_in(order, count, &self.time, &mut self.random);
+            }
+            if self.is_late() {
+                break;
+            }
         }
-    };
-    // Not every sink has news every time.
-    let sinks = u32::try_from(sinks).unwrap_or(u32::MAX);
-    (0..sinks)
-        .filter(|sink| (round + sink).is_multiple_of(2))
-        .map(entry)
-        .collect()
-}
+        Ok(())
+    }
 
-/// No event, one, and some, with and without what the policy asks for.
-fn interceptor(instance: &mut Instance) -> Result<(), Violation> {
-    let needs: Needs = instance.needs().clone();
-    let mut events = sample();
-    for (at, name) in needs.headers.iter().enumerate() {
-        if let Some(event) = events.get_mut(at % 4) {
-            event.headers.insert(name.as_str(), "value");
+    /// Time passes; then a batch is to be ordered, of which a policy may see events.
+    fn next_batch(&mut self, group: &mut Group, made_up: &mut MadeUp) -> Vec<Event> {
+        group.proceed(&mut self.time, &mut self.random);
+        if !self.instance.sees_events() {
+            return Vec::new();
         }
+        let (needs, unix_ms) = (self.instance.needs(), self.time.moment().unix_ms);
+        made_up.batch(group.batch(), needs, unix_ms, &mut self.random)
     }
-    let mut columns = Columns::default();
-    for count in [0, 1, events.len()] {
-        let batch = events.get(..count).unwrap_or_default();
-        columns.fill(batch, &needs);
-        let headers = columns.headers();
-        let moment = types::Moment {
-            now: START,
-            unix_ms: START / 1_000_000,
-        };
-        let answer = instance.intercept(moment, columns.batch(&headers), instance.deadline())?;
-        Edits::checked(answer, batch.len(), instance.result_bytes())?;
-    }
-    Ok(())
-}
 
-fn sample() -> Vec<Event> {
-    let binary: &[u8] = &[0, 255, 254, 10];
-    let bodies: [&[u8]; 6] = [
-        b"",
-        b"one line",
-        b"{\"a\": 1}",
-        binary,
-        "é€😀".as_bytes(),
-        &[b'x'; 300],
-    ];
-    bodies
-        .iter()
-        .map(|body| Event::new(body.to_vec()))
-        .collect()
+    /// Batches of all sizes, with odd events among them.
+    fn interceptor(&mut self) -> Result<(), Violation> {
+        let needs = self.instance.needs().clone();
+        let mut made_up = MadeUp::new(&mut self.random);
+        let (deadline, most) = (self.instance.deadline(), self.instance.result_bytes());
+        for _ in 0..self.random.u32(BATCHES) {
+            self.time.pass_between_batches(&mut self.random);
+            let at: types::Moment = self.time.moment();
+            let size = events::size(&mut self.random);
+            let batch = made_up.batch(size, &needs, at.unix_ms, &mut self.random);
+            let shown = self.columns.fill(&batch, &needs);
+            let headers = self.columns.headers();
+            let answer = self
+                .instance
+                .intercept(at, self.columns.batch(&headers), deadline)?;
+            Edits::checked(answer, shown, most)?;
+            if self.is_late() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// A policy may be slow, and each call has had its deadline.
+    fn is_late(&self) -> bool {
+        clock::now() > self.began + self.instance.start_deadline()
+    }
 }

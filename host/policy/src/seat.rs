@@ -78,7 +78,12 @@ impl Seat {
     ) -> Result<Self, PolicyError> {
         let terms = policy.terms(setup, limits);
         let generation = policy.current();
-        let instance = probe::tried_out(policy.engine(), &generation.artifact, &terms)?;
+        let instance = probe::tried_out(
+            policy.engine(),
+            &generation.artifact,
+            &terms,
+            policy.clock(),
+        )?;
         let control = Arc::new(SeatControl::new(place, terms, stand_in, &generation));
         policy.enlist(&control);
         Ok(Self {

@@ -21,6 +21,10 @@ use crate::policy::{Policy, StandIn};
 use crate::seat::Seat;
 use crate::setup::{SelectorSetup, Setup};
 
+mod news;
+
+pub(crate) use self::news::News;
+
 /// Asks a policy, and the fallback if the policy has no good answer.
 pub struct PolicySelector {
     seat: Seat,
@@ -30,18 +34,6 @@ pub struct PolicySelector {
     pace: CallPace,
     /// When the policy last named a sink to try, or was first asked.
     tried_at: Option<Instant>,
-}
-
-/// What happened since the last call of the policy.
-struct News {
-    /// What the next order gets, one entry for each sink.
-    entries: Vec<Feedback>,
-    /// Whether there is any news.
-    dirty: Vec<bool>,
-    /// When each sink last failed, if that was its last outcome.
-    failed_at: Vec<Option<u64>>,
-    /// What goes with the call under way.
-    told: Vec<Feedback>,
 }
 
 impl Policy {
@@ -143,7 +135,7 @@ impl PolicySelector {
             self.tried_at = Some(now);
             return Ok(());
         }
-        let detail = if self.news.failed_at.iter().any(Option::is_none) {
+        let detail = if !self.news.all_failed() {
             "no sink to try, though not every sink has failed".to_owned()
         } else if now.saturating_duration_since(since) > self.seat.limits().idle {
             format!(
@@ -165,7 +157,7 @@ impl SinkSelector for PolicySelector {
     }
 
     fn order_load(&mut self, now: Instant, load: Load<'_>) -> VecDeque<SinkIndex> {
-        let sinks = self.news.entries.len();
+        let sinks = self.news.sinks();
         let answer = self.ask(now, load, |instance, at, news, shown| {
             contract::order(&instance.order(at, news, shown)?, sinks)
         });
@@ -183,7 +175,7 @@ impl SinkSelector for PolicySelector {
         if !self.seat.instance(now)?.is_router() {
             return None;
         }
-        let sinks = self.news.entries.len();
+        let sinks = self.news.sinks();
         let answer = self.ask(now, load, |instance, at, news, shown| {
             let answer = instance.route(at, news, shown)?;
             answer
@@ -218,110 +210,6 @@ impl SinkSelector for PolicySelector {
         self.fallback.states(now)
     }
 }
-
-impl News {
-    fn new(sinks: usize) -> Self {
-        let entry = |sink| Feedback {
-            sink: u32::try_from(sink).unwrap_or(u32::MAX),
-            ..NOTHING
-        };
-        Self {
-            entries: (0..sinks).map(entry).collect(),
-            dirty: vec![false; sinks],
-            failed_at: vec![None; sinks],
-            told: Vec::with_capacity(sinks),
-        }
-    }
-
-    fn entry(&mut self, sink: SinkIndex) -> Option<&mut Feedback> {
-        *self.dirty.get_mut(sink)? = true;
-        self.entries.get_mut(sink)
-    }
-
-    fn step(&mut self, sink: SinkIndex, step: Step) {
-        let Some(entry) = self.entry(sink) else {
-            return;
-        };
-        match step {
-            Step::Begun => entry.in_flight = entry.in_flight.saturating_add(1),
-            Step::Ended { events, latency } => {
-                entry.in_flight = entry.in_flight.saturating_sub(1);
-                if events > 0 {
-                    let nanos = u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX);
-                    let events = u64::try_from(events).unwrap_or(u64::MAX);
-                    entry.events = entry.events.saturating_add(events);
-                    entry.latency = entry.latency.saturating_add(nanos);
-                }
-            }
-        }
-    }
-
-    fn failed(&mut self, sink: SinkIndex, at: u64) {
-        if let Some(entry) = self.entry(sink) {
-            entry.failures = entry.failures.saturating_add(1);
-            entry.failed_at = at;
-        }
-        if let Some(failed_at) = self.failed_at.get_mut(sink) {
-            *failed_at = Some(at);
-        }
-    }
-
-    fn delivered(&mut self, sink: SinkIndex, at: u64) {
-        if let Some(entry) = self.entry(sink) {
-            entry.batches = entry.batches.saturating_add(1);
-            entry.delivered_at = at;
-        }
-        if let Some(failed_at) = self.failed_at.get_mut(sink) {
-            *failed_at = None;
-        }
-    }
-
-    /// A new instance gets what still matters: the failures that no delivery has followed, and what
-    /// is under way.
-    fn repeat(&mut self) {
-        for ((entry, dirty), failed_at) in self
-            .entries
-            .iter_mut()
-            .zip(&mut self.dirty)
-            .zip(&self.failed_at)
-        {
-            if let (Some(at), 0) = (failed_at, entry.failures) {
-                (entry.failures, entry.failed_at) = (1, *at);
-            }
-            *dirty |= entry.failures > 0 || entry.in_flight > 0;
-        }
-    }
-
-    /// Takes the news for a call. Batches under way at the sinks stay counted.
-    fn tell(&mut self) -> &[Feedback] {
-        self.told.clear();
-        for (entry, dirty) in self.entries.iter_mut().zip(&mut self.dirty) {
-            if std::mem::take(dirty) {
-                self.told.push(*entry);
-                let Feedback {
-                    sink, in_flight, ..
-                } = *entry;
-                *entry = Feedback {
-                    sink,
-                    in_flight,
-                    ..NOTHING
-                };
-            }
-        }
-        &self.told
-    }
-}
-
-const NOTHING: Feedback = Feedback {
-    sink: 0,
-    in_flight: 0,
-    batches: 0,
-    events: 0,
-    latency: 0,
-    delivered_at: 0,
-    failures: 0,
-    failed_at: 0,
-};
 
 impl std::fmt::Debug for PolicySelector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -6,12 +6,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use flume_core::clock;
+use flume_core::clock::{self, WallClock};
 
 use crate::artifact::Artifact;
 use crate::cpu_share::CpuShare;
 use crate::engine::PolicyEngine;
 use crate::error::PolicyError;
+use crate::guest_clock::GuestClock;
 use crate::instance::Needs;
 use crate::limits::Limits;
 use crate::probe;
@@ -67,7 +68,12 @@ impl Trial {
             limits: limits.clone(),
             account,
         };
-        let instance = probe::tried_out(engine, artifact, &terms)?;
+        let instance = probe::tried_out(
+            engine,
+            artifact,
+            &terms,
+            &GuestClock::begin(WallClock::system()),
+        )?;
         Ok(Self {
             needs: instance.needs().clone(),
             start: instance.took(),

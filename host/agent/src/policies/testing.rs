@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use flume_core::SinkSelector;
 use flume_core::sink_selector::{Backoff, round_robin};
+use flume_core::{Event, Load, SinkSelector, clock};
 use flume_policy::{Compiler, Limits, PolicySelector, SelectorSetup, SinkInfo};
 
 use super::{CacheChoice, Policies, PolicyUse, PolicyUseError};
@@ -14,8 +14,8 @@ pub(crate) fn policies() -> Policies {
     Policies::new(CacheChoice::None, Compiler::in_process())
 }
 
-/// A selector that answers the one order in its trial, and the other one afterwards.
-pub(crate) fn module(trial: &[u8], live: &[u8]) -> String {
+/// A selector that answers the one order, and the other one when it sees an event of [`attacked`].
+pub(crate) fn turncoat(calm: &[u8], attacked: &[u8]) -> String {
     let list = |order: &[u8]| -> String {
         let entry = |sink: &u8| format!("\\{sink:02x}\\00\\00\\00");
         order.iter().map(entry).collect()
@@ -33,28 +33,44 @@ pub(crate) fn module(trial: &[u8], live: &[u8]) -> String {
             (func (export "flume:policy/sink-selector@0.1.0#configure")
                 (param i32 i32 i32 i32 i64) (result i32) (i32.const 16))
             (func (export "flume:policy/sink-selector@0.1.0#order")
-                (param i64) (param i64) (param i32 i32) (param i64 i32 i32 i32) (result i32)
-                ;; The trial plays on the day after the first.
-                (if (i64.ge_u (local.get 0) (i64.const 86400000000000))
+                (param i64 i64 i32 i32 i64 i32) (param $headers i32) (param i32) (result i32)
+                (local $attacked i32)
+                (if (i32.load offset=4 (local.get $headers))
                     (then
-                        (i32.store (i32.const 64) (i32.const 128))
-                        (i32.store (i32.const 68) (i32.const {trial_count})))
-                    (else
-                        (i32.store (i32.const 64) (i32.const 256))
-                        (i32.store (i32.const 68) (i32.const {live_count}))))
+                        (local.set $attacked
+                            (i32.eq (i32.load (i32.load (local.get $headers)))
+                                (i32.const 0x21776f6e)))))
+                (i32.store (i32.const 64)
+                    (select (i32.const 256) (i32.const 128) (local.get $attacked)))
+                (i32.store (i32.const 68)
+                    (select (i32.const {attacked_count}) (i32.const {calm_count})
+                        (local.get $attacked)))
                 (i32.const 64))
-            (data (i32.const 128) "{trial}")
-            (data (i32.const 256) "{live}"))"#,
-        trial_count = trial.len(),
-        trial = list(trial),
-        live_count = live.len(),
-        live = list(live),
+            ;; It asks for one header.
+            (data (i32.const 20) "\28\00\00\00\01\00\00\00")
+            (data (i32.const 40) "\30\00\00\00\06\00\00\00attack")
+            (data (i32.const 128) "{calm}")
+            (data (i32.const 256) "{attacked}"))"#,
+        calm_count = calm.len(),
+        calm = list(calm),
+        attacked_count = attacked.len(),
+        attacked = list(attacked),
     )
 }
 
 /// A selector that always answers this order.
 pub(crate) fn always(order: &[u8]) -> String {
-    module(order, order)
+    turncoat(order, order)
+}
+
+/// The first sink of an order for an event that turns guests. No trial makes it up.
+pub(crate) fn attacked(selector: &mut PolicySelector) -> usize {
+    let events = [Event::new("x").with_header("attack", "now!")];
+    let load = Load {
+        depth: 1,
+        events: &events,
+    };
+    selector.order_load(clock::now(), load)[0]
 }
 
 /// A file of agent `a1`, with enough time for a busy machine.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use flume_core::{SinkSelector as _, clock};
 use flume_policy::PolicySelector;
 
-use super::testing::{Folder, always, in_a1, module, seat, sinks};
+use super::testing::{Folder, always, attacked, in_a1, seat, sinks, turncoat};
 use super::*;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -286,11 +286,11 @@ async fn a_version_that_spends_its_budget_goes_from_all_places() {
     };
     let mut one = seat(&policies, &strict(1), "g1", 3).unwrap();
     let mut other = seat(&policies, &strict(2), "g2", 3).unwrap();
-    folder.file("one.wat", &module(&[0], &[7]));
+    folder.file("one.wat", &turncoat(&[0], &[7]));
     rounds(&policies, 2).await;
     let bad = report(&policies).digest;
     let mut late = seat(&policies, &strict(3), "g3", 3).unwrap();
-    assert_eq!(first(&mut one), 0, "the fallback answers for it");
+    assert_eq!(attacked(&mut one), 0, "the fallback answers for it");
     assert_eq!(first(&mut one), 1);
     rounds(&policies, 1).await;
     assert_eq!((first(&mut other), first(&mut late)), (1, 1));

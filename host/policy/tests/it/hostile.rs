@@ -11,7 +11,7 @@ use flume_policy::{
     Artifact, Limits, LoadError, Policy, PolicyError, Remedy, SeatState, ViolationKind,
 };
 
-use crate::support::{ENGINE, guest, interceptor, limited, loaded, policy, selector};
+use crate::support::{ENGINE, attacked, guest, interceptor, limited, loaded, policy, selector};
 
 mod batches;
 mod bombs;
@@ -64,7 +64,7 @@ fn orders(name: &str, count: usize, limits: Limits, expected: ViolationKind) {
     let mut selector = selector(&policy).unwrap();
     let mut now = clock::now();
     for _ in 0..count {
-        let order = selector.order(now);
+        let order = attacked(&mut selector, now);
         assert_eq!(order.len(), 3);
         now += Duration::from_secs(40);
     }

@@ -3,9 +3,7 @@
 //! in its first calls, so it is not among them yet.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::fs;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use flume_artifacts::Language;
@@ -17,7 +15,7 @@ use flume_policy::{
     SelectorSetup, SinkInfo, ViolationKind,
 };
 
-use crate::support::{ENGINE, Limited, fallback, interceptor, limited, pairs, selector};
+use crate::support::{ENGINE, Limited, fallback, interceptor, limited, logged, pairs, selector};
 
 macro_rules! in_each_language {
     ($($module:ident = $language:expr;)*) => {
@@ -232,14 +230,11 @@ fn fails_with_words(language: Language) {
     let Some(artifact) = artifact(language, "faulty") else {
         return;
     };
-    let lines = Lines::default();
-    let log = Arc::clone(&lines.0);
-    let error =
-        tracing::subscriber::with_default(lines, || selector(&limited(artifact, patient())));
+    let (error, log) = logged(|| selector(&limited(artifact, patient())));
     let Err(PolicyError::Violation(violation)) = error else {
         panic!("{language:?} gives orders");
     };
-    let log = log.lock().unwrap().join("\n");
+    let log = log.join("\n");
     assert_eq!(violation.kind, ViolationKind::Trap);
     assert!(
         violation.detail.contains("no order today") || log.contains("no order today"),
@@ -253,35 +248,6 @@ fn fails_with_words(language: Language) {
         let found = found.unwrap_or_else(|| panic!("{language:?} does not say {line}: {log}"));
         assert!(found.contains(level), "{language:?}: {found}");
     }
-}
-
-/// Catches what is logged on a thread: the level and the fields of each event, a line each.
-#[derive(Default)]
-struct Lines(Arc<Mutex<Vec<String>>>);
-
-impl tracing::Subscriber for Lines {
-    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
-        true
-    }
-
-    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        tracing::span::Id::from_u64(1)
-    }
-
-    fn event(&self, event: &tracing::Event<'_>) {
-        let mut line = event.metadata().level().to_string();
-        event.record(
-            &mut |field: &tracing::field::Field, value: &dyn fmt::Debug| {
-                line += &format!(" {field}={value:?}");
-            },
-        );
-        self.0.lock().unwrap().push(line);
-    }
-
-    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-    fn enter(&self, _: &tracing::span::Id) {}
-    fn exit(&self, _: &tracing::span::Id) {}
 }
 
 /// Languages that collect garbage do not grow, call after call: with the least that Go is

@@ -34,4 +34,6 @@ mod stub;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod trial;
+#[cfg(test)]
 mod violations;

@@ -6,7 +6,8 @@ use flume_core::{Interceptor as _, SinkSelector, clock};
 use flume_policy::{Limits, Policy, PolicySelector, SeatState, SelectorSetup};
 
 use crate::support::{
-    Limited, fallback, guest, limited, policy, selector, selector_text, sinks, text,
+    ATTACKED, Limited, attacked, fallback, guest, limited, policy, selector, selector_text, sinks,
+    text,
 };
 
 fn weighted(policy: &Limited) -> PolicySelector {
@@ -105,7 +106,7 @@ fn the_version_before_comes_back_by_itself() {
     let mut now = clock::now();
     policy.install(policy.prepare(guest("hostile-liar")).unwrap());
     for _ in 0..2 {
-        assert_eq!(one.order(now).len(), 3);
+        assert_eq!(attacked(&mut one, now).len(), 3);
         now += Duration::from_secs(1);
     }
     assert_eq!(policy.artifact().name(), "reverse");
@@ -132,9 +133,9 @@ fn a_repeated_offender_is_quarantined() {
     let mut selector = selector(&policy).unwrap();
     let mut now = clock::now();
     let state = |policy: &Policy| policy.report().seats[0].state;
-    assert_eq!(selector.order(now).len(), 3);
+    assert_eq!(attacked(&mut selector, now).len(), 3);
     assert!(matches!(state(&policy), SeatState::Resting { .. }));
-    assert_eq!(selector.order(now).len(), 3);
+    assert_eq!(attacked(&mut selector, now).len(), 3);
     assert_eq!(
         policy.stats().all_violations(),
         1,
@@ -142,11 +143,11 @@ fn a_repeated_offender_is_quarantined() {
     );
     for _ in 0..2 {
         now += Duration::from_secs(1);
-        selector.order(now);
+        attacked(&mut selector, now);
     }
     assert_eq!(state(&policy), SeatState::Quarantined);
     now += Duration::from_secs(3600);
-    selector.order(now);
+    attacked(&mut selector, now);
     assert_eq!(policy.stats().all_violations(), 3);
     policy.install(policy.prepare(text("reverse", &reversed())).unwrap());
     assert_eq!(selector.order(now), [2, 1, 0]);
@@ -229,11 +230,12 @@ fn first(sink: usize) -> flume_policy::Artifact {
     text(&format!("first-{sink}"), &selector_text(&order, ""))
 }
 
-/// The same, but for a sink that does not exist once it is at work.
+/// The first one, until it sees a certain event: then one that does not exist.
 fn liar() -> flume_policy::Artifact {
-    let order = "(i32.store (i32.const 128) (i32.mul (local.get $live) (i32.const 7)))
+    let order = "(i32.store (i32.const 128)
+            (i32.mul (call $attacked (local.get $headers)) (i32.const 7)))
         (call $answer (i32.const 1))";
-    text("liar", &selector_text(order, ""))
+    text("liar", &selector_text(order, ATTACKED))
 }
 
 /// One version leaves all seats, whatever their limits are. A seat that began with it gets the
@@ -258,13 +260,13 @@ fn seats_with_other_limits_go_back_together() {
     policy.install(policy.prepare(liar()).unwrap());
     let mut late = seat(1);
     let now = clock::now();
-    patient.order(now);
+    attacked(&mut patient, now);
     assert_eq!(policy.artifact().name(), "liar", "it has its patience");
-    strict.order(now);
+    attacked(&mut strict, now);
     assert_eq!(policy.artifact().name(), "first-1");
     assert_eq!((strict.order(now)[0], patient.order(now)[0]), (1, 1));
     let later = now + Duration::from_secs(60);
-    late.order(now);
+    attacked(&mut late, now);
     let state = |at: usize| policy.report().seats[at].state;
     assert_eq!(state(2), SeatState::Quarantined);
     let finished = policy.finish_roll_back().unwrap();

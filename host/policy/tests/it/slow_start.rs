@@ -4,22 +4,23 @@
 use std::thread;
 use std::time::Duration;
 
-use flume_core::{Batch, Event, Interceptor as _, SinkSelector as _, clock};
+use flume_core::{Batch, Interceptor as _, SinkSelector as _, clock};
 use flume_policy::{Artifact, Limits, Policy, Remedy, SeatState, StandIn, ViolationKind};
 
-use crate::support::{ENGINE, interceptor, limited, selector, selector_text, text};
+use crate::support::{
+    ATTACKED, ENGINE, attack, attacked, interceptor, limited, selector, selector_text, text,
+};
 
 /// Tens of milliseconds on any machine.
 const SLOW: &str = r#"(start $slow) (func $slow (local $turns i32)
     (loop $next (br_if $next (i32.lt_u
         (local.tee $turns (i32.add (local.get $turns) (i32.const 1))) (i32.const 200000000)))))"#;
 
-/// Calls stop in the first minute of their policy, and are answered afterwards.
-const STOPS: &str = "(if (i32.and (local.get $live)
-        (i64.lt_u (local.get $now) (i64.const 60000000000))) (then unreachable))
+/// Calls about a certain event stop, the others are answered.
+const STOPS: &str = "(if (call $attacked (local.get $headers)) (then unreachable))
     (call $answer (i32.const 3))";
 
-/// After the first minute.
+/// After any pause.
 const LATER: Duration = Duration::from_secs(120);
 
 fn limits() -> Limits {
@@ -28,6 +29,10 @@ fn limits() -> Limits {
         start_deadline: Duration::from_secs(30),
         ..Limits::default()
     }
+}
+
+fn stops(name: &str, more: &str) -> Artifact {
+    text(name, &selector_text(STOPS, &format!("{more} {ATTACKED}")))
 }
 
 fn state(policy: &Policy) -> SeatState {
@@ -47,11 +52,11 @@ fn until(mut is_there: impl FnMut() -> bool) {
 /// it.
 #[test]
 fn a_group_does_not_wait_for_it() {
-    let policy = limited(text("slow", &selector_text(STOPS, SLOW)), limits());
+    let policy = limited(stops("slow", SLOW), limits());
     let mut selector = selector(&policy).unwrap();
     let stats = policy.stats();
     let now = clock::now();
-    assert_eq!(selector.order(now).len(), 3);
+    assert_eq!(attacked(&mut selector, now).len(), 3);
     assert_eq!(stats.violations(ViolationKind::Trap), 1);
     assert!(matches!(state(&policy), SeatState::Resting { .. }));
 
@@ -74,10 +79,10 @@ fn a_fast_start_is_waited_for() {
         deadline: Duration::from_secs(5),
         ..limits()
     };
-    let policy = limited(text("fast", &selector_text(STOPS, "")), patient);
+    let policy = limited(stops("fast", ""), patient);
     let mut selector = selector(&policy).unwrap();
     let now = clock::now();
-    selector.order(now);
+    attacked(&mut selector, now);
     assert_eq!(selector.order(now + LATER), [0, 1, 2]);
     let stats = policy.stats();
     assert_eq!((stats.fallbacks.get(), stats.replacements.get()), (1, 1));
@@ -86,10 +91,10 @@ fn a_fast_start_is_waited_for() {
 /// Another version does not wait for the start of the one before it.
 #[test]
 fn another_version_comes_in_between() {
-    let policy = limited(text("slow", &selector_text(STOPS, SLOW)), limits());
+    let policy = limited(stops("slow", SLOW), limits());
     let mut selector = selector(&policy).unwrap();
     let now = clock::now();
-    selector.order(now);
+    attacked(&mut selector, now);
     selector.order(now + LATER);
     assert_eq!(state(&policy), SeatState::Starting);
     let good = selector_text("(call $answer (i32.const 2))", "");
@@ -118,7 +123,7 @@ fn a_source_does_not_wait_for_it() {
     let intercept = interceptor(&policy, &[], Remedy::Drop).unwrap();
     let stats = policy.stats();
     let refused = || {
-        let mut batch = Batch::new(vec![Event::new("x"); 4]);
+        let mut batch = Batch::new(vec![attack(); 4]);
         let error = intercept.intercept(&mut batch).unwrap_err();
         assert_eq!(batch.events().len(), 4);
         error.message
@@ -145,9 +150,9 @@ fn nor_do_events_that_may_pass() {
     let policy = limited(stopping(), limits());
     let intercept = interceptor(&policy, &[], Remedy::Pass).unwrap();
     for _ in 0..3 {
-        let mut batch = Batch::new(vec![Event::new("x"); 4]);
+        let mut batch = Batch::new(vec![attack(); 4]);
         intercept.intercept(&mut batch).unwrap();
-        assert_eq!(batch.events(), vec![Event::new("x"); 4]);
+        assert_eq!(batch.events(), vec![attack(); 4]);
         assert_eq!(state(&policy), SeatState::Starting);
     }
 }

@@ -1,12 +1,13 @@
 //! Short ways to make policies and their places.
 
-use std::collections::HashMap;
-use std::sync::{Arc, LazyLock, Mutex, OnceLock};
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::sync::{Arc, LazyLock, Mutex, Once, OnceLock};
 use std::time::Duration;
 
-use flume_core::SinkSelector;
-use flume_core::clock::WallClock;
+use flume_core::clock::{Instant, WallClock};
 use flume_core::sink_selector::{self, Backoff};
+use flume_core::{Event, Load, SinkSelector};
 use flume_policy::{
     Artifact, Compiler, InterceptorSetup, Limits, Policy, PolicyEngine, PolicyError,
     PolicyInterceptor, PolicySelector, Remedy, SelectorSetup, SinkInfo, ViolationKind,
@@ -148,8 +149,32 @@ pub(crate) fn interceptor(
     policy.interceptor("r1.i1", setup, remedy)
 }
 
+/// An event that guests have waited for which behave until they see it. No trial makes it up.
+pub(crate) fn attack() -> Event {
+    Event::new("x").with_header("attack", "now!")
+}
+
+/// Asks for an order of such an event.
+pub(crate) fn attacked(selector: &mut PolicySelector, now: Instant) -> VecDeque<usize> {
+    let events = [attack()];
+    let load = Load {
+        depth: 1,
+        events: &events,
+    };
+    selector.order_load(now, load)
+}
+
+/// More of a text module: `$attacked` says of the parameter `$headers` whether there is such an event.
+pub(crate) const ATTACKED: &str = r#"
+    (func $attacked (param $headers i32) (result i32)
+        (if (result i32) (i32.ge_u (i32.load offset=4 (local.get $headers)) (i32.const 4))
+            (then (i32.eq (i32.load (i32.load (local.get $headers))) (i32.const 0x21776f6e)))
+            (else (i32.const 0))))
+    (data (i32.const 20) "\28\00\00\00\01\00\00\00")
+    (data (i32.const 40) "\30\00\00\00\06\00\00\00attack")"#;
+
 /// A selector as a text module. `order` is the body of a function that returns the address of an
-/// answer (address and length); `$live` is 1 outside the trial.
+/// answer (address and length).
 pub(crate) fn selector_text(order: &str, more: &str) -> String {
     format!(
         r#"(module {more}
@@ -168,10 +193,52 @@ pub(crate) fn selector_text(order: &str, more: &str) -> String {
                 (i32.store (i32.const 68) (local.get $count))
                 (i32.const 64))
             (func (export "flume:policy/sink-selector@0.1.0#order")
-                (param $now i64) (param i64) (param i32 i32) (param i64 i32 i32 i32) (result i32)
-                (local $live i32)
-                (local.set $live (i64.lt_u (local.get $now) (i64.const 86400000000000)))
+                (param i64 i64 i32 i32 i64 i32) (param $headers i32) (param i32) (result i32)
                 {order})
             (data (i32.const 132) "\01\00\00\00\02\00\00\00"))"#
     )
+}
+
+/// What is logged meanwhile on this thread: the level and the fields of each event, a line each.
+pub(crate) fn logged<R>(work: impl FnOnce() -> R) -> (R, Vec<String>) {
+    // Else a line that another test comes by first, on a thread where nobody listens, is lost.
+    static LISTENS: Once = Once::new();
+    LISTENS.call_once(|| {
+        tracing::subscriber::set_global_default(Lines::default()).expect("the only one");
+    });
+    let lines = Lines(Some(Arc::default()));
+    let log = lines.0.clone().expect("kept lines");
+    let done = tracing::subscriber::with_default(lines, work);
+    let log = std::mem::take(&mut *log.lock().unwrap());
+    (done, log)
+}
+
+/// Wants everything; keeps it if there is a list.
+#[derive(Default)]
+struct Lines(Option<Arc<Mutex<Vec<String>>>>);
+
+impl tracing::Subscriber for Lines {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        let Some(lines) = &self.0 else { return };
+        let mut line = event.metadata().level().to_string();
+        event.record(
+            &mut |field: &tracing::field::Field, value: &dyn fmt::Debug| {
+                line += &format!(" {field}={value:?}");
+            },
+        );
+        lines.lock().unwrap().push(line);
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
 }

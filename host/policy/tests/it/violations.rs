@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use flume_core::{SinkSelector, clock};
+use flume_core::{SinkSelector as _, clock};
 use flume_policy::{Artifact, Limits, Violation, ViolationKind};
 
-use crate::support::{ENGINE, limited, selector, selector_text, text};
+use crate::support::{ATTACKED, ENGINE, attacked, limited, selector, selector_text, text};
 
 /// Asks a selector once after the trial; returns the rule that it broke, if any.
 fn broken(order: &str, more: &str, limits: Limits) -> Option<ViolationKind> {
-    let policy = limited(text("text", &selector_text(order, more)), limits);
+    let more = format!("{more} {ATTACKED}");
+    let policy = limited(text("text", &selector_text(order, &more)), limits);
     let mut selector = selector(&policy).unwrap();
-    let order = selector.order(clock::now());
+    let order = attacked(&mut selector, clock::now());
     assert_eq!(order.len(), 3, "the batch has an order all the same");
     let broken: Vec<_> = ViolationKind::ALL
         .iter()
@@ -24,7 +25,9 @@ fn broken(order: &str, more: &str, limits: Limits) -> Option<ViolationKind> {
 
 /// In the trial it is good: three sinks in order.
 fn live(order: &str) -> String {
-    format!("(if (local.get $live) (then {order})) (call $answer (i32.const 3))")
+    format!(
+        "(if (call $attacked (local.get $headers)) (then {order})) (call $answer (i32.const 3))"
+    )
 }
 
 #[test]
@@ -127,7 +130,7 @@ fn a_router_names_a_sink_for_each_event() {
 
     let bad = limited(router("(i32.const 2)"), Limits::default());
     let error = crate::support::selector(&bad).unwrap_err().to_string();
-    assert_eq!(error, "route-length: 2 sinks for 6 events");
+    assert!(error.starts_with("route-length: 2 sinks for "), "{error}");
 }
 
 #[test]

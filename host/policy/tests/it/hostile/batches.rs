@@ -7,10 +7,14 @@ use flume_core::{Batch, Event, Interceptor as _, clock};
 use flume_policy::{Limits, Remedy, ViolationKind};
 
 use super::{broken, quick, wat};
-use crate::support::{interceptor, limited};
+use crate::support::{attack, interceptor, limited};
 
 fn batch() -> Batch {
-    Batch::new((0..4).map(|at| Event::new(format!("event {at}"))).collect())
+    let event = |at| Event {
+        body: format!("event {at}").into(),
+        ..attack()
+    };
+    Batch::new((0..4).map(event).collect())
 }
 
 /// Hands in a batch under each remedy.
@@ -95,7 +99,7 @@ fn a_search_has_an_end() {
     let drop = interceptor(&policy, &[], Remedy::Drop).unwrap();
     let began = clock::now();
     for _ in 0..3 {
-        let mut large = Batch::new(vec![Event::new("x"); 2000]);
+        let mut large = Batch::new(vec![attack(); 2000]);
         let message = drop.intercept(&mut large).unwrap_err().message;
         let why = [
             "its policy broke the contract for too long",
@@ -113,10 +117,10 @@ fn a_search_has_an_end() {
 pub(super) fn edit_amplified() {
     let policy = limited(wat("edit_amplified"), quick());
     let intercept = interceptor(&policy, &[], Remedy::Fail).unwrap();
-    let mut small = Batch::new(vec![Event::new("x"); 16]);
+    let mut small = Batch::new(vec![attack(); 16]);
     intercept.intercept(&mut small).unwrap();
     assert_eq!(broken(&policy), None);
-    let mut large = Batch::new(vec![Event::new("x"); 17]);
+    let mut large = Batch::new(vec![attack(); 17]);
     intercept.intercept(&mut large).unwrap();
     assert_eq!(broken(&policy), Some(ViolationKind::ResultSize));
     let is_long = |event: &Event| {

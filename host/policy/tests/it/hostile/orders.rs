@@ -1,12 +1,12 @@
 //! Selectors that are good in the trial and break the contract later: the fallback orders
 //! the batch, and the violation has its name.
 
-use flume_core::{Event, Load, SinkSelector as _, clock};
+use flume_core::{Load, SinkSelector as _, clock};
 use flume_policy::{Limits, ViolationKind};
 use std::time::Duration;
 
 use super::{broken, quick, wat};
-use crate::support::{Limited, limited, selector};
+use crate::support::{Limited, attack, attacked, limited, selector};
 
 /// Asks a guest for one order, which must have all three sinks, whether the guest or the fallback
 /// gives it.
@@ -14,7 +14,7 @@ fn ordered(name: &str, limits: Limits) -> Limited {
     let policy = limited(wat(name), limits);
     let mut selector = selector(&policy).unwrap_or_else(|e| panic!("{name}: {e}"));
     let began = clock::now();
-    let order = selector.order(clock::now());
+    let order = attacked(&mut selector, clock::now());
     let took = clock::now() - began;
     assert_eq!(order.len(), 3, "{name}");
     // Ten deadlines of 10 ms at most, and what a loaded machine adds.
@@ -84,7 +84,7 @@ macro_rules! badly_routed {
         pub(super) fn $name() {
             let policy = limited(wat(stringify!($name)), quick());
             let mut selector = selector(&policy).unwrap();
-            let events = vec![Event::new("x"); 2];
+            let events = vec![attack(); 2];
             let load = Load { depth: 2, events: &events };
             assert_eq!(selector.route(clock::now(), load), None);
             assert_eq!(broken(&policy), Some(ViolationKind::$kind));
@@ -112,7 +112,7 @@ pub(super) fn busy() {
     let now = clock::now() + Duration::from_secs(60);
     let spent = || policy.stats().nanos.get();
     for _ in 0..1000 {
-        assert_eq!(selector.order(now).len(), 3);
+        assert_eq!(attacked(&mut selector, now).len(), 3);
     }
     let stats = policy.stats();
     assert_eq!(broken(&policy), None);
@@ -122,6 +122,6 @@ pub(super) fn busy() {
     // When its share has come back, it is asked again.
     let before = (stats.calls.get(), spent());
     let later = now + Duration::from_nanos(before.1) * 200;
-    assert_eq!(selector.order(later).len(), 3);
+    assert_eq!(attacked(&mut selector, later).len(), 3);
     assert_eq!(stats.calls.get(), before.0 + 1);
 }
