@@ -45,6 +45,18 @@ pub(crate) struct Edits {
     bodies: Option<Rows>,
 }
 
+/// What there is room for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Room {
+    /// Bytes that the edits of an answer may make.
+    pub(crate) result: usize,
+    /// Bytes of memory that the instance has.
+    pub(crate) used: usize,
+    /// Bytes that it may have, together with what an answer adds to the events: that lives on the
+    /// host's side, and as long as a channel holds them.
+    pub(crate) memory: usize,
+}
+
 /// New values for some events.
 #[derive(Debug)]
 struct Rows {
@@ -60,12 +72,13 @@ struct Values {
 }
 
 impl Edits {
-    /// Checks an answer about this many events, which may make this many bytes at most.
+    /// Checks an answer about these events.
     pub(crate) fn checked(
         answer: interceptor::Edits,
-        events: usize,
-        most: usize,
+        shown: &[Event],
+        room: Room,
     ) -> Result<Self, Violation> {
+        let events = shown.len();
         if answer.headers.len() > MOST_EDITS {
             let detail = format!(
                 "{} header edits, at most {MOST_EDITS}",
@@ -104,11 +117,52 @@ impl Edits {
             bodies: answer.bodies.map(body).transpose()?,
         };
         let makes = edits.makes(events);
-        if makes > most {
+        if makes > room.result {
+            let most = room.result;
             let detail = format!("edits make {makes} bytes of {events} events, at most {most}");
             return Err(Violation::new(ViolationKind::ResultSize, detail));
         }
+        // They never add more than they make, so most answers need no closer look.
+        if room.used.saturating_add(makes) > room.memory {
+            edits.check_memory(shown, room)?;
+        }
         Ok(edits)
+    }
+
+    /// What they add counts like memory of the instance.
+    fn check_memory(&self, shown: &[Event], room: Room) -> Result<(), Violation> {
+        let (adds, Room { used, memory, .. }) = (self.adds(shown), room);
+        let total = used.saturating_add(adds);
+        if total <= memory {
+            return Ok(());
+        }
+        let events = shown.len();
+        let detail = format!(
+            "has {used} bytes of memory, and its edits add {adds} to {events} events: \
+             {total} together, may have {memory} (memory-kib)"
+        );
+        Err(Violation::new(ViolationKind::Memory, detail))
+    }
+
+    /// Bytes that the edits add to these events, each counted for itself: names and values of
+    /// headers, and how much longer bodies become.
+    fn adds(&self, shown: &[Event]) -> usize {
+        let mut adds = 0_usize;
+        for (name, rows) in &self.headers {
+            let each = name.len().saturating_add(CELL);
+            rows.spread(shown.len(), rows.values.lengths(), |_, value| {
+                let value = value.map_or(0, |value| each.saturating_add(value));
+                adds = adds.saturating_add(value);
+            });
+        }
+        if let Some(rows) = &self.bodies {
+            rows.spread(shown.len(), rows.values.lengths(), |at, value| {
+                let before = shown.get(at).map_or(0, |event| event.body.len());
+                let longer = value.unwrap_or_default().saturating_sub(before);
+                adds = adds.saturating_add(longer);
+            });
+        }
+        adds
     }
 
     /// Bytes that the edits make, over all events that they concern.
@@ -240,21 +294,28 @@ impl Rows {
     }
 
     /// Calls for each event of the edit, out of this many, with its value.
-    fn for_each(&self, events: usize, mut edit: impl FnMut(usize, Option<Bytes>)) {
-        let single = match self.values.ends.len() {
-            1 => self.values.iter().next(),
-            _ => None,
+    fn for_each(&self, events: usize, edit: impl FnMut(usize, Option<Bytes>)) {
+        self.spread(events, self.values.iter(), edit);
+    }
+
+    /// The same with something else for each row. A single row is for all events.
+    fn spread<T: Clone>(
+        &self,
+        events: usize,
+        mut rows: impl Iterator<Item = Option<T>>,
+        mut edit: impl FnMut(usize, Option<T>),
+    ) {
+        let single = (self.values.ends.len() == 1).then(|| rows.next().flatten());
+        let mut next = || match &single {
+            Some(row) => row.clone(),
+            None => rows.next().flatten(),
         };
-        let values = self.values.iter();
-        let mut values = values.chain(std::iter::repeat_with(|| single.clone().flatten()));
         if self.events.is_empty() {
-            (0..events)
-                .zip(values)
-                .for_each(|(at, value)| edit(at, value));
+            (0..events).for_each(|at| edit(at, next()));
             return;
         }
-        for (place, value) in self.events.iter().zip(&mut values) {
-            edit(usize::try_from(*place).unwrap_or(usize::MAX), value);
+        for place in &self.events {
+            edit(usize::try_from(*place).unwrap_or(usize::MAX), next());
         }
     }
 }
@@ -298,6 +359,16 @@ impl Values {
         }
         let detail = format!("a value of header `{}` is not valid UTF-8", cut(name));
         Err(Violation::new(ViolationKind::EditText, detail))
+    }
+
+    /// Bytes of each value.
+    fn lengths(&self) -> impl Iterator<Item = Option<usize>> {
+        let mut start = 0;
+        self.ends.iter().map(move |end| {
+            let at = usize::try_from(end & !ABSENT).unwrap_or(usize::MAX);
+            let length = at.saturating_sub(std::mem::replace(&mut start, at));
+            (end & ABSENT == 0).then_some(length)
+        })
     }
 
     /// The values, sharing one buffer if it is small.

@@ -14,6 +14,7 @@ use wasmtime::{Store, Trap};
 
 use crate::artifact::Artifact;
 use crate::bindings::{batch_router, interceptor, sink_selector, state, types};
+use crate::edits::Room;
 use crate::engine::PolicyEngine;
 use crate::error::{LoadError, PolicyError, Problem, Violation, ViolationKind, cut};
 use crate::host::{self, Host};
@@ -173,9 +174,13 @@ impl Instance {
         self.limits.deadline
     }
 
-    /// Bytes that an answer may have.
-    pub(crate) fn result_bytes(&self) -> usize {
-        self.limits.result_bytes
+    /// What there is room for in the answer of the last call.
+    pub(crate) fn room(&self) -> Room {
+        Room {
+            result: self.limits.result_bytes,
+            used: self.store.data().limiter.memory(),
+            memory: self.limits.memory,
+        }
     }
 
     /// How long a start may take.

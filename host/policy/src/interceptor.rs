@@ -431,13 +431,14 @@ impl Search<'_> {
             false => part_of(whole, events.len(), total),
         };
         let answer = instance.intercept(at, self.columns.batch(&headers), deadline);
+        let room = instance.room();
         let took = instance.last_call();
         self.guest = took;
         let stats = self.seat.policy().stats();
         stats.called(took);
         stats.events.add(handled);
-        let most = self.seat.limits().result_bytes;
-        Ok(answer.and_then(|answer| Ok((Edits::checked(answer, handled, most)?, handled))))
+        let shown = events.get(..handled).unwrap_or_default();
+        Ok(answer.and_then(|answer| Ok((Edits::checked(answer, shown, room)?, handled))))
     }
 
     /// A violation is the event's fault as long as other events are handled well. If no event

@@ -7,7 +7,7 @@ use flume_core::Context;
 /// The limits of one policy in one place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of linear memory, over all its memories.
+    /// Bytes of linear memory, over all its memories, with what an answer adds to its events.
     pub memory: usize,
     /// Elements in its tables, over all of them.
     pub table_elements: usize,

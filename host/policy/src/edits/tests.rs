@@ -51,9 +51,18 @@ fn events() -> Vec<Event> {
     ]
 }
 
+/// Room for answers of this size, and for all that they add.
+fn room(result: usize) -> Room {
+    Room {
+        result,
+        used: 1000,
+        memory: usize::MAX,
+    }
+}
+
 fn applied(answer: interceptor::Edits) -> (Vec<Event>, Vec<EventVerdict>) {
     let (mut events, mut verdicts) = (events(), Vec::new());
-    let edits = Edits::checked(answer, events.len(), 1 << 20).unwrap();
+    let edits = Edits::checked(answer, &events, room(1 << 20)).unwrap();
     edits.apply(&mut events, |_, verdict| verdicts.push(verdict));
     (events, verdicts)
 }
@@ -161,7 +170,7 @@ fn what_is_wrong_has_a_name() {
         (bodies(&[], column(&[Some("x")])), ViolationKind::EditLength),
     ] {
         let text = format!("{answer:?}");
-        let found = Edits::checked(answer, 3, 1 << 20)
+        let found = Edits::checked(answer, &events(), room(1 << 20))
             .map(|_| ())
             .map_err(|violation| violation.kind);
         assert_eq!(found, Err(expected), "{text}");
@@ -171,15 +180,64 @@ fn what_is_wrong_has_a_name() {
 /// A few bytes for each of many events are many bytes.
 #[test]
 fn edits_are_measured_by_what_they_make() {
-    let checked = |most| Edits::checked(header("h", &[], column(&[Some("1234")])), 100, most);
+    let checked = |most| {
+        let answer = header("h", &[], column(&[Some("1234")]));
+        Edits::checked(answer, &vec![Event::new("x"); 100], room(most))
+    };
     // Name, value, and what a header costs beside them.
     let makes = 100 * (1 + 4 + CELL);
     assert!(checked(makes).is_ok());
     let violation = checked(makes - 1).unwrap_err();
     assert_eq!(violation.kind, ViolationKind::ResultSize);
     let body = || bodies(&[], column(&[Some("12345"); 3]));
-    assert!(Edits::checked(body(), 3, 15).is_ok());
-    assert!(Edits::checked(body(), 3, 14).is_err());
+    assert!(Edits::checked(body(), &events(), room(15)).is_ok());
+    assert!(Edits::checked(body(), &events(), room(14)).is_err());
+}
+
+/// What an answer adds to each event counts like memory of the instance, to the byte.
+#[test]
+fn what_edits_add_counts_as_memory() {
+    let held = |answer: &interceptor::Edits, memory: usize| {
+        let room = Room {
+            memory,
+            ..room(usize::MAX)
+        };
+        Edits::checked(answer.clone(), &events(), room).map(drop)
+    };
+    let long = "x".repeat(700);
+    let one = |events: &[u32]| header("name", events, column(&[Some(&long)]));
+    let each = 4 + 700 + CELL;
+    for (answer, adds) in [
+        (one(&[]), 3 * each),
+        (one(&[1]), each),
+        // What is removed adds nothing.
+        (header("name", &[0, 1], column(&[None, Some(&long)])), each),
+        // Of bodies, what they become longer: each had one byte.
+        (
+            bodies(&[], column(&[Some(&long), Some(""), Some("y")])),
+            699,
+        ),
+        (
+            interceptor::Edits {
+                headers: one(&[2]).headers,
+                ..bodies(&[1], column(&[Some(&long)]))
+            },
+            each + 699,
+        ),
+    ] {
+        assert_eq!(held(&answer, 1000 + adds), Ok(()), "{answer:?}");
+        let violation = held(&answer, 1000 + adds - 1).unwrap_err();
+        assert_eq!(violation.kind, ViolationKind::Memory);
+        let (total, may) = (1000 + adds, 999 + adds);
+        let figures = format!(
+            "has 1000 bytes of memory, and its edits add {adds} to 3 events: \
+             {total} together, may have {may} (memory-kib)"
+        );
+        assert_eq!(violation.detail, figures);
+    }
+    // A policy that has all of its memory may still change what is there.
+    let same = bodies(&[], column(&[Some("A"), Some("B"), Some("C")]));
+    assert_eq!(held(&same, 1000), Ok(()));
 }
 
 /// One event must not keep the answer of a whole batch in memory.
@@ -239,7 +297,7 @@ fn many_edits_are_as_few() {
     let (at_once, _) = applied(headers(all.clone()));
     let mut one_by_one = events();
     for part in all.chunks(FEW) {
-        let edits = Edits::checked(headers(part.to_vec()), 3, 1 << 20).unwrap();
+        let edits = Edits::checked(headers(part.to_vec()), &events(), room(1 << 20)).unwrap();
         edits.apply(&mut one_by_one, |_, _| {});
     }
     assert_eq!(at_once, one_by_one);
@@ -250,7 +308,11 @@ fn many_edits_are_as_few() {
 fn the_number_of_edits_is_bounded() {
     let many = |count: usize| {
         let edit = |at| (format!("h{at}"), vec![0], vec![Some("x")]);
-        Edits::checked(headers((0..count).map(edit).collect()), 3, 1 << 20)
+        Edits::checked(
+            headers((0..count).map(edit).collect()),
+            &events(),
+            room(1 << 20),
+        )
     };
     assert!(many(MOST_EDITS).is_ok());
     let violation = many(MOST_EDITS + 1).unwrap_err();

@@ -132,6 +132,32 @@ pub(super) fn edit_amplified() {
     assert!(large.events().iter().all(is_long));
 }
 
+/// What an answer adds to events is the policy's memory: three mebibytes of its own, and two megabytes
+/// for each event. Of many events that are shown together, a few are within the limit.
+#[test]
+pub(super) fn edit_adds() {
+    let own = 48 << 16;
+    let each = 2_000_000 + "name".len() + 32;
+    let handed = |memory: usize, events: usize| {
+        let limits = Limits {
+            memory,
+            deadline: Duration::from_secs(5),
+            ..quick()
+        };
+        let policy = limited(wat("edit_adds"), limits);
+        let intercept = interceptor(&policy, &[], Remedy::Drop).unwrap();
+        let mut batch = Batch::new(vec![attack(); events]);
+        intercept.intercept(&mut batch).unwrap();
+        (broken(&policy), batch.events().len())
+    };
+    assert_eq!(handed(own + 3 * each, 3), (None, 3));
+    assert_eq!(
+        handed(own + 3 * each - 1, 3),
+        (Some(ViolationKind::Memory), 3)
+    );
+    assert_eq!(handed(own + each - 1, 3), (Some(ViolationKind::Memory), 0));
+}
+
 /// A policy may reject events; they go where the configuration says.
 #[test]
 pub(super) fn reject_all() {
