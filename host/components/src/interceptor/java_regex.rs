@@ -3,16 +3,23 @@
 //! [`translate`] turns what only Java writes, or means differently, into what the crate knows;
 //! [`replacement`] reads `$1`, `${name}` and `\`. The crate has look-around and back-references, and
 //! pays for them with backtracking, as Java does. But here the steps are bounded: a pattern that
-//! runs away on some text is a [`RunAway`] after [`BACKTRACK_LIMIT`] steps, not a stuck thread.
+//! runs away on some text is a [`RunAway`] after [`BACKTRACK_LIMIT`] steps, not a stuck thread. What
+//! needs no backtracking goes to the automaton of the regex-automata crate at once ([`plain`]).
 
-use fancy_regex::{Captures, Regex, RegexBuilder};
+use fancy_regex::{Regex, RegexBuilder};
 use flume_core::{Code, Context, InterceptorError};
+use regex_automata::Input;
+use regex_automata::meta;
+use regex_automata::util::primitives::NonMaxUsize;
 
+mod groups;
+mod plain;
 mod replacement;
 #[cfg(test)]
 mod tests;
 mod translate;
 
+pub(super) use self::groups::Groups;
 pub(super) use self::replacement::Replacement;
 
 /// Steps that one search may take: some hundred milliseconds at worst.
@@ -20,11 +27,15 @@ const BACKTRACK_LIMIT: usize = 1_000_000;
 
 /// A compiled pattern.
 #[derive(Debug, Clone)]
-pub(super) struct JavaRegex(Regex);
+pub(super) struct JavaRegex {
+    regex: Regex,
+    /// What finds its groups, if it needs no backtracking.
+    automaton: Option<meta::Regex>,
+}
 
 impl PartialEq for JavaRegex {
     fn eq(&self, other: &Self) -> bool {
-        self.0.as_str() == other.0.as_str()
+        self.regex.as_str() == other.regex.as_str()
     }
 }
 
@@ -61,7 +72,9 @@ impl JavaRegex {
     fn compile(translated: &str) -> Result<Self, String> {
         let mut builder = RegexBuilder::new(translated);
         builder.backtrack_limit(BACKTRACK_LIMIT);
-        builder.build().map(Self).map_err(|error| error.to_string())
+        let regex = builder.build().map_err(|error| error.to_string())?;
+        let automaton = plain::automaton(translated);
+        Ok(Self { regex, automaton })
     }
 
     /// Takes what was compiled for a key, or reports at the key what is wrong.
@@ -91,17 +104,22 @@ impl JavaRegex {
 
     /// Whether it is found anywhere in a text.
     pub(super) fn is_found(&self, text: &str) -> Result<bool, RunAway> {
-        self.0.is_match(text).map_err(|_| RunAway)
+        self.regex.is_match(text).map_err(|_| RunAway)
     }
 
-    /// The first match with its groups.
-    pub(super) fn find<'t>(&self, text: &'t str) -> Result<Option<Captures<'t, str>>, RunAway> {
-        self.find_from(text, 0)
+    /// For the places of its groups.
+    pub(super) fn no_groups(&self) -> Groups {
+        Groups::new(self.groups())
+    }
+
+    /// Finds the first match with its groups. Returns whether there is one.
+    pub(super) fn find(&self, text: &str, groups: &mut Groups) -> Result<bool, RunAway> {
+        self.find_from(text, 0, groups)
     }
 
     /// The parts of a text between the matches, trailing empty ones left out, as in Java.
     pub(super) fn split<'t>(&self, text: &'t str) -> Result<Vec<&'t str>, RunAway> {
-        let parts: Result<Vec<&str>, _> = self.0.split(text).collect();
+        let parts: Result<Vec<&str>, _> = self.regex.split(text).collect();
         let mut parts = parts.map_err(|_| RunAway)?;
         while parts.len() > 1 && parts.last().is_some_and(|part| part.is_empty()) {
             parts.pop();
@@ -111,20 +129,32 @@ impl JavaRegex {
 
     /// The number of groups, without the whole match.
     pub(super) fn groups(&self) -> usize {
-        self.0.captures_len() - 1
+        self.regex.captures_len() - 1
     }
 
     /// The number of a named group.
     fn group_named(&self, name: &str) -> Option<usize> {
-        self.0.capture_names().position(|known| known == Some(name))
+        self.regex
+            .capture_names()
+            .position(|known| known == Some(name))
     }
 
-    fn find_from<'t>(
-        &self,
-        text: &'t str,
-        at: usize,
-    ) -> Result<Option<Captures<'t, str>>, RunAway> {
-        self.0.captures_from_pos(text, at).map_err(|_| RunAway)
+    fn find_from(&self, text: &str, at: usize, groups: &mut Groups) -> Result<bool, RunAway> {
+        if let Some(automaton) = &self.automaton {
+            let rest = Input::new(text).range(at..);
+            return Ok(automaton.search_slots(&rest, &mut groups.slots).is_some());
+        }
+        let found = self.regex.captures_from_pos(text, at);
+        let Some(captures) = found.map_err(|_| RunAway)? else {
+            return Ok(false);
+        };
+        for (at, ends) in groups.slots.chunks_exact_mut(2).enumerate() {
+            let group = captures.get(at);
+            let start = group.and_then(|group| NonMaxUsize::new(group.start()));
+            let end = group.and_then(|group| NonMaxUsize::new(group.end()));
+            ends.copy_from_slice(&[start, end]);
+        }
+        Ok(true)
     }
 
     /// The text with every match replaced; `None` if there is no match.
@@ -138,18 +168,16 @@ impl JavaRegex {
         let mut replaced = String::new();
         let (mut copied, mut from) = (0, 0);
         let mut any = false;
-        while from <= text.len() {
-            let Some(captures) = self.find_from(text, from)? else {
-                break;
-            };
-            let Some(found) = captures.get(0) else { break };
+        let mut groups = self.no_groups();
+        while from <= text.len() && self.find_from(text, from, &mut groups)? {
+            let Some(found) = groups.get(0) else { break };
             any = true;
-            replaced.push_str(text.get(copied..found.start()).unwrap_or_default());
-            replacement.expand(&captures, &mut replaced);
-            copied = found.end();
-            from = match found.start() == found.end() {
-                true => next_char(text, found.end()),
-                false => found.end(),
+            replaced.push_str(text.get(copied..found.start).unwrap_or_default());
+            replacement.expand(&groups, text, &mut replaced);
+            copied = found.end;
+            from = match found.is_empty() {
+                true => next_char(text, found.end),
+                false => found.end,
             };
         }
         replaced.push_str(text.get(copied..).unwrap_or_default());

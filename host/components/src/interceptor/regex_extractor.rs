@@ -9,7 +9,7 @@ use flume_core::{Batch, Code, Context, Event, Interceptor, InterceptorError, Rec
 use jiff::tz::TimeZone;
 
 use self::joda::JodaFormat;
-use super::java_regex::JavaRegex;
+use super::java_regex::{Groups, JavaRegex};
 use crate::services::Services;
 
 mod joda;
@@ -146,28 +146,27 @@ impl Interceptor for RegexExtractorInterceptor {
     }
 
     fn intercept(&self, batch: &mut Batch) -> Result<(), InterceptorError> {
-        batch.try_edit(|event| self.extract(event));
+        let mut groups = self.regex.no_groups();
+        batch.try_edit(|event| self.extract(event, &mut groups));
         Ok(())
     }
 }
 
 impl RegexExtractorInterceptor {
-    fn extract(&self, event: &mut Event) -> Result<(), InterceptorError> {
-        let body = event.body.clone();
-        let text = String::from_utf8_lossy(&body);
-        let found = self
-            .regex
-            .find(&text)
-            .map_err(|error| error.of(&self.name))?;
-        let Some(captures) = found else { return Ok(()) };
+    fn extract(&self, event: &mut Event, groups: &mut Groups) -> Result<(), InterceptorError> {
+        let text = String::from_utf8_lossy(&event.body);
+        let found = self.regex.find(&text, groups);
+        if !found.map_err(|error| error.of(&self.name))? {
+            return Ok(());
+        }
         for (at, (header, serializer)) in self.headers.iter().enumerate() {
-            let Some(group) = captures.get(at + 1) else {
+            let Some(group) = groups.text(at + 1, &text) else {
                 continue;
             };
             let value = match serializer {
-                HeaderSerializer::PassThrough => group.as_str().to_owned(),
+                HeaderSerializer::PassThrough => group.to_owned(),
                 HeaderSerializer::Millis(format) => {
-                    let millis = format.millis(group.as_str());
+                    let millis = format.millis(group);
                     millis
                         .map_err(|message| InterceptorError::never(&self.name, message))?
                         .to_string()

@@ -2,9 +2,7 @@
 //!
 //! Flume finds a bad one at the first event that matches; here it is found with the configuration.
 
-use fancy_regex::Captures;
-
-use super::JavaRegex;
+use super::{Groups, JavaRegex};
 
 /// A replacement for the matches of one pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,12 +38,12 @@ impl Replacement {
     }
 
     /// Appends the replacement of a match. A group that did not take part is empty.
-    pub(super) fn expand(&self, captures: &Captures<'_, str>, into: &mut String) {
+    pub(super) fn expand(&self, groups: &Groups, found_in: &str, into: &mut String) {
         for part in &self.0 {
             match part {
                 TemplatePart::Text(text) => into.push_str(text),
                 TemplatePart::Group(group) => {
-                    into.push_str(captures.get(*group).map_or("", |found| found.as_str()));
+                    into.push_str(groups.text(*group, found_in).unwrap_or_default());
                 }
             }
         }

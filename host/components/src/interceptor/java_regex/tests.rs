@@ -3,16 +3,20 @@
 use super::*;
 
 /// What is found in a text: the whole match and the groups, `-` for a group that did not take part.
+/// The automaton, where a pattern has one, and the crate that backtracks have to agree.
 fn found(pattern: &str, text: &str) -> Option<Vec<String>> {
-    let regex = JavaRegex::new(pattern).unwrap_or_else(|error| panic!("{pattern}: {error}"));
-    let captures = regex.find(text).unwrap()?;
-    let group = |at| {
-        captures
-            .get(at)
-            .map_or("-", |found| found.as_str())
-            .to_owned()
-    };
-    Some((0..captures.len()).map(group).collect())
+    let mut regex = JavaRegex::new(pattern).unwrap_or_else(|error| panic!("{pattern}: {error}"));
+    let usual = found_by(&regex, text);
+    regex.automaton = None;
+    assert_eq!(usual, found_by(&regex, text), "{pattern} in {text:?}");
+    usual
+}
+
+fn found_by(regex: &JavaRegex, text: &str) -> Option<Vec<String>> {
+    let mut groups = regex.no_groups();
+    let is_found = regex.find(text, &mut groups).unwrap();
+    let group = |at| groups.text(at, text).unwrap_or("-").to_owned();
+    is_found.then(|| (0..=regex.groups()).map(group).collect())
 }
 
 fn replaced(pattern: &str, replacement: &str, text: &str) -> String {
@@ -198,5 +202,44 @@ fn whole_means_whole() {
         ("my-header2", false),
     ] {
         assert_eq!(regex.is_found(text), Ok(matches), "{text}");
+    }
+}
+
+#[test]
+fn a_pattern_that_needs_no_backtracking_needs_no_backtracker() {
+    for (pattern, is_plain) in [
+        ("^([0-9]+)", true),
+        (r"(\d{4})-(?<month>\d\d)", true),
+        ("(INFO.*?)|(WARNING.*)", true),
+        ("a++b", false),
+        ("(?>a)b", false),
+        ("(?=a)b", false),
+        (r"(a)\1", false),
+        ("b$", false),
+        ("(a){0}(b)", false),
+    ] {
+        let regex = JavaRegex::new(pattern).unwrap();
+        assert_eq!(regex.automaton.is_some(), is_plain, "{pattern}");
+    }
+}
+
+proptest::proptest! {
+    /// Whichever of the two finds a pattern, it finds the same.
+    #[test]
+    fn the_automaton_finds_what_the_backtracker_finds(
+        at in 0..8_usize,
+        text in "[ab0-9é -]{0,20}",
+    ) {
+        let patterns = [
+            "^([0-9]+)",
+            "([a-b]*)([0-9]?)",
+            "(a|ab)(b|)([0-9])",
+            "(a)?(b)?(é)+",
+            "(?i)(A+?)B",
+            "([0-9]+)-([0-9]+)(-[0-9]+)?",
+            "((a)|b)*0",
+            ".*?([^ ]) (.*)",
+        ];
+        found(patterns[at], &text);
     }
 }
