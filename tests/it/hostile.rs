@@ -6,7 +6,6 @@
 use std::time::Duration;
 
 use flume_tests::landing;
-use flume_tests::tenants::{Size, measure};
 use flume_tests::{AgentFile, Feed, Host, Landing, Lines, Scratch, eventually, ports};
 use serde_json::Value;
 
@@ -173,20 +172,4 @@ fn a_busy_interceptor_costs_time_and_no_event() {
     tally.assert_exact("a busy interceptor");
     assert_eq!(count("EventCount"), traffic.sent, "no event bypassed it");
     assert_eq!(count("PoisonCount"), 0);
-}
-
-/// The tool that measures what tenants cost each other runs, and prints finite figures.
-#[test]
-fn tenants_are_measured() {
-    let size = Size {
-        events: 2_000,
-        rounds: 1,
-        neighbour: 200,
-    };
-    let good = flume_artifacts::hostile("import_trap");
-    let figures = measure(&good, &flume_artifacts::hostile("trap_in_order"), &[], size);
-    let [ratio] = figures.ratios()[..] else {
-        panic!("{figures:?}");
-    };
-    assert!(ratio.is_finite() && ratio > 0.0, "{figures:?}");
 }

@@ -13,6 +13,7 @@
 )]
 
 mod admin;
+mod attacks;
 mod avro_client;
 mod dead_letters;
 mod departing;

@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use flume_tests::tenants::bomb::{bomb, module};
 use flume_tests::{AgentFile, Feed, Host, Landing, Lines, Scratch, eventually, landing, ports};
 use serde_json::Value;
 
@@ -17,34 +18,6 @@ const AT_ONCE: Duration = Duration::from_secs(20);
 /// Bytes that this process may need more because another tenant's file is compiled: its bytes, on
 /// their way to the child, and no compiler. The compiler takes some hundred MB.
 const MORE: u64 = 64 << 20;
-
-/// A selector that always tries the sink with this number, after so many functions that nobody calls.
-fn module(sink: u8, functions: &str) -> String {
-    let text = include_str!("../diagnostics/policies/first.wat");
-    // The order is at address 128: the sink, in four bytes.
-    let data = format!("(data (i32.const 128) \"\\{:02x}\\00\\00\\00\")", sink - 1);
-    let end = text.trim_end().strip_suffix(')').expect("a module");
-    format!("{end}\n  {functions} {data})\n")
-}
-
-/// A variable costs the compiler something at each branch that it lives across: these functions have
-/// thousands of both.
-fn bomb() -> String {
-    const WIDTH: usize = 2_200;
-    let locals = "i64 ".repeat(WIDTH);
-    let set = |at| format!("(local.set {at} (i64.const {at}))");
-    let branch = |at: usize| {
-        let (to, from) = (at * 7 % WIDTH, at * 3 % WIDTH);
-        format!(
-            "(block (br_if 0 (i64.eqz (local.get {at}))) \
-             (local.set {to} (i64.add (local.get {from}) (local.get {at}))))"
-        )
-    };
-    let sets: String = (0..WIDTH).map(set).collect();
-    let branches: String = (0..WIDTH).map(branch).collect();
-    let function = format!("(func (local {locals}) {sets} {branches})\n");
-    module(1, &function.repeat(24))
-}
 
 /// netcat → memory → two folders in a group, with a policy in the agent's own folder.
 fn agent(name: &str, scratch: &Scratch, input: u16) -> String {

@@ -1,130 +1,135 @@
-//! What one tenant's guest costs another tenant: two agents in one process, measured in rounds.
+//! What one tenant does to another: two agents in one process, each with policies of its own. One of
+//! them attacks, with everything that a tenant may do; the other one works on, and rolls its policy
+//! back again and again.
 //!
-//! Each round measures the quiet tenant next to a good and next to a hostile neighbour, one right
-//! after the other, in alternating order, so that other work on the machine affects both equally.
-//! The neighbour's traffic is the same in both, so the difference is due to its guest.
+//! Each measurement has two halves of the same length, in one process: first both tenants behave,
+//! then one of them attacks. So what else the machine does concerns both halves, and the difference
+//! is the attack. An attacker comes again: it loads its guest anew, because a guest that is caught
+//! loses its place.
 
-use std::path::Path;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::{AgentFile, Feed, Host, Lines, Scratch, eventually, ports};
+use crate::figures::Waits;
+use crate::tally::Tally;
 
-const PATIENCE: Duration = Duration::from_secs(120);
+use self::scene::Scene;
+
+pub mod attack;
+pub mod bomb;
+mod scene;
+mod talk;
+
+pub use self::attack::{ATTACKS, Attack};
+
+/// Between two roll-backs of the tenant that works on.
+const BETWEEN_ROLLBACKS: Duration = Duration::from_millis(200);
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
 pub struct Size {
-    /// Events of the quiet tenant in a measurement.
-    pub events: u64,
-    /// Pairs of measurements for each guest.
-    pub rounds: usize,
-    /// Events per second of the neighbour.
-    pub neighbour: u64,
+    /// Lines per second, of each tenant.
+    pub rate: u64,
+    /// The length of each half.
+    pub time: Duration,
 }
 
-/// The quiet tenant's events per second, next to a guest.
-#[derive(Clone, Debug)]
-pub struct Figures {
-    /// Next to a neighbour with a good guest.
-    pub alone: Vec<f64>,
-    /// Next to the same neighbour with a hostile guest.
-    pub beside: Vec<f64>,
+/// What the tenant that works on has seen.
+#[derive(Debug)]
+pub struct Outcome {
+    /// From when a line was due to its answer, while both behave.
+    pub undisturbed: Waits,
+    /// The same during the attack.
+    pub beside: Waits,
+    /// The answers to requests to roll back, during the attack.
+    pub rollbacks: Waits,
+    /// Where its events are.
+    pub tally: Tally,
+    /// How often the other tenant has attacked, without being refused at once.
+    pub strikes: u64,
 }
 
-impl Figures {
-    /// The relative throughput of the quiet tenant, one figure per round, ascending.
+impl Outcome {
+    /// How many times longer 99 of 100 answers take at most.
     #[must_use]
-    pub fn ratios(&self) -> Vec<f64> {
-        let pairs = self.alone.iter().zip(&self.beside);
-        let mut ratios: Vec<f64> = pairs.map(|(alone, beside)| beside / alone).collect();
-        ratios.sort_by(f64::total_cmp);
-        ratios
+    pub fn times(&self) -> f64 {
+        let p99 = |waits: &Waits| waits.quantile(9_900).as_secs_f64();
+        p99(&self.beside) / p99(&self.undisturbed)
     }
 }
 
-/// Measures the quiet tenant next to a neighbour with a good guest and with a hostile one. `limits`
-/// are keys below `a2.policies.`.
+/// Measures one attack.
 ///
 /// # Panics
-/// When an event of the quiet tenant is not accepted.
+/// When a line of the tenant that works on is not answered `OK`, or a roll-back is refused.
 #[must_use]
-pub fn measure(good: &Path, hostile: &Path, limits: &[(&str, &str)], size: Size) -> Figures {
-    let mut figures = Figures {
-        alone: Vec::new(),
-        beside: Vec::new(),
-    };
-    for round in 0..size.rounds {
-        let alone = || once(good, limits, size);
-        let beside = || once(hostile, limits, size);
-        let (one, other) = if round.is_multiple_of(2) {
-            let one = alone();
-            (one, beside())
-        } else {
-            let other = beside();
-            (alone(), other)
-        };
-        figures.alone.push(one);
-        figures.beside.push(other);
+pub fn measure(attack: &Attack, size: Size) -> Outcome {
+    let scene = Scene::start(size.rate);
+    let calm = half(&scene, None, 0, size);
+    let attacked = half(&scene, Some(attack), calm.waits.len() as u64, size);
+    let sent = (calm.waits.len() + attacked.waits.len()) as u64;
+    Outcome {
+        undisturbed: calm.waits,
+        beside: attacked.waits,
+        rollbacks: attacked.rollbacks,
+        tally: scene.landed(sent),
+        strikes: attacked.strikes,
     }
-    figures
 }
 
-/// Runs a process with both tenants; returns the quiet one's events per second.
-fn once(guest: &Path, limits: &[(&str, &str)], size: Size) -> f64 {
-    let scratch = Scratch::new();
-    let (quiet, loud) = (ports::free(), ports::free());
-    let text = format!(
-        "{}\n{}",
-        tenant("a1", quiet, "round_robin", &[]),
-        tenant("a2", loud, &guest.display().to_string(), limits)
-    );
-    let host = Host::start(&scratch, "tenants", &text);
-    let neighbour = Feed::start(
-        loud,
-        Lines::new("b", size.neighbour * 600).rate(size.neighbour),
-    );
-    // Warms up, and makes sure that the neighbour's guest has been called.
-    Feed::send(quiet, Lines::new("w", size.events / 10), PATIENCE).assert_all_acknowledged();
-    let began = Instant::now();
-    Feed::send(quiet, Lines::new("a", size.events), PATIENCE).assert_all_acknowledged();
-    let took = began.elapsed();
-    let delivered = || {
-        let sum: u64 = ["k1", "k2", "k3"]
-            .map(|sink| host.counter(&format!("SINK.a1.{sink}"), "EventDrainSuccessCount"))
-            .iter()
-            .sum();
-        (sum >= size.events + size.events / 10).then_some(())
-    };
-    eventually(
-        "the quiet tenant's events are delivered",
-        PATIENCE,
-        delivered,
-    );
-    drop(neighbour);
-    size.events as f64 / took.as_secs_f64()
+/// What was seen in half of a measurement.
+struct Half {
+    waits: Waits,
+    rollbacks: Waits,
+    strikes: u64,
 }
 
-/// netcat → the header that turns hostile guests → memory → three null sinks in a balanced group.
-fn tenant(agent: &str, input: u16, selector: &str, limits: &[(&str, &str)]) -> String {
-    let names = ["k1", "k2", "k3"];
-    let mut file = AgentFile::new(agent)
-        .memory("c1", 10_000, 1_000)
-        .netcat("r1", input)
-        .attacking("r1", "")
-        .set("sinks", names.join(" "));
-    for name in names {
-        file = file
-            .set(&format!("sinks.{name}.type"), "null")
-            .set(&format!("sinks.{name}.channel"), "c1")
-            .set(&format!("sinks.{name}.batchSize"), 10);
-    }
-    for (key, value) in limits {
-        file = file.set(&format!("policies.{key}"), value);
-    }
-    file.set("sinkgroups", "g1")
-        .set("sinkgroups.g1.sinks", names.join(" "))
-        .set("sinkgroups.g1.processor.type", "load_balance")
-        .set("sinkgroups.g1.processor.selector", selector)
-        .text()
-        .replace(&format!("{agent}.sinks = \n"), "")
+/// Lets both tenants work, and one of them attack. Both halves have the same load but for that.
+fn half(scene: &Scene, attack: Option<&Attack>, first: u64, size: Size) -> Half {
+    let is_over = AtomicBool::new(false);
+    let over = || is_over.load(Ordering::Relaxed);
+    // The first strike is over before anything is measured.
+    let begun = Barrier::new(2);
+    let loud = scene.traffic();
+    let half = thread::scope(|threads| {
+        let strikes = threads.spawn(|| {
+            let weapon = attack.map(|attack| attack.draw(scene));
+            let (mut times, mut taken) = (0, 0);
+            let mut strike = || {
+                if let Some(weapon) = &weapon {
+                    taken += u64::from(weapon.strike(scene, times));
+                    times += 1;
+                    thread::sleep(weapon.pause());
+                }
+                weapon.is_some()
+            };
+            strike();
+            begun.wait();
+            while !over() && strike() {}
+            taken
+        });
+        let rollbacks = threads.spawn(|| {
+            let mut waits = Vec::new();
+            while !over() {
+                scene.load_another();
+                let began = Instant::now();
+                scene.roll_back();
+                waits.push(began.elapsed());
+                thread::sleep(BETWEEN_ROLLBACKS);
+            }
+            Waits::new(waits)
+        });
+        begun.wait();
+        let waits = talk::lines(scene.quiet(), first, size);
+        is_over.store(true, Ordering::Relaxed);
+        Half {
+            waits,
+            rollbacks: rollbacks.join().expect("roll-backs"),
+            strikes: strikes.join().expect("strikes"),
+        }
+    });
+    drop(loud);
+    half
 }

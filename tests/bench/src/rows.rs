@@ -28,6 +28,7 @@ mod relay;
 mod selector;
 mod startup;
 mod swap;
+mod tenants;
 mod unrest;
 
 /// The releases of Flume, with their names in the table.
@@ -75,6 +76,7 @@ impl Bench<'_> {
             Row::B9 => latency::measure(self),
             Row::B10 => swap::measure(self),
             Row::B11 => default_channel::measure(self),
+            Row::Tenants => tenants::measure(self),
             Row::Buckets => buckets::measure(self),
         }
     }

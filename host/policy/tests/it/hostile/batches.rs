@@ -208,3 +208,33 @@ pub(super) async fn busy_in_intercept() {
     );
     assert_eq!((broken(&policy), stats.poison.get()), (None, 0));
 }
+
+/// As many headers as an answer may set are set beside the one that was there, none of them twice.
+#[test]
+pub(super) fn many_edits() {
+    let policy = limited(wat("many_edits"), Limits::default());
+    let intercept = interceptor(&policy, &[], Remedy::Fail).unwrap();
+    let mut batch = batch();
+    intercept.intercept(&mut batch).unwrap();
+    assert_eq!(broken(&policy), None);
+    assert!(
+        batch
+            .events()
+            .iter()
+            .all(|event| event.headers.len() == 1001)
+    );
+}
+
+/// A guest that traps on batches and not on their events costs time, and no event.
+#[test]
+pub(super) fn log_and_trap() {
+    let policy = limited(wat("log_and_trap"), quick());
+    let intercept = interceptor(&policy, &[], Remedy::Pass).unwrap();
+    for _ in 0..20 {
+        let mut batch = batch();
+        intercept.intercept(&mut batch).unwrap();
+        assert_eq!(batch.events(), self::batch().events());
+    }
+    assert_eq!(broken(&policy), Some(ViolationKind::Trap));
+    assert_eq!(policy.stats().poison.get(), 0);
+}

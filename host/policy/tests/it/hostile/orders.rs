@@ -125,3 +125,19 @@ pub(super) fn busy() {
     assert_eq!(attacked(&mut selector, later).len(), 3);
     assert_eq!(stats.calls.get(), before.0 + 1);
 }
+
+/// It is right, however long it takes, within its deadline.
+#[test]
+pub(super) fn busy_now_and_then() {
+    let limits = Limits {
+        deadline: Duration::from_secs(10),
+        ..quick()
+    };
+    let policy = limited(wat("busy_now_and_then"), limits);
+    let mut selector = selector(&policy).unwrap();
+    for _ in 0..4 {
+        assert_eq!(selector.order(clock::now()).len(), 3);
+    }
+    assert_eq!(broken(&policy), None);
+    assert!(policy.stats().calls.get() >= 4);
+}
