@@ -22,6 +22,7 @@ mod exits;
 mod file_roll;
 mod files;
 mod flume_files;
+mod fuzz;
 mod health;
 mod hostile;
 mod interceptors;

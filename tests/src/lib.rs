@@ -34,6 +34,7 @@ pub mod eventually;
 pub mod figures;
 pub mod host;
 pub mod landing;
+pub mod mutate;
 pub mod netcat;
 pub mod peers;
 pub mod ports;

@@ -3,7 +3,7 @@
 //! It is derived from the path of the running test binary. `CARGO_TARGET_DIR` is usually unset, and
 //! asking cargo takes longer than most scenarios take to start.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// `target/`: the outermost folder above the running binary that cargo marked as its own.
 #[must_use]
@@ -16,6 +16,12 @@ pub fn root() -> PathBuf {
     marked
         .expect("a test binary is built below cargo's target folder")
         .to_path_buf()
+}
+
+/// The folder of the workspace: where its sources are.
+#[must_use]
+pub fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 /// `target/<profile>/`: where binaries of the profile that built this harness are.

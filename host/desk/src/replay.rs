@@ -199,7 +199,7 @@ impl Player<'_> {
     ) -> T {
         self.wall.store(shown.unix_ms, Ordering::Relaxed);
         let wants = self.selector.wants_events();
-        let events = if wants { shown.events.as_slice() } else { &[] };
+        let events = if wants { &*shown.events } else { &[] };
         let load = Load {
             depth: shown.depth,
             events,

@@ -24,6 +24,8 @@ use wasmtime::Engine;
 use self::child::Program;
 pub use self::child::{ChildLimits, ask_child, compile_as_child};
 pub use self::guards::{Demand, Guard};
+#[cfg(feature = "testing")]
+pub(crate) use self::strip::stripped;
 use self::turns::Turns;
 pub(crate) use self::work::Compiled;
 use crate::error::LoadError;

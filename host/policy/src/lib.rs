@@ -39,6 +39,8 @@ mod setup;
 pub mod shadow;
 mod stats;
 mod terms;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod trace;
 mod trial;
 

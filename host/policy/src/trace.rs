@@ -32,10 +32,12 @@ mod decode;
 mod encode;
 mod queue;
 mod recorder;
+mod shown;
 
 pub use decode::{Trace, TraceError};
 pub use queue::{Chunk, TraceQueue};
 pub use recorder::Recorder;
+pub use shown::{Shown, ShownEvents};
 
 /// The first bytes of a trace.
 const MAGIC: &[u8; 8] = b"FLUMETRC";
@@ -54,6 +56,15 @@ pub fn older(path: &Path, number: usize) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{number}"));
     name.into()
+}
+
+/// A file whose frames have these payloads.
+#[cfg(feature = "testing")]
+pub(crate) fn framed(payloads: &[&[u8]]) -> Vec<u8> {
+    let mut file = MAGIC.to_vec();
+    file.push(VERSION);
+    file.extend(payloads.iter().flat_map(|payload| encode::frame(payload)));
+    file
 }
 
 /// What is known before the first entry.
@@ -131,17 +142,6 @@ pub enum What {
     },
     /// Entries are missing here: the queue was full.
     Lost(u64),
-}
-
-/// What is to be routed, as far as it is recorded.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Shown {
-    /// Milliseconds since 1970.
-    pub unix_ms: u64,
-    /// Events in the channel.
-    pub depth: usize,
-    /// The events, with only the recorded headers.
-    pub events: Vec<flume_core::Event>,
 }
 
 #[cfg(test)]

@@ -143,7 +143,11 @@ impl KeystoreFile {
         self.identity_in(&self.read_now()?)
     }
 
-    fn identity_in(&self, data: &[u8]) -> Result<Identity, KeystoreError> {
+    /// The same of what was read.
+    ///
+    /// # Errors
+    /// See [`KeystoreError`].
+    pub fn identity_in(&self, data: &[u8]) -> Result<Identity, KeystoreError> {
         if data.starts_with(&jks::MAGIC) {
             return self.jks_identity(data);
         }
@@ -184,7 +188,11 @@ impl KeystoreFile {
         self.trusted_in(&self.read_now()?)
     }
 
-    fn trusted_in(&self, data: &[u8]) -> Result<Vec<CertificateDer<'static>>, KeystoreError> {
+    /// The same of what was read.
+    ///
+    /// # Errors
+    /// See [`KeystoreError`].
+    pub fn trusted_in(&self, data: &[u8]) -> Result<Vec<CertificateDer<'static>>, KeystoreError> {
         if data.starts_with(&jks::MAGIC) {
             return self.jks_trusted(data);
         }

@@ -20,7 +20,7 @@ const NESTED: [u8; 2] = [1, 4];
 ///
 /// # Errors
 /// The file is damaged.
-pub(super) fn stripped(binary: &[u8]) -> Result<Cow<'_, [u8]>, LoadError> {
+pub(crate) fn stripped(binary: &[u8]) -> Result<Cow<'_, [u8]>, LoadError> {
     let mut out = Vec::new();
     match strip(binary, &mut out) {
         Ok(true) => Ok(Cow::Owned(out)),

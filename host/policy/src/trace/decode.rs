@@ -1,10 +1,13 @@
 //! Bytes to traces. Nothing in a file is trusted; a file that was cut short is read up to the cut.
 
+use std::sync::Arc;
+
 use bytestring::ByteString;
 use flume_core::Event;
 
 use super::encode::{BEGUN, DELIVERED, ENDED, FAILED, ORDER, ROUTE, checksum};
-use super::{MAGIC, MOST_EVENTS, MOST_FRAME, Shown, TraceEntry, TraceHeader, VERSION, What};
+use super::{MAGIC, MOST_EVENTS, MOST_FRAME, Shown, ShownEvents, TraceEntry, TraceHeader};
+use super::{VERSION, What};
 use crate::setup::{Properties, SinkInfo};
 
 /// A trace that was read.
@@ -47,9 +50,11 @@ impl Trace {
         let header = header.ok_or(TraceError::NoHeader)?;
         let mut entries = Vec::new();
         let mut cut = rest.len();
+        let mut bare = Arc::default();
         while let Some(payload) = frame(&mut rest) {
             let whole = entries.len();
-            if Bytes(payload).entries(&header, &mut entries).is_none() {
+            let read = Bytes(payload).entries(&header, &mut bare, &mut entries);
+            if read.is_none() {
                 entries.truncate(whole);
                 break;
             }
@@ -110,7 +115,12 @@ impl Bytes<'_> {
         })
     }
 
-    fn entries(&mut self, header: &TraceHeader, entries: &mut Vec<TraceEntry>) -> Option<()> {
+    fn entries(
+        &mut self,
+        header: &TraceHeader,
+        bare: &mut Arc<Vec<Event>>,
+        entries: &mut Vec<TraceEntry>,
+    ) -> Option<()> {
         let (began, began_unix_ms, lost) = (self.number()?, self.number()?, self.number()?);
         let mut at = began;
         if lost > 0 {
@@ -125,11 +135,11 @@ impl Bytes<'_> {
             let expected = began_unix_ms.saturating_add((at - began) / 1_000_000);
             let what = match *kind {
                 ORDER => What::Order {
-                    load: self.load(expected, header)?,
+                    load: self.load(expected, header, bare)?,
                     answer: self.list(Self::length)?,
                 },
                 ROUTE => What::Route {
-                    load: self.load(expected, header)?,
+                    load: self.load(expected, header, bare)?,
                     answer: match self.length()?.checked_sub(1) {
                         None => None,
                         Some(count) => Some(self.many(count, Self::length)?),
@@ -156,14 +166,27 @@ impl Bytes<'_> {
         Some(())
     }
 
-    fn load(&mut self, expected_unix_ms: u64, header: &TraceHeader) -> Option<Shown> {
+    fn load(
+        &mut self,
+        expected_unix_ms: u64,
+        header: &TraceHeader,
+        bare: &mut Arc<Vec<Event>>,
+    ) -> Option<Shown> {
         let unix_ms = expected_unix_ms.saturating_add_signed(self.signed()?);
         let depth = self.length()?;
         let count = self.length()?;
-        // An event without recorded headers takes no bytes, so the frame's size does not limit it.
-        if count > MOST_EVENTS {
-            return None;
+        if header.headers.is_empty() {
+            // They take no bytes, so the frame's size does not limit them.
+            let count = Some(count).filter(|count| *count <= MOST_EVENTS)?;
+            let events = ShownEvents::bare(count, bare);
+            return Some(Shown {
+                unix_ms,
+                depth,
+                events,
+            });
         }
+        // Each takes a byte at least for each header.
+        let count = Some(count).filter(|count| *count <= self.0.len())?;
         let mut events = vec![Event::default(); count];
         for name in &header.headers {
             let name = ByteString::from(name.as_str());
@@ -176,7 +199,7 @@ impl Bytes<'_> {
         Some(Shown {
             unix_ms,
             depth,
-            events,
+            events: events.into(),
         })
     }
 

@@ -130,7 +130,7 @@ fn one_of_each(recorded: &mut Recorded) -> Vec<TraceEntry> {
     let load = Shown {
         unix_ms,
         depth: 1000,
-        events: shown.to_vec(),
+        events: shown.to_vec().into(),
     };
     let nothing = Shown {
         unix_ms,
@@ -282,6 +282,43 @@ fn a_cut_file_is_read_up_to_the_cut_and_a_damaged_one_up_to_the_damage() {
             (first.len(), whole.len() - second_begins)
         );
     }
+}
+
+/// Events that no recorded header tells apart take no bytes of the file, and so no memory each time.
+#[test]
+fn a_small_file_of_many_events_takes_little_memory() {
+    let mut file = TraceHeader {
+        headers: Vec::new(),
+        ..header()
+    }
+    .encode();
+    let mut payload = vec![0, 0, 0];
+    for count in [1000, MOST_EVENTS, 3] {
+        for _ in 0..7 {
+            payload.extend([encode::ORDER, 0, 0, 0]);
+            encode::length(&mut payload, count);
+            encode::length(&mut payload, 0);
+        }
+    }
+    file.extend(encode::frame(&payload));
+    let trace = Trace::read(&file).unwrap();
+    let events = |entry: &TraceEntry| match &entry.what {
+        What::Order { load, .. } => (load.events.len(), load.events.as_ptr()),
+        other => panic!("{other:?}"),
+    };
+    let read: Vec<_> = trace.entries.iter().map(events).collect();
+    let counts: Vec<usize> = read.iter().map(|(count, _)| *count).collect();
+    assert_eq!(counts, [[1000; 7], [MOST_EVENTS; 7], [3; 7]].concat());
+    let places: std::collections::HashSet<_> = read.iter().map(|(_, place)| place).collect();
+    assert_eq!(places.len(), 2, "all share two pieces of memory");
+    payload.extend([encode::ORDER, 0, 0, 0]);
+    encode::length(&mut payload, MOST_EVENTS + 1);
+    encode::length(&mut payload, 0);
+    file.extend(encode::frame(&payload));
+    assert!(
+        Trace::read(&file).unwrap().cut > 0,
+        "more than any batch has"
+    );
 }
 
 #[test]
