@@ -40,6 +40,7 @@ use crate::reloads::Reloads;
 use crate::runner::SourceState;
 use crate::topology::{AgentView, DepartingView};
 
+mod arrival;
 mod connections;
 mod groups;
 mod health;

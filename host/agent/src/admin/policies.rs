@@ -17,7 +17,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::{self, Next};
@@ -29,14 +29,9 @@ use flume_core::clock::{self, Instant};
 use flume_policy::{SeatReport, SeatState, Violation};
 use serde_json::{Map, Value, json};
 
+use super::arrival::{MOST_BYTES, arrive};
 use super::names::{USE_ADDRESS, is_address};
 use crate::policies::{ChangeError, Changed, MOST_ARRIVING, Policies, PolicyFileReport};
-
-/// Bytes of the largest module that the port accepts; a larger one has to come in its file.
-const MOST_BYTES: usize = 64 << 20;
-
-/// How long a module may take to arrive.
-const ARRIVAL: Duration = Duration::from_secs(60);
 
 /// Headers that proxies add.
 const OF_PROXIES: [&str; 6] = [
@@ -151,15 +146,11 @@ async fn replace(
         let text = format!("modules of {MOST_ARRIVING} bytes are on their way; try again\n");
         return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
     };
-    let bytes = match tokio::time::timeout(ARRIVAL, to_bytes(body, MOST_BYTES)).await {
-        Ok(Ok(bytes)) => bytes,
-        Ok(Err(_)) => {
-            let text = format!("a module has at most {MOST_BYTES} bytes here\n");
-            return (StatusCode::PAYLOAD_TOO_LARGE, text).into_response();
-        }
-        Err(_) => return StatusCode::REQUEST_TIMEOUT.into_response(),
+    let module = match arrive(body).await {
+        Ok(module) => module,
+        Err(error) => return (error.status(), format!("{error}\n")).into_response(),
     };
-    match turn.replace(bytes.into()).await {
+    match turn.replace(module).await {
         Ok(changed) => {
             let file = changed.path.display();
             format!(

@@ -2,9 +2,12 @@
 
 use std::net::SocketAddr;
 
+use axum::body::to_bytes;
 use axum::http::{Method, Request};
+use bytes::Bytes;
 use flume_core::{SinkSelector as _, clock};
 use flume_policy::PolicySelector;
+use futures_util::{StreamExt as _, stream};
 use tower::ServiceExt as _;
 
 use super::*;
@@ -229,6 +232,28 @@ async fn modules_on_their_way_are_bounded_together() {
         scene.policies.room(MOST_ARRIVING).is_some(),
         "all of it is given back"
     );
+}
+
+/// A client that sends a byte now and then keeps neither the policy's turn nor the room for modules.
+#[tokio::test(start_paused = true)]
+async fn a_module_that_comes_too_slowly_gives_its_place_back() {
+    let mut scene = Scene::new();
+    let byte = |_| async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        std::io::Result::Ok(Bytes::from_static(b"x"))
+    };
+    let drip = || Body::from_stream(stream::iter(0..1_000).then(byte));
+    let (first, second, third) = tokio::join!(
+        scene.ask("PUT", "/policies/a1/one", drip()),
+        scene.ask("PUT", "/policies/a1/one", drip()),
+        scene.ask("PUT", "/policies/a1/one", drip()),
+    );
+    assert_eq!((first.0, second.0, third.0), (408, 408, 503), "{first:?}");
+    assert!(first.1.contains("at least 16 KiB a second"), "{first:?}");
+    assert_eq!(scene.first(), 0);
+    assert!(scene.policies.room(MOST_ARRIVING).is_some());
+    let (status, text) = scene.ask("PUT", "/policies/a1/one", always(&[1])).await;
+    assert_eq!(status, 200, "{text}");
 }
 
 /// Any web page can make its reader's browser send requests here, in several ways. A port that
