@@ -68,23 +68,10 @@ fn agent(scratch: &Scratch, input: u16) -> (String, Vec<Landing>) {
     (file.text(), landings.to_vec())
 }
 
-/// Uploads a guest through the admin port; returns status and text.
+/// Uploads a guest over the admin socket; returns status and text.
 fn put(host: &Host, policy: &str, guest: &str) -> (u16, String) {
     let text = std::fs::read(flume_artifacts::hostile(guest)).expect("a guest");
-    let config = ureq::Agent::config_builder()
-        .timeout_global(Some(PATIENCE))
-        .http_status_as_error(false)
-        .build();
-    let url = format!(
-        "http://127.0.0.1:{}/policies/a1/{policy}",
-        host.admin_port()
-    );
-    let answer = ureq::Agent::new_with_config(config)
-        .put(&url)
-        .send(&text[..]);
-    let mut answer = answer.expect("an answer");
-    let text = answer.body_mut().read_to_string().expect("a text");
-    (answer.status().as_u16(), text)
+    host.change("PUT", &format!("a1/{policy}"), text)
 }
 
 /// How often a policy has broken a rule.

@@ -213,6 +213,8 @@ fn assert_has_its_owner(line: &Value) {
         "memory limit: ",
         "admin port listens",
         "no admin port",
+        "admin socket listens",
+        "no admin socket",
         "stopping: ",
         "stopped",
     ];

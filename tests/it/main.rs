@@ -12,6 +12,7 @@
     reason = "helpers of tests: a scenario that finds less than it expects has failed"
 )]
 
+mod access;
 mod admin;
 mod attacks;
 mod avro_client;

@@ -103,7 +103,7 @@ impl Scene {
         serde_json::from_str(&text).expect("JSON")
     }
 
-    /// Requests a change at the admin port; returns status and text.
+    /// Requests a change over the admin socket; returns status and text.
     fn change(&self, method: &str, path: &str, body: &str) -> (u16, String) {
         self.host.change(method, &format!("a1/order{path}"), body)
     }
@@ -210,7 +210,7 @@ fn sighup_applies_a_file_and_a_configuration_together() {
 }
 
 #[test]
-fn the_admin_port_uploads_rolls_back_and_deletes() {
+fn the_admin_socket_uploads_rolls_back_and_deletes() {
     let scene = Scene::start(None);
     let (status, text) = scene.change("PUT", "", &module(2));
     assert_eq!(status, 200, "{text}");
@@ -229,5 +229,5 @@ fn the_admin_port_uploads_rolls_back_and_deletes() {
     scene.await_first(2);
     assert_eq!(scene.change("DELETE", "", "").0, 200);
     scene.await_first(1);
-    scene.finish("changes over the admin port");
+    scene.finish("changes over the admin socket");
 }

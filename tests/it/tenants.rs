@@ -120,7 +120,7 @@ fn a_file_that_no_compiler_can_bear_is_felt_by_its_tenant_alone() {
     let before = peak(scene.host.process().id());
     let compiler = scene.attack();
     // Another tenant's changes wait for nothing.
-    let (status, text) = scene.host.change("PUT", "good/order", &module(2, ""));
+    let (status, text) = scene.host.change("PUT", "good/order", module(2, ""));
     assert_eq!(status, 200, "{text}");
     let (status, text) = scene.host.change("POST", "good/order/rollback", "");
     assert_eq!(status, 200, "{text}");

@@ -16,7 +16,7 @@ use crate::cargo::cargo;
 use crate::eventually::{eventually, within};
 use crate::process::{self, Ends, Finished, Process};
 use crate::scratch::Scratch;
-use crate::{ports, target};
+use crate::{ports, target, unix_http};
 
 /// How long a build of the agent may take: from nothing, on two cores.
 const BUILD: Duration = Duration::from_secs(900);
@@ -47,13 +47,15 @@ pub fn binary() -> &'static Path {
 }
 
 /// Variables that would make an agent behave otherwise than in another environment.
-const OF_THE_ENVIRONMENT: [&str; 10] = [
+const OF_THE_ENVIRONMENT: [&str; 12] = [
     "NOTIFY_SOCKET",
     "WATCHDOG_USEC",
     "WATCHDOG_PID",
     "LISTEN_FDS",
     "LISTEN_PID",
     "LISTEN_FDNAMES",
+    "RUNTIME_DIRECTORY",
+    "XDG_RUNTIME_DIR",
     "HADOOP_CONF_DIR",
     "HADOOP_HOME",
     "HADOOP_USER_NAME",
@@ -122,6 +124,7 @@ pub struct Host {
     logs: PathBuf,
     starts: u32,
     admin: u16,
+    runtime: PathBuf,
     file: PathBuf,
     process: Process,
 }
@@ -205,6 +208,8 @@ impl Host {
             error: pipe.map(Into::into),
             ..Ends::default()
         };
+        let runtime = scratch.folder(&format!("{name}.run"));
+        command.env("RUNTIME_DIRECTORY", &runtime);
         let process = Process::start_with(name, command.args(&all), log, ends);
         let mut host = Self {
             name: name.to_owned(),
@@ -212,6 +217,7 @@ impl Host {
             logs,
             starts: 1,
             admin,
+            runtime,
             file: file.to_path_buf(),
             process,
         };
@@ -281,7 +287,11 @@ impl Host {
     pub fn restart(&mut self) {
         assert!(self.process.ended().is_some(), "{} still runs", self.name);
         self.starts += 1;
-        self.process = spawn(&self.name, &self.words, &self.logs, self.starts);
+        let log = self.logs.join(format!("{}.{}.log", self.name, self.starts));
+        let mut program = program();
+        program.args(&self.words);
+        program.env("RUNTIME_DIRECTORY", &self.runtime);
+        self.process = Process::start(&self.name, &mut program, log);
         self.await_ready();
     }
 
@@ -304,27 +314,22 @@ impl Host {
         Ok((answer.status().as_u16(), text))
     }
 
-    /// Requests a change of a policy at the admin port, by a path below `/policies/`: status and
+    /// Its admin socket.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.runtime.join("admin.sock")
+    }
+
+    /// Requests a change of a policy over the admin socket, by a path below `/policies/`: status and
     /// text of the answer.
     ///
     /// # Panics
     /// When there was no answer.
     #[must_use]
-    pub fn change(&self, method: &str, path: &str, body: &str) -> (u16, String) {
-        let config = ureq::Agent::config_builder()
-            .timeout_global(Some(CHANGE))
-            .http_status_as_error(false)
-            .build();
-        let client = ureq::Agent::new_with_config(config);
-        let url = format!("http://127.0.0.1:{}/policies/{path}", self.admin);
-        let answer = match method {
-            "PUT" => client.put(&url).send(body),
-            "DELETE" => client.delete(&url).call(),
-            _ => client.post(&url).send_empty(),
-        };
-        let mut answer = answer.unwrap_or_else(|err| panic!("{method} {url}: {err}"));
-        let text = answer.body_mut().read_to_string().expect("a text");
-        (answer.status().as_u16(), text)
+    pub fn change(&self, method: &str, path: &str, body: impl AsRef<[u8]>) -> (u16, String) {
+        let path = format!("/policies/{path}");
+        let answer = unix_http::ask(&self.socket(), method, &path, body.as_ref(), CHANGE);
+        answer.unwrap_or_else(|err| panic!("{method} {path}: {err}"))
     }
 
     /// The metrics page as JSON.
@@ -392,9 +397,4 @@ impl Host {
             None => panic!("{} is not ready after {START:?}", self.name),
         }
     }
-}
-
-fn spawn(name: &str, words: &[String], logs: &Path, start: u32) -> Process {
-    let log = logs.join(format!("{name}.{start}.log"));
-    Process::start(name, program().args(words), log)
 }

@@ -48,6 +48,7 @@ pub mod swap;
 pub mod tally;
 pub mod target;
 pub mod tenants;
+pub mod unix_http;
 
 pub use agent::{Agent, Kind};
 pub use agent_file::AgentFile;

@@ -10,10 +10,11 @@
 //! | `/groups` | each group: its selector, and each sink's state, penalty, counts and last error |
 //! | `/policies` | each policy: version, places, violations, CPU time, last error |
 //!
-//! Only `GET` and `HEAD`, except under `/policies`, where policies can be changed. It listens on
-//! loopback unless `--admin` says otherwise, since it has no password; there it answers only to
-//! addresses and `localhost` (`admin/names.rs`). Flume's own keys bind it as in Flume, for `/metrics`
-//! alone.
+//! Only `GET` and `HEAD`, except under `/policies`, where policies can be changed. Who may see and
+//! change what is said in one place, [`access`]; a caller who sees one agent gets every page as if
+//! there were no other. The pages are on a port and on a socket. The port is on loopback unless
+//! `--admin` says otherwise; there it answers only to addresses and `localhost` (`admin/names.rs`).
+//! Flume's own keys bind it as in Flume, for `/metrics` alone.
 
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use flume_components::MemoryLimit;
 use flume_components::net::passed::OpenPort;
 use parking_lot::RwLock;
@@ -30,22 +31,28 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::access::{Access, ChangesFrom, SeenBy, TokenFileError};
+use self::access::{Caller, On, Refusal, Verb, identify};
+use self::connections::Entrance;
 use self::names::Names;
-pub(crate) use self::policies::ChangesFrom;
+pub(crate) use self::socket::{AdminSocket, OpenSocket};
 use crate::health::{Phase, Trouble};
 use crate::metrics::{self, ProcessView, flume_json, prometheus};
 use crate::plan::{InterceptorPlan, Written};
-use crate::policies::Policies;
+use crate::policies::{Policies, PolicyFileReport};
 use crate::reloads::Reloads;
 use crate::runner::SourceState;
 use crate::topology::{AgentView, DepartingView};
 
+mod access;
 mod arrival;
 mod connections;
 mod groups;
 mod health;
 mod names;
+mod noted;
 mod policies;
+mod socket;
 
 /// What the admin port shows: the agents that run now, and the policies.
 #[derive(Clone)]
@@ -82,6 +89,23 @@ impl AdminView {
         crate::health::of(phase, &agents, &self.policies.reports())
     }
 
+    /// What a caller sees of it.
+    fn seen_by(&self, caller: &Caller) -> Seen {
+        let mut seen = Seen {
+            agents: self.agents(),
+            policies: self.policies.reports(),
+        };
+        seen.agents.retain(|view| caller.sees(&view.plan.name));
+        seen.policies.retain(|report| caller.sees(&report.agent));
+        seen
+    }
+
+    /// What is wrong with that.
+    fn troubles_of(&self, seen: &Seen) -> Vec<Trouble> {
+        let phase = *self.phase.read();
+        crate::health::of(phase, &seen.agents, &seen.policies)
+    }
+
     /// Shows these agents from now on.
     pub(crate) fn show(&self, agents: Vec<AgentView>) {
         *self.agents.write() = agents;
@@ -93,6 +117,12 @@ impl AdminView {
     }
 }
 
+/// The agents that a caller may see, and their policies.
+struct Seen {
+    agents: Vec<AgentView>,
+    policies: Vec<PolicyFileReport>,
+}
+
 /// Answers on a port until `stop` is cancelled. If it is there for Flume's keys of monitoring,
 /// other machines see `/metrics` alone.
 ///
@@ -101,19 +131,32 @@ impl AdminView {
 pub(crate) async fn serve(
     port: OpenPort<TcpListener>,
     admin: AdminView,
-    (changes, is_flumes): (ChangesFrom, bool),
+    (access, is_flumes): (Access, bool),
     stop: CancellationToken,
 ) -> std::io::Result<()> {
     let names = match is_flumes {
         true => Names::FlumesPage,
         false => Names::on(port.socket.local_addr()?.ip()),
     };
-    connections::serve(port.socket, router(admin, changes, names), stop).await;
+    let pages = router(admin, access, names);
+    connections::serve(Entrance::Port(port.socket), pages, stop).await;
     Ok(())
 }
 
-fn router(admin: AdminView, changes: ChangesFrom, names: Names) -> Router {
-    let policies = policies::routes(admin.policies.clone(), changes);
+/// The same on the socket, which no browser reaches, so that it may be called by any name.
+pub(crate) async fn serve_socket(
+    socket: OpenSocket,
+    admin: AdminView,
+    access: Access,
+    stop: CancellationToken,
+) {
+    let pages = router(admin, access, Names::Any);
+    connections::serve(Entrance::Socket(socket), pages, stop).await;
+}
+
+fn router(admin: AdminView, access: Access, names: Names) -> Router {
+    let policies = policies::routes(admin.policies.clone());
+    let audit = admin.policies.audit().clone();
     Router::new()
         .route("/", get(index))
         .route("/metrics", get(show_metrics))
@@ -126,6 +169,8 @@ fn router(admin: AdminView, changes: ChangesFrom, names: Names) -> Router {
         .merge(policies)
         .layer(middleware::from_fn(refuse_methods))
         .layer(middleware::from_fn_with_state(names, names::guard))
+        .layer(middleware::from_fn_with_state(audit, noted::note))
+        .layer(middleware::from_fn_with_state(access, identify))
 }
 
 /// Flume answers TRACE and OPTIONS with 403.
@@ -145,23 +190,31 @@ async fn index() -> Html<&'static str> {
     )
 }
 
-async fn show_metrics(State(admin): State<AdminView>, headers: HeaderMap) -> Response {
-    let samples = metrics::collect(
-        &admin.agents(),
-        &admin.policies.reports(),
-        &ProcessView::of_this(&admin.reloads),
-    );
+async fn show_metrics(
+    State(admin): State<AdminView>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    caller.may(Verb::See, On::Any)?;
+    let seen = admin.seen_by(&caller);
+    let process = caller
+        .sees_all()
+        .then(|| ProcessView::of_this(&admin.reloads, admin.policies.audit()));
+    let samples = metrics::collect(&seen.agents, &seen.policies, process.as_ref());
     let accept = headers
         .get(header::ACCEPT)
         .and_then(|value| value.to_str().ok())
         .unwrap_or("");
     if !wants_text(accept) {
-        return Json(flume_json::render(&samples)).into_response();
+        return Ok(Json(flume_json::render(&samples)).into_response());
     }
     const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     match prometheus::render(samples) {
-        Ok(text) => ([(header::CONTENT_TYPE, TYPE)], text).into_response(),
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+        Ok(text) => Ok(([(header::CONTENT_TYPE, TYPE)], text).into_response()),
+        Err(error) => {
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            Err(Refusal::new(status, &error.to_string()))
+        }
     }
 }
 
@@ -182,13 +235,18 @@ fn wants_text(accept: &str) -> bool {
     text > weight(&["application/json", "application/*"]) && text >= weight(&["*/*"])
 }
 
-async fn config(State(admin): State<AdminView>) -> Json<Value> {
-    let agents: serde_json::Map<String, Value> = admin
-        .agents()
+async fn config(
+    State(admin): State<AdminView>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Json<Value>, Refusal> {
+    caller.may(Verb::See, On::Any)?;
+    let seen = admin.seen_by(&caller);
+    let agents: serde_json::Map<String, Value> = seen
+        .agents
         .iter()
         .map(|view| (view.plan.name.clone(), agent_config(view, &admin.memory)))
         .collect();
-    Json(Value::Object(agents))
+    Ok(Json(Value::Object(agents)))
 }
 
 fn agent_config(view: &AgentView, memory: &MemoryLimit) -> Value {
@@ -273,20 +331,4 @@ fn properties(keys: &Written) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::wants_text;
-
-    #[test]
-    fn prometheus_gets_text_and_others_json() {
-        let prometheus = "application/openmetrics-text;version=1.0.0;q=0.5,\
-                          text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
-        for text in [prometheus, "text/plain", "Text/Plain, */*"] {
-            assert!(wants_text(text), "{text}");
-        }
-        let browser = "text/html,application/xml;q=0.9,*/*;q=0.8";
-        let library = "application/json, text/plain, */*";
-        for json in ["", "*/*", browser, library, "text/plain;q=0.1, */*"] {
-            assert!(!wants_text(json), "{json}");
-        }
-    }
-}
+mod tests;

@@ -26,13 +26,15 @@ use tracing::Instrument;
 use self::manager::Manager;
 use self::signals::{Ending, Signals};
 
-use crate::admin::{self, AdminView, ChangesFrom};
+use crate::admin::{Access, AdminSocket, AdminView};
+use crate::audit::Way;
 use crate::config_watch::ConfigWatch;
 use crate::health::Phase;
 use crate::plan::{AgentPlan, changes};
 use crate::services::Services;
 use crate::topology::{Brake, ReloadTerms, RunningAgent, RunningSource, events_left};
 
+mod admin_ports;
 #[cfg(test)]
 mod deadline;
 mod manager;
@@ -54,12 +56,14 @@ pub(crate) enum AdminAddress {
 }
 
 /// The settings of the process.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct HostOptions {
     /// The admin port.
     pub admin: AdminAddress,
-    /// From whom the admin port accepts changes.
-    pub changes: ChangesFrom,
+    /// The admin socket.
+    pub socket: AdminSocket,
+    /// Who may do what there.
+    pub access: Access,
     /// How long channels may drain after a signal to end.
     pub drain_timeout: Duration,
     /// Whether a reload may remove a channel with events that no sink drains.
@@ -94,7 +98,7 @@ pub(crate) async fn run(
     show(&view, &agents);
     let stop_watch = CancellationToken::new();
     let stop_admin = CancellationToken::new();
-    let admin = start_admin(&options, &view, &services, &stop_admin).await?;
+    let admin = admin_ports::start(&options, &view, &services, &stop_admin).await?;
     let watching = tokio::spawn(services.policies.clone().watch(stop_watch.clone()));
     let host = Host {
         agents,
@@ -109,8 +113,8 @@ pub(crate) async fn run(
     stop_watch.cancel();
     stop_admin.cancel();
     conclude("the watch over policies", watching).await;
-    if let Some(admin) = admin {
-        conclude("the admin port", admin).await;
+    for task in admin {
+        conclude("the admin port", task).await;
     }
     tracing::info!(events_left = left, "stopped");
     Ok(left)
@@ -169,7 +173,12 @@ impl Host {
         self.manager.ready();
         self.settle_sockets().await;
         loop {
-            let plans = match self.next_change().await {
+            let change = self.next_change().await;
+            let way = match change {
+                Change::Asked => Way::Sighup,
+                Change::End(_) | Change::Plans(_) => Way::File,
+            };
+            let plans = match change {
                 Change::End(ending) => return Ok(self.stop(ending).await),
                 Change::Plans(plans) => {
                     self.manager.reloading();
@@ -177,6 +186,7 @@ impl Host {
                 }
                 Change::Asked => {
                     self.manager.reloading();
+                    admin_ports::read_again(&self.options, &self.services).await;
                     tokio::select! {
                         plans = self.watch.read_again(&self.services) => plans,
                         // What is being read is of no use any more.
@@ -194,7 +204,7 @@ impl Host {
                 }
             }
             // After the agents, because a policy file may have changed together with theirs.
-            self.services.policies.look_again();
+            self.services.policies.look_again(way);
             if self.signals.ending().is_none() {
                 self.view.enter(Phase::Running);
                 self.manager.ready();
@@ -483,45 +493,6 @@ fn feeds(from: &AgentPlan, to: &AgentPlan) -> bool {
                 s.component.kind == "avro" && s.component.keys.text("port") == Some(target)
             })
         })
-}
-
-async fn start_admin(
-    options: &HostOptions,
-    view: &AdminView,
-    services: &Services,
-    stop: &CancellationToken,
-) -> Result<Option<JoinHandle<()>>, ComponentError> {
-    let (address, required) = match options.admin {
-        AdminAddress::Off => return Ok(None),
-        AdminAddress::Perhaps(address) => (address, false),
-        AdminAddress::Required(address) | AdminAddress::Flumes(address) => (address, true),
-    };
-    let is_flumes = matches!(options.admin, AdminAddress::Flumes(_));
-    let port = match services.components.sockets.listen(&[address]) {
-        Ok(port) => port,
-        Err(error) if required => {
-            let message = format!("the admin port {address} cannot be opened");
-            return Err(ComponentError::caused_by(message, error));
-        }
-        Err(error) => {
-            tracing::warn!(%address, %error, "no admin port; choose another with --admin");
-            return Ok(None);
-        }
-    };
-    if let Ok(address) = port.socket.local_addr() {
-        match is_flumes {
-            true => tracing::info!(%address, "admin port listens: as in Flume, other machines see \
-                /metrics; every other page is for this machine"),
-            false => tracing::info!(%address, "admin port listens"),
-        }
-    }
-    let (view, stop) = (view.clone(), stop.clone());
-    let changes = (options.changes, is_flumes);
-    Ok(Some(tokio::spawn(async move {
-        if let Err(error) = admin::serve(port, view, changes, stop).await {
-            tracing::error!(%error, "the admin port failed");
-        }
-    })))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 mod admin;
 mod allocator;
+mod audit;
 mod cli;
 mod config;
 mod config_watch;

@@ -73,6 +73,8 @@ pub(crate) fn start(format: LogFormat, level: &str) -> io::Result<()> {
     let queue = LineQueue::start(io::stderr(), notice)?;
     let log = LOG.get_or_init(|| Log { format, queue });
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    // Who changes what is no question of the level.
+    let filter = filter.add_directive("audit=info".parse().map_err(io::Error::other)?);
     tracing_subscriber::registry()
         .with(filter)
         .with(log.clone())
@@ -98,6 +100,11 @@ pub(crate) fn flush() {
     if let Some(log) = LOG.get() {
         log.queue.flush(FAREWELL);
     }
+}
+
+/// The time now, as in the log.
+pub(crate) fn timestamp() -> String {
+    format::now()
 }
 
 /// Lines that nobody read in time, so that they were dropped.

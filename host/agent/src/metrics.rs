@@ -5,6 +5,7 @@
 
 use flume_core::counters::{LatencyCounts, Metric};
 
+use crate::audit::Audit;
 use crate::logging;
 use crate::policies::PolicyFileReport;
 use crate::reloads::{ReloadCounts, Reloads};
@@ -43,6 +44,8 @@ pub(crate) struct Sample {
 pub(crate) struct ProcessView {
     /// Log lines that nobody read in time.
     pub log_lines_dropped: u64,
+    /// Lines of the audit log that could not be written.
+    pub audit_lines_failed: u64,
     /// Changes of the configuration file.
     pub reloads: ReloadCounts,
     /// What the kernel says, where it does.
@@ -51,9 +54,10 @@ pub(crate) struct ProcessView {
 
 impl ProcessView {
     /// The process that asks.
-    pub(crate) fn of_this(reloads: &Reloads) -> Self {
+    pub(crate) fn of_this(reloads: &Reloads, audit: &Audit) -> Self {
         Self {
             log_lines_dropped: logging::dropped(),
+            audit_lines_failed: audit.failed(),
             reloads: reloads.counts(),
             stats: ProcessStats::read(),
         }
@@ -84,13 +88,13 @@ pub(crate) enum Number {
 pub(crate) fn collect(
     agents: &[AgentView],
     policies: &[PolicyFileReport],
-    process: &ProcessView,
+    process: Option<&ProcessView>,
 ) -> Vec<Sample> {
     let components = agents.iter().flat_map(collect_agent);
     let policies = policies.iter().map(policy);
     components
         .chain(policies)
-        .chain(of_process(process))
+        .chain(process.into_iter().flat_map(of_process))
         .collect()
 }
 
@@ -289,7 +293,7 @@ a1.sinks.k3.channel = c3
     #[tokio::test]
     async fn every_channel_of_a_source_has_a_series_that_joins_the_two() {
         let agent = RunningAgent::build(plan(AGENT), &services(1)).unwrap();
-        let samples = collect(&[agent.view()], &[], &ProcessView::default());
+        let samples = collect(&[agent.view()], &[], Some(&ProcessView::default()));
         let text = prometheus::render(samples.clone()).unwrap();
         let infos: Vec<&str> = text
             .lines()

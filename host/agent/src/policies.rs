@@ -34,6 +34,8 @@ use parking_lot::Mutex;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{Notify, Semaphore};
 
+use crate::audit::{Action, Audit, By, Entry, Outcome, Way};
+
 use self::file::WatchedFile;
 pub(crate) use self::read::FileError;
 use self::read::Mark;
@@ -121,6 +123,7 @@ struct Inner {
     cache: CacheChoice,
     compiler: Compiler,
     wall: WallClock,
+    audit: Audit,
     tools: Mutex<Option<Tools>>,
     /// Held while something of this agent is compiled or tried out.
     heavy: Mutex<BTreeMap<String, Arc<Mutex<()>>>>,
@@ -129,6 +132,8 @@ struct Inner {
     room: Arc<Semaphore>,
     /// Wakes the watch, for a look at the files now.
     again: Notify,
+    /// What that look was asked for by.
+    asked: Mutex<Way>,
 }
 
 /// What is made on first use.
@@ -201,11 +206,13 @@ impl Policies {
             cache,
             compiler,
             wall,
+            audit: Audit::default(),
             tools: Mutex::default(),
             heavy: Mutex::default(),
             files: Mutex::default(),
             room: Arc::new(Semaphore::new(MOST_ARRIVING >> 10)),
             again: Notify::new(),
+            asked: Mutex::new(Way::File),
         }))
     }
 
@@ -269,6 +276,11 @@ impl Policies {
         })
     }
 
+    /// Where changes of policies are noted.
+    pub(crate) fn audit(&self) -> &Audit {
+        &self.0.audit
+    }
+
     /// Reports on the files in use, in the order of first use.
     pub(crate) fn reports(&self) -> Vec<PolicyFileReport> {
         self.files().iter().map(|file| file.report()).collect()
@@ -304,13 +316,20 @@ impl Policies {
                     Arc::new(WatchedFile::new(wanted, policy, choice.mark, wall))
                 }
             };
-            if file.running().digest() != artifact.digest() {
+            let before = file.running().digest().to_owned();
+            if before != artifact.digest() {
                 file.take_in(&artifact);
             }
             let seated = make_seat(file.policy()).map_err(|error| choice.refusal(error))?;
             self.store(&wanted.agent, &artifact);
             file.stay_in_folder_of(wanted);
-            self.keep(&file);
+            let from = match self.keep(&file) {
+                true => None,
+                false => Some(before.as_str()),
+            };
+            if from != Some(artifact.digest()) {
+                self.note_load(&file, Way::Configuration, (from, artifact.digest()), Ok(()));
+            }
             Ok(seated)
         })
     }
@@ -429,12 +448,36 @@ impl Policies {
         files.clone()
     }
 
-    /// Adds a file that is new.
-    fn keep(&self, file: &Arc<WatchedFile>) {
+    /// Adds a file. Says whether it is new.
+    fn keep(&self, file: &Arc<WatchedFile>) -> bool {
         let mut files = self.0.files.lock();
-        if !files.iter().any(|known| Arc::ptr_eq(known, file)) {
+        let is_new = !files.iter().any(|known| Arc::ptr_eq(known, file));
+        if is_new {
             files.push(Arc::clone(file));
         }
+        is_new
+    }
+
+    /// Notes that the content of a file runs, or would not start.
+    fn note_load(
+        &self,
+        file: &WatchedFile,
+        way: Way,
+        (from, to): (Option<&str>, &str),
+        loaded: Result<(), &str>,
+    ) {
+        let who = file.owner();
+        self.0.audit.record(&Entry {
+            by: &By { who, way },
+            action: Action::Load,
+            policy: file.name(),
+            from,
+            to: Some(to),
+            outcome: match loaded {
+                Ok(()) => Outcome::Done,
+                Err(why) => Outcome::Failed(why),
+            },
+        });
     }
 
     /// Compiles or tries out: one thread at a time for each agent, and without blocking the tasks of

@@ -1,7 +1,7 @@
 //! What a hostile tenant does: everything that it may do, as hard as it can.
 
 use std::io::Write as _;
-use std::net::{Ipv4Addr, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ enum Means {
     Compilers,
     /// Files as large as they may be, most of it nothing.
     LargeFiles,
-    /// Uploads that send nearly nothing, on many connections.
+    /// Uploads that are as slow as they may be, on many connections.
     SlowUploads,
     /// One good version after the other.
     Swaps,
@@ -133,7 +133,7 @@ pub(super) enum Weapon {
     /// A policy, and the text that is loaded for it, with another comment each time.
     Load(&'static str, String),
     /// Uploads that are under way.
-    Uploads(Vec<TcpStream>),
+    Uploads(Vec<UnixStream>),
 }
 
 impl Weapon {
@@ -142,14 +142,14 @@ impl Weapon {
         match self {
             Self::Load(policy, text) => {
                 let text = format!(";; {time}\n{text}");
-                let (status, answer) = scene.host().change("PUT", policy, &text);
+                let (status, answer) = scene.host().change("PUT", policy, text);
                 assert!(status < 500 || status == 503, "{status} {answer}");
                 status == 200
             }
             Self::Uploads(streams) => {
                 for mut stream in streams {
-                    // It may have been ended.
-                    stream.write_all(b" ").unwrap_or_default();
+                    // It may have been ended. Slower ones are ended at once.
+                    stream.write_all(&[b' '; 512]).unwrap_or_default();
                 }
                 true
             }
@@ -166,14 +166,13 @@ impl Weapon {
 }
 
 /// Begins to upload a policy.
-fn upload(scene: &Scene) -> TcpStream {
-    let port = scene.host().admin_port();
-    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port));
-    let mut stream = stream.expect("an admin port");
-    let head = format!(
-        "PUT /policies/bad/order HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\
-         Content-Length: 1000000\r\n\r\n"
-    );
-    stream.write_all(head.as_bytes()).expect("an admin port");
+fn upload(scene: &Scene) -> UnixStream {
+    let stream = UnixStream::connect(scene.host().socket());
+    let mut stream = stream.expect("an admin socket");
+    let limit = Some(Duration::from_secs(1));
+    stream.set_write_timeout(limit).expect("a limit");
+    let head =
+        "PUT /policies/bad/order HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n";
+    stream.write_all(head.as_bytes()).expect("an admin socket");
     stream
 }

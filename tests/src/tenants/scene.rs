@@ -69,7 +69,7 @@ impl Scene {
 
     /// Loads another version of the policy of the tenant that works on.
     pub(super) fn load_another(&self) {
-        let (status, text) = self.host.change("PUT", "good/order", &bomb::module(2, ""));
+        let (status, text) = self.host.change("PUT", "good/order", bomb::module(2, ""));
         assert_eq!(status, 200, "{text}");
     }
 

@@ -1,4 +1,4 @@
-//! The connections of the admin port, which are bounded in number and in time: liveness is asked for
+//! The connections of the admin port, or of its socket, which are bounded in number and in time: liveness is asked for
 //! here, so that neither silent clients nor files that are used up may keep others out.
 //!
 //! The laws: a client without a request is closed after [`HEADER_TIME`], and at once if there are
@@ -6,13 +6,15 @@
 //! so that it answers one client at a time when the process has no other file left.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::fs::File;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use axum::extract::{ConnectInfo, Request};
+use axum::extract::Request;
 use axum::middleware::{self, Next};
 use axum::{Extension, Router};
 use flume_components::net::tls;
@@ -21,10 +23,13 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use parking_lot::Mutex;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
+
+use super::socket::OpenSocket;
 
 /// Connections that are open at once.
 const MOST_CONNECTIONS: usize = 64;
@@ -41,8 +46,53 @@ const LAST_REQUEST: Duration = Duration::from_secs(120);
 /// The pause after a connection could not be accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Who is on the other end of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Peer {
+    /// This address.
+    Tcp(SocketAddr),
+    /// A process of this user, on the socket: the kernel says so.
+    Local(u32),
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Local(uid) => write!(f, "uid {uid}"),
+        }
+    }
+}
+
+/// Where clients come.
+pub(super) enum Entrance {
+    Port(TcpListener),
+    Socket(OpenSocket),
+}
+
+enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Entrance {
+    async fn accept(&self) -> io::Result<(Stream, Peer)> {
+        match self {
+            Self::Port(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                Ok((Stream::Tcp(stream), Peer::Tcp(peer)))
+            }
+            Self::Socket(socket) => {
+                let (stream, _) = socket.listener.accept().await?;
+                let uid = stream.peer_cred()?.uid();
+                Ok((Stream::Unix(stream), Peer::Local(uid)))
+            }
+        }
+    }
+}
+
 /// Answers on a listener until `stop` is cancelled, and then what is under way.
-pub(super) async fn serve(listener: TcpListener, pages: Router, stop: CancellationToken) {
+pub(super) async fn serve(entrance: Entrance, pages: Router, stop: CancellationToken) {
     let mut guests = Guests {
         encrypted: Arc::new(Mutex::new(LogLimit::new(1, NAMED_EVERY))),
         tasks: JoinSet::new(),
@@ -54,7 +104,7 @@ pub(super) async fn serve(listener: TcpListener, pages: Router, stop: Cancellati
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
             Some(_) = guests.tasks.join_next() => continue,
-            accepted = listener.accept() => accepted,
+            accepted = entrance.accept() => accepted,
         };
         match accepted {
             Ok((stream, peer)) => {
@@ -73,7 +123,7 @@ pub(super) async fn serve(listener: TcpListener, pages: Router, stop: Cancellati
             }
         }
     }
-    drop(listener);
+    drop(entrance);
     while guests.tasks.join_next().await.is_some() {}
 }
 
@@ -118,13 +168,7 @@ impl Guests {
         true
     }
 
-    fn welcome(
-        &mut self,
-        stream: TcpStream,
-        peer: SocketAddr,
-        pages: &Router,
-        stop: &CancellationToken,
-    ) {
+    fn welcome(&mut self, stream: Stream, peer: Peer, pages: &Router, stop: &CancellationToken) {
         let guest = Guest::default();
         self.all.push_back(guest.clone());
         let is_busy = Arc::clone(&guest.is_busy);
@@ -138,13 +182,18 @@ impl Guests {
             }
         };
         let pages = pages.clone().layer(middleware::from_fn(marked));
-        let pages = pages.layer(Extension(ConnectInfo(peer)));
+        let pages = pages.layer(Extension(peer));
         let (stop, encrypted) = (stop.clone(), Arc::clone(&self.encrypted));
         self.tasks.spawn(async move {
             let _ended = guest.over.clone().drop_guard();
             let answered = async {
-                if is_awaited(&stream, peer, &encrypted, &stop).await {
-                    talk(stream, peer, pages, stop).await;
+                match stream {
+                    Stream::Tcp(stream) => {
+                        if is_awaited(&stream, peer, &encrypted, &stop).await {
+                            talk(stream, peer, pages, stop).await;
+                        }
+                    }
+                    Stream::Unix(stream) => talk(stream, peer, pages, stop).await,
                 }
             };
             tokio::select! {
@@ -159,7 +208,7 @@ impl Guests {
 /// other mistake. False if there is nothing to answer.
 async fn is_awaited(
     stream: &TcpStream,
-    peer: SocketAddr,
+    peer: Peer,
     encrypted: &Mutex<LogLimit>,
     stop: &CancellationToken,
 ) -> bool {
@@ -180,7 +229,10 @@ async fn is_awaited(
 }
 
 /// Answers one client.
-async fn talk(stream: TcpStream, peer: SocketAddr, pages: Router, stop: CancellationToken) {
+async fn talk<S>(stream: S, peer: Peer, pages: Router, stop: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIME)
@@ -217,9 +269,9 @@ mod tests {
     async fn listening() -> (SocketAddr, CancellationToken, tokio::task::JoinHandle<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
-        let who = async |ConnectInfo(peer): ConnectInfo<SocketAddr>| peer.to_string();
+        let who = async |Extension(peer): Extension<Peer>| peer.to_string();
         let pages = Router::new().route("/", get(who));
-        let serving = tokio::spawn(serve(listener, pages, stop.clone()));
+        let serving = tokio::spawn(serve(Entrance::Port(listener), pages, stop.clone()));
         (address, stop, serving)
     }
 
@@ -232,6 +284,30 @@ mod tests {
         let own = client.local_addr().map(|own| own.to_string());
         assert!(answer.ends_with(&own.unwrap_or_default()), "{answer}");
         answer
+    }
+
+    /// The kernel says whose process it is, and silence is limited there, too.
+    #[tokio::test]
+    async fn a_client_of_the_socket_is_known_by_its_user() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.sock");
+        let socket = OpenSocket::open(&path, false).unwrap();
+        let stop = CancellationToken::new();
+        let who = async |Extension(peer): Extension<Peer>| peer.to_string();
+        let pages = Router::new().route("/", get(who));
+        let serving = tokio::spawn(serve(Entrance::Socket(socket), pages, stop.clone()));
+        let mut silent = UnixStream::connect(&path).await.unwrap();
+        let mut client = UnixStream::connect(&path).await.unwrap();
+        let request = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        client.write_all(request).await.unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        let own = rustix::process::geteuid().as_raw();
+        assert!(answer.ends_with(&format!("uid {own}")), "{answer}");
+        stop.cancel();
+        serving.await.unwrap();
+        assert_eq!(silent.read(&mut [0]).await.unwrap_or(0), 0);
+        assert!(!path.exists(), "it is removed at the end");
     }
 
     /// Far more than fit are silent: the next one is answered, and at once.

@@ -1,12 +1,13 @@
 //! `/groups`: the state of the groups, and what orders their sinks.
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use flume_core::clock::{self, Instant};
 use flume_core::sink_group::SinkState;
 use serde_json::{Map, Value, json};
 
 use super::AdminView;
+use super::access::{Caller, On, Refusal, Verb};
 use crate::plan::GroupPlan;
 use crate::plan::traces::shadow_place;
 use crate::policies::PolicyFileReport;
@@ -15,14 +16,17 @@ use crate::topology::{AgentView, GroupView, SinkView};
 
 /// By agent and group: `processor`, `selector` (null where nothing is balanced), `shadow` and
 /// `record` (null where there is none) and `sinks`.
-pub(super) async fn show(State(admin): State<AdminView>) -> Json<Value> {
-    let reports = admin.policies.reports();
-    let agents = admin.agents();
-    let agents = agents.iter();
+pub(super) async fn show(
+    State(admin): State<AdminView>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Json<Value>, Refusal> {
+    caller.may(Verb::See, On::Any)?;
+    let seen = admin.seen_by(&caller);
+    let agents = seen.agents.iter();
     let agents: Map<String, Value> = agents
-        .map(|view| (view.plan.name.clone(), agent(view, &reports)))
+        .map(|view| (view.plan.name.clone(), agent(view, &seen.policies)))
         .collect();
-    Json(Value::Object(agents))
+    Ok(Json(Value::Object(agents)))
 }
 
 fn agent(view: &AgentView, reports: &[PolicyFileReport]) -> Value {

@@ -7,22 +7,33 @@
 //!
 //! `/healthz`, and `/readyz?verbose`, list everything that is wrong, the worst first. JSON is for
 //! clients that ask for it in `Accept` or with `?format=json`.
+//!
+//! `/readyz` is for everybody; who sees no agent is told its status and not why. Who sees some agents
+//! is told of those.
 
-use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde_json::json;
 
 use super::AdminView;
+use super::access::{Caller, On, Refusal, Verb};
 use crate::health::{self, Level, Trouble};
 
 pub(super) async fn ready(
     State(admin): State<AdminView>,
+    Extension(caller): Extension<Caller>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    let troubles = admin.troubles();
+    if caller.may(Verb::See, On::Any).is_err() {
+        return match health::obstacles(&admin.troubles()).next() {
+            None => (StatusCode::OK, "ok\n").into_response(),
+            Some(_) => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response(),
+        };
+    }
+    let troubles = admin.troubles_of(&admin.seen_by(&caller));
     let obstacles: Vec<Trouble> = health::obstacles(&troubles).cloned().collect();
     let status = status(obstacles.is_empty());
     let shown = match has(query.as_deref(), "verbose") {
@@ -34,14 +45,17 @@ pub(super) async fn ready(
 
 pub(super) async fn healthy(
     State(admin): State<AdminView>,
+    Extension(caller): Extension<Caller>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
-) -> Response {
-    let troubles = admin.troubles();
+) -> Result<Response, Refusal> {
+    caller.may(Verb::See, On::Any)?;
+    let troubles = admin.troubles_of(&admin.seen_by(&caller));
     let fails = health::worst(&troubles) == Some(Level::Failing);
     let takes_in = health::obstacles(&troubles).next().is_none();
     let status = status(!fails && takes_in);
-    page(status, &troubles, wants_json(query.as_deref(), &headers))
+    let as_json = wants_json(query.as_deref(), &headers);
+    Ok(page(status, &troubles, as_json))
 }
 
 fn status(is_good: bool) -> StatusCode {

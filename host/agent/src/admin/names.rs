@@ -11,13 +11,16 @@
 //!
 //! A request without `Host` (HTTP/1.0, as some health checks send it) comes from no browser.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{Request, State};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+
+use super::access::Refusal;
+use super::connections::Peer;
 
 /// What to do about a refusal.
 pub(super) const USE_ADDRESS: &str =
@@ -54,7 +57,7 @@ pub(super) async fn guard(State(names): State<Names>, request: Request, next: Ne
         Names::FlumesPage if is_of_this_machine(&request) => Names::Addresses,
         Names::FlumesPage if request.uri().path() == "/metrics" => Names::Any,
         Names::FlumesPage => {
-            return (StatusCode::FORBIDDEN, format!("{ONLY_METRICS}\n")).into_response();
+            return Refusal::forbidden(ONLY_METRICS).into_response();
         }
         names => names,
     };
@@ -62,15 +65,18 @@ pub(super) async fn guard(State(names): State<Names>, request: Request, next: Ne
     let is_foreign =
         of_target.is_some_and(|host| !is_address(host)) || names_other(request.headers());
     if names == Names::Addresses && is_foreign {
-        return (StatusCode::FORBIDDEN, format!("{USE_ADDRESS}\n")).into_response();
+        return Refusal::forbidden(USE_ADDRESS).into_response();
     }
     next.run(request).await
 }
 
 /// Whether a request was sent on this machine. Who cannot be told is not.
 fn is_of_this_machine(request: &Request) -> bool {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    peer.is_some_and(|ConnectInfo(peer)| peer.ip().to_canonical().is_loopback())
+    match request.extensions().get() {
+        Some(Peer::Tcp(peer)) => peer.ip().to_canonical().is_loopback(),
+        Some(Peer::Local(_)) => true,
+        None => false,
+    }
 }
 
 /// Whether a `Host` header, if there is any, needs a name lookup.
@@ -159,9 +165,9 @@ mod tests {
             ("10.0.0.7:5", "/config", "10.0.0.8:41414", 403),
             ("10.0.0.7:5", "/metrics/../config", "10.0.0.8:41414", 403),
         ] {
-            let peer: SocketAddr = peer.parse().unwrap();
+            let peer = Peer::Tcp(peer.parse().unwrap());
             let request = Request::builder().uri(path).header("host", host);
-            let request = request.extension(ConnectInfo(peer));
+            let request = request.extension(peer);
             let request = request.body(Body::empty()).unwrap();
             let status = pages.clone().oneshot(request).await.unwrap().status();
             assert_eq!(status.as_u16(), expected, "{peer} {path} {host}");

@@ -7,41 +7,29 @@
 //! | `DELETE /policies/<agent>/<name>` | the version in the file runs again |
 //! | `POST /policies/<agent>/<name>/rollback` | the previous version runs again |
 //!
-//! There is no password. Changes are accepted from programs on this machine only, unless the
-//! operator says otherwise, and never from browsers: any web page can send requests to a port of
-//! its reader's machine, and with DNS rebinding they look like requests to the page's own host. What
-//! came through a proxy on this machine is from wherever the proxy had it.
+//! Who may do that is said in `access`. Changes are never accepted from browsers: any web page can
+//! send requests to a port of its reader's machine, and with DNS rebinding they look like requests to
+//! the page's own host.
 //!
 //! Modules on their way are bounded together: many that arrive slowly would fill the memory.
 
-use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{ConnectInfo, Path, Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
-use axum::{Json, Router};
-use clap::ValueEnum;
+use axum::{Extension, Json, Router};
 use flume_core::clock::{self, Instant};
 use flume_policy::{SeatReport, SeatState, Violation};
 use serde_json::{Map, Value, json};
 
+use super::access::{Caller, On, Refusal, Verb};
 use super::arrival::{MOST_BYTES, arrive};
 use super::names::{USE_ADDRESS, is_address};
 use crate::policies::{ChangeError, Changed, MOST_ARRIVING, Policies, PolicyFileReport};
-
-/// Headers that proxies add.
-const OF_PROXIES: [&str; 6] = [
-    "forwarded",
-    "via",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-proto",
-    "x-real-ip",
-];
 
 /// What the forms of web pages can send; browsers of old tell no `Origin` with them.
 const OF_FORMS: [&str; 3] = [
@@ -50,24 +38,12 @@ const OF_FORMS: [&str; 3] = [
     "text/plain",
 ];
 
-/// Whose changes are accepted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ChangesFrom {
-    /// Those of programs on this machine.
-    #[default]
-    Loopback,
-    /// Those of anyone who can reach the port.
-    Any,
-    /// Nobody's.
-    Off,
-}
-
 /// The pages, for these policies.
-pub(super) fn routes(policies: Policies, from: ChangesFrom) -> Router {
+pub(super) fn routes(policies: Policies) -> Router {
     let changes = Router::new()
         .route("/policies/{agent}/{name}", put(replace).delete(restore))
         .route("/policies/{agent}/{name}/rollback", post(roll_back))
-        .layer(middleware::from_fn_with_state(from, guard));
+        .route_layer(middleware::from_fn(guard));
     Router::new()
         .route("/policies", get(all))
         .route("/policies/{agent}/{name}", get(one))
@@ -75,30 +51,34 @@ pub(super) fn routes(policies: Policies, from: ChangesFrom) -> Router {
         .with_state(policies)
 }
 
-/// Lets through the changes that the operator allows.
-async fn guard(State(from): State<ChangesFrom>, request: Request, next: Next) -> Response {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    let why = objection(from, peer.map(|peer| peer.0.ip()), request.headers());
-    match why.or_else(|| is_form(&request).then_some("changes are not accepted from forms")) {
-        None => next.run(request).await,
-        Some(why) => (StatusCode::FORBIDDEN, format!("{why}\n")).into_response(),
+/// Lets through the changes that their caller may make, and no browser's.
+async fn guard(
+    Extension(caller): Extension<Caller>,
+    Path(path): Path<(String, String)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let (agent, _) = path;
+    let allowed = caller.may(Verb::Change, On::Agent(&agent));
+    let allowed = allowed.and_then(|()| match of_browser(&caller, &request) {
+        None => Ok(()),
+        Some(why) => Err(Refusal::forbidden(why)),
+    });
+    match allowed {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => refusal.into_response(),
     }
 }
 
-/// Why a change is not accepted.
-fn objection(from: ChangesFrom, peer: Option<IpAddr>, headers: &HeaderMap) -> Option<&'static str> {
-    let is_here = peer.is_some_and(|peer| peer.to_canonical().is_loopback());
-    let is_passed_on = OF_PROXIES.iter().any(|name| headers.contains_key(*name));
+/// Why a change may be a browser's, or is one's.
+fn of_browser(caller: &Caller, request: &Request) -> Option<&'static str> {
+    let headers = request.headers();
     let host = headers.get(header::HOST).and_then(|h| h.to_str().ok());
-    if from == ChangesFrom::Off {
-        Some("changes are turned off (--admin-changes)")
-    } else if from == ChangesFrom::Loopback && !is_here {
-        Some("changes are accepted from this machine only (--admin-changes)")
-    } else if from == ChangesFrom::Loopback && is_passed_on {
-        Some("this came through a proxy, so it need not be from this machine (--admin-changes)")
-    } else if headers.contains_key(header::ORIGIN) || headers.contains_key("sec-fetch-site") {
+    if headers.contains_key(header::ORIGIN) || headers.contains_key("sec-fetch-site") {
         Some("changes are not accepted from browsers")
-    } else if !host.is_some_and(is_address) {
+    } else if is_form(request) {
+        Some("changes are not accepted from forms")
+    } else if !caller.is_known() && !host.is_some_and(is_address) {
         Some(USE_ADDRESS)
     } else {
         None
@@ -114,76 +94,89 @@ fn is_form(request: &Request) -> bool {
     request.method() == Method::POST && is_of_forms
 }
 
-async fn all(State(policies): State<Policies>) -> Json<Value> {
-    let reports = policies.reports();
-    let shown: Map<String, Value> = reports.iter().map(|r| (r.name.clone(), shown(r))).collect();
-    Json(Value::Object(shown))
+async fn all(
+    State(policies): State<Policies>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Json<Value>, Refusal> {
+    caller.may(Verb::See, On::Any)?;
+    let reports = policies.reports().into_iter();
+    let seen = reports.filter(|report| caller.sees(&report.agent));
+    let shown: Map<String, Value> = seen.map(|r| (r.name.clone(), shown(&r))).collect();
+    Ok(Json(Value::Object(shown)))
 }
 
-async fn one(State(policies): State<Policies>, Path(path): Path<(String, String)>) -> Response {
-    let name = name(path);
-    match policies.reports().iter().find(|report| report.name == name) {
-        Some(report) => Json(shown(report)).into_response(),
-        None => refusal(&ChangeError::Unknown(name)),
+async fn one(
+    State(policies): State<Policies>,
+    Extension(caller): Extension<Caller>,
+    Path(path): Path<(String, String)>,
+) -> Result<Json<Value>, Refusal> {
+    caller.may(Verb::See, On::Agent(&path.0))?;
+    let name = name(path)?;
+    let reports = policies.reports();
+    match reports.iter().find(|report| report.name == name) {
+        Some(report) => Ok(Json(shown(report))),
+        None => Err(refusal(&ChangeError::Unknown(name))),
     }
 }
 
 async fn replace(
     State(policies): State<Policies>,
+    Extension(caller): Extension<Caller>,
     Path(path): Path<(String, String)>,
     headers: HeaderMap,
     body: Body,
-) -> Response {
+) -> Result<String, Refusal> {
     // The turn comes first, so that the number of modules in memory is limited.
-    let turn = match policies.turn(&name(path)) {
-        Ok(turn) => turn,
-        Err(error) => return refusal(&error),
-    };
+    let turn = policies.turn(&name(path)?);
+    let turn = turn.map_err(|error| refusal(&error))?;
     let said = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|l| l.to_str().ok()?.parse().ok());
     let Some(_room) = policies.room(said.unwrap_or(MOST_BYTES).min(MOST_BYTES)) else {
-        let text = format!("modules of {MOST_ARRIVING} bytes are on their way; try again\n");
-        return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
+        let text = format!("modules of {MOST_ARRIVING} bytes are on their way; try again");
+        return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, &text));
     };
-    let module = match arrive(body).await {
-        Ok(module) => module,
-        Err(error) => return (error.status(), format!("{error}\n")).into_response(),
-    };
-    match turn.replace(module).await {
-        Ok(changed) => {
-            let file = changed.path.display();
-            format!(
-                "{}the file {file} is unchanged: a restart, or its next change, brings \
-                 its version back\n",
-                summary(&changed)
-            )
-            .into_response()
-        }
-        Err(error) => refusal(&error),
-    }
+    let module = arrive(body).await;
+    let module = module.map_err(|error| Refusal::new(error.status(), &error.to_string()))?;
+    let changed = turn.replace(module, caller.by()).await;
+    let changed = changed.map_err(|error| refusal(&error))?;
+    let file = changed.path.display();
+    Ok(format!(
+        "{}the file {file} is unchanged: a restart, or its next change, brings its version back\n",
+        summary(&changed)
+    ))
 }
 
-async fn restore(State(policies): State<Policies>, Path(path): Path<(String, String)>) -> Response {
-    recalled(policies.restore(&name(path)).await)
+async fn restore(
+    State(policies): State<Policies>,
+    Extension(caller): Extension<Caller>,
+    Path(path): Path<(String, String)>,
+) -> Result<String, Refusal> {
+    let changed = policies.restore(&name(path)?, caller.by()).await;
+    changed
+        .map(|changed| summary(&changed))
+        .map_err(|error| refusal(&error))
 }
 
 async fn roll_back(
     State(policies): State<Policies>,
+    Extension(caller): Extension<Caller>,
     Path(path): Path<(String, String)>,
-) -> Response {
-    recalled(policies.roll_back(&name(path)).await)
+) -> Result<String, Refusal> {
+    let changed = policies.roll_back(&name(path)?, caller.by()).await;
+    changed
+        .map(|changed| summary(&changed))
+        .map_err(|error| refusal(&error))
 }
 
-fn recalled(changed: Result<Changed, ChangeError>) -> Response {
-    changed.map_or_else(
-        |error| refusal(&error),
-        |changed| summary(&changed).into_response(),
-    )
-}
-
-fn name((agent, name): (String, String)) -> String {
-    format!("{agent}/{name}")
+/// The name of a policy. What comes after the agent has no slash in it, so that the agent of the
+/// policy is the one that the caller was asked about.
+fn name((agent, stem): (String, String)) -> Result<String, Refusal> {
+    let name = format!("{agent}/{stem}");
+    match stem.contains('/') {
+        true => Err(refusal(&ChangeError::Unknown(name))),
+        false => Ok(name),
+    }
 }
 
 /// What has changed, for people.
@@ -199,15 +192,19 @@ fn summary(changed: &Changed) -> String {
     text
 }
 
-fn refusal(error: &ChangeError) -> Response {
-    let status = match error {
-        ChangeError::Unknown(_) => StatusCode::NOT_FOUND,
-        ChangeError::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
-        ChangeError::NothingBefore(_) | ChangeError::Overtaken(_) => StatusCode::CONFLICT,
-        ChangeError::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
-        ChangeError::Interrupted => StatusCode::INTERNAL_SERVER_ERROR,
+fn refusal(error: &ChangeError) -> Refusal {
+    let (status, was_tried) = match error {
+        ChangeError::Unknown(_) => (StatusCode::NOT_FOUND, false),
+        ChangeError::Busy(_) => (StatusCode::SERVICE_UNAVAILABLE, false),
+        ChangeError::NothingBefore(_) | ChangeError::Overtaken(_) => (StatusCode::CONFLICT, true),
+        ChangeError::Refused(_) => (StatusCode::UNPROCESSABLE_ENTITY, true),
+        ChangeError::Interrupted => (StatusCode::INTERNAL_SERVER_ERROR, false),
     };
-    (status, format!("{error}\n")).into_response()
+    let refusal = Refusal::new(status, &error.to_string());
+    match was_tried {
+        true => refusal.noted(),
+        false => refusal,
+    }
 }
 
 fn shown(report: &PolicyFileReport) -> Value {

@@ -1,7 +1,7 @@
 //! `flume-host run`: with Flume's own flags, and a few of ours.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::net::ToSocketAddrs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -10,23 +10,23 @@ use clap::Args;
 use flume_core::chain;
 use flume_core::shell::{EXIT_CONFIG, EXIT_USAGE, complain, unreadable};
 
+use self::admin::AdminArgs;
 use super::check::ReadingArgs;
-use crate::admin::ChangesFrom;
+use crate::admin::Access;
 use crate::config::Interpolation;
 use crate::config_watch::ConfigWatch;
 use crate::descriptors::{self, Passed};
 use crate::files;
-use crate::host::{self, AdminAddress, HostOptions};
+use crate::host::{self, HostOptions};
 use crate::logging::{self, LogFormat};
 use crate::plan::AgentPlan;
 use crate::services::Services;
 use flume_components::{MemoryLimit, Resolver};
 
+mod admin;
+
 /// The file that runs if none is given, in the folder of a fresh clone.
 const QUICKSTART: &str = "conf/quickstart.properties";
-
-/// Flume's port for monitoring.
-const ADMIN_PORT: u16 = 41414;
 
 /// How long the end waits for work that nobody waits for any more.
 const SHUTDOWN: Duration = Duration::from_millis(100);
@@ -50,13 +50,9 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "NAME=ADDR:PORT")]
     resolve: Vec<String>,
 
-    /// Where the admin port listens, or `off`. Default: 127.0.0.1:41414 if that is free.
-    #[arg(long, value_name = "ADDR:PORT")]
-    admin: Option<String>,
-
-    /// From whom the admin port accepts changes of policies.
-    #[arg(long, value_enum, value_name = "FROM", default_value_t)]
-    admin_changes: ChangesFrom,
+    /// The admin port.
+    #[command(flatten)]
+    admin: AdminArgs,
 
     /// Flags of `flume-ng` for Java: accepted, and answered in the log.
     #[command(flatten)]
@@ -145,7 +141,10 @@ fn prepare(args: &RunArgs, passed: Passed) -> Result<Prepared, ExitCode> {
     }
     files::raise_limit();
     let resolver = resolver(&args.resolve).map_err(|message| usage(&message))?;
-    let admin = admin_address(args, &java).map_err(|message| usage(&message))?;
+    let admin = args
+        .admin
+        .address(&java)
+        .map_err(|message| usage(&message))?;
     let mut services = args.reading.services(resolver);
     services.components.sockets = passed.into_sockets();
     let MemoryLimit { bytes, from } = &services.components.memory;
@@ -155,6 +154,7 @@ fn prepare(args: &RunArgs, passed: Passed) -> Result<Prepared, ExitCode> {
         "memory limit: the default of byteCapacity is 80 % of it"
     );
     let file = args.file.as_deref().unwrap_or(Path::new(QUICKSTART));
+    let access = guards(args, &services)?;
     let watch = ConfigWatch::new(
         file.to_owned(),
         args.reading.options(),
@@ -172,7 +172,8 @@ fn prepare(args: &RunArgs, passed: Passed) -> Result<Prepared, ExitCode> {
     let drain_timeout = Duration::from_secs(args.drain_timeout);
     let options = HostOptions {
         admin,
-        changes: args.admin_changes,
+        socket: args.admin.socket(file),
+        access,
         drain_timeout,
         reload_may_lose: args.reload_may_lose,
     };
@@ -182,6 +183,23 @@ fn prepare(args: &RunArgs, passed: Passed) -> Result<Prepared, ExitCode> {
         services,
         options,
     })
+}
+
+/// Who may do what, and the log of who did it; or the exit status after a mistake was reported.
+fn guards(args: &RunArgs, services: &Services) -> Result<Access, ExitCode> {
+    let access = args.admin.access().map_err(|error| {
+        tracing::error!(%error, "refused (--admin-tokens)");
+        ExitCode::from(EXIT_CONFIG)
+    })?;
+    if let Some(path) = &args.admin.audit_log {
+        let opened = services.policies.audit().write_to(path);
+        opened.map_err(|error| {
+            let path = path.display();
+            tracing::error!(%path, %error, "the audit log cannot be opened (--audit-log)");
+            ExitCode::FAILURE
+        })?;
+    }
+    Ok(access)
 }
 
 impl Prepared {
@@ -259,26 +277,6 @@ impl JavaProperties {
     }
 }
 
-/// The admin address: `--admin`, else Flume's monitoring port on all addresses, as in Flume, else the
-/// default one on loopback if it is free.
-fn admin_address(args: &RunArgs, java: &JavaProperties) -> Result<AdminAddress, String> {
-    let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    match args.admin.as_deref() {
-        Some("off") => Ok(AdminAddress::Off),
-        Some(text) => {
-            let address = text.parse().map(AdminAddress::Required);
-            address.map_err(|_| format!("--admin {text}: give an address and a port, or `off`"))
-        }
-        None if java.monitoring => Ok(AdminAddress::Flumes(SocketAddr::from((
-            Ipv4Addr::UNSPECIFIED,
-            java.port.unwrap_or(ADMIN_PORT),
-        )))),
-        None => Ok(AdminAddress::Perhaps(loopback(
-            java.port.unwrap_or(ADMIN_PORT),
-        ))),
-    }
-}
-
 fn resolver(entries: &[String]) -> Result<Resolver, String> {
     let mut overrides = BTreeMap::new();
     for entry in entries {
@@ -295,6 +293,7 @@ fn resolver(entries: &[String]) -> Result<Resolver, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::AdminAddress;
 
     #[test]
     fn flumes_monitoring_keys_open_the_admin_port() {
@@ -316,7 +315,7 @@ mod tests {
         let address = |words: &[&str]| {
             let line = Line::parse_from([&["run"], words].concat());
             let java = JavaProperties::read(&line.args.reading.defines).unwrap();
-            admin_address(&line.args, &java).unwrap()
+            line.args.admin.address(&java).unwrap()
         };
         let http = "-Dflume.monitoring.type=http";
         let flumes = AdminAddress::Flumes("0.0.0.0:41414".parse().unwrap());

@@ -91,7 +91,8 @@ fn host(plan: AgentPlan, signals: &Signals) -> Host {
         services,
         options: HostOptions {
             admin: AdminAddress::Off,
-            changes: ChangesFrom::default(),
+            socket: AdminSocket::Off,
+            access: Access::default(),
             drain_timeout: DRAIN,
             reload_may_lose: false,
         },

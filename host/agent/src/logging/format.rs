@@ -163,7 +163,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// The time as RFC 3339 writes it, with microseconds.
-fn now() -> String {
+pub(super) fn now() -> String {
     let mut time = String::new();
     // Writing to a string does not fail.
     SystemTime

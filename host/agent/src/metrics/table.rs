@@ -252,6 +252,13 @@ pub(super) const PROCESS: &[Reading<ProcessView>] = &[
     ),
     reading(
         Counter,
+        "AuditLineFailedCount",
+        "lines",
+        "Lines of the audit log that could not be written to its file.",
+        |r| Number::Whole(r.audit_lines_failed),
+    ),
+    reading(
+        Counter,
         "ReloadCount",
         "reloads",
         "Changed configuration files that were taken.",

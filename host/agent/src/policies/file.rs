@@ -4,6 +4,7 @@
 //! tried of the content on disk, and whether it was refused.
 
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -38,6 +39,8 @@ struct FileState {
     seen: String,
     /// Whether that was refused.
     refused: bool,
+    /// The digest of a content that was refused, for as long as the file has one.
+    bad: Option<String>,
     directory: Option<PathBuf>,
     last_error: Option<String>,
     /// When the last new version was loaded, or was not, in milliseconds since 1970; 0 if there was
@@ -75,6 +78,7 @@ impl WatchedFile {
             state: Mutex::new(FileState {
                 seen: artifact.digest().to_owned(),
                 refused: false,
+                bad: None,
                 directory: wanted.directory.clone(),
                 last_error: None,
                 last_time: 0,
@@ -98,6 +102,14 @@ impl WatchedFile {
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The user to whom the file belongs now, for the audit log.
+    pub(super) fn owner(&self) -> String {
+        match std::fs::metadata(&self.path) {
+            Ok(metadata) => format!("owner uid {}", metadata.uid()),
+            Err(_) => "unknown".to_owned(),
+        }
     }
 
     /// Its policy, which has a seat in each place that uses the file.
@@ -212,10 +224,8 @@ impl WatchedFile {
     }
 
     /// Takes a version that has spent its error budget in one place out of the others too.
-    pub(super) fn finish_roll_back(&self) {
-        let Some(roll_back) = self.policy.finish_roll_back() else {
-            return;
-        };
+    pub(super) fn finish_roll_back(&self) -> Option<RollBack> {
+        let roll_back = self.policy.finish_roll_back()?;
         let (policy, version) = (&self.name, roll_back.from().short_digest());
         tracing::error!(
             policy,
@@ -224,6 +234,7 @@ impl WatchedFile {
         );
         let error = format!("version {version} spent its error budget and was rolled back");
         self.ended(Some((Origin::Budget, error)));
+        Some(roll_back)
     }
 
     /// A look at the file; `asked` if it is to be read now.
@@ -233,11 +244,19 @@ impl WatchedFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Look::Gone,
             Err(error) => Look::Hidden(error.to_string()),
         };
-        let change = &mut self.state.lock().change;
-        match asked {
-            true => change.look_now(look),
-            false => change.look(look, clock::now()),
+        let mut state = self.state.lock();
+        if !matches!(look, Look::There(_)) {
+            state.bad = None;
         }
+        match asked {
+            true => state.change.look_now(look),
+            false => state.change.look(look, clock::now()),
+        }
+    }
+
+    /// The digest of the file's content, if that was refused.
+    pub(super) fn bad(&self) -> Option<String> {
+        self.state.lock().bad.clone()
     }
 
     /// The result of the reading that a look asked for.
@@ -339,6 +358,7 @@ impl FileState {
     fn saw(&mut self, digest: &str, refused: bool) {
         digest.clone_into(&mut self.seen);
         self.refused = refused;
+        self.bad = refused.then(|| digest.to_owned());
     }
 
     /// What the last error is about, if there is one.

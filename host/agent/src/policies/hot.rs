@@ -16,16 +16,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flume_policy::{Artifact, PolicyError};
+use flume_policy::{Artifact, PolicyError, RollBack};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::Policies;
-use super::change::{Action, ReadOutcome};
+use super::change::{Action as Step, ReadOutcome};
 use super::file::WatchedFile;
 use super::read;
 use super::report::Origin;
+use crate::audit::{Action, By, Entry, Outcome, Way};
 
 /// The pause between two looks at the files.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -91,8 +92,8 @@ impl Policies {
         loop {
             let asked = tokio::select! {
                 () = stop.cancelled() => return,
-                () = tokio::time::sleep(LOOK_EVERY) => false,
-                () = self.0.again.notified() => true,
+                () = tokio::time::sleep(LOOK_EVERY) => None,
+                () = self.0.again.notified() => Some(*self.0.asked.lock()),
             };
             looks.settle().await;
             let files = self.files();
@@ -104,7 +105,9 @@ impl Policies {
     }
 
     /// Has [`watch`](Self::watch) look now, and read every file whose content is not known.
-    pub(crate) fn look_again(&self) {
+    /// `way` says what it is asked for by.
+    pub(crate) fn look_again(&self, way: Way) {
+        *self.0.asked.lock() = way;
         self.0.again.notify_one();
     }
 
@@ -137,8 +140,8 @@ impl Policies {
     ///
     /// # Errors
     /// There is no such policy, or a place does not accept it any more; what ran goes on.
-    pub(crate) async fn restore(&self, name: &str) -> Result<Changed, ChangeError> {
-        self.recall(name, |file| {
+    pub(crate) async fn restore(&self, name: &str, by: &By) -> Result<Changed, ChangeError> {
+        self.recall(name, Action::Restore, by, |file| {
             let from = file.running().digest().to_owned();
             let restored = file.restore();
             let (artifact, differences) =
@@ -158,8 +161,8 @@ impl Policies {
     ///
     /// # Errors
     /// There is no such policy, or no previous version.
-    pub(crate) async fn roll_back(&self, name: &str) -> Result<Changed, ChangeError> {
-        self.recall(name, |file| {
+    pub(crate) async fn roll_back(&self, name: &str, by: &By) -> Result<Changed, ChangeError> {
+        self.recall(name, Action::RollBack, by, |file| {
             let name = file.name().to_owned();
             let Some(roll_back) = file.roll_back() else {
                 return Err(ChangeError::NothingBefore(name));
@@ -181,11 +184,57 @@ impl Policies {
     async fn recall(
         &self,
         name: &str,
+        action: Action,
+        by: &By,
         work: impl FnOnce(&WatchedFile) -> Result<Changed, ChangeError> + Send + 'static,
     ) -> Result<Changed, ChangeError> {
         let file = self.named(name)?;
-        let done = tokio::task::spawn_blocking(move || work(&file));
+        let (policies, by) = (self.clone(), by.clone());
+        let done = tokio::task::spawn_blocking(move || {
+            let from = file.running().digest().to_owned();
+            let changed = work(&file);
+            policies.note(&file, (&by, action), (&from, None), &changed);
+            changed
+        });
         done.await.unwrap_or(Err(ChangeError::Interrupted))
+    }
+
+    /// Notes what became of a change over the admin port.
+    fn note(
+        &self,
+        file: &WatchedFile,
+        (by, action): (&By, Action),
+        (from, to): (&str, Option<&str>),
+        changed: &Result<Changed, ChangeError>,
+    ) {
+        let why = changed.as_ref().err().map(ToString::to_string);
+        let (from, to) = match changed {
+            Ok(changed) => (changed.from.as_str(), Some(changed.to.as_str())),
+            Err(_) => (from, to),
+        };
+        self.audit().record(&Entry {
+            by,
+            action,
+            policy: file.name(),
+            from: Some(from),
+            to,
+            outcome: why.as_deref().map_or(Outcome::Done, Outcome::Failed),
+        });
+    }
+
+    /// Notes that a version has spent its error budget.
+    fn note_budget(&self, file: &WatchedFile, roll_back: &RollBack) {
+        self.audit().record(&Entry {
+            by: &By {
+                who: "error budget".to_owned(),
+                way: Way::Budget,
+            },
+            action: Action::RollBack,
+            policy: file.name(),
+            from: Some(roll_back.from().digest()),
+            to: Some(roll_back.to().digest()),
+            outcome: Outcome::Done,
+        });
     }
 
     fn named(&self, name: &str) -> Result<Arc<WatchedFile>, ChangeError> {
@@ -197,24 +246,44 @@ impl Policies {
     /// One look at each file of every agent. Blocks while a version is compiled and tried out.
     #[cfg(test)]
     pub(super) fn look(&self, asked: bool) {
-        self.look_at(&self.files(), asked);
+        self.look_at(&self.files(), asked.then_some(Way::Sighup));
     }
 
-    /// One look at each of these files.
-    fn look_at(&self, files: &[Arc<WatchedFile>], asked: bool) {
+    /// One look at each of these files; `asked` if they are to be read now.
+    fn look_at(&self, files: &[Arc<WatchedFile>], asked: Option<Way>) {
         for file in files {
-            file.finish_roll_back();
+            if let Some(roll_back) = file.finish_roll_back() {
+                self.note_budget(file, &roll_back);
+            }
         }
+        let way = asked.unwrap_or(Way::File);
         for file in files {
-            match file.look(asked) {
-                Action::Rest => {}
-                Action::Report(error) => file.failed(Origin::File, error),
-                Action::Read => file.outcome(self.take_from_disk(file), asked),
+            match file.look(asked.is_some()) {
+                Step::Rest => {}
+                Step::Report(error) => {
+                    self.note_bad(file, way, &error);
+                    file.failed(Origin::File, error);
+                }
+                Step::Read => {
+                    let outcome = self.take_from_disk(file, way);
+                    if let (ReadOutcome::Bad(error), Some(_)) = (&outcome, asked) {
+                        self.note_bad(file, way, error);
+                    }
+                    file.outcome(outcome, asked.is_some());
+                }
             }
         }
     }
 
-    fn take_from_disk(&self, file: &WatchedFile) -> ReadOutcome {
+    /// Notes that the content of a file would not start, if that is why it is not used.
+    fn note_bad(&self, file: &WatchedFile, way: Way, error: &str) {
+        if let Some(bad) = file.bad() {
+            let running = file.running();
+            self.note_load(file, way, (Some(running.digest()), &bad), Err(error));
+        }
+    }
+
+    fn take_from_disk(&self, file: &WatchedFile, way: Way) -> ReadOutcome {
         let content = match read::read(file.path(), file.directory().as_deref()) {
             Ok(content) => content,
             Err(error) => return ReadOutcome::Bad(error.to_string()),
@@ -228,8 +297,11 @@ impl Policies {
             return ReadOutcome::Good;
         }
         match self.put(file, &content.bytes, None) {
-            Ok(_) => {
+            Ok(Changed { from, to, .. }) => {
                 file.accepted(&digest);
+                if from != to {
+                    self.note_load(file, way, (Some(&from), &to), Ok(()));
+                }
                 ReadOutcome::Good
             }
             Err(error) => {
@@ -279,8 +351,8 @@ impl Policies {
 #[derive(Debug, Default)]
 struct Looks {
     under_way: BTreeMap<String, JoinHandle<()>>,
-    /// Agents that were asked to look while they looked.
-    asked: BTreeSet<String>,
+    /// Agents that were asked to look while they looked, and by what.
+    asked: BTreeMap<String, Way>,
 }
 
 impl Looks {
@@ -294,14 +366,14 @@ impl Looks {
     }
 
     /// Begins a look at an agent's files, if none is under way.
-    fn begin(&mut self, policies: &Policies, agent: &str, asked: bool) {
+    fn begin(&mut self, policies: &Policies, agent: &str, asked: Option<Way>) {
         if self.under_way.contains_key(agent) {
-            if asked {
-                self.asked.insert(agent.to_owned());
+            if let Some(way) = asked {
+                self.asked.insert(agent.to_owned(), way);
             }
             return;
         }
-        let asked = self.asked.remove(agent) || asked;
+        let asked = asked.or(self.asked.remove(agent));
         let (policies, name) = (policies.clone(), agent.to_owned());
         let look = tokio::task::spawn_blocking(move || {
             let files = policies.files().into_iter();
@@ -318,14 +390,19 @@ impl ChangeTurn {
     ///
     /// # Errors
     /// It is not a policy, or a place does not accept it; what ran goes on.
-    pub(crate) async fn replace(self, bytes: Vec<u8>) -> Result<Changed, ChangeError> {
+    pub(crate) async fn replace(self, bytes: Vec<u8>, by: &By) -> Result<Changed, ChangeError> {
         let Self {
             policies,
             file,
             recalls,
             queued,
         } = self;
+        let by = by.clone();
         let done = tokio::task::spawn_blocking(move || {
+            let (from, to) = (
+                file.running().digest().to_owned(),
+                Artifact::digest_of(&bytes),
+            );
             let changed = policies.put(&file, &bytes, Some(recalls));
             match &changed {
                 Ok(changed) => tracing::info!(
@@ -338,6 +415,7 @@ impl ChangeTurn {
                 Err(ChangeError::Overtaken(_)) => {}
                 Err(error) => file.failed(Origin::AdminPort, error.to_string()),
             }
+            policies.note(&file, (&by, Action::Upload), (&from, Some(&to)), &changed);
             drop(queued);
             changed
         });

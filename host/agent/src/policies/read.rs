@@ -116,12 +116,13 @@ pub(crate) fn read(path: &Path, directory: Option<&Path>) -> Result<Content, Fil
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let file: OwnedFd = rustix::fs::open(path, flags, Mode::empty()).map_err(|e| io(e.into()))?;
     let file = File::from(file);
+    // First of all: what is outside is nobody's business, not even of what kind it is.
+    if let Some(directory) = directory {
+        check_inside(path, &file, directory)?;
+    }
     let metadata = file.metadata().map_err(io)?;
     if !metadata.is_file() {
         return Err(FileError::NotPlain(path.to_owned()));
-    }
-    if let Some(directory) = directory {
-        check_inside(path, &file, directory)?;
     }
     let most = Artifact::MOST_BYTES as u64;
     let too_large = |size| FileError::TooLarge {

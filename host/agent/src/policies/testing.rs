@@ -7,6 +7,8 @@ use flume_core::sink_selector::{Backoff, round_robin};
 use flume_core::{Event, Load, SinkSelector, clock};
 use flume_policy::{Compiler, Limits, PolicySelector, SelectorSetup, SinkInfo};
 
+use crate::audit::{By, Way};
+
 use super::{CacheChoice, Policies, PolicyUse, PolicyUseError};
 
 /// No policies yet, and no cache. Their files are trusted.
@@ -111,6 +113,14 @@ pub(crate) fn seat(
 
 fn fallback(sinks: usize) -> Box<dyn SinkSelector> {
     round_robin::configure(Backoff::none(sinks), 0)
+}
+
+/// Whoever changes a policy over the admin port.
+pub(crate) fn somebody() -> By {
+    By {
+        who: "127.0.0.1:5".to_owned(),
+        way: Way::Loopback,
+    }
 }
 
 /// A folder with policies in it.

@@ -6,10 +6,13 @@ use std::time::Duration;
 use flume_core::{SinkSelector as _, clock};
 use flume_policy::PolicySelector;
 
-use super::testing::{Folder, always, attacked, in_a1, seat, sinks, turncoat};
+use super::testing::{Folder, always, attacked, in_a1, seat, sinks, somebody, turncoat};
 use super::*;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+mod noted;
+mod tenants;
 
 const ROUND: Duration = Duration::from_millis(500);
 
@@ -94,16 +97,19 @@ async fn the_time_of_the_last_load_is_known_whether_it_was_taken_or_refused() {
     rounds(&policies, 10).await;
     seen.push(last());
     expected.push((true, 30));
-    policies.roll_back("a1/one").await.unwrap();
+    policies.roll_back("a1/one", &somebody()).await.unwrap();
     seen.push(last());
     expected.push((true, 40));
     time.store(50, Relaxed);
-    let again = policies.roll_back("a1/one").await;
+    let again = policies.roll_back("a1/one", &somebody()).await;
     again.unwrap_err();
     seen.push(last());
     expected.push((true, 40));
     let refused = policies.turn("a1/one").unwrap();
-    refused.replace(b"nonsense".to_vec()).await.unwrap_err();
+    refused
+        .replace(b"nonsense".to_vec(), &somebody())
+        .await
+        .unwrap_err();
     seen.push(last());
     expected.push((false, 50));
     assert_eq!(seen, expected);
@@ -313,7 +319,10 @@ async fn what_comes_over_the_port_runs_until_the_file_changes() {
     let path = folder.file("one.wat", &always(&[0]));
     let mut selector = seat(&policies, &in_a1(&path), "g1", 3).unwrap();
     let turn = || policies.turn("a1/one").unwrap();
-    let changed = turn().replace(always(&[1]).into()).await.unwrap();
+    let changed = turn()
+        .replace(always(&[1]).into(), &somebody())
+        .await
+        .unwrap();
     assert_ne!(changed.from, changed.to);
     assert_eq!(first(&mut selector), 1);
     assert_eq!(uploads(&report(&policies)), (true, 2));
@@ -322,14 +331,17 @@ async fn what_comes_over_the_port_runs_until_the_file_changes() {
     let mut other = seat(&policies, &in_a1(&path), "g2", 3).unwrap();
     assert_eq!(first(&mut other), 1, "one file, one version");
 
-    turn().replace(b"nonsense".to_vec()).await.unwrap_err();
+    turn()
+        .replace(b"nonsense".to_vec(), &somebody())
+        .await
+        .unwrap_err();
     assert_eq!(first(&mut selector), 1);
-    policies.restore("a1/one").await.unwrap();
+    policies.restore("a1/one", &somebody()).await.unwrap();
     assert_eq!((first(&mut selector), first(&mut other)), (0, 0));
     assert!(!report(&policies).uploaded);
-    policies.roll_back("a1/one").await.unwrap();
+    policies.roll_back("a1/one", &somebody()).await.unwrap();
     assert_eq!((first(&mut selector), first(&mut other)), (1, 1));
-    let error = policies.roll_back("a1/one").await.unwrap_err();
+    let error = policies.roll_back("a1/one", &somebody()).await.unwrap_err();
     assert!(matches!(error, ChangeError::NothingBefore(_)), "{error}");
 
     folder.file("one.wat", &always(&[2]));
@@ -351,7 +363,7 @@ async fn recalls_and_other_agents_wait_for_nobody() {
     let mut others = seat(&policies, &of_a2, "g1", 3).unwrap();
     let upload = |name: &str, order: u8| {
         let turn = policies.turn(name).unwrap();
-        tokio::spawn(turn.replace(always(&[order]).into()))
+        tokio::spawn(async move { turn.replace(always(&[order]).into(), &somebody()).await })
     };
     upload("a1/one", 1).await.unwrap().unwrap();
     assert_eq!(first(&mut selector), 1);
@@ -369,10 +381,10 @@ async fn recalls_and_other_agents_wait_for_nobody() {
     let late = upload("a1/one", 2);
     let turn_of_a2 = upload("a2/one", 2).await.unwrap();
     assert_eq!((turn_of_a2.is_ok(), first(&mut others)), (true, 2));
-    let back = policies.roll_back("a1/one").await.unwrap();
+    let back = policies.roll_back("a1/one", &somebody()).await.unwrap();
     assert_eq!(first(&mut selector), 0);
-    policies.restore("a1/one").await.unwrap();
-    let error = policies.roll_back("a1/one").await.unwrap_err();
+    policies.restore("a1/one", &somebody()).await.unwrap();
+    let error = policies.roll_back("a1/one", &somebody()).await.unwrap_err();
     assert!(matches!(error, ChangeError::NothingBefore(_)), "{error}");
     assert!(!late.is_finished());
 
@@ -399,7 +411,10 @@ async fn a_change_may_wait_for_one_other() {
     let error = policies.turn("a1/two").unwrap_err();
     assert!(matches!(error, ChangeError::Unknown(_)), "{error}");
     drop(second);
-    let changed = first.replace(always(&[1]).into()).await.unwrap();
+    let changed = first
+        .replace(always(&[1]).into(), &somebody())
+        .await
+        .unwrap();
     assert_eq!(changed.name, "a1/one");
     assert!(policies.turn("a1/one").is_ok());
 }
@@ -521,18 +536,21 @@ async fn what_was_refused_is_known_with_its_origin() {
     let _selector = seat(&policies, &in_a1(&path), "g1", 3).unwrap();
     let turn = || policies.turn("a1/one").unwrap();
     let failing = || report(&policies).failure.map(|failure| failure.origin);
-    policies.roll_back("a1/one").await.unwrap_err();
+    policies.roll_back("a1/one", &somebody()).await.unwrap_err();
     let same = report(&policies);
     assert_eq!(
         (same.last_error, same.failure, same.refusals),
         (None, None, 0)
     );
-    turn().replace(b"nonsense".to_vec()).await.unwrap_err();
+    turn()
+        .replace(b"nonsense".to_vec(), &somebody())
+        .await
+        .unwrap_err();
     assert_eq!(
         (failing(), report(&policies).refusals),
         (Some(Origin::AdminPort), 1)
     );
-    policies.roll_back("a1/one").await.unwrap_err();
+    policies.roll_back("a1/one", &somebody()).await.unwrap_err();
     assert_eq!(
         (failing(), report(&policies).refusals),
         (Some(Origin::AdminPort), 1)
@@ -543,7 +561,10 @@ async fn what_was_refused_is_known_with_its_origin() {
     policies.look(true);
     assert_eq!(failing(), Some(Origin::File));
     tokio::time::advance(ROUND).await;
-    turn().replace(b"nonsense".to_vec()).await.unwrap_err();
+    turn()
+        .replace(b"nonsense".to_vec(), &somebody())
+        .await
+        .unwrap_err();
     policies.look(true);
     let since = report(&policies).failure.map(|failure| failure.since);
     assert_eq!((failing(), since), (Some(Origin::File), Some(first)));

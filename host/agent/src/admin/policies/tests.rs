@@ -1,7 +1,5 @@
 //! The pages without a socket: who may do what, and the answers.
 
-use std::net::SocketAddr;
-
 use axum::body::to_bytes;
 use axum::http::{Method, Request};
 use bytes::Bytes;
@@ -10,9 +8,14 @@ use flume_policy::PolicySelector;
 use futures_util::{StreamExt as _, stream};
 use tower::ServiceExt as _;
 
+use super::super::access::{Access, ChangesFrom, SeenBy};
+use super::super::connections::Peer;
+use super::super::names::Names;
+use super::super::{AdminView, router};
 use super::*;
 use crate::metrics::{self, ProcessView, flume_json, prometheus};
 use crate::policies::testing::{Folder, always, attacked, in_a1, policies, seat, turncoat};
+use crate::reloads::Reloads;
 
 const HERE: &str = "127.0.0.1:50000";
 
@@ -54,16 +57,22 @@ impl Scene {
         path: &str,
         body: impl Into<Body>,
     ) -> (u16, String) {
-        let peer: SocketAddr = peer.parse().unwrap();
+        let peer = Peer::Tcp(peer.parse().unwrap());
         let mut request = Request::builder()
             .method(Method::from_bytes(method.as_bytes()).unwrap())
             .uri(path)
-            .extension(ConnectInfo(peer));
+            .extension(peer);
         for (key, value) in headers {
             request = request.header(*key, *value);
         }
         let request = request.body(body.into()).unwrap();
-        let pages = routes(self.policies.clone(), from);
+        let access = Access::new(from, SeenBy::All, None).unwrap();
+        let view = AdminView::new(
+            self.policies.clone(),
+            crate::testing::services(0).components.memory,
+            Reloads::default(),
+        );
+        let pages = router(view, access, Names::Any);
         let answer = pages.oneshot(request).await.unwrap();
         let status = answer.status().as_u16();
         let body = to_bytes(answer.into_body(), 1 << 20).await.unwrap();
@@ -135,7 +144,11 @@ async fn metrics_count_for_each_policy() {
     assert_eq!(status, 200);
     let first = attacked(&mut scene.selector);
     assert_eq!(first, 0, "the fallback answers");
-    let samples = metrics::collect(&[], &scene.policies.reports(), &ProcessView::default());
+    let samples = metrics::collect(
+        &[],
+        &scene.policies.reports(),
+        Some(&ProcessView::default()),
+    );
     let json = flume_json::render(&samples);
     let one = &json["POLICY.one"];
     for (attribute, count) in [
@@ -260,7 +273,7 @@ async fn a_module_that_comes_too_slowly_gives_its_place_back() {
 /// others can reach accepts changes from this machine only, unless the operator says otherwise.
 #[tokio::test]
 async fn changes_are_not_taken_from_everybody() {
-    use ChangesFrom::{Any, Loopback, Off};
+    use ChangesFrom::{Any, Known, Loopback, Off};
     let mut scene = Scene::new();
     let host = ("host", "127.0.0.1:41414");
     let far = "192.0.2.7:50000";
@@ -277,6 +290,8 @@ async fn changes_are_not_taken_from_everybody() {
         (Loopback, far, vec![host], false),
         (Any, far, vec![("host", "192.0.2.1:41414")], true),
         (Off, HERE, vec![host], false),
+        (Known, HERE, vec![host], false),
+        (Known, far, vec![host], false),
         (
             Loopback,
             HERE,
