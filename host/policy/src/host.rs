@@ -66,6 +66,13 @@ pub(crate) fn arm(store: &mut Store<Host>, deadline: Duration, began: Instant) {
     store.set_epoch_deadline(timer::ticks(timer::FIRST) + 1);
 }
 
+impl Host {
+    /// What the last call used of the processor; it has just returned after `took` of real time.
+    pub(crate) fn used(&self, took: Duration) -> Duration {
+        self.timer.used(took)
+    }
+}
+
 /// Gives guests their imports.
 pub(crate) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     let mut log = linker.instance(LOG)?;

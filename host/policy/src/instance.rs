@@ -148,6 +148,11 @@ impl Instance {
         self.last_call
     }
 
+    /// What the last call used of the processor; to be asked as soon as it has returned.
+    pub(crate) fn used(&self) -> Duration {
+        self.store.data().used(self.last_call)
+    }
+
     /// Whether it can split batches.
     pub(crate) fn is_router(&self) -> bool {
         matches!(
@@ -169,9 +174,9 @@ impl Instance {
         self.state.is_some()
     }
 
-    /// How long a call may take.
-    pub(crate) fn deadline(&self) -> Duration {
-        self.limits.deadline
+    /// What it may use.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// What there is room for in the answer of the last call.
@@ -195,7 +200,7 @@ impl Instance {
         feedback: &[sink_selector::Feedback],
         load: sink_selector::Load<'_>,
     ) -> Result<Vec<u32>, Violation> {
-        let deadline = self.limits.deadline;
+        let deadline = self.limits.deadline_for(shown(&load));
         self.call(deadline, |exports, store| match exports {
             Exports::Selector { selector, .. } => selector.call_order(store, at, feedback, load),
             Exports::Interceptor(_) => Ok(Vec::new()),
@@ -209,7 +214,7 @@ impl Instance {
         feedback: &[sink_selector::Feedback],
         load: sink_selector::Load<'_>,
     ) -> Result<Option<Vec<u32>>, Violation> {
-        let deadline = self.limits.deadline;
+        let deadline = self.limits.deadline_for(shown(&load));
         self.call(deadline, |exports, store| match exports {
             Exports::Selector {
                 router: Some(router),
@@ -332,6 +337,11 @@ impl Exports {
             _ => wasmtime::bail!("the policy is of another kind"),
         }
     }
+}
+
+/// How many events a selector is shown.
+fn shown(load: &sink_selector::Load<'_>) -> usize {
+    usize::try_from(load.events).unwrap_or(usize::MAX)
 }
 
 fn checked(needs: Needs, setup: &Setup) -> Result<Needs, Violation> {

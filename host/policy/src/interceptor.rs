@@ -1,15 +1,18 @@
 //! A policy as an interceptor, and what becomes of events that it cannot handle.
 //!
-//! A batch that provokes a violation is given to fresh instances in halves, until the event that is
+//! A batch is handed in in parts, so that each call takes about a quarter of its deadline, however
+//! slow the policy is and however large the client's batches are ([`CallCost`]). For a fast policy
+//! that is one call. Towards the source a batch is one all the same: it is put when all of its parts
+//! have passed.
+//!
+//! A part that provokes a violation is given to fresh instances in halves, until the event that is
 //! to blame is alone: that one goes where `on-error` says, the others go on. (A call that breaks the
 //! contract has no effect, so no event has passed the policy twice.) Finding it takes about `2·log₂ n`
-//! starts, a third of a millisecond for 100 events. The search has a limit: after [`PATIENCE`]
-//! deadlines the events that are not handled yet are refused for now, or go on unchanged under `pass`,
-//! and the policy's budget is charged. The same happens at once with a guest whose start takes longer
-//! than a call may: its next instance is made off the data path.
+//! starts, a third of a millisecond for 100 events. The search has a limit: after it has cost
+//! [`PATIENCE`] deadlines the events that are not handled yet are refused for now, or go on unchanged
+//! under `pass`, and the policy's budget is charged. The same happens at once with a guest whose start
+//! takes longer than a call may: its next instance is made off the data path.
 
-use std::collections::VecDeque;
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,17 +24,19 @@ use flume_core::{
 };
 use parking_lot::Mutex;
 
+use crate::call_cost::CallCost;
 use crate::columns::Columns;
 use crate::edits::{Edits, EventVerdict};
-use crate::error::{PolicyError, Violation};
+use crate::error::{PolicyError, Violation, ViolationKind};
 use crate::limits::Limits;
 use crate::pace::CallPace;
 use crate::policy::{Policy, StandIn};
 use crate::seat::Seat;
 use crate::setup::{InterceptorSetup, Setup};
 
-/// The least time for a part of a batch, however small: deadlines have no finer resolution.
-const LEAST: Duration = Duration::from_millis(2);
+mod parts;
+
+use parts::{Part, Parts};
 
 /// Deadlines that a batch may spend on the search for its poison.
 const PATIENCE: u32 = 10;
@@ -157,6 +162,11 @@ impl Policy {
 }
 
 impl PolicyInterceptor {
+    /// What the calls of the policy cost, as far as they have shown.
+    pub fn cost(&self) -> CallCost {
+        self.shared.lock().seat.cost().clone()
+    }
+
     /// What becomes of the poison of a batch. Events for the dead letters are set aside.
     fn dispose(&self, batch: &mut Batch, poison: &[Poison]) -> Disposal {
         // One line for a batch and not for each event: a policy that rejects all would flood the log.
@@ -241,19 +251,15 @@ impl Interceptor for PolicyInterceptor {
         let interrupted;
         {
             let shared = &mut *self.shared.lock();
-            let (seat, columns, in_vain) =
-                (&mut shared.seat, &mut shared.columns, &mut shared.in_vain);
             let mut search = Search {
-                seat,
-                columns,
-                in_vain,
-                is_searching: false,
-                began: clock::now(),
-                guest: Duration::ZERO,
+                seat: &mut shared.seat,
+                columns: &mut shared.columns,
+                in_vain: &mut shared.in_vain,
+                lost: None,
+                patience: Duration::ZERO,
             };
-            let handled = shared
-                .pace
-                .run(|| search.handle(batch.events_mut(), &mut becomes, &mut poison));
+            let parts = (&mut shared.pace, Parts::of(batch.events().len()));
+            let handled = search.handle(batch.events_mut(), parts, &mut becomes, &mut poison);
             let policy = shared.seat.policy();
             let now = clock::now();
             if let Some(wait) = shared.seat.wait(now) {
@@ -310,27 +316,40 @@ struct Interrupted {
     why: &'static str,
 }
 
+/// One call.
+struct Call {
+    asked: Instant,
+    /// What the guest used of the processor.
+    used: Duration,
+    /// How many of the events that were offered it was about.
+    events: usize,
+    deadline: Duration,
+    /// The edits of an answer are made.
+    answer: Result<(), Violation>,
+}
+
 /// One batch on its way through a policy.
 struct Search<'a> {
     seat: &'a mut Seat,
     columns: &'a mut Columns,
     in_vain: &'a mut u32,
-    /// Whether a part of the batch has provoked a violation.
-    is_searching: bool,
-    began: Instant,
-    /// The guest's own part of the time of the call under way.
-    guest: Duration,
+    /// What calls that broke the contract used of the processor, and the starts after them; `None`
+    /// before the first.
+    lost: Option<Duration>,
+    /// How much that may be.
+    patience: Duration,
 }
 
 impl Search<'_> {
-    /// Gives the policy the batch, in parts if needed. The poison is found in the order of the batch.
+    /// Gives the policy the batch, in parts. The poison is found in the order of the batch.
     fn handle(
         &mut self,
         events: &mut [Event],
+        (pace, parts): (&mut CallPace, Parts),
         becomes: &mut [EventVerdict],
         poison: &mut Vec<Poison>,
     ) -> Result<(), Interrupted> {
-        let handled = self.hand_in_parts(events, becomes, poison);
+        let handled = self.hand_in_parts(events, (pace, parts), becomes, poison);
         let rejected = becomes
             .iter()
             .enumerate()
@@ -344,113 +363,120 @@ impl Search<'_> {
     fn hand_in_parts(
         &mut self,
         events: &mut [Event],
+        (pace, mut parts): (&mut CallPace, Parts),
         becomes: &mut [EventVerdict],
         poison: &mut Vec<Poison>,
     ) -> Result<(), Interrupted> {
-        let total = events.len();
-        if total == 0 {
-            return Ok(());
-        }
-        let mut parts = VecDeque::new();
-        parts.push_back(0..total);
-        while let Some(part) = parts.pop_front() {
-            let now = clock::now();
-            let from = part.start;
-            self.guest = Duration::ZERO;
+        while let Some(mut part) = parts.next() {
+            let from = part.events.start;
             let interrupted = |Unavailable(why)| Interrupted { from, why };
-            let Some(shown) = events.get_mut(part.clone()) else {
+            let places = part.events.clone();
+            let (Some(offered), Some(becomes)) =
+                (events.get_mut(places.clone()), becomes.get_mut(places))
+            else {
                 continue;
             };
-            match self.hand_in(shown, total, now).map_err(interrupted)? {
-                Ok((edits, handled)) => {
-                    *self.in_vain = 0;
-                    let done = shown.get_mut(..handled).unwrap_or_default();
-                    // The processor's time, which a busy machine does not stretch; asking for it
-                    // costs more than small edits.
-                    let working = edits.are_many().then(ThreadTime::now);
-                    edits.apply(done, |at, verdict| {
-                        if let Some(becomes) = becomes.get_mut(part.start + at) {
-                            *becomes = verdict;
-                        }
-                    });
-                    let whole = clock::now().saturating_duration_since(now);
-                    self.seat.served(whole.saturating_sub(self.guest));
-                    let worked = working.map(|working| working.elapsed());
-                    if let Some(worked) = worked.filter(|w| *w > self.seat.limits().deadline) {
-                        self.seat.overworked(worked);
-                    }
-                    if handled < part.len() {
-                        parts.push_front(part.start + handled..part.end);
-                    }
-                }
-                Err(violation) => {
-                    self.blame(&violation, now).map_err(interrupted)?;
-                    match halves(&part) {
-                        Some([first, second]) => {
-                            parts.push_front(second);
-                            parts.push_front(first);
-                        }
-                        None => {
-                            let why = violation.to_string();
-                            poison.push(Poison {
-                                at: part.start,
-                                why,
-                            });
-                        }
-                    }
-                }
+            let call = pace
+                .run(|| self.hand_in(offered, &part, becomes))
+                .map_err(interrupted)?;
+            parts.put_back(part.split_off(call.events));
+            let Err(violation) = &call.answer else {
+                continue;
+            };
+            self.blame(violation, &call).map_err(interrupted)?;
+            if let Some(at) = parts.halve(part, call.deadline) {
+                let why = violation.to_string();
+                poison.push(Poison { at, why });
             }
         }
         Ok(())
     }
 
-    /// One call; returns how many of the events it was about.
+    /// One call about the first of these events, and what it does to them.
     fn hand_in(
         &mut self,
-        events: &[Event],
-        total: usize,
-        now: Instant,
-    ) -> Result<Result<(Edits, usize), Violation>, Unavailable> {
-        let at = self.seat.policy().moment(now);
+        offered: &mut [Event],
+        part: &Part,
+        becomes: &mut [EventVerdict],
+    ) -> Result<Call, Unavailable> {
+        let asked = clock::now();
+        let at = self.seat.policy().moment(asked);
         // A pause does not help: the events wait for it.
         self.seat.wake();
-        let Some(instance) = self.seat.instance(now) else {
+        let starting = self.lost.map(|_| ThreadTime::now());
+        let Some((instance, cost)) = self.seat.at_work(asked) else {
             let why = self.seat.absence();
-            if self.is_searching && self.seat.is_starting() {
-                self.seat.charge(now);
+            if self.lost.is_some() && self.seat.is_starting() {
+                self.seat.charge(asked);
             }
             return Err(Unavailable(why));
         };
-        let handled = self.columns.fill(events, instance.needs());
+        let began = clock::now();
+        if let (Some(lost), Some(starting)) = (&mut self.lost, starting) {
+            *lost += starting.elapsed();
+        }
+        let most = cost.part(offered.len(), instance.limits());
+        let shown = offered.get(..most).unwrap_or_default();
+        let events = self.columns.fill(shown, instance.needs());
+        let deadline = part.deadline(events, cost, instance.limits());
         let headers = self.columns.headers();
-        // A part of a batch gets its part of the time, so that the search takes a few deadlines and
-        // not one for each step.
-        let whole = instance.deadline();
-        let deadline = match events.len() == total {
-            true => whole,
-            false => part_of(whole, events.len(), total),
-        };
         let answer = instance.intercept(at, self.columns.batch(&headers), deadline);
-        let room = instance.room();
-        let took = instance.last_call();
-        self.guest = took;
+        let (guest, used) = (instance.last_call(), instance.used());
+        let (room, shown) = (instance.room(), shown.get(..events).unwrap_or_default());
+        let answer = answer.and_then(|answer| Edits::checked(answer, shown, room));
         let stats = self.seat.policy().stats();
-        stats.called(took);
-        stats.events.add(handled);
-        let shown = events.get(..handled).unwrap_or_default();
-        Ok(answer.and_then(|answer| Ok((Edits::checked(answer, shown, room)?, handled))))
+        stats.called(guest);
+        stats.events.add(events);
+        let answer = answer.map(|edits| {
+            let done = offered.get_mut(..events).unwrap_or_default();
+            self.make(edits, done, becomes);
+            let now = clock::now();
+            let host = now.saturating_duration_since(began).saturating_sub(guest);
+            self.seat.cost().learn(events, (used + host).min(deadline));
+            let whole = now.saturating_duration_since(asked);
+            self.seat.served(whole.saturating_sub(guest));
+        });
+        Ok(Call {
+            asked,
+            used,
+            events,
+            deadline,
+            answer,
+        })
+    }
+
+    /// Makes the edits of an answer.
+    fn make(&mut self, edits: Edits, events: &mut [Event], becomes: &mut [EventVerdict]) {
+        *self.in_vain = 0;
+        // The processor's time, which a busy machine does not stretch; asking for it costs more than
+        // small edits.
+        let working = edits.are_many().then(ThreadTime::now);
+        let most = self.seat.limits().deadline_for(events.len());
+        edits.apply(events, |at, verdict| {
+            if let Some(becomes) = becomes.get_mut(at) {
+                *becomes = verdict;
+            }
+        });
+        let worked = working.map(|working| working.elapsed());
+        if let Some(worked) = worked.filter(|worked| *worked > most) {
+            self.seat.overworked(worked);
+        }
     }
 
     /// A violation is the event's fault as long as other events are handled well. If no event
     /// was, [`IN_VAIN`] times in sequence, it is the policy's.
-    fn blame(&mut self, violation: &Violation, now: Instant) -> Result<(), Unavailable> {
-        self.seat.discard(violation, now);
-        self.is_searching = true;
+    fn blame(&mut self, violation: &Violation, call: &Call) -> Result<(), Unavailable> {
+        if violation.kind == ViolationKind::Deadline {
+            self.seat.cost().overran(call.events);
+        }
+        self.seat.discard(violation, call.asked);
         *self.in_vain = self.in_vain.saturating_add(1);
-        let patience = self.seat.limits().deadline.saturating_mul(PATIENCE);
-        let is_too_long = clock::now().saturating_duration_since(self.began) > patience;
+        let lost = self.lost.get_or_insert_default();
+        *lost += call.used;
+        self.patience = self.patience.max(call.deadline.saturating_mul(PATIENCE));
+        let is_too_long = *lost > self.patience;
         if *self.in_vain > IN_VAIN || is_too_long {
-            self.seat.charge(now);
+            self.seat.charge(call.asked);
         }
         match is_too_long {
             true => Err(Unavailable("its policy broke the contract for too long")),
@@ -461,18 +487,6 @@ impl Search<'_> {
 
 /// Violations in sequence that may be the events' fault. The search for one event in 10,000 takes 14.
 const IN_VAIN: u32 = 16;
-
-/// The share of the deadline for `events` out of `total` events.
-fn part_of(whole: Duration, events: usize, total: usize) -> Duration {
-    let share = u32::try_from(events).unwrap_or(u32::MAX);
-    let of = u32::try_from(total).unwrap_or(u32::MAX).max(1);
-    (whole.saturating_mul(share) / of).max(LEAST).min(whole)
-}
-
-fn halves(part: &Range<usize>) -> Option<[Range<usize>; 2]> {
-    let middle = part.start + part.len() / 2;
-    (part.len() > 1).then_some([part.start..middle, middle..part.end])
-}
 
 impl std::fmt::Debug for PolicyInterceptor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -15,6 +15,7 @@
 mod artifact;
 mod bindings;
 mod cache;
+mod call_cost;
 mod codegen;
 mod columns;
 mod compiler;
@@ -46,6 +47,7 @@ mod trial;
 
 pub use artifact::{Artifact, CONTRACT_VERSION, Completion, Inspection, Memory, World};
 pub use cache::{Cache, CacheError};
+pub use call_cost::CallCost;
 pub use compiler::{ChildLimits, Compiler, Demand, Guard, ask_child, compile_as_child};
 pub use engine::PolicyEngine;
 pub use error::{LoadError, PolicyError, Problem, Violation, ViolationKind};

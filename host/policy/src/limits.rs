@@ -13,8 +13,10 @@ pub struct Limits {
     pub table_elements: usize,
     /// Core instances and tables that it may consist of, each.
     pub instances: usize,
-    /// How long a call may take.
+    /// How long a call may take, however few events it is about.
     pub deadline: Duration,
+    /// How much longer it may take for each event that it is shown.
+    pub deadline_per_event: Duration,
     /// How long a start (instantiation and `configure`) may take.
     pub start_deadline: Duration,
     /// Processor time that it may use in a second, over all its places, in percent of one
@@ -41,6 +43,7 @@ impl Default for Limits {
             table_elements: 100_000,
             instances: 100,
             deadline: Duration::from_millis(20),
+            deadline_per_event: Duration::from_micros(10),
             start_deadline: Duration::from_secs(1),
             cpu_percent: 0,
             result_bytes: 16 << 20,
@@ -62,6 +65,7 @@ impl Limits {
     /// | `table-elements` | 100000 | 1 to 10000000 |
     /// | `instances` | 100 | 1 to 1000 |
     /// | `deadline-ms` | 20 | 1 to 10000 |
+    /// | `deadline-us-per-event` | 10 | 0 to 1000000 |
     /// | `start-deadline-ms` | 1000 | 1 to 60000 |
     /// | `cpu-percent` | 0 | 0 to 6400 |
     /// | `result-kib` | 16384 | 64 to 1048576 |
@@ -89,6 +93,7 @@ impl Limits {
                 .number("violations", default.violations, 1..=1_000_000)
                 .unwrap_or(default.violations),
             deadline: millis(context, "deadline-ms", default.deadline, 1, 10_000),
+            deadline_per_event: per_event(context, default.deadline_per_event),
             start_deadline: millis(
                 context,
                 "start-deadline-ms",
@@ -100,6 +105,32 @@ impl Limits {
             window: millis(context, "window-ms", default.window, 1, 86_400_000),
         }
     }
+
+    /// How long a call about this many events may take.
+    pub fn deadline_for(&self, events: usize) -> Duration {
+        let events = u32::try_from(events).unwrap_or(u32::MAX);
+        let for_events = self.deadline_per_event.saturating_mul(events);
+        self.deadline.saturating_add(for_events)
+    }
+
+    /// The most events that an interceptor is given in one call: those for which its deadline is
+    /// twice that of a call about none. A client chooses how large its batches are; it does not
+    /// choose how long a guest may hold on to a thread.
+    pub fn most_events(&self) -> usize {
+        match self.deadline_per_event.as_nanos() {
+            0 => usize::MAX,
+            each => usize::try_from(self.deadline.as_nanos() / each)
+                .unwrap_or(usize::MAX)
+                .max(1),
+        }
+    }
+}
+
+fn per_event(context: &mut Context, default: Duration) -> Duration {
+    let most = 1_000_000;
+    let default = u64::try_from(default.as_micros()).unwrap_or(most);
+    let given = context.number("deadline-us-per-event", default, 0..=most);
+    Duration::from_micros(given.unwrap_or(default))
 }
 
 fn millis(context: &mut Context, key: &str, default: Duration, least: u64, most: u64) -> Duration {
@@ -134,5 +165,44 @@ mod tests {
         };
         assert_eq!(limits, expected);
         assert_eq!(context.finish().len(), 2);
+    }
+
+    #[test]
+    fn the_deadline_of_a_call_grows_with_its_events() {
+        let of = |keys: &[(&str, &str)]| Limits::configure(&mut Context::of("p", keys));
+        let micros =
+            |events: usize, keys: &[(&str, &str)]| of(keys).deadline_for(events).as_micros();
+        // What was set for a call of any size is never less than that.
+        assert_eq!(micros(0, &[("deadline-ms", "20")]), 20_000);
+        assert_eq!(micros(500, &[("deadline-ms", "20")]), 25_000);
+        assert_eq!(micros(500, &[("deadline-us-per-event", "0")]), 20_000);
+        assert_eq!(
+            micros(2, &[("deadline-us-per-event", "1000000")]),
+            2_020_000
+        );
+        let mut beyond = Context::of("p", &[("deadline-us-per-event", "1000001")]);
+        assert_eq!(Limits::configure(&mut beyond), Limits::default());
+        assert_eq!(beyond.finish().len(), 1);
+    }
+
+    #[test]
+    fn a_call_has_at_most_twice_its_deadline_whatever_the_batch() {
+        let limits = |deadline, each| Limits {
+            deadline: Duration::from_millis(deadline),
+            deadline_per_event: Duration::from_micros(each),
+            ..Limits::default()
+        };
+        for (deadline, each, most) in [
+            (20, 10, 2000),
+            (20, 20_000, 1),
+            (1, 1_000_000, 1),
+            (20, 0, usize::MAX),
+        ] {
+            assert_eq!(
+                limits(deadline, each).most_events(),
+                most,
+                "{deadline} {each}"
+            );
+        }
     }
 }

@@ -9,6 +9,8 @@
 //! Nothing of it is from the place's real events: they are nobody's business before a version is
 //! accepted. What no trial can hide is that it ends.
 
+use std::time::Duration;
+
 use fastrand::Rng;
 use flume_core::Event;
 use flume_core::clock::{self, Instant};
@@ -17,7 +19,8 @@ use flume_core::sink_group::SinkIndex;
 use self::events::MadeUp;
 use self::group::Group;
 use crate::artifact::Artifact;
-use crate::bindings::{sink_selector, types};
+use crate::bindings::sink_selector;
+use crate::call_cost::CallCost;
 use crate::columns::Columns;
 use crate::contract;
 use crate::edits::Edits;
@@ -130,28 +133,43 @@ impl Trial<'_> {
         made_up.batch(group.batch(), needs, unix_ms, &mut self.random)
     }
 
-    /// Batches of all sizes, with odd events among them.
+    /// Batches of all sizes, with odd events among them, in parts as an interceptor gets them.
     fn interceptor(&mut self) -> Result<(), Violation> {
-        let needs = self.instance.needs().clone();
         let mut made_up = MadeUp::new(&mut self.random);
-        let deadline = self.instance.deadline();
+        let mut cost = CallCost::default();
         for _ in 0..self.random.u32(BATCHES) {
             self.time.pass_between_batches(&mut self.random);
-            let at: types::Moment = self.time.moment();
             let size = events::size(&mut self.random);
-            let batch = made_up.batch(size, &needs, at.unix_ms, &mut self.random);
-            let shown = self.columns.fill(&batch, &needs);
-            let headers = self.columns.headers();
-            let answer = self
-                .instance
-                .intercept(at, self.columns.batch(&headers), deadline)?;
-            let shown = batch.get(..shown).unwrap_or_default();
-            Edits::checked(answer, shown, self.instance.room())?;
+            let (needs, unix_ms) = (self.instance.needs(), self.time.moment().unix_ms);
+            let batch = made_up.batch(size, needs, unix_ms, &mut self.random);
+            let mut rest = &batch[..];
+            while !rest.is_empty() && !self.is_late() {
+                let most = cost.part(rest.len(), self.instance.limits());
+                let part = self.hand_in(rest.get(..most).unwrap_or_default(), &mut cost)?;
+                rest = rest.get(part..).unwrap_or_default();
+            }
             if self.is_late() {
                 break;
             }
         }
         Ok(())
+    }
+
+    /// One call about the first of these events; returns how many.
+    fn hand_in(&mut self, events: &[Event], cost: &mut CallCost) -> Result<usize, Violation> {
+        let at = self.time.moment();
+        let shown = self.columns.fill(events, self.instance.needs());
+        let deadline = self.instance.limits().deadline_for(shown);
+        let headers = self.columns.headers();
+        let answer = self
+            .instance
+            .intercept(at, self.columns.batch(&headers), deadline)?;
+        let used = self.instance.used();
+        let events = events.get(..shown).unwrap_or_default();
+        Edits::checked(answer, events, self.instance.room())?;
+        cost.learn(shown, used);
+        self.time.pass(used.max(Duration::from_micros(1)));
+        Ok(shown)
     }
 
     /// A policy may be slow, and each call has had its deadline.

@@ -17,6 +17,7 @@ use std::time::Duration;
 use flume_core::LogLimit;
 use flume_core::clock::{self, Instant};
 
+use crate::call_cost::CallCost;
 use crate::error::{PolicyError, Violation, ViolationKind};
 use crate::instance::Instance;
 use crate::limits::Limits;
@@ -128,6 +129,11 @@ impl Seat {
         self.charge(now);
     }
 
+    /// What the calls of this version cost here.
+    pub(crate) fn cost(&mut self) -> &mut CallCost {
+        &mut self.current.cost
+    }
+
     /// How long the policy may not be called here, because its share of the processors is used up.
     pub(crate) fn wait(&self, now: Instant) -> Option<Duration> {
         self.control.terms.account.share.wait(now)
@@ -148,6 +154,13 @@ impl Seat {
             self.restart(now);
         }
         self.current.instance.as_mut()
+    }
+
+    /// The same, with what the calls of this version cost here.
+    pub(crate) fn at_work(&mut self, now: Instant) -> Option<(&mut Instance, &mut CallCost)> {
+        self.instance(now)?;
+        let Occupant { instance, cost, .. } = &mut self.current;
+        Some((instance.as_mut()?, cost))
     }
 
     /// Whether an instance is being made off the data path.
@@ -315,7 +328,7 @@ impl Seat {
         if next.instance.is_none()
             && let Some(warm) = self.warm.take_if(|warm| warm.runs_the_same(&next))
         {
-            (next.instance, next.took) = (warm.instance, warm.took);
+            (next.instance, next.took, next.cost) = (warm.instance, warm.took, warm.cost);
         }
         let mut old = std::mem::replace(&mut self.current, next);
         self.quarantined = false;

@@ -11,6 +11,7 @@ use flume_core::clock::Instant;
 use flume_core::sink_group::{Load, SinkIndex, SinkState, Step};
 
 use crate::bindings::sink_selector::{self as guest, Feedback};
+use crate::call_cost::CallCost;
 use crate::columns::Columns;
 use crate::contract;
 use crate::error::{PolicyError, Violation, ViolationKind};
@@ -78,6 +79,11 @@ impl PolicySelector {
         self.seat.headers()
     }
 
+    /// What calls cost in which the policy was shown events, as far as they have shown.
+    pub fn cost(&mut self) -> CallCost {
+        self.seat.cost().clone()
+    }
+
     /// One call: gives the news, and checks the answer.
     fn ask<R>(
         &mut self,
@@ -114,10 +120,11 @@ impl PolicySelector {
         };
         let news = self.news.tell();
         let answer = self.pace.run(|| call(instance, at, news, shown));
-        let took = instance.last_call();
+        let (took, used) = (instance.last_call(), instance.used());
         self.seat.policy().stats().called(took);
         match answer {
             Ok(answer) => {
+                self.seat.cost().learn(events.len(), used);
                 self.seat.succeeded(now);
                 Some(answer)
             }

@@ -15,9 +15,11 @@ use std::sync::OnceLock;
 use anyhow::{Context as _, Result};
 
 mod languages;
+mod slow;
 mod toolchain;
 
 pub use languages::{Language, Tool};
+pub use slow::slow_interceptor;
 pub use toolchain::{Toolchain, toolchain};
 
 include!(concat!(env!("OUT_DIR"), "/guests.rs"));

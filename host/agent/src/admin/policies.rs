@@ -259,6 +259,8 @@ pub(super) fn seat(seat: &SeatReport) -> Value {
         "place": seat.place,
         "state": state,
         "rest-ms": rest,
+        "deadline-ms": seat.limits.deadline.as_millis(),
+        "deadline-us-per-event": seat.limits.deadline_per_event.as_micros(),
         "generation": seat.generation,
         "last-violation": seat.fault.as_ref().map(last_violation),
     })

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use flume_policy::{SeatReport, SeatState, StandIn};
+use flume_policy::{Limits, SeatReport, SeatState, StandIn};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -178,6 +178,7 @@ async fn a_channel_for_dead_letters_that_is_full_keeps_nothing_out() {
 fn down(stand_in: StandIn, state: SeatState, tries_next: bool) -> PolicyFileReport {
     let seat = SeatReport {
         place: "r1.i1".to_owned(),
+        limits: Limits::default(),
         state,
         down_since: Some(clock::now() - Duration::from_secs(7)),
         stand_in,

@@ -51,6 +51,16 @@ impl Timer {
         let left = self.deadline.saturating_sub(used);
         (!left.is_zero() && waited < self.deadline * PATIENCE).then_some(left)
     }
+
+    /// What a call that has just returned after `took` of real time used of the processor. Of a fast
+    /// one nothing else is known.
+    pub(super) fn used(&self, took: Duration) -> Duration {
+        let Some(since) = self.thread else {
+            return took;
+        };
+        let used = ThreadTime::now().as_duration().saturating_sub(since) + FIRST;
+        used.min(took)
+    }
 }
 
 /// A time in ticks of the engine, rounded up.
@@ -81,6 +91,17 @@ mod tests {
         assert!(timer.left().is_some());
         tokio::time::advance(Duration::from_millis(1)).await;
         assert_eq!(timer.left(), None);
+    }
+
+    /// Of a call that went on after its first tick only the processor's time counts.
+    #[test]
+    fn what_a_call_used_is_not_what_it_waited() {
+        let (short, long) = (Duration::from_micros(9), Duration::from_secs(3600));
+        let mut timer = timer(5);
+        assert_eq!((timer.used(short), timer.used(long)), (short, long));
+        assert!(timer.left().is_some());
+        assert_eq!(timer.used(short), short);
+        assert!(timer.used(long) < long / 2);
     }
 
     #[tokio::test(start_paused = true)]

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 
 use super::history::Generation;
 use super::report::{SeatReport, SeatState, StandIn};
+use crate::call_cost::CallCost;
 use crate::error::Violation;
 use crate::instance::Instance;
 use crate::terms::Terms;
@@ -36,6 +37,8 @@ pub(crate) struct Occupant {
     pub(crate) instance: Option<Instance>,
     /// How long the last start took; `MAX` if that is not known, or longer than a batch may wait.
     pub(crate) took: Duration,
+    /// What its calls cost, whichever instance they were made in.
+    pub(crate) cost: CallCost,
 }
 
 /// The state of a seat, for operators.
@@ -62,6 +65,7 @@ impl Occupant {
             generation,
             instance,
             took,
+            cost: CallCost::default(),
         }
     }
 
@@ -159,6 +163,7 @@ impl SeatControl {
         let noted = self.noted.lock();
         SeatReport {
             place: self.place.clone(),
+            limits: self.terms.limits.clone(),
             state: noted.state,
             down_since: noted.down_since,
             stand_in: self.stand_in,

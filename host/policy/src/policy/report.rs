@@ -3,6 +3,7 @@
 use flume_core::clock::Instant;
 
 use crate::error::Violation;
+use crate::limits::Limits;
 
 /// The state of a policy, for operators.
 #[derive(Debug, Clone)]
@@ -28,6 +29,8 @@ pub struct PolicyReport {
 pub struct SeatReport {
     /// The group, or the source and interceptor.
     pub place: String,
+    /// What its policy may use there.
+    pub limits: Limits,
     /// Its state.
     pub state: SeatState,
     /// Since when its policy is not asked, if it is not.

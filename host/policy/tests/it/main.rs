@@ -24,6 +24,8 @@ mod life;
 #[cfg(test)]
 mod loading;
 #[cfg(test)]
+mod parts;
+#[cfg(test)]
 mod reload;
 #[cfg(test)]
 mod shipped;

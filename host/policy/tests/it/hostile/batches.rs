@@ -112,13 +112,20 @@ fn a_search_has_an_end() {
     assert!(took < Duration::from_secs(60), "{took:?}");
 }
 
-/// Good edits, but too many: those of half the batch are within the limit.
+/// Good edits, but too many: those of half the batch are within the limit. What a guest costs has to
+/// be known before it gets a whole batch in one call.
 #[test]
 pub(super) fn edit_amplified() {
-    let policy = limited(wat("edit_amplified"), quick());
+    let patient = Limits {
+        deadline: Duration::from_secs(10),
+        ..quick()
+    };
+    let policy = limited(wat("edit_amplified"), patient);
     let intercept = interceptor(&policy, &[], Remedy::Fail).unwrap();
-    let mut small = Batch::new(vec![attack(); 16]);
-    intercept.intercept(&mut small).unwrap();
+    for _ in 0..2 {
+        let mut small = Batch::new(vec![attack(); 16]);
+        intercept.intercept(&mut small).unwrap();
+    }
     assert_eq!(broken(&policy), None);
     let mut large = Batch::new(vec![attack(); 17]);
     intercept.intercept(&mut large).unwrap();
@@ -146,6 +153,10 @@ pub(super) fn edit_adds() {
         };
         let policy = limited(wat("edit_adds"), limits);
         let intercept = interceptor(&policy, &[], Remedy::Drop).unwrap();
+        // The first event is handed in alone, whatever comes with it.
+        intercept
+            .intercept(&mut Batch::new(vec![attack()]))
+            .unwrap();
         let mut batch = Batch::new(vec![attack(); events]);
         intercept.intercept(&mut batch).unwrap();
         (broken(&policy), batch.events().len())
@@ -184,7 +195,7 @@ pub(super) async fn busy_in_intercept() {
     let intercept = interceptor(&policy, &[], Remedy::Drop).unwrap();
     let stats = policy.stats();
     let gate = intercept.gate().unwrap();
-    let mut batches = 0;
+    let mut events = 0;
     while stats.throttled.get() < 3 {
         let turn = gate.pass().await;
         if stats.throttled.get() > 0 {
@@ -200,12 +211,9 @@ pub(super) async fn busy_in_intercept() {
         intercept.intercept(&mut batch).unwrap();
         assert_eq!(batch.events(), self::batch().events());
         drop(turn);
-        batches += 1;
+        events += 4;
     }
-    assert_eq!(
-        (stats.calls.get(), stats.events.get()),
-        (batches, batches * 4)
-    );
+    assert_eq!(stats.events.get(), events);
     assert_eq!((broken(&policy), stats.poison.get()), (None, 0));
 }
 
