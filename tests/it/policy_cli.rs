@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use flume_artifacts::slow_interceptor;
 use flume_tests::{Scratch, host};
 use serde_json::Value;
 
@@ -117,4 +118,35 @@ fn check_names_the_violation() {
     let (status, _, err) = policy(&[&["check", &dist("dedupe.wasm")], &words[..]].concat());
     assert_eq!(status, Some(65), "{err}");
     assert!(err.contains("dedupe.wasm: memory: "), "{err}");
+}
+
+/// Each event takes tens of microseconds, on any machine; how many exactly is not judged.
+#[test]
+fn check_and_bench_say_which_batch_would_break_the_deadline() {
+    let scratch = Scratch::new();
+    let slow = scratch.file("slow.wat", &slow_interceptor(0, 280_000));
+    let slow = slow.display().to_string();
+    for command in [
+        &["check", &slow][..],
+        &["bench", "--rounds", "1", "--batch", "50", &slow],
+    ] {
+        let (status, out, err) = policy(command);
+        assert_eq!(status, Some(0), "{err}");
+        for part in [
+            "an event takes ",
+            " events would break its deadline of ",
+            "are handed in in parts of about ",
+            "`deadline-us-per-event`",
+        ] {
+            assert!(out.contains(part), "{part} is missing in\n{out}");
+        }
+        let generous = [command, &["-l", "deadline-us-per-event=1000000"]].concat();
+        let (_, out, err) = policy(&generous);
+        assert!(
+            out.contains("a batch of any size meets its deadline"),
+            "{out}{err}"
+        );
+    }
+    let blind = policy(&["check", &dist("weighted.wasm")]).1;
+    assert!(!blind.contains("an event takes"), "{blind}");
 }

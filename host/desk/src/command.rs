@@ -13,6 +13,7 @@ use flume_policy::{Bodies, Compiler, Needs, PolicyError, Properties};
 pub(crate) mod bench;
 pub(crate) mod candidate;
 pub(crate) mod check;
+mod deadline;
 pub(crate) mod inspect;
 pub(crate) mod new;
 pub(crate) mod place;

@@ -22,7 +22,7 @@ use flume_policy::{
 };
 
 use super::place::{PlaceArgs, pair};
-use super::{NativeInterceptor, refuse};
+use super::{NativeInterceptor, deadline, refuse};
 
 /// Orders, and events, in a round.
 const ORDERS: u32 = 1000;
@@ -115,7 +115,12 @@ fn orders(
     let setup = args.place.selector(SINKS);
     let count = setup.sinks.len();
     let (twin, mut native) = native_selector(name, count);
-    let mut selector = policy.selector("bench", limits, setup, native_selector(name, count).1)?;
+    let mut selector = policy.selector(
+        "bench",
+        limits.clone(),
+        setup,
+        native_selector(name, count).1,
+    )?;
     let lines = bench::lines(usize::try_from(args.batch).unwrap_or(usize::MAX));
     let shown = match selector.wants_events() {
         true => &*lines,
@@ -125,7 +130,12 @@ fn orders(
     bench.add(&twin, ORDERS, || bench::orders(&mut *native, shown, ORDERS));
     bench.add(name, ORDERS, || bench::orders(&mut selector, shown, ORDERS));
     let title = format!("an order of {count} sinks, with the news of a batch of 100\n");
-    Ok(title + &rows(bench, args))
+    let rows = rows(bench, args);
+    let verdict = match shown {
+        [] => String::new(),
+        _ => deadline::verdict(policy.artifact().world(), &selector.cost(), &limits),
+    };
+    Ok(title + &rows + &verdict)
 }
 
 fn events(
@@ -137,7 +147,7 @@ fn events(
     named: Option<Twin>,
 ) -> Result<String, PolicyError> {
     let setup = args.place.interceptor();
-    let ours = policy.interceptor("bench", limits, setup, Remedy::Fail)?;
+    let ours = policy.interceptor("bench", limits.clone(), setup, Remedy::Fail)?;
     let lines = bench::lines(usize::try_from(args.batch).unwrap_or(usize::MAX));
     let alike = match &named {
         Some((twin, native)) => likeness(twin, &**native, &ours, &lines),
@@ -154,10 +164,11 @@ fn events(
             bench::batches(interceptor, lines, batches).unwrap_or(std::time::Duration::MAX)
         });
     }
+    let rows = rows(bench, args);
+    let verdict = deadline::verdict(World::Interceptor, &ours.cost(), &limits);
     Ok(format!(
-        "an event, in batches of {}\n{}{alike}",
-        args.batch,
-        rows(bench, args)
+        "an event, in batches of {}\n{rows}{alike}{verdict}",
+        args.batch
     ))
 }
 
