@@ -5,7 +5,7 @@
 //! deadline. Most guests cost the same for each event; some do something of their own in each call
 //! (tidy up, look for what is too old), and for those small parts are dear. So both are learnt, as a
 //! line through the last calls: least squares, in which a call counts an eighth less than the one
-//! after it. Hence one call that is interrupted, or does more than usual, moves little.
+//! after it. One call that takes longer than all others moves little.
 //!
 //! What is not known yet is tried with care:
 //!
@@ -29,6 +29,13 @@ const SHARE: f64 = 0.25;
 
 /// How many times more events than one before it a call may be about.
 const GROWTH: f64 = 4.0;
+
+/// Once [`MEMORY`] is full, what is longer than so many times what was expected counts as so many times:
+/// it is an exception, or will be seen again.
+const OUTLIER: f64 = 4.0;
+
+/// In seconds: less than this is not measured well, since it is the time that passed for all.
+const NOISE: f64 = 1e-3;
 
 /// How far the number of events has to vary, as a part of it, for the line to be believed rather
 /// than that each event costs the same.
@@ -62,12 +69,16 @@ impl CallCost {
         if events == 0 {
             return;
         }
+        let (events, mut took) = (events as f64, took.as_secs_f64());
+        if self.calls >= MEMORY {
+            let Line { call, event } = self.line();
+            took = took.min(OUTLIER * (call + event * events) + NOISE);
+        }
         self.calls = (self.calls + 1.0).min(MEMORY);
         let weight = 1.0 / self.calls;
-        let events = events as f64;
         self.most = events.max(self.most - (self.most - events) / MEMORY);
         let more = events - self.events;
-        let longer = took.as_secs_f64() - self.took;
+        let longer = took - self.took;
         self.events += weight * more;
         self.took += weight * longer;
         let old = 1.0 - weight;

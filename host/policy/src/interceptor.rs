@@ -411,7 +411,6 @@ impl Search<'_> {
             }
             return Err(Unavailable(why));
         };
-        let began = clock::now();
         if let (Some(lost), Some(starting)) = (&mut self.lost, starting) {
             *lost += starting.elapsed();
         }
@@ -429,11 +428,11 @@ impl Search<'_> {
         stats.events.add(events);
         let answer = answer.map(|edits| {
             let done = offered.get_mut(..events).unwrap_or_default();
-            self.make(edits, done, becomes);
-            let now = clock::now();
-            let host = now.saturating_duration_since(began).saturating_sub(guest);
-            self.seat.cost().learn(events, (used + host).min(deadline));
-            let whole = now.saturating_duration_since(asked);
+            let worked = self.make(edits, done, becomes);
+            self.seat
+                .cost()
+                .learn(events, (used + worked).min(deadline));
+            let whole = clock::now().saturating_duration_since(asked);
             self.seat.served(whole.saturating_sub(guest));
         });
         Ok(Call {
@@ -445,8 +444,13 @@ impl Search<'_> {
         })
     }
 
-    /// Makes the edits of an answer.
-    fn make(&mut self, edits: Edits, events: &mut [Event], becomes: &mut [EventVerdict]) {
+    /// Makes the edits of an answer; returns what they took if they were many.
+    fn make(
+        &mut self,
+        edits: Edits,
+        events: &mut [Event],
+        becomes: &mut [EventVerdict],
+    ) -> Duration {
         *self.in_vain = 0;
         // The processor's time, which a busy machine does not stretch; asking for it costs more than
         // small edits.
@@ -457,10 +461,11 @@ impl Search<'_> {
                 *becomes = verdict;
             }
         });
-        let worked = working.map(|working| working.elapsed());
-        if let Some(worked) = worked.filter(|worked| *worked > most) {
+        let worked = working.map(|working| working.elapsed()).unwrap_or_default();
+        if worked > most {
             self.seat.overworked(worked);
         }
+        worked
     }
 
     /// A violation is the event's fault as long as other events are handled well. If no event

@@ -146,6 +146,25 @@ fn what_a_call_costs_by_itself_does_not_make_parts_small() {
     assert_eq!(first.broken + next.broken, 0);
 }
 
+/// A guest may make ready in its first call; that says nothing about the others.
+#[test]
+fn a_long_first_call_is_not_what_calls_cost() {
+    let limits = Limits::default();
+    for (first, each) in [(18_000, 76), (18_000, 1), (5_000, 400), (1_000, 76)] {
+        let takes = |events: Range<usize>| match events.start {
+            0 => micros(first),
+            _ => times(micros(each), events.len()),
+        };
+        let mut cost = CallCost::default();
+        let ran = run(5_000, &mut cost, &limits, &takes);
+        assert_eq!(ran.broken, 0, "{first} {each}: {ran:?}");
+        let shares = ran.calls.iter().skip(1).map(|(_, share)| *share);
+        assert!(shares.fold(0.0, f64::max) < 0.5, "{first} {each}: {ran:?}");
+        let most = 20 + usize::try_from(each).unwrap() * 5_000 / 4_000;
+        assert!(ran.calls.len() < most, "{first} {each}: {ran:?}");
+    }
+}
+
 /// A guest that becomes slow breaks some deadlines and nothing else.
 #[test]
 fn a_guest_that_becomes_slow_is_given_less() {
@@ -171,6 +190,17 @@ fn one_outlier_is_soon_forgotten() {
     }
     cost.learn(500, limits.deadline);
     assert_eq!(cost.part(500, &limits), 500);
+
+    // Of a slow guest, in a call about few events, as if each of many cost nothing.
+    let slow = |events: Range<usize>| times(micros(76), events.len());
+    let mut learnt = CallCost::default();
+    for outlier in [1, 5, 20] {
+        run(5_000, &mut learnt, &limits, &slow);
+        learnt.learn(outlier, micros(19_000));
+        let ran = run(5_000, &mut learnt, &limits, &slow);
+        let shares = ran.calls.iter().map(|(_, share)| *share);
+        assert!(shares.fold(0.0, f64::max) < 0.5, "{outlier}: {ran:?}");
+    }
 
     let spins = |events: Range<usize>| match events.contains(&321) {
         true => Duration::MAX,
