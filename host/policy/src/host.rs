@@ -67,6 +67,11 @@ pub(crate) fn arm(store: &mut Store<Host>, deadline: Duration, began: Instant) {
 }
 
 impl Host {
+    /// How long the call under way, or the last one, may take.
+    pub(crate) fn deadline(&self) -> Duration {
+        self.timer.deadline()
+    }
+
     /// What the last call used of the processor; it has just returned after `took` of real time.
     pub(crate) fn used(&self, took: Duration) -> Duration {
         self.timer.used(took)

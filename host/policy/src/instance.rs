@@ -116,7 +116,8 @@ impl Instance {
         })(&mut store);
         let took = working.elapsed();
         terms.account.spent(clock::now() - began);
-        let (exports, state, answer) = started.map_err(|error| explain(&mut store, &error))?;
+        let (exports, state, answer) =
+            started.map_err(|error| explain(&mut store, &error, START))?;
         let needs = checked(answer.map_err(PolicyError::Config)?, setup)?;
         let limits = limits.clone();
         memory.note(store.data().limiter.memory());
@@ -297,7 +298,7 @@ impl Instance {
         let host = self.store.data();
         self.account.spent(self.last_call);
         self.memory.note(host.limiter.memory());
-        answer.map_err(|error| explain(&mut self.store, &error))
+        answer.map_err(|error| explain(&mut self.store, &error, CALL))
     }
 }
 
@@ -372,13 +373,17 @@ fn arm(store: &mut Store<Host>, deadline: Duration) -> Instant {
     began
 }
 
+/// The keys of a deadline.
+const START: &str = "start-deadline-ms";
+const CALL: &str = "deadline-ms, deadline-us-per-event";
+
 /// An interceptor answered with bytes that are not a string; only names of headers are strings.
 #[derive(Debug, thiserror::Error)]
 #[error("a string is not valid UTF-8")]
 struct NoText;
 
 /// Which rule a failed call broke.
-fn explain(store: &mut Store<Host>, error: &wasmtime::Error) -> Violation {
+fn explain(store: &mut Store<Host>, error: &wasmtime::Error, time: &str) -> Violation {
     let host = store.data_mut();
     let said = host
         .log
@@ -393,7 +398,11 @@ fn explain(store: &mut Store<Host>, error: &wasmtime::Error) -> Violation {
         return Violation::new(ViolationKind::EditText, detail);
     }
     let (kind, detail) = match error.downcast_ref::<Trap>() {
-        Some(Trap::Interrupt) => (ViolationKind::Deadline, "took too long".to_owned()),
+        Some(Trap::Interrupt) => {
+            let deadline = host.deadline();
+            let detail = format!("took too long: more than {deadline:?} ({time})");
+            (ViolationKind::Deadline, detail)
+        }
         Some(Trap::StackOverflow) => (ViolationKind::Stack, "recursion too deep".to_owned()),
         Some(trap) => (ViolationKind::Trap, trap.to_string()),
         // The engine has no type for this one; a test holds its wording.

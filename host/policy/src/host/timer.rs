@@ -38,6 +38,10 @@ impl Timer {
         }
     }
 
+    pub(super) fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
     /// A tick was reached: what is left, if anything is.
     pub(super) fn left(&mut self) -> Option<Duration> {
         let used = match self.thread {

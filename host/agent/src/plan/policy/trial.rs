@@ -130,7 +130,9 @@ impl Place<'_> {
         let (name, path, limits) = (self.name(), self.path, self.limits);
         let message = format!("the policy `{name}` broke the contract in its trial: {violation}");
         let limit = match violation.kind {
-            ViolationKind::Deadline => Some("deadline-ms` or `start-deadline-ms"),
+            ViolationKind::Deadline => {
+                Some("deadline-ms`, `deadline-us-per-event` or `start-deadline-ms")
+            }
             ViolationKind::Memory => Some("memory-kib"),
             ViolationKind::ResultSize => Some("result-kib"),
             _ => None,

@@ -83,6 +83,10 @@ pub(super) fn spin_in_intercept() {
         let mut batch = batch();
         let answer = intercept.intercept(&mut batch);
         assert_eq!(broken(&policy), Some(ViolationKind::Deadline));
+        // An event alone has all of its time.
+        let (fault, _) = policy.report().seats.remove(0).fault.unwrap();
+        let words = "took too long: more than 10.01ms (deadline-ms, deadline-us-per-event)";
+        assert_eq!(fault.detail, words);
         match answer {
             Ok(()) if matches!(remedy, Remedy::Drop) => assert!(batch.events().is_empty()),
             Err(_) if matches!(remedy, Remedy::Pass) => panic!("what passes is not refused"),
