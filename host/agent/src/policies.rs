@@ -49,7 +49,7 @@ mod hot;
 mod read;
 mod report;
 
-pub(crate) use self::hot::{ChangeError, Changed, MOST_ARRIVING};
+pub(crate) use self::hot::{ChangeError, Changed, MOST_ARRIVING, MOST_OF_ONE};
 
 /// A policy's file as one place uses it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,8 +128,9 @@ struct Inner {
     /// Held while something of this agent is compiled or tried out.
     heavy: Mutex<BTreeMap<String, Arc<Mutex<()>>>>,
     files: Mutex<Vec<Arc<WatchedFile>>>,
-    /// Room for modules on their way to the admin port, in KiB.
+    /// Room for modules on their way to the admin port, in KiB: for all, and for each agent.
     room: Arc<Semaphore>,
+    own_room: Mutex<BTreeMap<String, Arc<Semaphore>>>,
     /// Wakes the watch, for a look at the files now.
     again: Notify,
     /// What that look was asked for by.
@@ -211,6 +212,7 @@ impl Policies {
             heavy: Mutex::default(),
             files: Mutex::default(),
             room: Arc::new(Semaphore::new(MOST_ARRIVING >> 10)),
+            own_room: Mutex::default(),
             again: Notify::new(),
             asked: Mutex::new(Way::File),
         }))

@@ -11,7 +11,7 @@
 //! send requests to a port of its reader's machine, and with DNS rebinding they look like requests to
 //! the page's own host.
 //!
-//! Modules on their way are bounded together: many that arrive slowly would fill the memory.
+//! Modules on their way are bounded together, and for each agent: many that arrive slowly would fill the memory.
 
 use std::time::Duration;
 
@@ -29,7 +29,9 @@ use serde_json::{Map, Value, json};
 use super::access::{Caller, On, Refusal, Verb};
 use super::arrival::{MOST_BYTES, arrive};
 use super::names::{USE_ADDRESS, is_address};
-use crate::policies::{ChangeError, Changed, MOST_ARRIVING, Policies, PolicyFileReport};
+use crate::policies::{
+    ChangeError, Changed, MOST_ARRIVING, MOST_OF_ONE, Policies, PolicyFileReport,
+};
 
 /// What the forms of web pages can send; browsers of old tell no `Origin` with them.
 const OF_FORMS: [&str; 3] = [
@@ -127,13 +129,18 @@ async fn replace(
     body: Body,
 ) -> Result<String, Refusal> {
     // The turn comes first, so that the number of modules in memory is limited.
+    let agent = path.0.clone();
     let turn = policies.turn(&name(path)?);
     let turn = turn.map_err(|error| refusal(&error))?;
     let said = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|l| l.to_str().ok()?.parse().ok());
-    let Some(_room) = policies.room(said.unwrap_or(MOST_BYTES).min(MOST_BYTES)) else {
-        let text = format!("modules of {MOST_ARRIVING} bytes are on their way; try again");
+    let size = said.unwrap_or(MOST_BYTES).min(MOST_BYTES);
+    let Some(_room) = policies.room(&agent, size) else {
+        let text = format!(
+            "modules are on their way, and there is room for {MOST_OF_ONE} bytes of those for one \
+             agent, and for {MOST_ARRIVING} of all; try again"
+        );
         return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, &text));
     };
     let module = arrive(body).await;

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flume_policy::{Artifact, PolicyError, RollBack};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -33,6 +33,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Bytes of all modules on their way to the admin port. They stay in memory until they are compiled.
 pub(crate) const MOST_ARRIVING: usize = 128 << 20;
+
+/// The share of them that those for one agent may have: the largest module fits.
+pub(crate) const MOST_OF_ONE: usize = 64 << 20;
 
 /// A requested change was not made.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +77,10 @@ pub(crate) struct Changed {
     pub differences: Vec<String>,
 }
 
+/// Room for a module on its way, which is given back when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Room(#[expect(dead_code, reason = "held")] [OwnedSemaphorePermit; 2]);
+
 /// A turn to change a policy, or a position in the queue for it.
 #[derive(Debug)]
 pub(crate) struct ChangeTurn {
@@ -111,12 +118,18 @@ impl Policies {
         self.0.again.notify_one();
     }
 
-    /// Room for a module of this size, until it is dropped; `None` while too many are on their way.
-    pub(crate) fn room(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        let kib = u32::try_from(bytes.div_ceil(1 << 10)).ok()?;
-        Arc::clone(&self.0.room)
-            .try_acquire_many_owned(kib.max(1))
-            .ok()
+    /// Room for a module of this size for an agent, until it is dropped; `None` while too many are on
+    /// their way.
+    pub(crate) fn room(&self, agent: &str, bytes: usize) -> Option<Room> {
+        let kib = u32::try_from(bytes.div_ceil(1 << 10)).ok()?.max(1);
+        let own = {
+            let mut rooms = self.0.own_room.lock();
+            let room = rooms.entry(agent.to_owned());
+            Arc::clone(room.or_insert_with(|| Arc::new(Semaphore::new(MOST_OF_ONE >> 10))))
+        };
+        let own = own.try_acquire_many_owned(kib).ok()?;
+        let all = Arc::clone(&self.0.room).try_acquire_many_owned(kib).ok()?;
+        Some(Room([own, all]))
     }
 
     /// Takes a turn to change the policy of this name.
