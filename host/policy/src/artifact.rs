@@ -54,7 +54,7 @@ impl World {
     }
 }
 
-/// A policy that can be instantiated. Cheap to clone.
+/// A version of a policy: one that can be instantiated, or [none](Self::none). Cheap to clone.
 #[derive(Clone)]
 pub struct Artifact(Arc<Inner>);
 
@@ -63,11 +63,18 @@ struct Inner {
     digest: Arc<str>,
     version: String,
     size: usize,
-    indices: Indices,
-    state: Option<state::GuestIndices>,
-    pre: InstancePre<Host>,
+    world: World,
+    /// What is instantiated.
+    code: Option<Code>,
     /// What has been compiled now and is in no cache yet.
     fresh: Mutex<Option<Compiled>>,
+}
+
+/// Pre-linked code.
+pub(crate) struct Code {
+    pub(crate) pre: InstancePre<Host>,
+    pub(crate) indices: Indices,
+    pub(crate) state: Option<state::GuestIndices>,
 }
 
 /// The file that an artifact is made from.
@@ -84,6 +91,17 @@ pub(crate) enum Indices {
         router: Option<batch_router::GuestIndices>,
     },
     Interceptor(interceptor::GuestIndices),
+}
+
+impl Indices {
+    fn world(&self) -> World {
+        match self {
+            Self::Selector { router, .. } => World::Selector {
+                router: router.is_some(),
+            },
+            Self::Interceptor(_) => World::Interceptor,
+        }
+    }
 }
 
 impl Artifact {
@@ -129,6 +147,25 @@ impl Artifact {
         let artifact = Self::link(engine, file, &compiled, &component)?;
         *artifact.0.fresh.lock() = Some(compiled);
         Ok(artifact)
+    }
+
+    /// What a policy of this kind has before any version of it could be loaded. Nothing starts from
+    /// it, and nothing goes back to it.
+    pub fn none(name: &str, world: World) -> Self {
+        Self(Arc::new(Inner {
+            name: name.into(),
+            digest: "".into(),
+            version: String::new(),
+            size: 0,
+            world,
+            code: None,
+            fresh: Mutex::default(),
+        }))
+    }
+
+    /// Whether it is [none](Self::none).
+    pub fn is_none(&self) -> bool {
+        self.0.code.is_none()
     }
 
     /// Keeps the compiled form in a cache, if it did not come from there. Call it once the policy is
@@ -177,17 +214,13 @@ impl Artifact {
 
     /// What it is.
     pub fn world(&self) -> World {
-        match &self.0.indices {
-            Indices::Selector { router, .. } => World::Selector {
-                router: router.is_some(),
-            },
-            Indices::Interceptor(_) => World::Interceptor,
-        }
+        self.0.world
     }
 
     /// Whether it hands over its state in a swap.
     pub fn has_state(&self) -> bool {
-        self.0.state.is_some()
+        let code = self.0.code.as_ref();
+        code.is_some_and(|code| code.state.is_some())
     }
 
     /// Refuses what is too large before anything looks into it.
@@ -199,28 +232,21 @@ impl Artifact {
         }
     }
 
-    pub(crate) fn fits(&self, setup: &Setup) -> bool {
-        matches!(
-            (&self.0.indices, setup),
+    /// The code for a place with this setup.
+    pub(crate) fn code_for(&self, setup: &Setup) -> Result<&Code, LoadError> {
+        let code = self.0.code.as_ref().ok_or(LoadError::NoVersion)?;
+        match (&code.indices, setup) {
             (Indices::Selector { .. }, Setup::Selector(_))
-                | (Indices::Interceptor(_), Setup::Interceptor(_))
-        )
+            | (Indices::Interceptor(_), Setup::Interceptor(_)) => Ok(code),
+            _ => Err(LoadError::WrongKind {
+                is: self.0.world.words().to_owned(),
+                wanted: setup.wanted().to_owned(),
+            }),
+        }
     }
 
     pub(crate) fn shared_name(&self) -> Arc<str> {
         Arc::clone(&self.0.name)
-    }
-
-    pub(crate) fn pre(&self) -> &InstancePre<Host> {
-        &self.0.pre
-    }
-
-    pub(crate) fn indices(&self) -> &Indices {
-        &self.0.indices
-    }
-
-    pub(crate) fn state_indices(&self) -> Option<&state::GuestIndices> {
-        self.0.state.as_ref()
     }
 
     fn link(
@@ -254,9 +280,12 @@ impl Artifact {
             digest: file.digest.into(),
             version: found.version,
             size: file.size,
-            indices,
-            state,
-            pre,
+            world: indices.world(),
+            code: Some(Code {
+                pre,
+                indices,
+                state,
+            }),
             fresh: Mutex::default(),
         })))
     }
@@ -264,7 +293,10 @@ impl Artifact {
 
 impl fmt::Display for Artifact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.name(), self.short_digest())
+        match self.is_none() {
+            true => write!(f, "{} (no version)", self.name()),
+            false => write!(f, "{} ({})", self.name(), self.short_digest()),
+        }
     }
 }
 

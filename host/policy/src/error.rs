@@ -101,6 +101,9 @@ pub enum LoadError {
     /// Exports a part of an interface, or with other types.
     #[error("does not keep to flume:policy: {}", cut(.0))]
     Incomplete(String),
+    /// There is nothing to start.
+    #[error("no version of it could be loaded so far")]
+    NoVersion,
     /// The engine refuses the code.
     #[error("cannot be compiled: {}", cut(.0))]
     Compile(String),

@@ -12,11 +12,11 @@ use flume_core::clock::{self, Instant};
 use wasmtime::component::Instance as ComponentInstance;
 use wasmtime::{Store, Trap};
 
-use crate::artifact::Artifact;
+use crate::artifact::{Artifact, Indices};
 use crate::bindings::{batch_router, interceptor, sink_selector, state, types};
 use crate::edits::Room;
 use crate::engine::PolicyEngine;
-use crate::error::{LoadError, PolicyError, Problem, Violation, ViolationKind, cut};
+use crate::error::{PolicyError, Problem, Violation, ViolationKind, cut};
 use crate::host::{self, Host};
 use crate::limits::Limits;
 use crate::log::GuestLog;
@@ -87,11 +87,7 @@ impl Instance {
         deadline: Duration,
     ) -> Result<Self, PolicyError> {
         let (setup, limits) = (&terms.setup, &terms.limits);
-        if !artifact.fits(setup) {
-            let (is, wanted) = (artifact.world().words(), setup.wanted());
-            let (is, wanted) = (is.to_owned(), wanted.to_owned());
-            return Err(LoadError::WrongKind { is, wanted }.into());
-        }
+        let code = artifact.code_for(setup)?;
         let log = GuestLog::new(
             artifact.shared_name(),
             artifact.short_digest().into(),
@@ -105,9 +101,9 @@ impl Instance {
         let began = arm(&mut store, deadline);
         let working = ThreadTime::now();
         let started = (|store: &mut Store<Host>| {
-            let instance = artifact.pre().instantiate(&mut *store)?;
-            let exports = Exports::of(artifact, &mut *store, &instance)?;
-            let indices = artifact.state_indices();
+            let instance = code.pre.instantiate(&mut *store)?;
+            let exports = Exports::of(&code.indices, &mut *store, &instance)?;
+            let indices = code.state.as_ref();
             let state = indices
                 .map(|indices| indices.load(&mut *store, &instance))
                 .transpose()?;
@@ -304,12 +300,11 @@ impl Instance {
 
 impl Exports {
     fn of(
-        artifact: &Artifact,
+        indices: &Indices,
         store: &mut Store<Host>,
         instance: &ComponentInstance,
     ) -> wasmtime::Result<Self> {
-        use crate::artifact::Indices;
-        Ok(match artifact.indices() {
+        Ok(match indices {
             Indices::Interceptor(indices) => Self::Interceptor(indices.load(store, instance)?),
             Indices::Selector { selector, router } => Self::Selector {
                 selector: selector.load(&mut *store, instance)?,

@@ -139,29 +139,53 @@ impl Policy {
         setup: InterceptorSetup,
         remedy: Remedy,
     ) -> Result<PolicyInterceptor, PolicyError> {
-        let stand_in = match remedy {
-            Remedy::Pass => StandIn::Unchanged,
+        let (setup, stand_in) = (Setup::Interceptor(setup), remedy.stand_in());
+        let seat = Seat::take(self, place, setup, limits, stand_in)?;
+        Ok(PolicyInterceptor::of(seat, place, remedy))
+    }
+
+    /// An interceptor for a source for which no version can be used yet, and why.
+    pub fn vacant_interceptor(
+        self: &Arc<Self>,
+        (place, why): (&str, &str),
+        limits: Limits,
+        setup: InterceptorSetup,
+        remedy: Remedy,
+    ) -> PolicyInterceptor {
+        let (setup, stand_in) = (Setup::Interceptor(setup), remedy.stand_in());
+        let seat = Seat::leave_vacant(self, place, setup, limits, (stand_in, why));
+        PolicyInterceptor::of(seat, place, remedy)
+    }
+}
+
+impl Remedy {
+    /// What stands in for a policy that is not asked.
+    fn stand_in(&self) -> StandIn {
+        match self {
+            Self::Pass => StandIn::Unchanged,
             // Unseen by the policy nothing is dropped, not even into a channel for dead letters.
-            Remedy::Fail | Remedy::Drop | Remedy::DeadLetter(_) => StandIn::Nobody,
-        };
-        let seat = Seat::take(self, place, Setup::Interceptor(setup), limits, stand_in)?;
+            Self::Fail | Self::Drop | Self::DeadLetter(_) => StandIn::Nobody,
+        }
+    }
+}
+
+impl PolicyInterceptor {
+    fn of(seat: Seat, place: &str, remedy: Remedy) -> Self {
         let shared = SharedSeat {
             seat,
             columns: Columns::default(),
             pace: CallPace::default(),
             in_vain: 0,
         };
-        Ok(PolicyInterceptor {
+        Self {
             name: place.to_owned(),
             remedy,
             gate: Gate::default(),
             complaints: Mutex::new(LogLimit::per_second(COMPLAINTS)),
             shared: Mutex::new(shared),
-        })
+        }
     }
-}
 
-impl PolicyInterceptor {
     /// What the calls of the policy cost, as far as they have shown.
     pub fn cost(&self) -> CallCost {
         self.shared.lock().seat.cost().clone()

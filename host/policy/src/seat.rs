@@ -9,6 +9,7 @@
 //! | resting | its time is over: a new instance, running; or starting, if a start takes long |
 //! | starting | the instance is there: running |
 //! | quarantined | another version |
+//! | vacant: it began without a version that it accepts | another version |
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -47,7 +48,8 @@ pub(crate) struct Seat {
     violations: VecDeque<Instant>,
     rests: u32,
     rest_until: Option<Instant>,
-    quarantined: bool,
+    /// Why it is not asked until another version comes: quarantined, or vacant.
+    barred: Option<SeatState>,
     /// Whether the instance knows nothing of what happened before it.
     fresh: bool,
     /// The next instance of the current generation, if it is being made off the data path.
@@ -85,22 +87,45 @@ impl Seat {
             &terms,
             policy.clock(),
         )?;
-        let control = Arc::new(SeatControl::new(place, terms, stand_in, &generation));
+        let control = SeatControl::new(place, terms, stand_in, &generation, None);
+        let occupant = Occupant::new(generation, Some(instance));
+        Ok(Self::of(policy, control, occupant))
+    }
+
+    /// One more seat in which no version can be used yet, and why. It waits for another one, as if
+    /// it were quarantined.
+    pub(crate) fn leave_vacant(
+        policy: &Arc<Policy>,
+        place: &str,
+        setup: Setup,
+        limits: Limits,
+        (stand_in, why): (StandIn, &str),
+    ) -> Self {
+        let terms = policy.terms(setup, limits);
+        let generation = policy.current();
+        let control = SeatControl::new(place, terms, stand_in, &generation, Some(why));
+        let mut seat = Self::of(policy, control, Occupant::new(generation, None));
+        seat.barred = Some(SeatState::Vacant);
+        seat
+    }
+
+    fn of(policy: &Arc<Policy>, control: SeatControl, current: Occupant) -> Self {
+        let control = Arc::new(control);
         policy.enlist(&control);
-        Ok(Self {
+        Self {
             policy: Arc::clone(policy),
             control,
-            current: Occupant::new(generation, Some(instance)),
+            current,
             warm: None,
             violations: VecDeque::new(),
             rests: 0,
             rest_until: None,
-            quarantined: false,
+            barred: None,
             fresh: true,
             replacement: None,
             complaints: LogLimit::per_second(COMPLAINTS),
             surge: LogLimit::per_second(SURGE),
-        })
+        }
     }
 
     pub(crate) fn policy(&self) -> &Arc<Policy> {
@@ -170,10 +195,11 @@ impl Seat {
 
     /// Why there is no instance to call.
     pub(crate) fn absence(&self) -> &'static str {
-        match (self.quarantined, &self.replacement) {
-            (true, _) => "its policy is quarantined",
-            (false, Some(_)) => "its policy is being started",
-            (false, None) => "its policy could not be started",
+        match (self.barred, &self.replacement) {
+            (Some(SeatState::Vacant), _) => "its policy could not be loaded",
+            (Some(_), _) => "its policy is quarantined",
+            (None, Some(_)) => "its policy is being started",
+            (None, None) => "its policy could not be started",
         }
     }
 
@@ -188,7 +214,7 @@ impl Seat {
         match &self.current.instance {
             _ if self.control.wanted() != self.current.generation.number => true,
             Some(instance) => instance.sees_events(),
-            None => !self.quarantined,
+            None => self.barred.is_none(),
         }
     }
 
@@ -262,7 +288,7 @@ impl Seat {
             self.change(now);
             return;
         }
-        self.quarantined = true;
+        self.barred = Some(SeatState::Quarantined);
         self.give_up_instance();
         self.give_up_replacement();
         tracing::error!(
@@ -294,7 +320,7 @@ impl Seat {
     }
 
     fn is_down(&self, now: Instant) -> bool {
-        self.quarantined || self.rest_until.is_some_and(|until| now < until)
+        self.barred.is_some() || self.rest_until.is_some_and(|until| now < until)
     }
 
     /// Puts the wanted generation into the seat, and counts it as a swap.
@@ -331,7 +357,7 @@ impl Seat {
             (next.instance, next.took, next.cost) = (warm.instance, warm.took, warm.cost);
         }
         let mut old = std::mem::replace(&mut self.current, next);
-        self.quarantined = false;
+        self.barred = None;
         (self.rests, self.rest_until) = (0, None);
         self.violations.clear();
         self.fresh = true;
@@ -460,10 +486,10 @@ impl Seat {
     }
 
     fn note(&self) {
-        let state = match (self.quarantined, self.rest_until) {
-            (true, _) => SeatState::Quarantined,
-            (false, _) if self.replacement.is_some() => SeatState::Starting,
-            (false, Some(until)) if self.current.instance.is_none() => SeatState::Resting { until },
+        let state = match (self.barred, self.rest_until) {
+            (Some(state), _) => state,
+            (None, _) if self.replacement.is_some() => SeatState::Starting,
+            (None, Some(until)) if self.current.instance.is_none() => SeatState::Resting { until },
             _ => SeatState::Running,
         };
         self.control.note(state, self.current.generation.number);

@@ -57,18 +57,37 @@ impl Policy {
             limits,
             StandIn::Fallback,
         )?;
-        Ok(PolicySelector {
+        Ok(PolicySelector::of(seat, sinks, fallback))
+    }
+
+    /// A selector for a group for which no version can be used yet, and why. `fallback` orders its
+    /// batches until one comes.
+    pub fn vacant_selector(
+        self: &Arc<Self>,
+        (place, why): (&str, &str),
+        limits: Limits,
+        setup: SelectorSetup,
+        fallback: Box<dyn SinkSelector>,
+    ) -> PolicySelector {
+        let sinks = setup.sinks.len();
+        let setup = Setup::Selector(setup);
+        let seat = Seat::leave_vacant(self, place, setup, limits, (StandIn::Fallback, why));
+        PolicySelector::of(seat, sinks, fallback)
+    }
+}
+
+impl PolicySelector {
+    fn of(seat: Seat, sinks: usize, fallback: Box<dyn SinkSelector>) -> Self {
+        Self {
             seat,
             fallback,
             news: News::new(sinks),
             columns: Columns::default(),
             pace: CallPace::default(),
             tried_at: None,
-        })
+        }
     }
-}
 
-impl PolicySelector {
     /// The policy, for operators.
     pub fn policy(&self) -> &Arc<Policy> {
         self.seat.policy()

@@ -191,6 +191,7 @@ fn summary(changed: &Changed) -> String {
     let (name, from, to) = (&changed.name, &changed.from, &changed.to);
     let mut text = match from == to {
         true => format!("{name}: {to} runs already\n"),
+        false if from.is_empty() => format!("{name}: {to} runs now, the first version\n"),
         false => format!("{name}: {to} runs now, before it was {from}\n"),
     };
     for difference in &changed.differences {
@@ -223,7 +224,7 @@ fn shown(report: &PolicyFileReport) -> Value {
     json!({
         "file": report.path.display().to_string(),
         "kind": report.world,
-        "digest": report.digest,
+        "digest": (!report.digest.is_empty()).then_some(&report.digest),
         "generation": report.generation,
         "previous": report.previous,
         "uploaded": report.uploaded,
@@ -261,6 +262,7 @@ pub(super) fn seat(seat: &SeatReport) -> Value {
         }
         SeatState::Starting => ("starting", None),
         SeatState::Quarantined => ("quarantined", None),
+        SeatState::Vacant => ("vacant", None),
     };
     json!({
         "place": seat.place,
@@ -269,6 +271,7 @@ pub(super) fn seat(seat: &SeatReport) -> Value {
         "deadline-ms": seat.limits.deadline.as_millis(),
         "deadline-us-per-event": seat.limits.deadline_per_event.as_micros(),
         "generation": seat.generation,
+        "vacant-because": seat.vacancy,
         "last-violation": seat.fault.as_ref().map(last_violation),
     })
 }

@@ -18,11 +18,15 @@ pub(super) fn policy(report: &PolicyFileReport) -> Vec<Trouble> {
 }
 
 fn refused(report: &PolicyFileReport) -> Option<Trouble> {
+    // Its places say so themselves.
+    if report.digest.is_empty() {
+        return None;
+    }
     let (error, failure) = (report.last_error.as_ref()?, report.failure?);
     let (symptom, what_to_do) = match failure.origin {
         Origin::File => (
             "its last new version was refused",
-            "mend the file: the process would not start again with it",
+            "mend the file: its agent would not start again with it",
         ),
         Origin::AdminPort => (
             "a version that came over the admin port was refused",
@@ -56,6 +60,8 @@ fn seat(report: &PolicyFileReport, seat: &SeatReport) -> Option<Trouble> {
         // Another version waits for the next batch.
         SeatState::Quarantined if seat.tries_next => return None,
         SeatState::Quarantined => "broke the contract too often and is not asked any more",
+        SeatState::Vacant if seat.tries_next => return None,
+        SeatState::Vacant => "could not be loaded",
     };
     let refuses = seat.stand_in == StandIn::Nobody && !seat.tries_next;
     let impact = match seat.stand_in {
@@ -65,6 +71,10 @@ fn seat(report: &PolicyFileReport, seat: &SeatReport) -> Option<Trouble> {
         StandIn::Nobody => "the next batch of its source is a try",
     };
     let what_to_do = match seat.stand_in {
+        _ if seat.state == SeatState::Vacant => {
+            "mend the file, or upload a version: it is taken at once; if keys are wrong, mend those and \
+             send SIGHUP"
+        }
         StandIn::Fallback | StandIn::Unchanged => "bring a mended version, or roll back",
         StandIn::Nobody => {
             "bring a mended version, or roll back; `on-error = pass` lets events through unchanged"
@@ -72,6 +82,7 @@ fn seat(report: &PolicyFileReport, seat: &SeatReport) -> Option<Trouble> {
     };
     let fault = seat.fault.as_ref();
     let cause = fault.map(|(violation, _)| violation.detail.clone());
+    let cause = seat.vacancy.clone().or(cause);
     Some(Trouble {
         component: format!("policy {} in {}", report.name, seat.place),
         state: match refuses {

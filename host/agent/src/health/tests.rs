@@ -184,13 +184,14 @@ fn down(stand_in: StandIn, state: SeatState, tries_next: bool) -> PolicyFileRepo
         stand_in,
         tries_next,
         generation: 1,
+        vacancy: None,
         fault: None,
     };
     PolicyFileReport {
         name: "a1/one".to_owned(),
         agent: "a1".to_owned(),
         path: PathBuf::from("one.wasm"),
-        digest: String::new(),
+        digest: "6b86b273ff34".to_owned(),
         world: "an interceptor",
         generation: 1,
         previous: None,

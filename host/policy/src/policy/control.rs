@@ -27,6 +27,8 @@ pub(crate) struct SeatControl {
     assigned: Mutex<Assigned>,
     stand_in: StandIn,
     noted: Mutex<Noted>,
+    /// Why it began without a policy, if it did.
+    vacancy: Option<String>,
     /// The last broken rule, and when it was broken.
     fault: Mutex<Option<(Violation, Instant)>>,
 }
@@ -80,24 +82,31 @@ impl SeatControl {
         terms: Terms,
         stand_in: StandIn,
         generation: &Generation,
+        vacancy: Option<&str>,
     ) -> Self {
         let number = generation.number;
+        let (state, now) = match vacancy {
+            Some(_) => (SeatState::Vacant, clock::now()),
+            None => (SeatState::Running, clock::now()),
+        };
         Self {
             place: place.to_owned(),
             terms,
             wanted: AtomicU64::new(number),
             assigned: Mutex::new(Assigned {
                 next: None,
-                taken: number,
+                // A version that was not accepted here is none to go back to.
+                taken: if vacancy.is_some() { 0 } else { number },
                 before: None,
             }),
             stand_in,
             noted: Mutex::new(Noted {
-                state: SeatState::Running,
-                at: clock::now(),
+                state,
+                at: now,
                 generation: number,
-                down_since: None,
+                down_since: vacancy.map(|_| now),
             }),
+            vacancy: vacancy.map(str::to_owned),
             fault: Mutex::default(),
         }
     }
@@ -169,6 +178,10 @@ impl SeatControl {
             stand_in: self.stand_in,
             tries_next: self.tries_next(&noted, clock::now()),
             generation: noted.generation,
+            vacancy: match noted.state {
+                SeatState::Vacant => self.vacancy.clone(),
+                _ => None,
+            },
             fault: self.fault.lock().clone(),
         }
     }
@@ -182,7 +195,7 @@ impl SeatControl {
                 SeatState::Resting { until } => until <= now,
                 // Whatever comes of a start, it is over by then.
                 SeatState::Starting => noted.at + limits.start_deadline.max(limits.deadline) <= now,
-                SeatState::Quarantined => false,
+                SeatState::Quarantined | SeatState::Vacant => false,
             }
     }
 }

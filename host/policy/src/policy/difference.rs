@@ -5,6 +5,10 @@ use crate::instance::{Bodies, Needs};
 
 /// Compares the files.
 pub(super) fn artifacts(old: &Artifact, new: &Artifact, differences: &mut Vec<String>) {
+    if old.is_none() {
+        differences.push(format!("the first version: {}", new.world().words()));
+        return;
+    }
     let mut differ = |what: &str, old: String, new: String| {
         if old != new {
             differences.push(format!("{what}: {old} -> {new}"));

@@ -3,7 +3,7 @@
 //! | change | current | previous |
 //! |---|---|---|
 //! | begin with A | A, number 1 | none |
-//! | install B | B, number 2 | A |
+//! | install B | B, number 2 | A; none if A is [no version](Artifact::none) |
 //! | roll back | A, number 3 | none: B is forgotten, so that the two do not take turns |
 //! | install C for new seats only | C, number 4 | none: the other seats never ran C |
 //!
@@ -79,7 +79,7 @@ impl History {
     /// Makes another version the current one.
     pub(crate) fn install(&mut self, artifact: Artifact, uploaded: bool) {
         let before = self.advance(artifact, uploaded);
-        self.previous = Some(before);
+        self.previous = Some(before).filter(|before| !before.artifact.is_none());
     }
 
     /// The same for a version that only new seats will run: there is no roll-back from it.

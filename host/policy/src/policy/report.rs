@@ -42,6 +42,8 @@ pub struct SeatReport {
     pub tries_next: bool,
     /// The generation that runs there; less than the policy's own until the next batch.
     pub generation: u64,
+    /// Why no version could be used there, as long as none runs.
+    pub vacancy: Option<String>,
     /// The last rule that was broken there, in whichever version, and when.
     pub fault: Option<(Violation, Instant)>,
 }
@@ -71,4 +73,6 @@ pub enum SeatState {
     Starting,
     /// Its policy broke the contract too often and is not asked until another version comes.
     Quarantined,
+    /// No version could be used there so far; the next one is tried out.
+    Vacant,
 }

@@ -38,4 +38,6 @@ mod support;
 #[cfg(test)]
 mod trial;
 #[cfg(test)]
+mod vacant;
+#[cfg(test)]
 mod violations;

@@ -45,7 +45,7 @@ pub(crate) fn text(name: &str, text: &str) -> Artifact {
 /// A policy, and the limits of the seats that tests give it.
 pub(crate) struct Limited {
     policy: Arc<Policy>,
-    limits: Limits,
+    pub(crate) limits: Limits,
 }
 
 impl std::ops::Deref for Limited {

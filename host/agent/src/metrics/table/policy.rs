@@ -164,6 +164,13 @@ pub(in crate::metrics) const POLICY: &[Reading<PolicyFileReport>] = &[
         "Places in which the policy broke too many rules, until another version comes; what stands in is the same.",
         |r| Number::Whole(seats(r, |state| matches!(state, SeatState::Quarantined))),
     ),
+    reading(
+        Gauge,
+        "VacantSeats",
+        "places",
+        "Places for which no version could be loaded so far; what stands in is the same.",
+        |r| Number::Whole(seats(r, |state| matches!(state, SeatState::Vacant))),
+    ),
 ];
 
 fn seats(report: &PolicyFileReport, wanted: fn(&SeatState) -> bool) -> u64 {
