@@ -215,6 +215,7 @@ fn assert_has_its_owner(line: &Value) {
         "no admin port",
         "admin socket listens",
         "no admin socket",
+        "the reload is over",
         "stopping: ",
         "stopped",
     ];

@@ -48,4 +48,5 @@ mod shutdown;
 mod sockets;
 mod strangers;
 mod tenants;
+mod tenants_start;
 mod tidy;

@@ -82,6 +82,10 @@ fn the_service_manager_is_told_what_happens() {
         "{reloading}"
     );
     told(&manager, "READY=1");
+    // Neither does a file that is refused keep it waiting.
+    agent.rewrite("a1.sources = r1");
+    told(&manager, "RELOADING=1");
+    told(&manager, "READY=1");
 
     agent.process().term();
     told(&manager, "STOPPING=1");

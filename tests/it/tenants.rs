@@ -10,17 +10,17 @@ use flume_tests::tenants::bomb::{bomb, module};
 use flume_tests::{AgentFile, Feed, Host, Landing, Lines, Scratch, eventually, landing, ports};
 use serde_json::Value;
 
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The end of the process, with what a busy machine adds. The compiler would go on for longer.
-const AT_ONCE: Duration = Duration::from_secs(20);
+pub(crate) const AT_ONCE: Duration = Duration::from_secs(20);
 
 /// Bytes that this process may need more because another tenant's file is compiled: its bytes, on
 /// their way to the child, and no compiler. The compiler takes some hundred MB.
 const MORE: u64 = 64 << 20;
 
 /// netcat → memory → two folders in a group, with a policy in the agent's own folder.
-fn agent(name: &str, scratch: &Scratch, input: u16) -> String {
+pub(crate) fn agent(name: &str, scratch: &Scratch, input: u16) -> String {
     let own = scratch.folder(name);
     std::fs::write(own.join("order.wat"), module(1, "")).expect("a file");
     let mut file = AgentFile::new(name)
@@ -40,7 +40,7 @@ fn agent(name: &str, scratch: &Scratch, input: u16) -> String {
         .text()
 }
 
-fn folder(name: &str, scratch: &Scratch, sink: &str) -> PathBuf {
+pub(crate) fn folder(name: &str, scratch: &Scratch, sink: &str) -> PathBuf {
     scratch.folder(&format!("{name}-{sink}"))
 }
 
@@ -88,7 +88,7 @@ impl Scene {
 }
 
 /// A child of this process that compiles.
-fn child_of(parent: u32) -> Option<u32> {
+pub(crate) fn child_of(parent: u32) -> Option<u32> {
     let entries = std::fs::read_dir("/proc").ok()?;
     let ids = entries
         .flatten()
@@ -102,7 +102,7 @@ fn child_of(parent: u32) -> Option<u32> {
     children.next()
 }
 
-fn lives(id: u32) -> bool {
+pub(crate) fn lives(id: u32) -> bool {
     Path::new(&format!("/proc/{id}/fd")).exists()
 }
 

@@ -153,6 +153,12 @@ impl Host {
         Self::run_with(scratch, name, file, words, &mut program(), None)
     }
 
+    /// Starts all agents of a file, and waits for none of them.
+    #[must_use]
+    pub fn begin(scratch: &Scratch, name: &str, file: &Path, words: &[&str]) -> Self {
+        Self::spawn_with(scratch, name, file, words, &mut program(), None)
+    }
+
     /// Like [`Self::run`], with a pipe as the agent's standard error. Nobody reads it yet.
     ///
     /// # Panics
@@ -192,6 +198,19 @@ impl Host {
         command: &mut Command,
         pipe: Option<PipeWriter>,
     ) -> Self {
+        let mut host = Self::spawn_with(scratch, name, file, words, command, pipe);
+        host.await_ready();
+        host
+    }
+
+    fn spawn_with(
+        scratch: &Scratch,
+        name: &str,
+        file: &Path,
+        words: &[&str],
+        command: &mut Command,
+        pipe: Option<PipeWriter>,
+    ) -> Self {
         let admin = ports::free();
         let mut all = vec![
             "run".to_owned(),
@@ -211,7 +230,7 @@ impl Host {
         let runtime = scratch.folder(&format!("{name}.run"));
         command.env("RUNTIME_DIRECTORY", &runtime);
         let process = Process::start_with(name, command.args(&all), log, ends);
-        let mut host = Self {
+        Self {
             name: name.to_owned(),
             words: all,
             logs,
@@ -220,9 +239,7 @@ impl Host {
             runtime,
             file: file.to_path_buf(),
             process,
-        };
-        host.await_ready();
-        host
+        }
     }
 
     /// The process: its log, exit status and signals.

@@ -36,8 +36,8 @@ use self::access::{Caller, On, Refusal, Verb, identify};
 use self::connections::Entrance;
 use self::names::Names;
 pub(crate) use self::socket::{AdminSocket, OpenSocket};
-use crate::health::{Phase, Trouble};
-use crate::metrics::{self, ProcessView, flume_json, prometheus};
+use crate::health::{Doing, Phase, Standing, Trouble};
+use crate::metrics::{self, FleetCounts, ProcessView, flume_json, prometheus};
 use crate::plan::{InterceptorPlan, Written};
 use crate::policies::{Policies, PolicyFileReport};
 use crate::reloads::Reloads;
@@ -58,6 +58,7 @@ mod socket;
 #[derive(Clone)]
 pub(crate) struct AdminView {
     agents: Arc<RwLock<Vec<AgentView>>>,
+    standings: Arc<RwLock<Vec<Standing>>>,
     phase: Arc<RwLock<Phase>>,
     policies: Policies,
     memory: MemoryLimit,
@@ -67,10 +68,10 @@ pub(crate) struct AdminView {
 impl AdminView {
     /// A view without agents, for now.
     pub(crate) fn new(policies: Policies, memory: MemoryLimit, reloads: Reloads) -> Self {
-        let agents = Arc::default();
         let phase = Arc::new(RwLock::new(Phase::Starting));
         Self {
-            agents,
+            agents: Arc::default(),
+            standings: Arc::default(),
             phase,
             policies,
             memory,
@@ -86,7 +87,8 @@ impl AdminView {
     /// What is wrong now, the worst first.
     pub(crate) fn troubles(&self) -> Vec<Trouble> {
         let (phase, agents) = (*self.phase.read(), self.agents());
-        crate::health::of(phase, &agents, &self.policies.reports())
+        let standings = self.standings.read().clone();
+        crate::health::of(phase, &standings, &agents, &self.policies.reports())
     }
 
     /// What a caller sees of it.
@@ -94,21 +96,51 @@ impl AdminView {
         let mut seen = Seen {
             agents: self.agents(),
             policies: self.policies.reports(),
+            standings: self.standings.read().clone(),
         };
         seen.agents.retain(|view| caller.sees(&view.plan.name));
         seen.policies.retain(|report| caller.sees(&report.agent));
+        seen.standings
+            .retain(|standing| caller.sees(&standing.agent));
         seen
     }
 
     /// What is wrong with that.
     fn troubles_of(&self, seen: &Seen) -> Vec<Trouble> {
         let phase = *self.phase.read();
-        crate::health::of(phase, &seen.agents, &seen.policies)
+        crate::health::of(phase, &seen.standings, &seen.agents, &seen.policies)
     }
 
-    /// Shows these agents from now on.
-    pub(crate) fn show(&self, agents: Vec<AgentView>) {
+    /// Shows these agents from now on, and what is to be known of those that do not just run.
+    pub(crate) fn show(&self, agents: Vec<AgentView>, standings: Vec<Standing>) {
         *self.agents.write() = agents;
+        *self.standings.write() = standings;
+    }
+
+    /// Whether there is an agent of this name, which runs or does not.
+    fn knows(&self, agent: &str) -> bool {
+        let standings = self.standings.read();
+        let mut names = standings.iter().map(|standing| standing.agent.as_str());
+        names.any(|name| name == agent)
+            || self
+                .agents
+                .read()
+                .iter()
+                .any(|view| view.plan.name == agent)
+    }
+
+    /// How many agents there are, by what they do.
+    fn fleet(&self) -> FleetCounts {
+        let standings = self.standings.read();
+        let count = |wanted: fn(&Doing) -> bool| {
+            let all = standings.iter().filter(|standing| wanted(&standing.doing));
+            all.count() as u64
+        };
+        FleetCounts {
+            running: self.agents.read().len() as u64,
+            starting: count(|doing| matches!(doing, Doing::Preparing { runs: false, .. })),
+            left_out: count(|doing| matches!(doing, Doing::LeftOut { .. })),
+        }
     }
 
     /// The agents that run now.
@@ -119,6 +151,7 @@ impl AdminView {
 
 /// The agents that a caller may see, and their policies.
 struct Seen {
+    standings: Vec<Standing>,
     agents: Vec<AgentView>,
     policies: Vec<PolicyFileReport>,
 }
@@ -199,7 +232,7 @@ async fn show_metrics(
     let seen = admin.seen_by(&caller);
     let process = caller
         .sees_all()
-        .then(|| ProcessView::of_this(&admin.reloads, admin.policies.audit()));
+        .then(|| ProcessView::of_this(&admin.reloads, admin.policies.audit(), admin.fleet()));
     let samples = metrics::collect(&seen.agents, &seen.policies, process.as_ref());
     let accept = headers
         .get(header::ACCEPT)

@@ -10,9 +10,8 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use crate::load::{self, Loaded, Options};
+use crate::load::{self, Draft, Options};
 use crate::logging::LogFormat;
-use crate::plan::AgentPlan;
 use crate::services::Services;
 
 /// Flume's pause between two checks of the file.
@@ -46,12 +45,13 @@ impl ConfigWatch {
     ///
     /// # Errors
     /// The file cannot be read.
-    pub(crate) fn load(&self, services: &Services) -> io::Result<Loaded> {
-        load::load(&self.path, &self.options, services)
+    pub(crate) fn load(&self, services: &Services) -> io::Result<Draft> {
+        load::draft(&self.path, &self.options, services)
     }
 
-    /// Waits for a change that can run. A change that cannot run is logged, and the wait goes on.
-    pub(crate) async fn changed(&mut self, services: &Services) -> Vec<AgentPlan> {
+    /// Waits for a change that can run, as far as that is known without its policies. A change that
+    /// cannot run is logged, and the wait goes on.
+    pub(crate) async fn changed(&mut self, services: &Services) -> Draft {
         loop {
             if !self.polls {
                 std::future::pending::<()>().await;
@@ -65,47 +65,38 @@ impl ConfigWatch {
             }
             sleep(SETTLED_AFTER).await;
             if self.read().await.as_ref() == Some(&text)
-                && let Some(plans) = self.read_again(services).await
+                && let Some(draft) = self.read_again(services).await
             {
-                return plans;
+                return draft;
             }
         }
     }
 
     /// Loads the file now. A file that is refused is logged, and the agents stay as they are.
     ///
-    /// A policy in it may take many seconds to compile, so this runs on a thread without events.
-    pub(crate) async fn read_again(&mut self, services: &Services) -> Option<Vec<AgentPlan>> {
+    /// It may be on a slow disk, so this runs on a thread without events.
+    pub(crate) async fn read_again(&mut self, services: &Services) -> Option<Draft> {
         self.text = self.read().await;
         let (path, options) = (self.path.clone(), self.options.clone());
         let services = services.clone();
         let (reloads, wall) = (services.reloads.clone(), services.components.wall.clone());
-        let loading = tokio::task::spawn_blocking(move || load::load(&path, &options, &services));
+        let loading = tokio::task::spawn_blocking(move || load::draft(&path, &options, &services));
         let file = self.path.display();
-        let loaded = loading.await.map_err(io::Error::other).flatten();
-        if !loaded.as_ref().is_ok_and(|loaded| self.runs(loaded)) {
-            reloads.note(false, &wall);
-        }
-        match loaded {
+        let draft = match loading.await.map_err(io::Error::other).flatten() {
+            Ok(draft) => draft,
             Err(error) => {
+                reloads.note(false, &wall);
                 tracing::error!(%file, %error, "the file cannot be read; the agents keep running");
-                None
+                return None;
             }
-            Ok(loaded) if self.runs(&loaded) => {
-                loaded.log(LogFormat::Json);
-                Some(loaded.plans)
-            }
-            Ok(loaded) => {
-                loaded.log(LogFormat::Json);
-                tracing::error!(%file, "the changed file is refused; the agents keep running");
-                None
-            }
+        };
+        load::log(&draft.diagnostics, &draft.file, LogFormat::Json);
+        if draft.has_errors() {
+            reloads.note(false, &wall);
+            tracing::error!(%file, "the changed file is refused; the agents keep running");
+            return None;
         }
-    }
-
-    /// Whether the loaded file may run, in the requested mode.
-    pub(crate) fn runs(&self, loaded: &Loaded) -> bool {
-        !loaded.plans.is_empty() && !loaded.has_errors()
+        Some(draft)
     }
 
     async fn read(&self) -> Option<Vec<u8>> {

@@ -5,13 +5,14 @@
 //!
 //! | wrong | level | takes nothing in |
 //! |---|---|---|
-//! | starting, stopping, or applying a new file | waiting | yes |
+//! | starting, stopping, or an agent to which a new file is applied | waiting | yes |
+//! | an agent that is left out; one whose policies are tried out for its start | failing; waiting | yes |
 //! | a source that is not open | failing; waiting at the start | yes |
 //! | a channel that is full, and no sink of it works | failing | if a running source requires it |
 //! | no sink of a channel works | failing | no |
 //! | one of several sinks fails | degraded | no |
 //! | events that a sink can never deliver; so many that it stands | degraded; failing | no |
-//! | a policy of a group that is not asked: its fallback stands in | degraded | no |
+//! | a policy of a group that is not asked, or could not be loaded: its fallback stands in | degraded | no |
 //! | a policy of an interceptor that is not asked, unless its events may pass | failing | until the next try |
 //! | a policy file that was refused | degraded | no |
 //! | a channel that the file has no more and that is not empty | waiting | no |
@@ -38,18 +39,46 @@ pub(crate) enum Phase {
     Starting,
     /// At work.
     Running,
-    /// A new file is applied.
-    Reloading {
+    /// Channels drain, until this time at the latest.
+    Stopping(Instant),
+}
+
+/// What is to be known of an agent besides what runs of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Standing {
+    /// The agent.
+    pub agent: String,
+    /// What it is doing.
+    pub doing: Doing,
+}
+
+/// What an agent does that does not just run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Doing {
+    /// Its policies are compiled and tried out for a file.
+    Preparing {
+        /// Since when.
+        since: Instant,
+        /// Whether it runs meanwhile, from the file before.
+        runs: bool,
+    },
+    /// It is started, or a new file is applied to it.
+    Changing {
         /// Since when.
         since: Instant,
         /// Until when at the latest.
         until: Instant,
     },
-    /// Channels drain, until this time at the latest.
-    Stopping(Instant),
+    /// It does not run, because a policy of it cannot be used.
+    LeftOut {
+        /// Since when.
+        since: Instant,
+        /// What is wrong.
+        why: String,
+    },
 }
 
-/// A reload counts as an obstacle only after this time.
+/// A change counts as an obstacle only after this time.
 const NOTICED: Duration = Duration::from_secs(1);
 
 /// How bad it is; the worst is the largest.
@@ -82,6 +111,9 @@ pub(crate) struct Trouble {
     pub cause: String,
     /// What an operator can do.
     pub what_to_do: String,
+    /// The agent that it is about; none if it is about all.
+    #[serde(skip)]
+    pub agent: Option<String>,
     /// Whether events are refused because of it.
     #[serde(skip)]
     pub takes_nothing_in: bool,
@@ -126,10 +158,15 @@ fn level_name(level: Level) -> &'static str {
 /// Everything that is wrong, the worst first.
 pub(crate) fn of(
     phase: Phase,
+    standings: &[Standing],
     agents: &[AgentView],
     policies: &[PolicyFileReport],
 ) -> Vec<Trouble> {
     let mut troubles: Vec<Trouble> = process(phase, agents).into_iter().collect();
+    // At the end, nobody starts any more.
+    if !matches!(phase, Phase::Stopping(_)) {
+        troubles.extend(standings.iter().map(standing));
+    }
     for view in agents {
         // At the end, a source that is closed is no news.
         if !matches!(phase, Phase::Stopping(_)) {
@@ -146,6 +183,12 @@ pub(crate) fn of(
     troubles
 }
 
+/// What concerns one agent: its own troubles, and those of the whole process.
+pub(crate) fn about(troubles: Vec<Trouble>, agent: &str) -> Vec<Trouble> {
+    let concerns = |trouble: &Trouble| trouble.agent.as_deref().is_none_or(|of| of == agent);
+    troubles.into_iter().filter(concerns).collect()
+}
+
 /// What keeps the process from taking events in, for `/readyz`.
 pub(crate) fn obstacles(troubles: &[Trouble]) -> impl Iterator<Item = &Trouble> {
     troubles.iter().filter(|trouble| trouble.takes_nothing_in)
@@ -160,13 +203,6 @@ fn process(phase: Phase, agents: &[AgentView]) -> Option<Trouble> {
     let (symptom, impact) = match phase {
         Phase::Running => return None,
         Phase::Starting => ("starting".to_owned(), "ports are not open yet"),
-        Phase::Reloading { until, .. } => {
-            let symptom = format!(
-                "applying a new file, at most {} s more",
-                clock::seconds_until(until)
-            );
-            (symptom, "changed sources may be closed")
-        }
         Phase::Stopping(until) => {
             let events = events_left(agents);
             let symptom = format!(
@@ -179,20 +215,65 @@ fn process(phase: Phase, agents: &[AgentView]) -> Option<Trouble> {
     Some(Trouble {
         component: "process".to_owned(),
         state: Level::Waiting,
-        since_seconds: match phase {
-            Phase::Reloading { since, .. } => Some(clock::seconds_since(since)),
-            _ => None,
-        },
+        since_seconds: None,
         symptom,
         impact: impact.to_owned(),
         cause: String::new(),
         what_to_do: String::new(),
-        // Most reloads are over before a client could notice.
-        takes_nothing_in: match phase {
-            Phase::Reloading { since, .. } => clock::now() >= since + NOTICED,
-            _ => true,
-        },
+        agent: None,
+        takes_nothing_in: true,
     })
+}
+
+fn standing(Standing { agent, doing }: &Standing) -> Trouble {
+    let since = match doing {
+        Doing::Preparing { since, .. }
+        | Doing::Changing { since, .. }
+        | Doing::LeftOut { since, .. } => *since,
+    };
+    let trouble = Trouble {
+        component: format!("agent {agent}"),
+        state: Level::Waiting,
+        since_seconds: Some(clock::seconds_since(since)),
+        symptom: String::new(),
+        impact: "it takes no events in".to_owned(),
+        cause: String::new(),
+        what_to_do: String::new(),
+        agent: Some(agent.clone()),
+        takes_nothing_in: true,
+    };
+    match doing {
+        Doing::Preparing { runs: false, .. } => Trouble {
+            symptom: "its policies are compiled and tried out before it starts".to_owned(),
+            ..trouble
+        },
+        Doing::Preparing { runs: true, .. } => Trouble {
+            symptom: "the policies of its new file are compiled and tried out".to_owned(),
+            impact: "it goes on from the file before".to_owned(),
+            takes_nothing_in: false,
+            ..trouble
+        },
+        Doing::Changing { since, until } => Trouble {
+            symptom: format!(
+                "applying a new file, at most {} s more",
+                clock::seconds_until(*until)
+            ),
+            impact: "changed sources may be closed".to_owned(),
+            // Most changes are over before a client could notice.
+            takes_nothing_in: clock::now() >= *since + NOTICED,
+            ..trouble
+        },
+        Doing::LeftOut { why, .. } => Trouble {
+            state: Level::Failing,
+            symptom: "is left out".to_owned(),
+            cause: why.clone(),
+            what_to_do: format!(
+                "mend it and send SIGHUP; `{agent}.policies.at-start = fallback` has it start all the \
+                 same"
+            ),
+            ..trouble
+        },
+    }
 }
 
 fn source(view: &AgentView, source: &SourceView) -> Option<Trouble> {
@@ -213,6 +294,7 @@ fn source(view: &AgentView, source: &SourceView) -> Option<Trouble> {
         impact: "it takes no events in".to_owned(),
         cause,
         what_to_do: what_to_do.to_owned(),
+        agent: Some(view.plan.name.clone()),
         takes_nothing_in: true,
     })
 }

@@ -48,20 +48,34 @@ pub(crate) struct ProcessView {
     pub audit_lines_failed: u64,
     /// Changes of the configuration file.
     pub reloads: ReloadCounts,
+    /// The agents of the process.
+    pub fleet: FleetCounts,
     /// What the kernel says, where it does.
     pub stats: Option<ProcessStats>,
 }
 
 impl ProcessView {
     /// The process that asks.
-    pub(crate) fn of_this(reloads: &Reloads, audit: &Audit) -> Self {
+    pub(crate) fn of_this(reloads: &Reloads, audit: &Audit, fleet: FleetCounts) -> Self {
         Self {
             log_lines_dropped: logging::dropped(),
             audit_lines_failed: audit.failed(),
             reloads: reloads.counts(),
+            fleet,
             stats: ProcessStats::read(),
         }
     }
+}
+
+/// The agents of the process, by what they do.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct FleetCounts {
+    /// Those that run.
+    pub running: u64,
+    /// Those whose policies are tried out for their start.
+    pub starting: u64,
+    /// Those that do not run, because a policy of theirs cannot be used.
+    pub left_out: u64,
 }
 
 /// A counter that is split by kind.

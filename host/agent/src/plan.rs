@@ -18,7 +18,11 @@
 //! ```text
 //! tree ─▶ channels ─▶ sources, sinks ─▶ groups ─▶ warnings, mirrors ─▶ assemble ─▶ delivery ─▶ plan
 //! ```
+//!
+//! Policies are named in a plan, and not looked at: [`Trials`] is what is left to do before the plan may
+//! run. Nothing else of a plan takes long.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -29,6 +33,7 @@ use flume_core::{
 };
 
 use crate::config::AgentTree;
+use crate::policies::Vacancy;
 use crate::services::Services;
 
 mod agent;
@@ -56,6 +61,7 @@ mod warnings;
 
 pub(crate) use component::{ComponentPlan, Written};
 pub(crate) use flume_core::sink_processor::RecordPlan;
+pub(crate) use policy::trials::{Refusal, Trials, Tried};
 pub(crate) use policy::{InterceptorPlan, PolicyChoice, SelectorPlan};
 pub(crate) use sinks::on_error::{self, OnError};
 
@@ -70,6 +76,27 @@ pub(crate) struct AgentPlan {
     pub groups: Vec<GroupPlan>,
     /// What fills them.
     pub sources: Vec<SourcePlan>,
+    /// The places that are to run without any version of their policy, and why.
+    pub vacant: BTreeMap<String, Vacancy>,
+}
+
+/// A plan whose policies have not been tried out.
+#[derive(Debug)]
+pub(crate) struct AgentDraft {
+    /// The plan, if the agent may run.
+    pub plan: Option<AgentPlan>,
+    /// What is to be tried out first.
+    pub trials: Trials,
+}
+
+#[cfg(test)]
+impl AgentDraft {
+    /// A plan that needs no trial.
+    pub(crate) fn sure(plan: AgentPlan) -> Self {
+        let trials = Trials::none(&plan.name);
+        let plan = Some(plan);
+        Self { plan, trials }
+    }
 }
 
 impl AgentPlan {
@@ -80,6 +107,7 @@ impl AgentPlan {
             channels: Vec::new(),
             groups: Vec::new(),
             sources: Vec::new(),
+            vacant: BTreeMap::new(),
         }
     }
 }
@@ -203,21 +231,25 @@ pub(crate) struct Setting<'a> {
     pub choices: &'a [PolicyChoice],
 }
 
-/// Plans agents. One with an error is left out; in lenient mode a plan has what Flume would run.
+/// Plans agents. One with an error has no plan; in lenient mode a plan has what Flume would run.
 pub(crate) fn build(
     trees: &[AgentTree],
     setting: Setting<'_>,
-) -> (Vec<AgentPlan>, Vec<Diagnostic>) {
-    let mut plans = Vec::new();
+) -> (Vec<AgentDraft>, Vec<Diagnostic>) {
     let mut diagnostics = policy::choice::unmatched(setting.choices, trees);
+    let mut drafts = Vec::new();
     for tree in trees {
-        let (plan, found) = agent::plan(tree, setting);
-        plans.extend(plan);
+        let (draft, found) = agent::plan(tree, setting);
+        drafts.push(draft);
         diagnostics.extend(found);
     }
+    let plans: Vec<&AgentPlan> = drafts
+        .iter()
+        .filter_map(|draft| draft.plan.as_ref())
+        .collect();
     diagnostics.extend(warnings::shared_ports(&plans));
     diagnostics.extend(connections::find(&plans, setting));
-    (plans, diagnostics)
+    (drafts, diagnostics)
 }
 
 #[cfg(test)]

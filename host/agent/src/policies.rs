@@ -12,6 +12,7 @@
 //! | when a change on disk counts | `change` |
 //! | how another version gets into the process | `hot` |
 //! | what operators see | `report` |
+//! | places for which no version could be loaded | `vacancy` |
 //!
 //! Laws: compiling and trying out is done by one thread at a time for each agent, never by one that
 //! moves events; agents do not wait for each other. A roll-back waits for nobody. A failure before the
@@ -37,17 +38,18 @@ use tokio::sync::{Notify, Semaphore};
 use crate::audit::{Action, Audit, By, Entry, Outcome, Way};
 
 use self::file::WatchedFile;
-pub(crate) use self::read::FileError;
-use self::read::Mark;
+pub(crate) use self::read::{FileError, Mark};
 #[cfg(test)]
 pub(crate) use self::report::{Failure, Totals};
 pub(crate) use self::report::{Origin, PolicyFileReport};
+pub(crate) use self::vacancy::Vacancy;
 
 mod change;
 mod file;
 mod hot;
 mod read;
 mod report;
+mod vacancy;
 
 pub(crate) use self::hot::{ChangeError, Changed, MOST_ARRIVING, MOST_OF_ONE};
 
@@ -132,9 +134,10 @@ struct Inner {
     room: Arc<Semaphore>,
     own_room: Mutex<BTreeMap<String, Arc<Semaphore>>>,
     /// Wakes the watch, for a look at the files now.
-    again: Notify,
-    /// What that look was asked for by.
-    asked: Mutex<Way>,
+    asked: Notify,
+    /// The agents whose files are to be read then, even if they look as they did, and what that was
+    /// asked for by.
+    again: Mutex<BTreeMap<String, Way>>,
 }
 
 /// What is made on first use.
@@ -213,8 +216,8 @@ impl Policies {
             files: Mutex::default(),
             room: Arc::new(Semaphore::new(MOST_ARRIVING >> 10)),
             own_room: Mutex::default(),
-            again: Notify::new(),
-            asked: Mutex::new(Way::File),
+            asked: Notify::new(),
+            again: Mutex::default(),
         }))
     }
 
@@ -345,9 +348,11 @@ impl Policies {
         accepts: &Accepts<'_>,
     ) -> Result<Choice, PolicyUseError> {
         let content = read::read(&wanted.path, wanted.directory.as_deref());
-        let Some(known) = known else {
+        let running = known.filter(|known| !known.running().is_none());
+        let Some(known) = running else {
             let content = content?;
-            let artifact = self.load(&wanted.agent, &self.name(wanted), &content.bytes)?;
+            let name = known.map_or_else(|| self.name(wanted), |known| known.name().to_owned());
+            let artifact = self.load(&wanted.agent, &name, &content.bytes)?;
             let mark = content.mark;
             return Ok(Choice {
                 artifact,
@@ -473,7 +478,7 @@ impl Policies {
             by: &By { who, way },
             action: Action::Load,
             policy: file.name(),
-            from,
+            from: from.filter(|from| !from.is_empty()),
             to: Some(to),
             outcome: match loaded {
                 Ok(()) => Outcome::Done,

@@ -1,7 +1,7 @@
 //! The topology: a plan at work.
 //!
-//! Started in three steps over all agents of the process: ports are bound, then sinks start, then
-//! sources read. So an agent whose sinks feed another agent of the same process finds it there.
+//! Started in three steps over all agents that are ready together: ports are bound, then sinks start,
+//! then sources read. So an agent whose sinks feed another agent of the same process finds it there.
 //! Stopped in the opposite order, and agent by agent, upstream first: sources end, sinks drain the
 //! channels until a deadline, and what is left then is counted and logged.
 
@@ -22,7 +22,7 @@ use self::build::Builder;
 use self::fullness::Fullness;
 use crate::plan::AgentPlan;
 use crate::record::RecordStats;
-use crate::runner::{GroupRunner, Senders, SourceRunner, SourceState, SourceStatus};
+use crate::runner::{GroupRunner, Senders, SourceRunner, SourceStatus};
 use crate::services::Services;
 
 mod ages;
@@ -190,6 +190,7 @@ impl RunningAgent {
         let builder = Builder {
             channels: &channels,
             before: None,
+            vacant: &plan.vacant,
             services,
         };
         let groups: Result<Vec<_>, _> = plan.groups.iter().map(|g| builder.group(g)).collect();
@@ -320,10 +321,7 @@ impl RunningGroup {
 impl RunningSource {
     /// The port on which it listens.
     pub(crate) fn port(&self) -> Option<u16> {
-        match self.view.status.state() {
-            SourceState::Running(address) => address.map(|address| address.port()),
-            _ => None,
-        }
+        self.view.status.port()
     }
 
     async fn bind(&mut self, agent: &str) {

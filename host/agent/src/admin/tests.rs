@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
+use flume_core::clock;
 use flume_policy::PolicySelector;
 use tower::ServiceExt as _;
 
@@ -61,7 +62,14 @@ impl Scene {
             let running = RunningAgent::build(plan(&agent(name, word)), &services).unwrap();
             running.view()
         });
-        view.show(agents.into());
+        let left_out = Standing {
+            agent: "a2".to_owned(),
+            doing: Doing::LeftOut {
+                since: clock::now(),
+                why: "two is garbage".to_owned(),
+            },
+        };
+        view.show(agents.into(), vec![left_out]);
         view.enter(Phase::Running);
         services
             .policies
@@ -133,6 +141,43 @@ const PAGES: [&str; 7] = [
     "/readyz?verbose",
     "/metrics",
 ];
+
+/// Both agents start, so that neither is ready; the second one has another trouble besides.
+#[tokio::test]
+async fn health_can_be_asked_of_one_agent_that_the_caller_sees() {
+    let scene = Scene::new();
+    for path in ["/readyz", "/healthz"] {
+        for (token, agent, status, words) in [
+            (BOTH, "a1", 503, ["one", ""]),
+            (BOTH, "a2", 503, ["two", "is left out"]),
+            (ONE, "a1", 503, ["one", ""]),
+            (ONE, "a2", 404, ["no agent is called a2", ""]),
+            (BOTH, "a3", 404, ["no agent is called a3", ""]),
+        ] {
+            let page = format!("{path}?agent={agent}");
+            let (found, text) = scene.get(SeenBy::Token, token, &page).await;
+            assert_eq!(found, status, "{page}: {text}");
+            assert!(
+                words.iter().all(|word| text.contains(word)),
+                "{page}: {text}"
+            );
+            assert!(
+                !(text.contains("one") && text.contains("two")),
+                "{page}: {text}"
+            );
+        }
+    }
+    // A probe without a token is told no more than before.
+    for (agent, expected) in [("a1", (503, "not ready\n")), ("a2", (503, "not ready\n"))] {
+        let page = format!("/readyz?agent={agent}");
+        let (status, text) = scene.get(SeenBy::Token, "", &page).await;
+        assert_eq!((status, text.as_str()), expected);
+    }
+    assert_eq!(
+        scene.get(SeenBy::Token, "", "/readyz?agent=a3").await.0,
+        404
+    );
+}
 
 /// Both agents start, so that each has its line on the pages of health.
 #[tokio::test]

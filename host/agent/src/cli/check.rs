@@ -130,8 +130,8 @@ pub(crate) fn run(args: &CheckArgs) -> ExitCode {
     // As `run` does, which has more files by it.
     files::raise_limit();
     let services = args.reading.services(Resolver::default());
-    let loaded = match load::load(&args.file, &args.reading.options(), &services) {
-        Ok(loaded) => loaded,
+    let loaded = match load::draft(&args.file, &args.reading.options(), &services) {
+        Ok(draft) => draft.tried(&services.policies),
         Err(error) => return unreadable(&args.file, &error),
     };
     let (findings, file) = (&loaded.diagnostics, &loaded.file);

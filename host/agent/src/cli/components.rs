@@ -119,7 +119,7 @@ fn policies() -> Vec<TypeQuestions> {
     };
     let group = asked(|context| NativeSelector::configure(context, "fallback", 2, 0).is_some());
     let interceptor = asked(|context| policy::on_error(context).is_some());
-    let agent = asked(|context| policy::agent_keys(context).is_none());
+    let agent = asked(|context| policy::agent_keys(context).directory.is_none());
     let entry =
         |names: &'static [&'static str], own: Vec<Question>, limits: Vec<Question>| TypeQuestions {
             names,

@@ -17,9 +17,9 @@ use crate::config::Interpolation;
 use crate::config_watch::ConfigWatch;
 use crate::descriptors::{self, Passed};
 use crate::files;
-use crate::host::{self, HostOptions};
+use crate::host::{self, Ended, HostOptions};
+use crate::load::{self, Draft};
 use crate::logging::{self, LogFormat};
-use crate::plan::AgentPlan;
 use crate::services::Services;
 use flume_components::{MemoryLimit, Resolver};
 
@@ -121,7 +121,8 @@ pub(crate) fn run(args: &RunArgs) -> ExitCode {
 
 /// Everything that is known before anything is opened.
 struct Prepared {
-    plans: Vec<AgentPlan>,
+    file: PathBuf,
+    draft: Draft,
     watch: ConfigWatch,
     services: Services,
     options: HostOptions,
@@ -160,15 +161,16 @@ fn prepare(args: &RunArgs, passed: Passed) -> Result<Prepared, ExitCode> {
         args.reading.options(),
         !args.no_reload_conf,
     );
-    let loaded = watch
+    let draft = watch
         .load(&services)
         .map_err(|error| unreadable(file, &error))?;
-    loaded.log(args.log_format);
-    if !watch.runs(&loaded) {
-        let file = file.display();
-        tracing::error!(%file, "refused: see above; `--lenient` runs what Flume would run of it");
-        return Err(ExitCode::from(EXIT_CONFIG));
+    if draft.has_errors() {
+        // Nothing runs that would have to wait, so all is said at once.
+        let loaded = draft.tried(&services.policies);
+        load::log(&loaded.diagnostics, &loaded.file, args.log_format);
+        return Err(refused(file));
     }
+    load::log(&draft.diagnostics, &draft.file, args.log_format);
     let drain_timeout = Duration::from_secs(args.drain_timeout);
     let options = HostOptions {
         admin,
@@ -176,9 +178,11 @@ fn prepare(args: &RunArgs, passed: Passed) -> Result<Prepared, ExitCode> {
         access,
         drain_timeout,
         reload_may_lose: args.reload_may_lose,
+        log_format: args.log_format,
     };
     Ok(Prepared {
-        plans: loaded.plans,
+        file: file.to_owned(),
+        draft,
         watch,
         services,
         options,
@@ -215,7 +219,7 @@ impl Prepared {
             }
         };
         let ended = runtime.block_on(host::run(
-            self.plans,
+            self.draft,
             self.watch,
             self.services,
             self.options,
@@ -223,14 +227,22 @@ impl Prepared {
         // What is still being read or compiled ends with the process.
         runtime.shutdown_timeout(SHUTDOWN);
         match ended {
-            Ok(0) => ExitCode::SUCCESS,
-            Ok(_) => ExitCode::FAILURE,
+            Ok(Ended::Stopped(0)) => ExitCode::SUCCESS,
+            Ok(Ended::Stopped(_)) => ExitCode::FAILURE,
+            Ok(Ended::Refused) => refused(&self.file),
             Err(error) => {
                 tracing::error!(error = chain(&error), "cannot run");
                 ExitCode::FAILURE
             }
         }
     }
+}
+
+/// No agent can run from the file.
+fn refused(file: &Path) -> ExitCode {
+    let file = file.display();
+    tracing::error!(%file, "refused: see above; `--lenient` runs what Flume would run of it");
+    ExitCode::from(EXIT_CONFIG)
 }
 
 /// Reports what is wrong with the command line.

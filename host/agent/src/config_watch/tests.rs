@@ -8,6 +8,7 @@ use flume_core::clock;
 use tokio::time::timeout;
 
 use super::*;
+use crate::plan::AgentPlan;
 use crate::policies::testing;
 use flume_components::Resolver;
 
@@ -64,8 +65,19 @@ impl Bench {
     /// The change that is seen within this many seconds.
     async fn change(&mut self, seconds: u64) -> Option<Vec<AgentPlan>> {
         let change = self.watch.changed(&self.services);
-        timeout(Duration::from_secs(seconds), change).await.ok()
+        let change = timeout(Duration::from_secs(seconds), change).await;
+        Some(plans(change.ok()?))
     }
+
+    /// What a HUP loads.
+    async fn read_again(&mut self) -> Option<Vec<AgentPlan>> {
+        Some(plans(self.watch.read_again(&self.services).await?))
+    }
+}
+
+fn plans(draft: Draft) -> Vec<AgentPlan> {
+    let (_, agents) = draft.into_agents();
+    agents.into_iter().map(|(plan, _)| plan).collect()
 }
 
 fn capacity(plans: &[AgentPlan]) -> usize {
@@ -137,16 +149,12 @@ async fn without_polling_the_file_is_read_on_request() {
     let mut bench = Bench::new(false);
     bench.write(&text("200"));
     assert_eq!(bench.change(600).await, None);
-    let plans = bench
-        .watch
-        .read_again(&bench.services)
-        .await
-        .expect("it can run");
+    let plans = bench.read_again().await.expect("it can run");
     assert_eq!(capacity(&plans), 200);
     bench.write("a1.sources = r1\n");
-    assert_eq!(bench.watch.read_again(&bench.services).await, None);
+    assert_eq!(bench.read_again().await, None);
     fs::remove_file(&bench.path).unwrap();
-    assert_eq!(bench.watch.read_again(&bench.services).await, None);
+    assert_eq!(bench.read_again().await, None);
 }
 
 /// A text that a HUP has loaded is not loaded again at the next check.
@@ -154,6 +162,6 @@ async fn without_polling_the_file_is_read_on_request() {
 async fn a_change_loaded_by_a_signal_is_not_loaded_again() {
     let mut bench = Bench::new(true);
     bench.write(&text("200"));
-    assert!(bench.watch.read_again(&bench.services).await.is_some());
+    assert!(bench.read_again().await.is_some());
     assert_eq!(bench.change(600).await, None);
 }

@@ -63,6 +63,7 @@ fn full(
         impact,
         cause: named(failing),
         what_to_do: "have one of its sinks deliver again".to_owned(),
+        agent: Some(view.plan.name.clone()),
         takes_nothing_in: !refusing.is_empty(),
     }
 }
@@ -116,6 +117,7 @@ fn failing_sink(view: &AgentView, sink: &SinkReport, state: Level, impact: Strin
         impact,
         cause: fault.map(|fault| fault.text.clone()).unwrap_or_default(),
         what_to_do: "see the cause; it is tried again and again, and no event is lost".to_owned(),
+        agent: Some(view.plan.name.clone()),
         takes_nothing_in: false,
     }
 }
@@ -147,6 +149,7 @@ fn aside(view: &AgentView, sink: &SinkReport) -> Option<Trouble> {
         impact: impact.to_owned(),
         cause: aside.reason.clone(),
         what_to_do: what_to_do.to_owned(),
+        agent: Some(view.plan.name.clone()),
         takes_nothing_in: false,
     })
 }
@@ -175,6 +178,7 @@ pub(super) fn departing(view: &AgentView, gone: &DepartingView) -> Trouble {
         impact: "it stays until it is empty".to_owned(),
         cause: causes.join("; "),
         what_to_do: String::new(),
+        agent: Some(view.plan.name.clone()),
         takes_nothing_in: false,
     }
 }

@@ -45,6 +45,7 @@ fn refused(report: &PolicyFileReport) -> Option<Trouble> {
         impact: "the version before goes on".to_owned(),
         cause: error.clone(),
         what_to_do: what_to_do.to_owned(),
+        agent: Some(report.agent.clone()),
         takes_nothing_in: false,
     })
 }
@@ -94,6 +95,7 @@ fn seat(report: &PolicyFileReport, seat: &SeatReport) -> Option<Trouble> {
         impact: impact.to_owned(),
         cause: cause.unwrap_or_default(),
         what_to_do: what_to_do.to_owned(),
+        agent: Some(report.agent.clone()),
         takes_nothing_in: refuses,
     })
 }

@@ -37,7 +37,7 @@ async fn started(text: &str) -> RunningAgent {
 }
 
 fn troubles(agent: &RunningAgent) -> Vec<Trouble> {
-    of(Phase::Running, &[agent.view()], &[])
+    of(Phase::Running, &[], &[agent.view()], &[])
 }
 
 /// The same agent with a sink that always works.
@@ -184,7 +184,7 @@ fn down(stand_in: StandIn, state: SeatState, tries_next: bool) -> PolicyFileRepo
         stand_in,
         tries_next,
         generation: 1,
-        vacancy: None,
+        vacancy: (state == SeatState::Vacant).then(|| "the file is garbage".to_owned()),
         fault: None,
     };
     PolicyFileReport {
@@ -219,13 +219,78 @@ async fn a_version_that_does_not_run_is_told_with_its_origin() {
         report.last_error = Some("not a policy".to_owned());
         let since = clock::now() - Duration::from_secs(8);
         report.failure = Some(Failure { origin, since });
-        let all = of(Phase::Running, &[agent.view()], &[report]);
+        let all = of(Phase::Running, &[], &[agent.view()], &[report]);
         let [one] = all.as_slice() else {
             panic!("{all:?}")
         };
         assert_eq!((one.state, one.since_seconds), (Level::Degraded, Some(8)));
         assert!(one.what_to_do.contains(remedy), "{one}");
     }
+}
+
+/// A place without any version is told with what is wrong with the file; its file says nothing more.
+#[test]
+fn a_policy_that_could_not_be_loaded_is_told_by_its_places() {
+    for (stand_in, level, takes_nothing_in) in [
+        (StandIn::Fallback, Level::Degraded, false),
+        (StandIn::Unchanged, Level::Degraded, false),
+        (StandIn::Nobody, Level::Failing, true),
+    ] {
+        let mut report = down(stand_in, SeatState::Vacant, false);
+        report.digest.clear();
+        report.last_error = Some("the file is garbage".to_owned());
+        let (origin, since) = (Origin::File, clock::now());
+        report.failure = Some(Failure { origin, since });
+        let all = of(Phase::Running, &[], &[], &[report]);
+        let [one] = all.as_slice() else {
+            panic!("{all:?}")
+        };
+        assert_eq!((one.state, one.takes_nothing_in), (level, takes_nothing_in));
+        assert_eq!(one.component, "policy a1/one in r1.i1");
+        assert_eq!(
+            (one.symptom.as_str(), one.since_seconds),
+            ("could not be loaded", Some(7))
+        );
+        assert_eq!(one.cause, "the file is garbage");
+        assert!(one.what_to_do.contains("taken at once"), "{one}");
+    }
+}
+
+/// What one agent lacks is no obstacle for another, and the end of the process is one for all.
+#[test]
+fn an_agent_that_does_not_run_is_an_obstacle_for_its_own_clients() {
+    let since = clock::now();
+    let standing = |agent: &str, doing| Standing {
+        agent: agent.to_owned(),
+        doing,
+    };
+    let why = "the policy is garbage".to_owned();
+    let standings = [
+        standing("a1", Doing::Preparing { since, runs: false }),
+        standing("a2", Doing::Preparing { since, runs: true }),
+        standing("a3", Doing::LeftOut { since, why }),
+    ];
+    let all = of(Phase::Running, &standings, &[], &[]);
+    let levels = all.iter().map(|one| (one.component.as_str(), one.state));
+    assert_eq!(
+        levels.collect::<Vec<_>>(),
+        [
+            ("agent a3", Level::Failing),
+            ("agent a1", Level::Waiting),
+            ("agent a2", Level::Waiting)
+        ]
+    );
+    assert_eq!(all[0].cause, "the policy is garbage");
+    assert!(
+        all[0]
+            .what_to_do
+            .contains("a3.policies.at-start = fallback")
+    );
+    let kept_out = |agent| obstacles(&about(all.clone(), agent)).count();
+    assert_eq!(["a1", "a2", "a3", "a4"].map(kept_out), [1, 0, 1, 0]);
+    let stopping = of(Phase::Stopping(since), &standings, &[], &[]);
+    assert_eq!(stopping.len(), 1, "nobody starts any more");
+    assert_eq!(obstacles(&about(stopping, "a2")).count(), 1);
 }
 
 /// An interceptor has no fallback: either its events pass, or its source refuses them. When a batch
@@ -241,7 +306,7 @@ async fn a_policy_that_is_not_asked_keeps_events_out_unless_something_stands_in(
     for state in [resting, SeatState::Starting, SeatState::Quarantined] {
         for stand_in in [StandIn::Fallback, StandIn::Unchanged, StandIn::Nobody] {
             let refuses = stand_in == StandIn::Nobody;
-            let all = of(Phase::Running, &view, &[down(stand_in, state, false)]);
+            let all = of(Phase::Running, &[], &view, &[down(stand_in, state, false)]);
             let what = format!("{state:?} {stand_in:?} {all:?}");
             assert_eq!(obstacles(&all).count(), usize::from(refuses), "{what}");
             let is_fine = state == SeatState::Starting && stand_in == StandIn::Fallback;
@@ -256,7 +321,7 @@ async fn a_policy_that_is_not_asked_keeps_events_out_unless_something_stands_in(
                 assert!(one.what_to_do.contains("mended version"), "{what}");
                 assert_eq!(one.impact == "its source refuses every event", refuses);
             }
-            let all = of(Phase::Running, &view, &[down(stand_in, state, true)]);
+            let all = of(Phase::Running, &[], &view, &[down(stand_in, state, true)]);
             assert_eq!(obstacles(&all).count(), 0, "a batch finds out");
         }
     }
@@ -318,19 +383,23 @@ async fn a_phase_says_what_is_left() {
     sleep(Duration::from_secs(1)).await;
     let view = [agent.view()];
     let until = clock::now() + Duration::from_secs(24);
-    let stopping = of(Phase::Stopping(until), &view, &[]);
+    let stopping = of(Phase::Stopping(until), &[], &view, &[]);
     assert_eq!(stopping[0].symptom, "draining: 0 events left, 24 s left");
     assert_eq!(obstacles(&stopping).count(), 1);
-    let reloading = Phase::Reloading {
-        since: clock::now(),
-        until,
-    };
-    assert_eq!(obstacles(&of(reloading, &view, &[])).count(), 0);
+    let changing = [Standing {
+        agent: "a1".to_owned(),
+        doing: Doing::Changing {
+            since: clock::now(),
+            until,
+        },
+    }];
+    let of_change = || of(Phase::Running, &changing, &view, &[]);
+    assert_eq!(obstacles(&of_change()).count(), 0);
     sleep(NOTICED).await;
-    let slow = of(reloading, &view, &[]);
+    let slow = of_change();
     assert_eq!(obstacles(&slow).count(), 1);
     assert_eq!(slow[0].since_seconds, Some(NOTICED.as_secs()));
-    assert_eq!(obstacles(&of(Phase::Starting, &view, &[])).count(), 1);
+    assert_eq!(obstacles(&of(Phase::Starting, &[], &view, &[])).count(), 1);
 }
 
 #[test]
@@ -343,6 +412,7 @@ fn a_trouble_is_one_line() {
         impact: "5 of 10 events wait in channel c1".to_owned(),
         cause: "connection refused".to_owned(),
         what_to_do: String::new(),
+        agent: None,
         takes_nothing_in: false,
     };
     assert_eq!(

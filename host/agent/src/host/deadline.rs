@@ -5,12 +5,14 @@
 use std::sync::mpsc::{Receiver, channel};
 
 use async_trait::async_trait;
+use flume_core::clock;
 use flume_core::testing::StallSink;
 use flume_core::{ChannelSelector, Recipe, Sink, Source, SourceContext};
 use parking_lot::Mutex;
 
 use super::*;
 use crate::load::Options;
+use crate::plan::AgentPlan;
 use crate::testing::{plan, services};
 
 const DRAIN: Duration = Duration::from_secs(30);
@@ -18,7 +20,7 @@ const DRAIN: Duration = Duration::from_secs(30);
 /// What is promised beyond the drain timeout.
 const AND: Duration = Duration::from_secs(2);
 
-const AGENT: &str = "\
+pub(super) const AGENT: &str = "\
 a1.sources = r1
 a1.channels = c1
 a1.sinks = k1
@@ -67,7 +69,7 @@ fn with_stuck_sink() -> AgentPlan {
 }
 
 /// A plan from which no agent can be made before the other end of the channel is gone.
-fn with_hung_maker(hold: Receiver<()>) -> AgentPlan {
+pub(super) fn with_hung_maker(hold: Receiver<()>) -> AgentPlan {
     let mut plan = plan(AGENT);
     let (inner, hold) = (plan.sources[0].selector.clone(), Mutex::new(hold));
     let make = move |_: &&str| {
@@ -78,41 +80,50 @@ fn with_hung_maker(hold: Receiver<()>) -> AgentPlan {
     plan
 }
 
-/// A host with one agent that was built and not started.
-fn host(plan: AgentPlan, signals: &Signals) -> Host {
+pub(super) fn options() -> HostOptions {
+    HostOptions {
+        admin: AdminAddress::Off,
+        socket: AdminSocket::Off,
+        access: Access::default(),
+        drain_timeout: DRAIN,
+        reload_may_lose: false,
+        log_format: LogFormat::Text,
+    }
+}
+
+/// A host without agents.
+fn host(signals: &Signals) -> Host {
     let services = services(1);
     let memory = services.components.memory.clone();
     let view = AdminView::new(services.policies.clone(), memory, services.reloads.clone());
-    let agents = vec![RunningAgent::build(plan, &services).unwrap()];
-    show(&view, &agents);
     Host {
-        agents,
+        fleet: Fleet::new(services.clone(), options(), view.clone()),
         watch: ConfigWatch::new("/nowhere".into(), Options::default(), false),
         services,
-        options: HostOptions {
-            admin: AdminAddress::Off,
-            socket: AdminSocket::Off,
-            access: Access::default(),
-            drain_timeout: DRAIN,
-            reload_may_lose: false,
-        },
+        options: options(),
         view,
         signals: signals.clone(),
         manager: Manager::nobody(),
+        is_ready: false,
+        is_reloading: false,
+        settling: None,
     }
 }
 
 /// Runs a host, and ends it after a minute: how many events were left, and how long it took.
 async fn ended(plan: AgentPlan) -> (usize, Duration) {
     let signals = Signals::default();
-    let running = host(plan, &signals).run();
+    let running = host(&signals).run(Draft::of(vec![plan]));
     let ending = async {
         sleep(Duration::from_secs(60)).await;
         assert!(signals.end_within(DRAIN), "the first");
         clock::now()
     };
-    let (left, since) = tokio::join!(running, ending);
-    (left.unwrap(), clock::now() - since)
+    let (ended, since) = tokio::join!(running, ending);
+    let Ended::Stopped(left) = ended.unwrap() else {
+        panic!("it was not refused");
+    };
+    (left, clock::now() - since)
 }
 
 #[tokio::test(start_paused = true)]
@@ -132,29 +143,24 @@ async fn an_end_waits_for_nothing_that_hangs() {
 /// A compiler at work, say. Time is moved by hand, since a thread that works holds it.
 #[tokio::test(start_paused = true)]
 async fn an_end_does_not_wait_for_a_reload_that_hangs() {
-    let signals = Signals::default();
-    let mut host = host(with_stuck_sink(), &signals);
-    start_all(&mut host.agents, &host.services).await;
+    let mut fleet = host(&Signals::default()).fleet;
+    fleet.take_file(Draft::of(vec![with_stuck_sink()]), Way::Sighup);
+    while !fleet.has_started() {
+        fleet.progress().await.unwrap();
+    }
     let (release, hold) = channel();
-    let reloading = async {
-        let reloaded = host.reload(vec![with_hung_maker(hold)]).await;
-        (reloaded.unwrap(), clock::now())
-    };
-    let ending = async {
-        tokio::time::advance(Duration::from_secs(1)).await;
-        assert!(signals.end_within(DRAIN), "the first");
-        let since = clock::now();
-        // Until the other one is done.
+    fleet.take_file(Draft::of(vec![with_hung_maker(hold)]), Way::Sighup);
+    fleet.progress().await.unwrap();
+    assert!(fleet.is_reloading());
+    let since = clock::now();
+    let stopping = async { (fleet.stop(since + DRAIN).await, clock::now()) };
+    let passing = async {
         for _ in 0..2 * (DRAIN + AND).as_millis() / 100 {
             tokio::time::advance(Duration::from_millis(100)).await;
         }
-        since
     };
-    let ((reloaded, at), since) = tokio::join!(reloading, ending);
+    let ((left, at), ()) = tokio::join!(stopping, passing);
     drop(release);
-    let Reloaded::Cut(left) = reloaded else {
-        panic!("it cannot be done");
-    };
     assert!(left > 0, "the sink has delivered none");
     let took = at - since;
     assert!(took >= DRAIN && took <= DRAIN + AND, "{took:?}");

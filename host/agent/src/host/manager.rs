@@ -2,8 +2,8 @@
 //!
 //! | when | what |
 //! |---|---|
-//! | the sources have been opened, and after each reload | `READY=1` |
-//! | a changed file is applied | `RELOADING=1`, with the time |
+//! | the first agents run, and after each reload of all | `READY=1` |
+//! | a HUP, or a changed file | `RELOADING=1`, with the time |
 //! | the first TERM or INT | `STOPPING=1` |
 //! | now and then, and twice in each `WATCHDOG_USEC` if that is set | `STATUS=…`, `WATCHDOG=1` |
 //!
@@ -56,12 +56,12 @@ impl Manager {
         Self(None)
     }
 
-    /// All that was configured runs, as far as it can.
+    /// The first agents run, or a reload is over.
     pub(super) fn ready(&self) {
         self.tell(&NotifyState::Ready.to_string());
     }
 
-    /// A changed file is being applied; [`ready`](Self::ready) follows.
+    /// A file is read, and applied to the agents; [`ready`](Self::ready) follows.
     pub(super) fn reloading(&self) {
         let reloading = NotifyState::Reloading;
         match NotifyState::monotonic_usec_now() {
@@ -184,7 +184,7 @@ a1.sinks.k2.sink.directory = /nowhere/at/all
         let mut agent = RunningAgent::build(plan(OUTAGE), &services).unwrap();
         agent.bind().await;
         agent.start_sources(&services);
-        view.show(vec![agent.view()]);
+        view.show(vec![agent.view()], Vec::new());
         sleep(Duration::from_secs(1)).await;
         let well = "running: 1 of 1 sources work, 140 events in channels";
         assert_eq!(status(&view, None), well);

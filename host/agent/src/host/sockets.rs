@@ -2,16 +2,14 @@
 
 use flume_components::net::passed::{Transport, Wanted};
 
-use super::{AdminAddress, HostOptions};
+use super::AdminAddress;
 use crate::plan::SourcePlan;
 use crate::services::Services;
-use crate::topology::RunningAgent;
 
 /// Has clients wait at the passed sockets that something is configured for, and turns clients of the
 /// others away.
-pub(super) async fn settle(agents: &[RunningAgent], options: &HostOptions, services: &Services) {
-    let sources = agents.iter().flat_map(|agent| &agent.plan.sources);
-    let wanted = sources.filter_map(of_source).chain(of_admin(options.admin));
+pub(super) async fn settle(sources: &[SourcePlan], admin: AdminAddress, services: &Services) {
+    let wanted = sources.iter().filter_map(of_source).chain(of_admin(admin));
     let wanted: Vec<Wanted> = wanted.collect();
     let components = &services.components;
     components

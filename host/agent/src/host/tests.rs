@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use std::net::TcpListener as StdListener;
 use std::sync::{Arc, Mutex};
 
+use flume_core::clock;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
@@ -61,9 +62,11 @@ async fn a_source_without_a_port_is_an_obstacle_as_soon_as_the_file_is_said_to_r
     let memory = services.components.memory.clone();
     let view = AdminView::new(services.policies.clone(), memory, services.reloads.clone());
     view.enter(Phase::Running);
-    let agent = start_agent(plan(AGENT), &services).await.unwrap();
-    let agents = vec![agent];
-    show(&view, &agents);
+    let mut fleet = Fleet::new(services, deadline::options(), view.clone());
+    fleet.take_file(Draft::of(vec![plan(AGENT)]), Way::Sighup);
+    while !fleet.has_started() {
+        fleet.progress().await.unwrap();
+    }
     assert_eq!(health::obstacles(&view.troubles()).count(), 0);
 
     let seen = Arc::default();
@@ -80,14 +83,10 @@ async fn a_source_without_a_port_is_an_obstacle_as_soon_as_the_file_is_said_to_r
         "a1.sources.r2.type = netcat\na1.sources.r2.bind = 127.0.0.1\n\
          a1.sources.r2.port = {port}\na1.sources.r2.channels = c1\n"
     );
-    let terms = ReloadTerms {
-        deadline: clock::now() + Duration::from_secs(60),
-        hurry: CancellationToken::new(),
-        may_lose: false,
-        ports: ports(&agents),
-    };
-    let plans = vec![plan(&(new + &r2))];
-    let agents = reload(agents, plans, &terms, &services, &view).await;
+    fleet.take_file(Draft::of(vec![plan(&(new + &r2))]), Way::Sighup);
+    while fleet.is_reloading() {
+        fleet.progress().await.unwrap();
+    }
     assert_eq!(*seen.lock().unwrap(), [["source r2 of a1".to_owned()]]);
-    stop_all(agents, clock::now() + Duration::from_secs(60), &services).await;
+    fleet.stop(clock::now() + Duration::from_secs(60)).await;
 }

@@ -238,6 +238,6 @@ fn a_file_without_an_agent_is_refused() {
 #[test]
 fn a_file_that_is_not_there_is_no_finding() {
     let services = Services::system(Resolver::default(), testing::policies());
-    let missing = load(Path::new("/no/such/file"), &Options::default(), &services);
+    let missing = draft(Path::new("/no/such/file"), &Options::default(), &services);
     assert_eq!(missing.unwrap_err().kind(), io::ErrorKind::NotFound);
 }

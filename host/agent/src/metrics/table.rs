@@ -285,6 +285,23 @@ pub(super) const PROCESS: &[Reading<ProcessView>] = &[
         "When the last changed configuration file was taken or refused; 0 if none was.",
         |r| Number::Whole(r.reloads.last_time),
     ),
+    reading(Gauge, "RunningAgents", "agents", "Agents that run.", |r| {
+        Number::Whole(r.fleet.running)
+    }),
+    reading(
+        Gauge,
+        "StartingAgents",
+        "agents",
+        "Agents that do not run yet: their policies are compiled and tried out.",
+        |r| Number::Whole(r.fleet.starting),
+    ),
+    reading(
+        Gauge,
+        "LeftOutAgents",
+        "agents",
+        "Agents that do not run, because a policy of theirs cannot be used.",
+        |r| Number::Whole(r.fleet.left_out),
+    ),
 ];
 
 /// What Prometheus's client libraries say of every process, under their names.

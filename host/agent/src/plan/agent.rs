@@ -7,16 +7,17 @@ use super::assemble::assemble;
 use super::finding::Finding;
 use super::parts::Parts;
 use super::policy::file::AgentPolicies;
-use super::{AgentPlan, Setting};
+use super::{AgentDraft, AgentPlan, Setting};
 use super::{
     buckets, channels, delivery, files, groups, lenient, letters, mirrors, sinks, sources, warnings,
 };
 use crate::config::AgentTree;
 
-/// Plans an agent. There is no plan if the agent may not run.
-pub(super) fn plan(tree: &AgentTree, setting: Setting<'_>) -> (Option<AgentPlan>, Vec<Diagnostic>) {
+/// Plans an agent. There is no plan if the agent may not run, whatever its policies are.
+pub(super) fn plan(tree: &AgentTree, setting: Setting<'_>) -> (AgentDraft, Vec<Diagnostic>) {
     let mut found = Vec::new();
-    let policies = &AgentPolicies::read(tree, setting).note(&mut found);
+    let owned = AgentPolicies::read(tree, setting).note(&mut found);
+    let policies = &owned;
     let channels = &channels::read(tree, setting).note(&mut found);
     let sources = &sources::read(tree, setting, policies, channels).note(&mut found);
     let sinks = &sinks::read(tree, setting, policies, channels).note(&mut found);
@@ -41,7 +42,9 @@ pub(super) fn plan(tree: &AgentTree, setting: Setting<'_>) -> (Option<AgentPlan>
     };
     found.extend(files::find(tree, setting, &plan));
     let undelivered = delivery::undelivered(tree, parts, &plan);
-    lenient::fold(tree, setting, plan, found, undelivered)
+    let (plan, shown) = lenient::fold(tree, setting, plan, found, undelivered);
+    let trials = owned.into_trials();
+    (AgentDraft { plan, trials }, shown)
 }
 
 /// Flume refuses an agent without channels, or with neither sources nor sinks.

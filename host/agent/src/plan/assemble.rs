@@ -1,6 +1,6 @@
 //! The last stage: what runs of an agent becomes its plan.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use flume_core::context::{Context, Disclosure, Mode, Value};
@@ -23,6 +23,7 @@ pub(super) fn assemble(parts: Parts<'_>, mirrors: &[Vec<String>]) -> Found<Agent
         channels: channels(parts, mirrors),
         groups,
         sources,
+        vacant: BTreeMap::new(),
     };
     Found {
         value: plan,

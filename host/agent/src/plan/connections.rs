@@ -6,7 +6,7 @@ use flume_core::{Code, Diagnostic};
 use super::{AgentPlan, Setting, SourcePlan};
 
 /// Sources that may have more connections than there are files for.
-pub(super) fn find(plans: &[AgentPlan], setting: Setting<'_>) -> Option<Diagnostic> {
+pub(super) fn find(plans: &[&AgentPlan], setting: Setting<'_>) -> Option<Diagnostic> {
     if !setting.looks {
         return None;
     }

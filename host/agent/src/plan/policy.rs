@@ -1,32 +1,35 @@
 //! Policies of an agent: which file, with which limits and properties, in which place.
 //!
-//! A policy is tried out while the plan is made, so that a plan with a policy in it is as sure to
-//! run as one without. What the trial finds is a finding about the file like any other, at the key
-//! that is to blame.
+//! A policy is tried out [after](trials) the plan is made, and before anything is made from it. What the
+//! trial finds is a finding about the file like any other, at the key that is to blame.
 //!
 //! Flume has no policies, so one that cannot be used is an error in lenient mode, too.
 
 use flume_core::context::{Context, Word};
-use flume_core::{Code, Diagnostic, Interceptor};
+use flume_core::{Code, Interceptor};
 use flume_policy::{InterceptorSetup, Limits, OnError, SelectorSetup};
 
 use super::ComponentPlan;
 use super::channels::Channels;
+use super::traces::shadow_place;
 use crate::config::tree::Node;
-use crate::policies::{PolicyUse, PolicyUseError};
+use crate::policies::PolicyUse;
 
+mod at_start;
 pub(super) mod carried;
 pub(crate) mod choice;
 pub(super) mod file;
 mod harmless;
 mod trial;
+pub(crate) mod trials;
 
-use carried::CarriedSink;
+use carried::{CarriedSink, pairs, texts};
 pub(crate) use choice::PolicyChoice;
-use file::{AgentPolicies, PolicyPath, pairs, texts};
+use file::{AgentPolicies, PolicyPath};
 pub(crate) use file::{agent_keys, is_policy};
 pub(crate) use harmless::is_harmless;
 use trial::Place;
+use trials::{PlaceSetup, PlaceTrial};
 
 /// What orders the sinks of a group in place of a native selector.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,8 +126,8 @@ pub(super) struct OrderedGroup<'a> {
 }
 
 impl AgentPolicies<'_> {
-    /// Reads the keys of a group's policy from those below `processor.`, and tries it out over the
-    /// sinks of the group. `None` if it cannot be used; there is an error then.
+    /// Reads the keys of a group's policy from those below `processor.`; it is to be tried out over the
+    /// sinks of the group. `None` if there are none that can be made; there is an error then.
     pub(super) fn selector_plan(
         &self,
         group: &OrderedGroup<'_>,
@@ -132,7 +135,12 @@ impl AgentPolicies<'_> {
         processor: &mut Context,
     ) -> Option<SelectorPlan> {
         let limits = self.limits_of(processor);
-        let keys = ("selector", "processor.selector.");
+        let keys = Words {
+            key: "selector",
+            names_file: "processor.selector",
+            prefix: "processor.selector.",
+            place: group.node.name.clone(),
+        };
         self.ordering(group, file, processor, (keys, limits))
     }
 
@@ -145,21 +153,26 @@ impl AgentPolicies<'_> {
     ) -> Option<SelectorPlan> {
         // What is wrong with the limits is said where the selector is read.
         let limits = self.limits_of(&mut processor.clone());
-        let keys = ("shadow", "processor.shadow.");
+        let keys = Words {
+            key: "shadow",
+            names_file: "processor.shadow",
+            prefix: "processor.shadow.",
+            place: shadow_place(&group.node.name),
+        };
         self.ordering(group, file, processor, (keys, limits))
     }
 
-    /// The same for a policy whose own keys are below `word`.
+    /// The same for a policy with these words.
     fn ordering(
         &self,
         group: &OrderedGroup<'_>,
         file: &PolicyPath,
         processor: &mut Context,
-        ((word, prefix), limits): ((&str, &'static str), Limits),
+        (words, limits): (Words, Limits),
     ) -> Option<SelectorPlan> {
         let OrderedGroup { node, sinks } = group;
-        processor.accept(word);
-        let mut keys = processor.below(word);
+        processor.accept(words.key);
+        let mut keys = processor.below(words.key);
         keys.free_form("", is_harmless);
         keys.accept_all();
         let own = pairs(&keys);
@@ -173,17 +186,18 @@ impl AgentPolicies<'_> {
             seed: seed(&self.tree.name, &node.name),
         };
         let place = Place {
-            path: node.context.path(),
+            name: words.place,
+            path: node.context.path().to_owned(),
+            names_file: words.names_file,
             span: node.span,
-            prefix,
+            prefix: words.prefix,
             limits: "processor.policy",
-            file,
-            keys: &own,
-            sinks,
+            file: file.clone(),
+            keys: own,
+            sinks: sinks.iter().map(|sink| (*sink).clone()).collect(),
         };
-        let policies = &self.setting.services.policies;
-        let tried = self.tried(&place, limits, |file| policies.try_selector(file, &setup));
-        let file = note(processor, tried)?;
+        let file = self.used(file, limits);
+        self.try_later(place, &file, PlaceSetup::Selector(setup.clone()));
         Some(SelectorPlan { file, setup })
     }
 
@@ -206,19 +220,18 @@ impl AgentPolicies<'_> {
             seed: seed(&self.tree.name, &format!("{source}.{}", word.text)),
         };
         let place = Place {
-            path: context.path(),
+            name: format!("{source}.{}", word.text),
+            path: context.path().to_owned(),
+            names_file: "type",
             span: word.span,
             prefix: "",
             limits: "policy",
-            file,
-            keys: &keys,
-            sinks: &[],
+            file: file.clone(),
+            keys,
+            sinks: Vec::new(),
         };
-        let policies = &self.setting.services.policies;
-        let tried = self.tried(&place, limits, |file| {
-            policies.try_interceptor(file, &setup)
-        });
-        let file = note(own, tried)?;
+        let file = self.used(file, limits);
+        self.try_later(place, &file, PlaceSetup::Interceptor(setup.clone()));
         Some(PolicyInterceptorPlan {
             name: word.text.clone(),
             file,
@@ -244,37 +257,32 @@ impl AgentPolicies<'_> {
         counts.then_some(on_error)
     }
 
-    /// Tries a policy out, if this agent may load the file at all.
-    fn tried(
-        &self,
-        place: &Place<'_>,
-        limits: Limits,
-        policy: impl FnOnce(&PolicyUse) -> Result<(), PolicyUseError>,
-    ) -> Result<PolicyUse, Vec<Diagnostic>> {
-        if !self.is_usable {
-            // Said once, where the folder is named.
-            return Err(Vec::new());
-        }
-        let file = PolicyUse {
+    /// The file with the limits of a place.
+    fn used(&self, file: &PolicyPath, limits: Limits) -> PolicyUse {
+        PolicyUse {
             agent: self.tree.name.clone(),
-            path: place.file.path.clone(),
+            path: file.path.clone(),
             limits,
             directory: self.directory.clone(),
-        };
-        match policy(&file) {
-            Ok(()) => Ok(file),
-            Err(error) => Err(place.findings(&error)),
         }
+    }
+
+    fn try_later(&self, place: Place, file: &PolicyUse, setup: PlaceSetup) {
+        let file = file.clone();
+        self.trials
+            .borrow_mut()
+            .add(PlaceTrial { place, file, setup });
     }
 }
 
-/// Leaves what was found in the context.
-fn note<T>(context: &mut Context, tried: Result<T, Vec<Diagnostic>>) -> Option<T> {
-    match tried {
-        Ok(made) => Some(made),
-        Err(found) => {
-            found.into_iter().for_each(|finding| context.push(finding));
-            None
-        }
-    }
+/// How the keys of a group say which policy orders its sinks.
+struct Words {
+    /// The key below `processor.`.
+    key: &'static str,
+    /// The same, whole.
+    names_file: &'static str,
+    /// What the policy's own keys begin with.
+    prefix: &'static str,
+    /// What the place is called in reports.
+    place: String,
 }

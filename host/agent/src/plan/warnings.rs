@@ -156,7 +156,7 @@ fn held(parts: Parts<'_>, channel: &ListedChannel) -> impl Iterator<Item = Diagn
 }
 
 /// Sources of all agents that listen on one port: only the first of them gets it.
-pub(super) fn shared_ports(plans: &[AgentPlan]) -> Vec<Diagnostic> {
+pub(super) fn shared_ports(plans: &[&AgentPlan]) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     let mut seen: Vec<ListenAddress> = Vec::new();
     for source in plans.iter().flat_map(|plan| &plan.sources) {

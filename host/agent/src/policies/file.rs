@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use flume_core::clock::{self, WallClock};
-use flume_policy::{Artifact, Policy, PolicyError, RollBack};
+use flume_policy::{Artifact, LoadError, Policy, PolicyError, RollBack};
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
-use super::PolicyUse;
 use super::change::{Action, Change, Look, ReadOutcome};
 use super::read::Mark;
 use super::report::{Failure, Origin, PolicyFileReport, Totals};
+use super::{PolicyUse, Vacancy};
 
 /// The most changes over the admin port of a file at a time: one at work, and one that waits.
 const MOST_CHANGES: usize = 2;
@@ -89,6 +89,24 @@ impl WatchedFile {
                 change: Change::new(look),
             }),
         }
+    }
+
+    /// A file of which no version could be loaded. It is tried again when it looks otherwise, or on
+    /// request.
+    pub(super) fn vacant(
+        wanted: &PolicyUse,
+        policy: Arc<Policy>,
+        vacancy: &Vacancy,
+        wall: WallClock,
+    ) -> Self {
+        let file = Self::new(wanted, policy, vacancy.mark, wall);
+        file.ended(Some((Origin::File, vacancy.why.clone())));
+        {
+            let mut state = file.state.lock();
+            state.refused = true;
+            state.refusals = 1;
+        }
+        file
     }
 
     pub(super) fn name(&self) -> &str {
@@ -215,6 +233,9 @@ impl WatchedFile {
             state.recalls += 1;
             state.of_file.clone()
         };
+        if artifact.is_none() {
+            return Err(LoadError::NoVersion.into());
+        }
         let differences = match self.running().digest() == artifact.digest() {
             true => None,
             false => self.swap(artifact.clone(), None)?,

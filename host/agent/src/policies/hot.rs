@@ -97,25 +97,26 @@ impl Policies {
     pub(crate) async fn watch(self, stop: CancellationToken) {
         let mut looks = Looks::default();
         loop {
-            let asked = tokio::select! {
+            tokio::select! {
                 () = stop.cancelled() => return,
-                () = tokio::time::sleep(LOOK_EVERY) => None,
-                () = self.0.again.notified() => Some(*self.0.asked.lock()),
-            };
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+                () = self.0.asked.notified() => {}
+            }
+            let asked = std::mem::take(&mut *self.0.again.lock());
             looks.settle().await;
             let files = self.files();
             let agents: BTreeSet<&str> = files.iter().map(|file| file.agent()).collect();
             for agent in agents {
-                looks.begin(&self, agent, asked);
+                looks.begin(&self, agent, asked.get(agent).copied());
             }
         }
     }
 
-    /// Has [`watch`](Self::watch) look now, and read every file whose content is not known.
-    /// `way` says what it is asked for by.
-    pub(crate) fn look_again(&self, way: Way) {
-        *self.0.asked.lock() = way;
-        self.0.again.notify_one();
+    /// Has [`watch`](Self::watch) look now, and read every file of an agent whose content is not
+    /// known. `way` says what it is asked for by.
+    pub(crate) fn look_again(&self, agent: &str, way: Way) {
+        self.0.again.lock().insert(agent.to_owned(), way);
+        self.0.asked.notify_one();
     }
 
     /// Room for a module of this size for an agent, until it is dropped; `None` while too many are on
@@ -229,7 +230,8 @@ impl Policies {
             by,
             action,
             policy: file.name(),
-            from: Some(from),
+            // Empty before the first version.
+            from: Some(from).filter(|from| !from.is_empty()),
             to,
             outcome: why.as_deref().map_or(Outcome::Done, Outcome::Failed),
         });

@@ -15,7 +15,7 @@ pub(crate) struct PolicyFileReport {
     pub agent: String,
     /// The file, as its places name it.
     pub path: PathBuf,
-    /// SHA-256 of the version that is to run, in hex.
+    /// SHA-256 of the version that is to run, in hex; empty if none could be loaded so far.
     pub digest: String,
     /// The kind of policy, in words.
     pub world: &'static str,

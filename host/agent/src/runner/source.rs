@@ -65,6 +65,14 @@ impl SourceStatus {
         self.state.lock().0.clone()
     }
 
+    /// The port on which it listens, if it does.
+    pub(crate) fn port(&self) -> Option<u16> {
+        match self.state() {
+            SourceState::Running(address) => address.map(|address| address.port()),
+            _ => None,
+        }
+    }
+
     /// Since when it is in this state; several failures in a row are one state.
     pub(crate) fn since(&self) -> Instant {
         self.state.lock().1

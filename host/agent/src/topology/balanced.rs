@@ -115,7 +115,13 @@ impl Builder<'_> {
     ) -> Result<PolicySelector, ComponentError> {
         let policies = &self.services.policies;
         let setup = policy.setup.clone();
-        let made = policies.selector(&policy.file, place, setup, fallback.make());
+        let made = match self.vacant.get(place) {
+            Some(vacancy) => {
+                let place = (place, vacancy);
+                policies.vacant_selector(&policy.file, place, setup, fallback.make())
+            }
+            None => policies.selector(&policy.file, place, setup, fallback.make()),
+        };
         made.map_err(|error| cannot(place, error))
     }
 }

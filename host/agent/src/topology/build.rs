@@ -1,6 +1,7 @@
 //! Making components from their plans. A plan has every name resolved and every key read, so an error
 //! here is about a policy whose file has changed since the plan was made.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use flume_core::counters::Counter;
@@ -17,7 +18,7 @@ use super::{
     Watchers,
 };
 use crate::plan::{ChannelPlan, GroupPlan, InterceptorPlan, OnError, SinkPlan, SourcePlan};
-use crate::policies::PolicyUseError;
+use crate::policies::{PolicyUseError, Vacancy};
 use crate::runner::{DeadLetters, GroupRunner, Lane, Remedy, Senders, SourceRunner};
 use crate::services::Services;
 
@@ -39,6 +40,8 @@ pub(super) struct Builder<'a> {
     pub(super) channels: &'a [RunningChannel],
     /// The agent before a reload, whose counters go on.
     pub(super) before: Option<&'a AgentView>,
+    /// The places that have no version of their policy.
+    pub(super) vacant: &'a BTreeMap<String, Vacancy>,
     pub(super) services: &'a Services,
 }
 
@@ -178,7 +181,13 @@ impl Builder<'_> {
             return Err(ComponentError::new(message));
         };
         let policies = &self.services.policies;
-        let made = policies.interceptor(&plan.file, &place, plan.setup.clone(), remedy);
+        let setup = plan.setup.clone();
+        let made = match self.vacant.get(&place) {
+            Some(vacancy) => {
+                policies.vacant_interceptor(&plan.file, (&place, vacancy), setup, remedy)
+            }
+            None => policies.interceptor(&plan.file, &place, setup, remedy),
+        };
         match made {
             Ok(interceptor) => Ok(Box::new(interceptor)),
             Err(error) => Err(cannot(&place, error)),

@@ -129,6 +129,7 @@ impl RunningAgent {
         let builder = Builder {
             channels: &channels,
             before: Some(&before),
+            vacant: &plan.vacant,
             services,
         };
         let mut sources = Vec::new();

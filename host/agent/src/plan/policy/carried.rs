@@ -1,12 +1,11 @@
-//! A sink of a group, as the policy of the group sees it.
+//! What is carried to a policy: keys with their values, and a sink as the policy of its group sees it.
 
 use flume_core::Context;
 use flume_core::context::Value;
-use flume_policy::SinkInfo;
-
-use super::file::texts;
+use flume_policy::{Properties, SinkInfo};
 
 /// What a sink carries for the policy of its group.
+#[derive(Debug, Clone)]
 pub(in crate::plan) struct CarriedSink {
     pub(super) name: String,
     kind: &'static str,
@@ -38,4 +37,18 @@ impl CarriedSink {
             properties: texts(&self.properties),
         }
     }
+}
+
+/// The keys of a context with their values.
+pub(super) fn pairs(context: &Context) -> Vec<(String, Value)> {
+    let pairs = context
+        .iter()
+        .map(|(key, value)| (key.to_owned(), value.clone()));
+    pairs.collect()
+}
+
+/// Keys and values without their places.
+pub(super) fn texts(pairs: &[(String, Value)]) -> Properties {
+    let text = |(key, value): &(String, Value)| (key.clone(), value.text.clone());
+    pairs.iter().map(text).collect()
 }

@@ -1,12 +1,14 @@
 //! Files of policies: which keys name one, where it is looked for, and what an agent says about all.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use flume_core::context::{Context, Value};
-use flume_core::{Code, Diagnostic};
-use flume_policy::{Limits, Properties};
+use flume_policy::Limits;
 
+use super::at_start::{self, AtStart};
 use super::choice::{chosen, is_balanced};
+use super::trials::{Folder, Trials};
 use crate::config::AgentTree;
 use crate::config::tree::Node;
 use crate::plan::Setting;
@@ -22,15 +24,28 @@ pub(crate) fn is_policy(text: &str) -> bool {
     })
 }
 
-/// Reads what an agent says about all of its policies: the folder that they have to be in, and
-/// their limits. Of the limits only what is wrong with them is kept.
-pub(crate) fn agent_keys(context: &mut Context) -> Option<Value> {
-    let directory = context.value("directory");
+/// What an agent says about all of its policies, besides their limits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AgentKeys {
+    /// The folder that they have to be in.
+    pub(crate) directory: Option<Value>,
+    /// What becomes of the agent if one of them cannot be used.
+    pub(crate) at_start: AtStart,
+}
+
+/// Reads what an agent says about all of its policies. Of the limits only what is wrong with them is
+/// kept.
+pub(crate) fn agent_keys(context: &mut Context) -> AgentKeys {
+    let keys = AgentKeys {
+        directory: context.value("directory"),
+        at_start: AtStart::read(context),
+    };
     Limits::configure(context);
-    directory
+    keys
 }
 
 /// Where a policy is said to be.
+#[derive(Debug, Clone)]
 pub(in crate::plan) struct PolicyPath {
     /// As it was written, with its place.
     pub(in crate::plan) value: Value,
@@ -46,10 +61,10 @@ pub(in crate::plan) struct AgentPolicies<'t> {
     pub(super) setting: Setting<'t>,
     /// Nothing outside of it may be loaded.
     pub(super) directory: Option<PathBuf>,
-    /// Whether that is there.
-    pub(super) is_usable: bool,
     /// Default limits, by key.
     pub(super) limits: Context,
+    /// What the stages leave to be tried out.
+    pub(super) trials: RefCell<Trials>,
 }
 
 impl<'t> AgentPolicies<'t> {
@@ -58,28 +73,30 @@ impl<'t> AgentPolicies<'t> {
         let keys = &tree.policies;
         let mut context = keys.clone();
         context.set_ours();
-        let mut is_usable = true;
-        let directory = agent_keys(&mut context).map(|value| {
-            let path = setting.folder.join(&value.text);
-            is_usable = path.is_dir();
-            if !is_usable {
-                let message = format!("`{}.directory` is not a folder", keys.path());
-                let found = Diagnostic::new(Code::PolicyFile, message).at(&value.span, "not there");
-                let help = format!("make `{}`, or name another folder", path.display());
-                context.push(found.help(help));
-            }
-            path
+        let AgentKeys {
+            directory,
+            at_start,
+        } = agent_keys(&mut context);
+        let folder = directory.map(|value| Folder {
+            path: setting.folder.join(&value.text),
+            key: format!("{}.directory", keys.path()),
+            span: value.span,
         });
         Found {
             value: Self {
                 tree,
                 setting,
-                directory,
-                is_usable,
-                limits: keys.without(|key| key == "directory"),
+                directory: folder.as_ref().map(|folder| folder.path.clone()),
+                limits: keys.without(|key| matches!(key, "directory" | at_start::KEY)),
+                trials: RefCell::new(Trials::new(&tree.name, at_start, folder)),
             },
             findings: problems(context.finish()).collect(),
         }
+    }
+
+    /// All that is to be tried out before the agent may start.
+    pub(in crate::plan) fn into_trials(self) -> Trials {
+        self.trials.into_inner()
     }
 
     /// Where the file of a key's value is. Relative paths begin at the agent's own folder of
@@ -140,18 +157,4 @@ impl<'t> AgentPolicies<'t> {
         // What is wrong with the agent's limits was said once, where they were read.
         Limits::configure(&mut all)
     }
-}
-
-/// The keys of a context with their values.
-pub(super) fn pairs(context: &Context) -> Vec<(String, Value)> {
-    let pairs = context
-        .iter()
-        .map(|(key, value)| (key.to_owned(), value.clone()));
-    pairs.collect()
-}
-
-/// Keys and values without their places.
-pub(super) fn texts(pairs: &[(String, Value)]) -> Properties {
-    let text = |(key, value): &(String, Value)| (key.clone(), value.text.clone());
-    pairs.iter().map(text).collect()
 }

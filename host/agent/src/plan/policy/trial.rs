@@ -17,9 +17,14 @@ use super::is_harmless;
 use crate::policies::{FileError, PolicyUseError};
 
 /// A place of a policy, as the file describes it: a group, or an interceptor.
-pub(super) struct Place<'p> {
+#[derive(Debug)]
+pub(super) struct Place {
+    /// What it is called in reports, `g1`.
+    pub(super) name: String,
     /// The component, `a1.sinkgroups.g1`.
-    pub(super) path: &'p str,
+    pub(super) path: String,
+    /// The key that names the file, below the component.
+    pub(super) names_file: &'static str,
     /// Where it is named.
     pub(super) span: Span,
     /// What the policy's own keys begin with.
@@ -27,14 +32,19 @@ pub(super) struct Place<'p> {
     /// What the keys of its limits are below.
     pub(super) limits: &'static str,
     /// The policy.
-    pub(super) file: &'p PolicyPath,
+    pub(super) file: PolicyPath,
     /// Its own keys, without the prefix.
-    pub(super) keys: &'p [(String, Value)],
+    pub(super) keys: Vec<(String, Value)>,
     /// The sinks that it orders.
-    pub(super) sinks: &'p [&'p CarriedSink],
+    pub(super) sinks: Vec<CarriedSink>,
 }
 
-impl Place<'_> {
+impl Place {
+    /// The key that names the file.
+    pub(super) fn key(&self) -> String {
+        format!("{}.{}", self.path, self.names_file)
+    }
+
     /// All that is wrong, each where it can be put right and with what would help.
     pub(super) fn findings(&self, error: &PolicyUseError) -> Vec<Diagnostic> {
         match error {
@@ -45,14 +55,14 @@ impl Place<'_> {
                 vec![self.violated(violation)]
             }
             PolicyUseError::Policy(error) => {
-                let message = format!("the policy `{}` cannot be used: {error}", self.name());
+                let message = format!("the policy `{}` cannot be used: {error}", self.file_name());
                 let found = self.about_file(Code::PolicyRefused, message);
                 vec![found.help("no policy can be used on this machine: remove it")]
             }
         }
     }
 
-    fn name(&self) -> &str {
+    fn file_name(&self) -> &str {
         &self.file.value.text
     }
 
@@ -66,7 +76,7 @@ impl Place<'_> {
     }
 
     fn unreadable(&self, error: &FileError) -> Diagnostic {
-        let name = self.name();
+        let name = self.file_name();
         let begin = match self.file.is_chosen {
             true => "relative paths of `--policy` begin at the working directory",
             false => {
@@ -104,9 +114,9 @@ impl Place<'_> {
     fn refused(&self, error: &LoadError) -> Diagnostic {
         let message = match error {
             LoadError::NotWasm(why) => {
-                format!("`{}` is not a WebAssembly module: {why}", self.name())
+                format!("`{}` is not a WebAssembly module: {why}", self.file_name())
             }
-            _ => format!("the policy `{}` cannot be used: {error}", self.name()),
+            _ => format!("the policy `{}` cannot be used: {error}", self.file_name()),
         };
         let help = match error {
             LoadError::NotWasm(_) => {
@@ -127,7 +137,7 @@ impl Place<'_> {
     }
 
     fn violated(&self, violation: &Violation) -> Diagnostic {
-        let (name, path, limits) = (self.name(), self.path, self.limits);
+        let (name, path, limits) = (self.file_name(), &self.path, self.limits);
         let message = format!("the policy `{name}` broke the contract in its trial: {violation}");
         let limit = match violation.kind {
             ViolationKind::Deadline => {
@@ -149,7 +159,7 @@ impl Place<'_> {
 
     /// One thing that the policy finds wrong with its properties.
     fn problem(&self, problem: &Problem) -> Diagnostic {
-        let (name, path, prefix) = (self.name(), self.path, self.prefix);
+        let (name, path, prefix) = (self.file_name(), &self.path, self.prefix);
         match problem {
             Problem::MissingKey(key) => {
                 let message = format!("`{path}` needs the key `{prefix}{key}` for its policy");
@@ -198,7 +208,7 @@ impl Place<'_> {
     /// A problem in the policy's own words. If they name a sink and one of its keys, or a key of
     /// the policy, it is reported there.
     fn other(&self, words: &str) -> Diagnostic {
-        let (name, path) = (self.name(), self.path);
+        let (name, path) = (self.file_name(), &self.path);
         let says = |text: &str| words.contains(&format!("`{text}`"));
         let quoted = self.without_secrets(words);
         let message = format!("the policy `{name}` of `{path}` does not accept its keys: {quoted}");
@@ -216,7 +226,7 @@ impl Place<'_> {
             return found.at(&value.key_span, "this key").help(help);
         }
         let own = self.keys.iter().find(|(key, _)| says(key));
-        let help = match self.sinks {
+        let help = match self.sinks.as_slice() {
             [] => format!("change the keys below `{path}.`"),
             _ => format!(
                 "change the keys below `{path}.{}`, or those of its sinks",

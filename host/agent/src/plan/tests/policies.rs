@@ -3,6 +3,7 @@
 use flume_policy::{Limits, OnError};
 
 use super::*;
+use crate::load::pass;
 
 /// Where the policies of `tests/diagnostics` are.
 fn folder() -> String {
@@ -170,7 +171,7 @@ fn lenient_mode_refuses_a_policy_that_cannot_be_used() {
         "a1.sources.r1.interceptors.i1.type = nowhere.wasm",
     ];
     let loaded = load_in(&text(&lines), &lenient);
-    assert_eq!(codes(&loaded), [Code::UnfilledChannel, Code::PolicyFile]);
+    assert_eq!(codes(&loaded), [Code::PolicyFile]);
     assert_eq!(loaded.plans, []);
 }
 
@@ -203,4 +204,85 @@ fn dead_letters_keep_their_channel_in_the_plan() {
     assert_eq!(policy.file.limits.log_lines, 0);
     assert_eq!(source.interceptors[0].kind(), "policies/keep.wat");
     assert_eq!(plan.channels.len(), 2);
+}
+
+/// The agent as it was read, without its trials.
+fn drafted(text: &str) -> (AgentPlan, Trials) {
+    let path = format!("{}/test.properties", folder());
+    let draft = pass(
+        path,
+        text.into(),
+        &Options::default(),
+        &services(0),
+        &|_| None,
+    );
+    assert!(!draft.has_errors(), "{:?}", draft.diagnostics);
+    let (_, mut agents) = draft.into_agents();
+    agents.remove(0)
+}
+
+const GARBAGE: &str = "a1.sinkgroups.g1.processor.selector = nowhere.wat";
+const FALLBACK: &str = "a1.policies.at-start = fallback";
+
+/// A bad policy is no mistake of the file: others may run by it.
+#[test]
+fn an_agent_with_a_bad_policy_starts_on_its_fallback_or_not_at_all() {
+    let interceptor = [
+        "a1.sources.r1.interceptors = i1",
+        "a1.sources.r1.interceptors.i1.type = nowhere.wat",
+    ];
+    let missing = "a1.policies.directory = nobody";
+    let policies = services(0).policies;
+    for (lines, places, key) in [
+        (vec![SELECTOR], &[][..], ""),
+        (
+            vec![GARBAGE],
+            &["g1"],
+            "a1.sinkgroups.g1.processor.selector",
+        ),
+        (
+            vec!["a1.sinkgroups.g1.processor.shadow = nowhere.wat"],
+            &["g1/shadow"],
+            "a1.sinkgroups.g1.processor.shadow",
+        ),
+        (
+            interceptor.to_vec(),
+            &["r1.i1"],
+            "a1.sources.r1.interceptors.i1.type",
+        ),
+        (
+            [&[GARBAGE, missing][..], &interceptor].concat(),
+            &["g1", "r1.i1"],
+            "a1.policies.directory",
+        ),
+    ] {
+        for at_start in ["refuse", "fallback"] {
+            let key_of_start = format!("a1.policies.at-start = {at_start}");
+            let mut all = lines.clone();
+            all.push(&key_of_start);
+            for is_start in [true, false] {
+                let (plan, trials) = drafted(&text(&all));
+                let tried = trials.judge(plan, &policies, is_start);
+                let runs = places.is_empty() || (is_start && at_start == "fallback");
+                assert_eq!(tried.plan.is_some(), runs, "{all:?} {is_start}");
+                assert_eq!(tried.refusals.len(), places.len());
+                assert!(tried.refusals.iter().all(|refusal| refusal.key == key));
+                if let Some(plan) = tried.plan {
+                    let vacant: Vec<&str> = plan.vacant.keys().map(String::as_str).collect();
+                    assert_eq!(vacant, places, "{all:?}");
+                }
+            }
+        }
+    }
+}
+
+/// The folder of policies is part of what a tenant may spoil; an agent without policies needs it, too.
+#[test]
+fn a_missing_folder_of_policies_concerns_its_agent_alone() {
+    let missing = "a1.policies.directory = nobody";
+    for (lines, runs) in [(&[missing][..], false), (&[missing, FALLBACK], true)] {
+        let (plan, trials) = drafted(&text(lines));
+        let tried = trials.judge(plan, &services(0).policies, true);
+        assert_eq!((tried.plan.is_some(), tried.refusals.len()), (runs, 1));
+    }
 }

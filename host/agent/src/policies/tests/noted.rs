@@ -186,7 +186,7 @@ async fn the_watch_knows_what_it_was_asked_by() {
         lines
     };
     noted.folder.file("one.wat", &texts[1]);
-    policies.look_again(Way::Sighup);
+    policies.look_again("a1", Way::Sighup);
     let lines = come(&mut noted).await;
     assert_eq!(lines, [format!("sighup load done {zero} {one}")]);
     noted.folder.file("one.wat", &texts[2]);

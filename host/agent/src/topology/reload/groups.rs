@@ -114,6 +114,7 @@ impl RunningAgent {
         let builder = Builder {
             channels: &self.channels,
             before: Some(before),
+            vacant: &self.plan.vacant,
             services,
         };
         for plan in plans {

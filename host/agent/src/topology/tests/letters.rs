@@ -176,7 +176,7 @@ async fn a_sink_over_mirrors_has_dead_letters_once() {
 async fn health_says_what_is_aside_and_what_to_do() {
     let agent = started(&text("retry")).await;
     sleep(Duration::from_secs(30)).await;
-    let troubles = health::of(health::Phase::Running, &[agent.view()], &[]);
+    let troubles = health::of(health::Phase::Running, &[], &[agent.view()], &[]);
     let [trouble] = troubles.as_slice() else {
         panic!("{troubles:?}")
     };
