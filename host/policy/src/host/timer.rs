@@ -4,8 +4,8 @@
 //! waits for a processor, so that one tenant's load could cost another tenant's policy its place. So
 //! when the ticks are over, the thread's processor time is read, and the call goes on for what is left
 //! of its deadline. A fast call never gets here and costs nothing more: the thread's time is first
-//! read after [`FIRST`], which counts as used. After [`PATIENCE`] deadlines of real time a call ends
-//! in any case.
+//! read after [`FIRST`], which counts as used. After [`PATIENCE`] deadlines of real time, but not
+//! within [`STALL`], a call ends in any case.
 
 use std::time::Duration;
 
@@ -19,6 +19,10 @@ pub(super) const FIRST: Duration = TICK;
 
 /// Deadlines of real time that may pass.
 const PATIENCE: u32 = 10;
+
+/// For so long a thread may well be kept from a processor: a guest that has used nothing of it has
+/// done nothing wrong.
+const STALL: Duration = Duration::from_secs(1);
 
 /// The deadline of the call under way.
 #[derive(Debug)]
@@ -53,7 +57,8 @@ impl Timer {
         };
         let waited = clock::now().saturating_duration_since(self.began);
         let left = self.deadline.saturating_sub(used);
-        (!left.is_zero() && waited < self.deadline * PATIENCE).then_some(left)
+        let patience = (self.deadline * PATIENCE).max(STALL);
+        (!left.is_zero() && waited < patience).then_some(left)
     }
 
     /// What a call that has just returned after `took` of real time used of the processor. Of a fast
@@ -89,12 +94,14 @@ mod tests {
     /// ends a call.
     #[tokio::test(start_paused = true)]
     async fn time_spent_waiting_is_not_the_guests() {
-        let mut timer = timer(20);
-        assert_eq!(timer.left(), Some(Duration::from_millis(19)));
-        tokio::time::advance(Duration::from_millis(199)).await;
-        assert!(timer.left().is_some());
-        tokio::time::advance(Duration::from_millis(1)).await;
-        assert_eq!(timer.left(), None);
+        for (deadline, patience) in [(5, 1000), (100, 1000), (101, 1010), (2000, 20_000)] {
+            let mut timer = timer(deadline);
+            tokio::time::advance(Duration::from_millis(patience - 1)).await;
+            assert_eq!(timer.left(), Some(Duration::from_millis(deadline - 1)));
+            assert!(timer.left().is_some());
+            tokio::time::advance(Duration::from_millis(1)).await;
+            assert_eq!(timer.left(), None, "{deadline}");
+        }
     }
 
     /// Of a call that went on after its first tick only the processor's time counts.

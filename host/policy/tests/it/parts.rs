@@ -22,7 +22,7 @@ const TURNS: u32 = 280_000;
 /// More than fits into a deadline of 50 ms on any machine.
 const EVENTS: usize = 5_000;
 
-/// More than the default, since a call ends after ten deadlines of real time, however busy the machine.
+/// More than the default, for machines that are busy or slow.
 fn limits() -> Limits {
     Limits {
         deadline: Duration::from_millis(50),
