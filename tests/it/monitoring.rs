@@ -320,7 +320,6 @@ fn waiting_events_and_reloads_are_seen() {
     );
 
     host.rewrite("a1.sources = r1\n");
-    host.process().hup();
     let process = "PROCESS.flume-host";
     eventually("the file is refused", PATIENCE, || {
         (host.counter(process, "ReloadRefusedCount") == 1).then_some(())

@@ -33,7 +33,6 @@ fn prometheus_finds_every_series_and_fires_the_alerts() {
     let mut host = start(&scratch);
     let server = prometheus.start(&scratch, host.admin_port(), &rules);
     host.rewrite("a1.sources = r1\n");
-    host.process().hup();
 
     let mut names: Vec<String> = Vec::new();
     let dashboard = std::fs::read_to_string(conf("grafana.json")).expect("conf/grafana.json");
