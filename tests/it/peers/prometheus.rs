@@ -30,7 +30,7 @@ fn prometheus_finds_every_series_and_fires_the_alerts() {
     );
 
     let scratch = Scratch::new();
-    let mut host = start(&scratch);
+    let host = start(&scratch);
     let server = prometheus.start(&scratch, host.admin_port(), &rules);
     host.rewrite("a1.sources = r1\n");
 
