@@ -282,8 +282,11 @@ impl Interceptor for PolicyInterceptor {
                 lost: None,
                 patience: Duration::ZERO,
             };
-            let parts = (&mut shared.pace, Parts::of(batch.events().len()));
-            let handled = search.handle(batch.events_mut(), parts, &mut becomes, &mut poison);
+            // A batch may take many calls, and a search for poison many starts.
+            let version = search.seat.version();
+            let handled = shared.pace.run(version, || {
+                search.handle(batch.events_mut(), &mut becomes, &mut poison)
+            });
             let policy = shared.seat.policy();
             let now = clock::now();
             if let Some(wait) = shared.seat.wait(now) {
@@ -369,11 +372,10 @@ impl Search<'_> {
     fn handle(
         &mut self,
         events: &mut [Event],
-        (pace, parts): (&mut CallPace, Parts),
         becomes: &mut [EventVerdict],
         poison: &mut Vec<Poison>,
     ) -> Result<(), Interrupted> {
-        let handled = self.hand_in_parts(events, (pace, parts), becomes, poison);
+        let handled = self.hand_in_parts(events, becomes, poison);
         let rejected = becomes
             .iter()
             .enumerate()
@@ -387,10 +389,10 @@ impl Search<'_> {
     fn hand_in_parts(
         &mut self,
         events: &mut [Event],
-        (pace, mut parts): (&mut CallPace, Parts),
         becomes: &mut [EventVerdict],
         poison: &mut Vec<Poison>,
     ) -> Result<(), Interrupted> {
+        let mut parts = Parts::of(events.len());
         while let Some(mut part) = parts.next() {
             let from = part.events.start;
             let interrupted = |Unavailable(why)| Interrupted { from, why };
@@ -400,9 +402,7 @@ impl Search<'_> {
             else {
                 continue;
             };
-            let call = pace
-                .run(|| self.hand_in(offered, &part, becomes))
-                .map_err(interrupted)?;
+            let call = self.hand_in(offered, &part, becomes).map_err(interrupted)?;
             parts.put_back(part.split_off(call.events));
             let Err(violation) = &call.answer else {
                 continue;

@@ -4,8 +4,8 @@
 //! a microsecond that is right. A guest that needs milliseconds each time would keep its worker from
 //! other tenants' sources and sinks. So its calls are announced to the runtime, which gives the
 //! worker's other tasks to another thread. That costs some microseconds, so it is only done for
-//! places that have been slow in one of their last calls: a guest that is slow now and then is
-//! slow for its neighbours, too.
+//! places that have been slow in one of their last calls, or whose version is new: a guest that is
+//! slow now and then is slow for its neighbours, too, and of a new one nobody knows.
 
 use std::time::Duration;
 
@@ -30,15 +30,29 @@ pub(crate) fn lower_priority(work: &'static str) {
 }
 
 /// How the last calls of one place went.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct CallPace {
     /// The next calls that are announced.
     wary: u32,
+    /// The version that they were about.
+    version: u64,
+}
+
+impl Default for CallPace {
+    fn default() -> Self {
+        Self {
+            wary: WARY,
+            version: 0,
+        }
+    }
 }
 
 impl CallPace {
-    /// Runs a call, and remembers if it was slow.
-    pub(crate) fn run<R>(&mut self, call: impl FnOnce() -> R) -> R {
+    /// Runs a call of a version, or the calls for one batch, and remembers if that was slow.
+    pub(crate) fn run<R>(&mut self, version: u64, call: impl FnOnce() -> R) -> R {
+        if self.version != version {
+            (self.version, self.wary) = (version, WARY);
+        }
         let began = clock::now();
         let answer = if self.wary > 0 && is_worker() {
             block_in_place(call)
@@ -69,7 +83,7 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     fn slow(pace: &mut CallPace) {
-        pace.run(|| {
+        pace.run(1, || {
             let began = clock::now();
             while began.elapsed() <= SLOW {}
         });
@@ -83,7 +97,7 @@ mod tests {
         let task = tokio::spawn(async move { other.store(true, Ordering::Release) });
         let began = clock::now();
         let is_late = || began.elapsed() > Duration::from_secs(60);
-        pace.run(|| while !done.load(Ordering::Acquire) && !is_late() {});
+        pace.run(1, || while !done.load(Ordering::Acquire) && !is_late() {});
         assert!(!is_late());
         task.await.unwrap();
     }
@@ -98,6 +112,17 @@ mod tests {
         slow.await.unwrap();
     }
 
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn the_first_call_of_a_version_does_not_either() {
+        let mut known = CallPace::default();
+        (0..WARY).for_each(|_| known.run(2, || ()));
+        known.wary = 0;
+        for mut pace in [CallPace::default(), known] {
+            let first = tokio::spawn(async move { lets_others_go(&mut pace).await });
+            first.await.unwrap();
+        }
+    }
+
     /// Slow in every second call, or in every fiftieth.
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn a_place_that_is_slow_now_and_then_does_not_either() {
@@ -106,7 +131,7 @@ mod tests {
                 let mut pace = CallPace::default();
                 slow(&mut pace);
                 for _ in 0..quick {
-                    pace.run(|| ());
+                    pace.run(1, || ());
                 }
                 lets_others_go(&mut pace).await;
             }
@@ -121,7 +146,7 @@ mod tests {
         assert_eq!(pace.wary, WARY);
         // The system may interrupt a thread in any call, but not in every one.
         let forgiven = (0..100).any(|_| {
-            (0..WARY).for_each(|_| pace.run(|| ()));
+            (0..WARY).for_each(|_| pace.run(1, || ()));
             pace.wary == 0
         });
         assert!(forgiven);
@@ -129,7 +154,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_runtime_of_one_thread_does_without() {
-        let mut pace = CallPace { wary: 1 };
-        assert_eq!(pace.run(|| 7), 7);
+        let mut pace = CallPace {
+            wary: 1,
+            version: 1,
+        };
+        assert_eq!(pace.run(1, || 7), 7);
     }
 }

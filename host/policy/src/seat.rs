@@ -132,6 +132,11 @@ impl Seat {
         &self.policy
     }
 
+    /// The number of the version that is to run.
+    pub(crate) fn version(&self) -> u64 {
+        self.control.wanted()
+    }
+
     pub(crate) fn limits(&self) -> &Limits {
         &self.control.terms.limits
     }

@@ -124,6 +124,7 @@ impl PolicySelector {
         if self.seat.take_fresh() {
             self.news.repeat();
         }
+        let version = self.seat.version();
         let instance = self.seat.instance(now)?;
         let events = if instance.sees_events() {
             load.events
@@ -138,7 +139,7 @@ impl PolicySelector {
             headers: &headers,
         };
         let news = self.news.tell();
-        let answer = self.pace.run(|| call(instance, at, news, shown));
+        let answer = self.pace.run(version, || call(instance, at, news, shown));
         let (took, used) = (instance.last_call(), instance.used());
         self.seat.policy().stats().called(took);
         match answer {
