@@ -22,7 +22,7 @@ pub mod bomb;
 mod scene;
 mod talk;
 
-pub use self::attack::{ATTACKS, Attack};
+pub use self::attack::{ATTACKS, Attack, BUSY_MACHINE};
 
 /// Between two roll-backs of the tenant that works on.
 const BETWEEN_ROLLBACKS: Duration = Duration::from_millis(200);

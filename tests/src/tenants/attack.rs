@@ -3,6 +3,8 @@
 use std::io::Write as _;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::process::{Child, Command};
+use std::thread;
 use std::time::Duration;
 
 use super::bomb::{bomb, module};
@@ -32,6 +34,8 @@ enum Means {
     SlowUploads,
     /// One good version after the other.
     Swaps,
+    /// No attack: other processes, of the lowest priority, leave no processor idle.
+    BusyMachine,
 }
 
 const fn order(guest: &'static str, does: &'static str) -> Attack {
@@ -53,6 +57,14 @@ const fn edit(guest: &'static str, does: &'static str) -> Attack {
 const fn other(name: &'static str, does: &'static str, means: Means) -> Attack {
     Attack { name, does, means }
 }
+
+/// No attack. What the system's scheduler does to answers as soon as no processor is idle, whoever
+/// keeps them busy: no program can do better beside work that it does not do itself.
+pub const BUSY_MACHINE: Attack = other(
+    "busy machine",
+    "behaves; other processes of the lowest priority keep the processors busy",
+    Means::BusyMachine,
+);
 
 /// All attacks.
 pub const ATTACKS: &[Attack] = &[
@@ -119,6 +131,7 @@ impl Attack {
             Means::Compilers => Weapon::Load("bad/order", bomb()),
             Means::LargeFiles => Weapon::Load("bad/order", module(1, "") + &" ".repeat(BLANK)),
             Means::Swaps => Weapon::Load("bad/order", module(1, "")),
+            Means::BusyMachine => Weapon::Loops((0..processors()).map(|_| endless()).collect()),
             Means::SlowUploads => Weapon::Uploads((0..UPLOADS).map(|_| upload(scene)).collect()),
         }
     }
@@ -134,6 +147,29 @@ pub(super) enum Weapon {
     Load(&'static str, String),
     /// Uploads that are under way.
     Uploads(Vec<UnixStream>),
+    /// Processes that do nothing, all the time.
+    Loops(Vec<Child>),
+}
+
+impl Drop for Weapon {
+    fn drop(&mut self) {
+        if let Self::Loops(loops) = self {
+            for endless in loops {
+                endless.kill().expect("a child");
+                endless.wait().expect("a child");
+            }
+        }
+    }
+}
+
+fn processors() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn endless() -> Child {
+    let mut endless = Command::new("nice");
+    endless.args(["-n", "19", "sh", "-c", "while :; do :; done"]);
+    endless.spawn().expect("nice and sh")
 }
 
 impl Weapon {
@@ -153,6 +189,7 @@ impl Weapon {
                 }
                 true
             }
+            Self::Loops(_) => true,
         }
     }
 
@@ -161,6 +198,7 @@ impl Weapon {
         match self {
             Self::Load(..) => Duration::from_millis(100),
             Self::Uploads(_) => Duration::from_millis(20),
+            Self::Loops(_) => Duration::from_millis(100),
         }
     }
 }

@@ -1,10 +1,13 @@
 //! What a hostile tenant costs another one: answers, roll-backs, and events.
+//!
+//! A first line shows what happens to answers when no tenant is hostile, but other processes of the
+//! lowest priority keep the processors busy: that much is due to the system's scheduler.
 
 use std::io;
 use std::time::Duration;
 
 use flume_tests::figures::{Estimate, Waits, millis};
-use flume_tests::tenants::{self, ATTACKS, Attack, Outcome, Size};
+use flume_tests::tenants::{self, ATTACKS, Attack, BUSY_MACHINE, Outcome, Size};
 
 use super::Bench;
 use crate::table::Target;
@@ -29,13 +32,14 @@ pub(super) fn measure(bench: &mut Bench<'_>) -> io::Result<()> {
          {} s in peace and {0} s beside a hostile tenant with cpu-percent = 10",
         size.time.as_secs_f64()
     ))?;
+    one(bench, &BUSY_MACHINE, size, false)?;
     for attack in ATTACKS {
-        one(bench, attack, size)?;
+        one(bench, attack, size, true)?;
     }
     Ok(())
 }
 
-fn one(bench: &mut Bench<'_>, attack: &Attack, size: Size) -> io::Result<()> {
+fn one(bench: &mut Bench<'_>, attack: &Attack, size: Size, is_attack: bool) -> io::Result<()> {
     let rounds = 0..bench.scale.variants;
     let rounds: Vec<Outcome> = rounds.map(|_| tenants::measure(attack, size)).collect();
     let table = &mut bench.table;
@@ -59,6 +63,9 @@ fn one(bench: &mut Bench<'_>, attack: &Attack, size: Size) -> io::Result<()> {
     }
     let times: Vec<f64> = rounds.iter().map(Outcome::times).collect();
     let what = format!("{name}: p99 beside it / in peace");
+    if !is_attack {
+        return table.figure(&what, &Estimate::of(&times), 2);
+    }
     table.target(&what, &Estimate::of(&times), 2, TIMES)?;
     let longest = rollbacks.quantile(10_000);
     let what = format!(
