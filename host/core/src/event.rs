@@ -121,12 +121,7 @@ impl Headers {
     /// Sets a header, replacing its value if it is there.
     pub fn insert(&mut self, name: impl Into<ByteString>, value: impl Into<ByteString>) {
         let (name, value) = (name.into(), value.into());
-        let Some(pairs) = &mut self.0 else {
-            // Most events get one header: a vector that grows would take room for four.
-            self.0 = Some(Arc::new(vec![(name, value)]));
-            return;
-        };
-        let pairs = Arc::make_mut(pairs);
+        let pairs = Arc::make_mut(self.0.get_or_insert_default());
         match pairs.iter_mut().find(|(key, _)| *key == name) {
             Some((_, old)) => *old = value,
             None => pairs.push((name, value)),
