@@ -42,6 +42,7 @@ const LISTING: Duration = Duration::from_secs(60);
 const LAYERS: &[(&str, &[&str])] = &[
     ("host/core", &[]),
     ("host/avro", &[]),
+    ("host/log", &[]),
     ("host/policy", &["flume-core"]),
     ("host/bucket", &["flume-core"]),
     (

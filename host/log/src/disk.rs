@@ -1,0 +1,78 @@
+//! What the log asks of a disk: a folder of files, and when their bytes and names are safe.
+//!
+//! Behind this seam is either a real folder ([`Folder`]) or, in tests, a simulated one that loses
+//! what was not synced, tears what was, and fails at any step.
+
+use std::fmt::Debug;
+use std::io;
+use std::sync::Arc;
+
+mod folder;
+
+pub use self::folder::Folder;
+
+/// A folder with the files of one log.
+pub trait Disk: Debug + Send + Sync {
+    /// The names of its files.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    fn list(&self) -> io::Result<Vec<String>>;
+
+    /// Opens a file that is there.
+    ///
+    /// # Errors
+    /// It is not there, or cannot be opened.
+    fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>>;
+
+    /// Makes a file with room for this many bytes, which read as zeros.
+    ///
+    /// # Errors
+    /// It is there already, or there is no room.
+    fn create(&self, name: &str, bytes: u64) -> io::Result<Arc<dyn DiskFile>>;
+
+    /// Renames a file. A file of the new name is replaced.
+    ///
+    /// # Errors
+    /// It cannot be renamed.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+
+    /// Removes a file.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    fn remove(&self, name: &str) -> io::Result<()>;
+
+    /// Makes names safe: what was created, renamed and removed before stays so.
+    ///
+    /// # Errors
+    /// The disk failed.
+    fn sync_names(&self) -> io::Result<()>;
+}
+
+/// An open file of a log.
+pub trait DiskFile: Debug + Send + Sync {
+    /// The number of bytes.
+    ///
+    /// # Errors
+    /// The disk failed.
+    fn length(&self) -> io::Result<u64>;
+
+    /// Fills a buffer with the bytes from an offset on.
+    ///
+    /// # Errors
+    /// There are fewer, or the disk failed.
+    fn read(&self, offset: u64, into: &mut [u8]) -> io::Result<()>;
+
+    /// Writes all of these bytes.
+    ///
+    /// # Errors
+    /// There is no room, or the disk failed. A part may have been written.
+    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
+
+    /// Makes the bytes that were written safe.
+    ///
+    /// # Errors
+    /// The disk failed. Then nobody knows which of them are safe, and another call does not tell.
+    fn sync(&self) -> io::Result<()>;
+}

@@ -1,0 +1,138 @@
+//! A folder of the operating system.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{FallocateFlags, FlockOperation};
+
+use super::{Disk, DiskFile};
+
+/// The file whose lock says that the folder has an owner.
+const OWNER: &str = "owner.lock";
+
+/// A folder that this process owns: no other one can open it meanwhile.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    /// Held open for its lock.
+    _owner: File,
+}
+
+impl Folder {
+    /// Takes a folder, which is made if it is not there. The lock ends with the process, however it
+    /// ends.
+    ///
+    /// # Errors
+    /// It cannot be made, or another process owns it.
+    pub fn own(path: &Path) -> io::Result<Self> {
+        if !path.is_dir() {
+            fs::create_dir_all(path)?;
+            if let Some(parent) = path.parent() {
+                sync_folder(parent)?;
+            }
+        }
+        let owner = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path.join(OWNER))?;
+        rustix::fs::flock(&owner, FlockOperation::NonBlockingLockExclusive).map_err(|error| {
+            let error = io::Error::from(error);
+            let said = format!("{} is in use by another process", path.display());
+            match error.kind() {
+                io::ErrorKind::WouldBlock => io::Error::new(io::ErrorKind::ResourceBusy, said),
+                _ => error,
+            }
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+            _owner: owner,
+        })
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+}
+
+/// Makes the names in a folder safe.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let path = match path.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => path,
+    };
+    File::open(path)?.sync_all()
+}
+
+impl Disk for Folder {
+    fn list(&self) -> io::Result<Vec<String>> {
+        let names = fs::read_dir(&self.path)?.map(|entry| Ok(entry?.file_name()));
+        let names: io::Result<Vec<_>> = names.collect();
+        // A name that is no text is none of ours.
+        Ok(names?
+            .into_iter()
+            .filter_map(|name| name.into_string().ok())
+            .filter(|name| name != OWNER)
+            .collect())
+    }
+
+    fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(self.path(name))?;
+        Ok(Arc::new(file))
+    }
+
+    fn create(&self, name: &str, bytes: u64) -> io::Result<Arc<dyn DiskFile>> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(self.path(name))?;
+        // The room is taken here, so that a full disk is found here.
+        match rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, bytes) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::OPNOTSUPP) => file.set_len(bytes)?,
+            Err(error) => {
+                drop(file);
+                fs::remove_file(self.path(name))?;
+                return Err(error.into());
+            }
+        }
+        Ok(Arc::new(file))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        fs::rename(self.path(from), self.path(to))
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        fs::remove_file(self.path(name))
+    }
+
+    fn sync_names(&self) -> io::Result<()> {
+        sync_folder(&self.path)
+    }
+}
+
+impl DiskFile for File {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+
+    fn read(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {
+        self.read_exact_at(into, offset)
+    }
+
+    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.write_all_at(bytes, offset)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.sync_data()
+    }
+}

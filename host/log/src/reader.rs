@@ -1,0 +1,177 @@
+//! Reads records in order, from the oldest that is not settled.
+
+use std::ops::Range;
+
+use crate::error::{Damage, LogError};
+use crate::frame::{self, Kind};
+use crate::scan::Scan;
+use crate::segment::{FIRST_FRAME, Named};
+use crate::shared::{Segment, Shared};
+
+/// A place in a log, which moves on with each read.
+#[derive(Debug)]
+pub struct Reader {
+    shared: Shared,
+    /// Of the segment that is read.
+    generation: u64,
+    /// Of the next frame.
+    at: u64,
+    /// The sequence of the next record.
+    next: u64,
+    /// Where what cannot be read begins, until a put behind it is found.
+    gap: Option<u64>,
+    scan: Scan,
+}
+
+/// Records of one put, without those that are settled.
+#[derive(Debug, Default)]
+pub struct Records {
+    /// Their bytes, and others between them.
+    pub bytes: Vec<u8>,
+    /// Each record's sequence, and its place in the bytes.
+    pub places: Vec<(u64, Range<usize>)>,
+}
+
+/// What was read.
+#[derive(Debug)]
+pub enum Read {
+    /// Records, in order.
+    Records(Records),
+    /// Records that are lost. They are settled by this. What comes behind them is read next.
+    Damaged(Damage),
+    /// All that is safe was read.
+    End,
+}
+
+impl Reader {
+    pub(crate) fn new(shared: Shared) -> Self {
+        let next = shared.lock().settled.low();
+        Self {
+            shared,
+            generation: 0,
+            at: FIRST_FRAME,
+            next,
+            gap: None,
+            scan: Scan::new(0),
+        }
+    }
+
+    /// Reads the next records.
+    ///
+    /// # Errors
+    /// The disk failed. Another call tries again.
+    pub fn read(&mut self) -> Result<Read, LogError> {
+        while let Some((segment, is_last)) = self.segment() {
+            if self.at >= segment.end {
+                if let Some(damage) = self.lost(&segment, segment.next, self.at) {
+                    return Ok(Read::Damaged(damage));
+                }
+                if is_last {
+                    return Ok(Read::End);
+                }
+                self.generation = segment.generation + 1;
+                (self.at, self.gap) = (FIRST_FRAME, None);
+                continue;
+            }
+            let name = Named::Segment(segment.generation).name();
+            let doing = || LogError::disk(format!("read {name}"));
+            let file = segment.file.as_ref();
+            let frame = self
+                .scan
+                .frame(file, self.at, segment.end)
+                .map_err(doing())?;
+            let Some(frame) = frame else {
+                let behind = self.scan.next_whole(file, self.at, segment.end, |_| true);
+                let behind = behind.map_err(doing())?.unwrap_or(segment.end);
+                tracing::debug!(file = name, from = self.at, to = behind, "damaged");
+                self.gap.get_or_insert(self.at);
+                self.at = behind;
+                continue;
+            };
+            if frame.head.kind == Kind::Put {
+                let gap = self.gap.take();
+                if gap.is_some_and(|gap| frame.head.safe <= gap) {
+                    // Of the last commit of another life, which was not finished.
+                    self.skip_to(frame.head.sequence);
+                }
+                if let Some(damage) = self.lost(&segment, frame.head.sequence, self.at) {
+                    return Ok(Read::Damaged(damage));
+                }
+                let records = self.unsettled(frame.head.sequence, frame.payload);
+                self.next = self.next.max(frame.head.next());
+                self.at = frame.end;
+                if !records.places.is_empty() {
+                    return Ok(Read::Records(records));
+                }
+            } else {
+                self.at = frame.end;
+            }
+        }
+        Ok(Read::End)
+    }
+
+    /// The segment to read, and whether it is the last one.
+    fn segment(&mut self) -> Option<(Segment, bool)> {
+        let state = self.shared.lock();
+        let segment = state.from(self.generation)?.clone();
+        let is_last = state.segments.back()?.generation == segment.generation;
+        drop(state);
+        if segment.generation != self.generation {
+            self.generation = segment.generation;
+            self.at = FIRST_FRAME;
+        }
+        self.scan.of(segment.generation);
+        Some((segment, is_last))
+    }
+
+    /// Records between the next one and this sequence, which should have been read. They are settled.
+    fn lost(&mut self, segment: &Segment, sequence: u64, before: u64) -> Option<Damage> {
+        let first = self.next;
+        let lost = self.skip_to(sequence);
+        (lost > 0).then(|| Damage {
+            file: Named::Segment(segment.generation).name(),
+            before,
+            first,
+            lost,
+        })
+    }
+
+    /// Settles what comes before this sequence; returns how many records that are.
+    fn skip_to(&mut self, sequence: u64) -> u64 {
+        let first = self.next;
+        if sequence <= first {
+            return 0;
+        }
+        self.next = sequence;
+        let mut state = self.shared.lock();
+        let unsettled = (first..sequence).filter(|at| !state.settled.has(*at));
+        let lost = unsettled.count();
+        state.settled.add(first, sequence);
+        lost as u64
+    }
+
+    fn unsettled(&self, first: u64, bytes: Vec<u8>) -> Records {
+        let state = self.shared.lock();
+        let mut places = Vec::new();
+        let mut at = 0;
+        for (sequence, record) in (first..).zip(frame::records(&bytes)) {
+            let place = at + 4..at + 4 + record.len();
+            at = place.end;
+            if sequence >= self.next && !state.settled.has(sequence) {
+                places.push((sequence, place));
+            }
+        }
+        drop(state);
+        Records { bytes, places }
+    }
+}
+
+impl Records {
+    /// Each record with its sequence.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, &[u8])> {
+        let record = |place: &Range<usize>| self.bytes.get(place.clone()).unwrap_or_default();
+        self.places
+            .iter()
+            .map(move |(sequence, place)| (*sequence, record(place)))
+    }
+}
