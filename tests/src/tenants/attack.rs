@@ -58,8 +58,8 @@ const fn other(name: &'static str, does: &'static str, means: Means) -> Attack {
     Attack { name, does, means }
 }
 
-/// No attack. What the system's scheduler does to answers as soon as no processor is idle, whoever
-/// keeps them busy: no program can do better beside work that it does not do itself.
+/// No attack, for comparison: what happens to answers when no processor is idle, but nothing of that is
+/// the agent's work.
 pub const BUSY_MACHINE: Attack = other(
     "busy machine",
     "behaves; other processes of the lowest priority keep the processors busy",
