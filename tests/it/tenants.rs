@@ -3,46 +3,22 @@
 //! guard, and keeps a compiler busy for a minute; meanwhile the other one works on, changes its
 //! policy and rolls it back, and the process is ended.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use flume_tests::tenants::bomb::{bomb, module};
-use flume_tests::{AgentFile, Feed, Host, Landing, Lines, Scratch, eventually, landing, ports};
+use flume_tests::tenants::{landings, tenant};
+use flume_tests::{Feed, Host, Lines, Scratch, eventually, landing, ports};
 use serde_json::Value;
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The end of the process, with what a busy machine adds. The compiler would go on for longer.
-pub(crate) const AT_ONCE: Duration = Duration::from_secs(20);
+const AT_ONCE: Duration = Duration::from_secs(20);
 
 /// Bytes that this process may need more because another tenant's file is compiled: its bytes, on
 /// their way to the child, and no compiler. The compiler takes some hundred MB.
 const MORE: u64 = 64 << 20;
-
-/// netcat → memory → two folders in a group, with a policy in the agent's own folder.
-pub(crate) fn agent(name: &str, scratch: &Scratch, input: u16) -> String {
-    let own = scratch.folder(name);
-    std::fs::write(own.join("order.wat"), module(1, "")).expect("a file");
-    let mut file = AgentFile::new(name)
-        .memory("c1", 10_000, 1_000)
-        .netcat("r1", input);
-    for sink in ["k1", "k2"] {
-        file = file.file_roll(sink, &folder(name, scratch, sink), 100);
-    }
-    file.set("sinkgroups", "g1")
-        .set("sinkgroups.g1.sinks", "k1 k2")
-        .set("sinkgroups.g1.processor.type", "load_balance")
-        .set("sinkgroups.g1.processor.selector", "order.wat")
-        .set("policies.directory", scratch.path(name).display())
-        // The machine may be busy with other tests.
-        .set("policies.deadline-ms", 2_000)
-        .set("policies.start-deadline-ms", 20_000)
-        .text()
-}
-
-pub(crate) fn folder(name: &str, scratch: &Scratch, sink: &str) -> PathBuf {
-    scratch.folder(&format!("{name}-{sink}"))
-}
 
 /// Two tenants, and lines that flow through the good one.
 struct Scene {
@@ -55,7 +31,9 @@ impl Scene {
     fn start(words: &[&str]) -> Self {
         let scratch = Scratch::new();
         let (input, other) = (ports::free(), ports::free());
-        let text = agent("good", &scratch, input) + &agent("bad", &scratch, other);
+        let [good, bad] = [("good", input), ("bad", other)]
+            .map(|(name, port)| tenant(name, &scratch, port).text());
+        let text = good + &bad;
         let file = scratch.file("both.properties", &text);
         let words = [&["--policy-cache", "none"], words].concat();
         let host = Host::run(&scratch, "both", &file, &words);
@@ -106,6 +84,21 @@ pub(crate) fn lives(id: u32) -> bool {
     Path::new(&format!("/proc/{id}/fd")).exists()
 }
 
+/// SIGTERM drains what there is and ends the process, and the compiler with it, which would go on for
+/// longer.
+pub(crate) fn assert_ends_at_once(host: &mut Host, compiler: u32) {
+    let began = std::time::Instant::now();
+    assert!(
+        host.term(PATIENCE).success(),
+        "what had come in was drained"
+    );
+    let took = began.elapsed();
+    assert!(took < AT_ONCE, "{took:?}");
+    eventually("the compiler has ended", AT_ONCE, || {
+        (!lives(compiler)).then_some(())
+    });
+}
+
 /// The most memory that a process has had, in bytes.
 fn peak(id: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("a process");
@@ -147,9 +140,9 @@ fn a_file_that_no_compiler_can_bear_is_felt_by_its_tenant_alone() {
     let replies = scene.feed.stop(PATIENCE);
     replies.assert_all_acknowledged();
     let lines = replies.acknowledged.len() as u64;
-    let landed = ["k1", "k2"].map(|sink| Landing::Folder(folder("good", &scene.scratch, sink)));
-    let landed: Vec<&Landing> = landed.iter().collect();
-    landing::await_count(&landed, "n", lines, PATIENCE).assert_exact("the good tenant's lines");
+    let landed = landings("good", &scene.scratch);
+    landing::await_count(&landed.each_ref(), "n", lines, PATIENCE)
+        .assert_exact("the good tenant's lines");
 }
 
 #[test]
@@ -173,14 +166,5 @@ fn the_end_waits_for_no_compiler() {
     let mut scene = Scene::start(&[]);
     let compiler = scene.attack();
     drop(scene.feed.stop(PATIENCE));
-    let began = std::time::Instant::now();
-    assert!(
-        scene.host.term(PATIENCE).success(),
-        "the channels were drained"
-    );
-    let took = began.elapsed();
-    assert!(took < AT_ONCE, "{took:?}");
-    eventually("the compiler has ended", AT_ONCE, || {
-        (!lives(compiler)).then_some(())
-    });
+    assert_ends_at_once(&mut scene.host, compiler);
 }

@@ -3,13 +3,12 @@
 //! [`tenants`](crate::tenants). The policy of one keeps a compiler busy for a minute, or is garbage;
 //! the other one is to answer its clients meanwhile.
 
-use std::time::Instant;
-
 use flume_tests::tenants::bomb::{bomb, module};
+use flume_tests::tenants::{folder, landings, tenant};
 use flume_tests::{Feed, Host, Landing, Lines, Scratch, eventually, landing, ports};
 use serde_json::Value;
 
-use crate::tenants::{AT_ONCE, PATIENCE, agent, child_of, folder, lives};
+use crate::tenants::{PATIENCE, assert_ends_at_once, child_of, lives};
 
 /// A file that is no policy.
 const GARBAGE: &str = "(module";
@@ -28,7 +27,9 @@ impl Scene {
     fn begin(policy: &str, lines: &str, words: &[&str]) -> Self {
         let scratch = Scratch::new();
         let (good, bad) = (ports::free(), ports::free());
-        let text = agent("good", &scratch, good) + &agent("bad", &scratch, bad) + lines;
+        let [own, other] =
+            [("good", good), ("bad", bad)].map(|(name, port)| tenant(name, &scratch, port).text());
+        let text = own + &other + lines;
         std::fs::write(scratch.path("bad/order.wat"), policy).expect("a file");
         let file = scratch.file("both.properties", &text);
         let words = [&["--policy-cache", "none"], words].concat();
@@ -65,6 +66,15 @@ impl Scene {
         let new = path.with_extension("new");
         std::fs::write(&new, module(2, "")).expect("a file");
         std::fs::rename(&new, &path).expect("a move");
+    }
+
+    /// The configuration with another file for the bad tenant's policy: the watch would take what
+    /// becomes of the first one by itself.
+    fn with_new_file(&self, policy: &str) -> String {
+        std::fs::write(self.scratch.path("bad/new.wat"), policy).expect("a file");
+        let key = "bad.sinkgroups.g1.processor.selector = ";
+        self.text
+            .replace(&format!("{key}order"), &format!("{key}new"))
     }
 
     /// The places of the bad tenant's policy.
@@ -120,44 +130,23 @@ fn a_tenant_starts_while_the_compiler_of_another_is_at_work() {
     );
     assert!(lives(compiler), "all of this while it was at work");
 
-    let began = Instant::now();
-    assert!(
-        scene.host.term(PATIENCE).success(),
-        "the channels were drained"
-    );
-    let took = began.elapsed();
-    assert!(took < AT_ONCE, "{took:?}");
-    eventually("the compiler has ended", AT_ONCE, || {
-        (!lives(compiler)).then_some(())
-    });
-    let landed = ["k1", "k2"].map(|sink| Landing::Folder(folder("good", &scene.scratch, sink)));
-    let landed: Vec<&Landing> = landed.iter().collect();
-    landing::count(&landed, "n", 1_000).assert_exact("the good tenant's lines");
+    assert_ends_at_once(&mut scene.host, compiler);
+    let landed = landings("good", &scene.scratch);
+    landing::count(&landed.each_ref(), "n", 1_000).assert_exact("the good tenant's lines");
 }
 
 #[test]
 fn an_end_before_any_tenant_has_started_waits_for_no_compiler() {
     let mut scene = Scene::begin(&bomb(), "", &["-n", "bad"]);
     let compiler = scene.compiler();
-    let began = Instant::now();
-    assert!(scene.host.term(PATIENCE).success(), "nothing had come in");
-    let took = began.elapsed();
-    assert!(took < AT_ONCE, "{took:?}");
-    eventually("the compiler has ended", AT_ONCE, || {
-        (!lives(compiler)).then_some(())
-    });
+    assert_ends_at_once(&mut scene.host, compiler);
 }
 
 #[test]
 fn a_tenants_reloads_go_on_while_the_compiler_of_another_is_at_work() {
     let mut scene = Scene::begin(&module(1, ""), "", &["--compile-seconds", "15"]);
     scene.await_page("/readyz", 200);
-    // A file of its own, since the watch would take the other one by itself.
-    std::fs::write(scene.scratch.path("bad/new.wat"), bomb()).expect("a file");
-    let key = "bad.sinkgroups.g1.processor.selector = ";
-    let text = scene
-        .text
-        .replace(&format!("{key}order"), &format!("{key}new"));
+    let text = scene.with_new_file(&bomb());
     let with = |capacity: u32| {
         let from = "good.channels.c1.capacity = 10000";
         text.replace(from, &format!("good.channels.c1.capacity = {capacity}"))
@@ -211,29 +200,15 @@ fn a_tenants_reloads_go_on_while_the_compiler_of_another_is_at_work() {
 fn an_end_in_a_reload_waits_for_no_compiler() {
     let mut scene = Scene::begin(&module(1, ""), "", &[]);
     scene.await_page("/readyz", 200);
-    std::fs::write(scene.scratch.path("bad/new.wat"), bomb()).expect("a file");
-    let key = "bad.sinkgroups.g1.processor.selector = ";
-    let text = scene
-        .text
-        .replace(&format!("{key}order"), &format!("{key}new"));
+    let text = scene.with_new_file(&bomb());
     scene.host.rewrite(&text);
     let compiler = scene.compiler();
     scene.send(scene.good, "n", 1_000);
     scene.send(scene.bad, "n", 1_000);
-    let began = Instant::now();
-    assert!(
-        scene.host.term(PATIENCE).success(),
-        "the channels were drained"
-    );
-    let took = began.elapsed();
-    assert!(took < AT_ONCE, "{took:?}");
-    eventually("the compiler has ended", AT_ONCE, || {
-        (!lives(compiler)).then_some(())
-    });
+    assert_ends_at_once(&mut scene.host, compiler);
     for name in ["good", "bad"] {
-        let landed = ["k1", "k2"].map(|sink| Landing::Folder(folder(name, &scene.scratch, sink)));
-        let landed: Vec<&Landing> = landed.iter().collect();
-        landing::count(&landed, "n", 1_000).assert_exact(name);
+        let landed = landings(name, &scene.scratch);
+        landing::count(&landed.each_ref(), "n", 1_000).assert_exact(name);
     }
 }
 

@@ -23,6 +23,7 @@ mod scene;
 mod talk;
 
 pub use self::attack::{ATTACKS, Attack, BUSY_MACHINE};
+pub use self::scene::{folder, landings, tenant};
 
 /// Between two roll-backs of the tenant that works on.
 const BETWEEN_ROLLBACKS: Duration = Duration::from_millis(200);

@@ -81,40 +81,51 @@ impl Scene {
 
     /// What has landed of the lines of the tenant that works on, once that is all of them.
     pub(super) fn landed(&self, sent: u64) -> Tally {
-        let landings = ["k1", "k2"].map(|sink| Landing::Folder(folder(&self.scratch, sink)));
-        let landings: Vec<&Landing> = landings.iter().collect();
-        landing::await_count(&landings, PREFIX, sent, PATIENCE)
+        let landings = landings("good", &self.scratch);
+        landing::await_count(&landings.each_ref(), PREFIX, sent, PATIENCE)
     }
 }
 
-/// netcat → redact.wasm → memory → two folders in a group with a policy.
-fn good(scratch: &Scratch, input: u16) -> String {
-    let own = scratch.folder("good");
+/// netcat → memory → two folders in a group, with the policy `order` in the agent's own folder.
+#[must_use]
+pub fn tenant(name: &str, scratch: &Scratch, input: u16) -> AgentFile {
+    let own = scratch.folder(name);
     std::fs::write(own.join("order.wat"), bomb::module(1, "")).expect("a file");
-    let redact = flume_artifacts::shipped("redact");
-    std::fs::copy(redact, own.join("edit.wasm")).expect("a file");
-    let mut file = AgentFile::new("good")
+    let mut file = AgentFile::new(name)
         .memory("c1", 10_000, 1_000)
         .netcat("r1", input);
     for sink in ["k1", "k2"] {
-        file = file.file_roll(sink, &folder(scratch, sink), 100);
+        file = file.file_roll(sink, &folder(name, scratch, sink), 100);
     }
-    file.group(
-        "k1 k2",
-        &[("type", "load_balance"), ("selector", "order.wat")],
-    )
-    .set("sources.r1.interceptors", "i1")
-    .set("sources.r1.interceptors.i1.type", "edit.wasm")
-    .set("sources.r1.interceptors.i1.patterns", "################")
-    .set("policies.directory", own.display())
-    // The machine may be busy with other work.
-    .set("policies.deadline-ms", 2_000)
-    .set("policies.start-deadline-ms", 20_000)
-    .text()
+    let selector = [("type", "load_balance"), ("selector", "order.wat")];
+    file.group("k1 k2", &selector)
+        .set("policies.directory", own.display())
+        // The machine may be busy with other work.
+        .set("policies.deadline-ms", 2_000)
+        .set("policies.start-deadline-ms", 20_000)
 }
 
-fn folder(scratch: &Scratch, sink: &str) -> PathBuf {
-    scratch.folder(&format!("good-{sink}"))
+/// Where a sink of a tenant writes.
+#[must_use]
+pub fn folder(name: &str, scratch: &Scratch, sink: &str) -> PathBuf {
+    scratch.folder(&format!("{name}-{sink}"))
+}
+
+/// Where both sinks of a tenant write.
+#[must_use]
+pub fn landings(name: &str, scratch: &Scratch) -> [Landing; 2] {
+    ["k1", "k2"].map(|sink| Landing::Folder(folder(name, scratch, sink)))
+}
+
+/// The tenant that works on has redact.wasm as well.
+fn good(scratch: &Scratch, input: u16) -> String {
+    let file = tenant("good", scratch, input);
+    let redact = flume_artifacts::shipped("redact");
+    std::fs::copy(redact, scratch.path("good/edit.wasm")).expect("a file");
+    file.set("sources.r1.interceptors", "i1")
+        .set("sources.r1.interceptors.i1.type", "edit.wasm")
+        .set("sources.r1.interceptors.i1.patterns", "################")
+        .text()
 }
 
 /// netcat → a policy → memory → three sinks in a group with a policy, which forget.
