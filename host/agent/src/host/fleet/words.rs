@@ -49,24 +49,18 @@ pub(super) fn say(prepared: &Prepared, runs: bool, format: LogFormat) {
         (Outcome::Refused, true) => {
             tracing::error!(agent, file, line, key, more, help, error = why, "{KEPT}")
         }
-        (_, false) => tracing::error!(
-            agent,
-            file,
-            line,
-            key,
-            more,
-            help,
-            "agent starts on its fallback: {why}; a mended policy is taken at once"
-        ),
-        (_, true) => tracing::error!(
-            agent,
-            file,
-            line,
-            key,
-            more,
-            help,
-            "agent goes on with its fallback: {why}; a mended policy is taken at once"
-        ),
+        (_, runs) => {
+            let goes = if runs { "goes on with" } else { "starts on" };
+            tracing::error!(
+                agent,
+                file,
+                line,
+                key,
+                more,
+                help,
+                "agent {goes} its fallback: {why}; a mended policy is taken at once"
+            );
+        }
     }
 }
 
