@@ -123,11 +123,9 @@ fn live(life: &mut Life, model: &mut Model, random: &mut Rng) {
                 random.shuffle(&mut read);
                 if let Some((first, end)) = read.pop() {
                     life.shared.lock().settled.add(first, end);
-                    let kept = model.owed.split_off(&first);
-                    let mut kept = kept;
-                    let behind = kept.split_off(&end);
-                    model.settled.extend(kept.into_values());
-                    model.owed.extend(behind);
+                    let mut settled = model.owed.split_off(&first);
+                    model.owed.extend(settled.split_off(&end));
+                    model.settled.extend(settled.into_values());
                 }
                 if random.bool() {
                     // A settle alone; if it fails, it is doubled at worst.
