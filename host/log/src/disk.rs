@@ -48,6 +48,12 @@ pub trait Disk: Debug + Send + Sync {
     /// # Errors
     /// The disk failed.
     fn sync_names(&self) -> io::Result<()>;
+
+    /// Bytes for which there is room yet.
+    ///
+    /// # Errors
+    /// The disk does not say.
+    fn room(&self) -> io::Result<u64>;
 }
 
 /// An open file of a log.

@@ -144,24 +144,24 @@ impl Draft {
     }
 
     /// Appends the frame as it is in its place.
-    pub(crate) fn write(&self, place: Place, into: &mut Vec<u8>) {
+    pub(crate) fn write(&self, stamp: Stamp, into: &mut Vec<u8>) {
         let at = into.len();
         into.extend(&self.bytes);
         let length = u32::try_from(self.bytes.len() - HEAD).unwrap_or(u32::MAX);
         let head = into.get_mut(at..at + HEAD).unwrap_or_default();
         let fields: [(usize, &[u8]); 5] = [
             (4, &length.to_le_bytes()),
-            (8, &place.sequence.to_le_bytes()),
+            (8, &stamp.sequence.to_le_bytes()),
             (16, &self.count.to_le_bytes()),
             (20, &(self.kind as u32).to_le_bytes()),
-            (24, &place.safe.to_le_bytes()),
+            (24, &stamp.safe.to_le_bytes()),
         ];
         for (offset, bytes) in fields {
             if let Some(field) = head.get_mut(offset..offset + bytes.len()) {
                 field.copy_from_slice(bytes);
             }
         }
-        let sum = checksum(place.generation, into.get(at + 4..).unwrap_or_default());
+        let sum = checksum(stamp.generation, into.get(at + 4..).unwrap_or_default());
         if let Some(field) = into.get_mut(at..at + 4) {
             field.copy_from_slice(&sum.to_le_bytes());
         }
@@ -169,9 +169,9 @@ impl Draft {
     }
 }
 
-/// Where a frame stands.
+/// What its place decides of a frame.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Place {
+pub(crate) struct Stamp {
     pub(crate) generation: u64,
     pub(crate) sequence: u64,
     pub(crate) safe: u64,

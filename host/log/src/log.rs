@@ -1,48 +1,59 @@
 //! The log: puts become safe, are read in order, and are settled.
 
+use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 
+use crate::committer::{self, Queue};
 use crate::disk::Disk;
 use crate::error::LogError;
 use crate::frame::Draft;
-use crate::reader::Reader;
+use crate::reader::{Place, Reader};
 use crate::recovery;
 use crate::shared::{Shared, State};
 use crate::writer::Writer;
-
-/// How long what is settled waits for a put to ride on. If the process ends meanwhile, the records
-/// are read again.
-const SETTLE_AFTER: Duration = Duration::from_millis(100);
-
-/// Bytes of puts that share a sync at most. A put waits for the next one otherwise.
-const MOST_GROUP: u64 = 64 << 20;
 
 /// The settings of a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
     /// Bytes of a segment. A larger put gets a segment of its own.
     pub segment_bytes: u64,
+    /// When a put is done.
+    pub sync: Sync,
 }
 
 impl Default for Options {
     fn default() -> Self {
         Self {
             segment_bytes: 64 << 20,
+            sync: Sync::Always,
         }
     }
+}
+
+/// When a put is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sync {
+    /// When it is safe on the disk.
+    Always,
+    /// When it is written; a sync follows at most this much later. A process that is killed loses
+    /// nothing. A machine that stops loses some or all of the puts since the last sync, each as a whole,
+    /// and they are counted in [`Recovered::torn`]. So does a disk whose late sync fails: the segment is
+    /// given up, puts go on in another one, and what cannot be read again is told as damage.
+    Interval(Duration),
 }
 
 /// What was found when a log was opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Recovered {
-    /// Records from the oldest that is not settled on; some of them may be settled, or damaged.
+    /// Records that are not settled. Those that are damaged are among them, until a reader has told it.
     pub waiting: u64,
-    /// Records of the last commit that are not there. It was not finished, and nobody was told that they
-    /// are safe; or its bytes have changed since: at the end of the log that looks the same.
+    /// Records of the last commits that are not there. They were not finished, and nobody was told that
+    /// they are safe (with [`Sync::Interval`]: they were not synced); or their bytes have changed since:
+    /// at the end of the log that looks the same.
     pub torn: u64,
 }
 
@@ -74,79 +85,78 @@ impl Put {
     }
 }
 
-/// Is told the sequence of a put's first record once it is safe, or why it is not.
-pub type Done = Box<dyn FnOnce(Result<u64, Arc<LogError>>) + Send>;
+/// A put that was committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Committed {
+    /// The sequence of its first record.
+    pub first: u64,
+    /// Where it is, for [`Reader::seek`].
+    pub place: Place,
+}
+
+/// Is told where a put is once it is done, or why it is not.
+pub type Done = Box<dyn FnOnce(Result<Committed, Arc<LogError>>) + Send>;
+
+/// Is told that what was settled is safe, or why it is not.
+pub type Flushed = Box<dyn FnOnce(Result<(), Arc<LogError>>) + Send>;
 
 /// A durable queue of records.
 #[derive(Debug)]
 pub struct Log {
     shared: Shared,
+    disk: Arc<dyn Disk>,
+    options: Options,
     queue: Arc<Queue>,
     committer: Option<JoinHandle<()>>,
-}
-
-#[derive(Debug, Default)]
-struct Queue {
-    due: Mutex<Due>,
-    more: Condvar,
-}
-
-/// What the committer has to do.
-#[derive(Default)]
-struct Due {
-    puts: Vec<(Draft, Done)>,
-    is_settle_due: bool,
-    is_closing: bool,
-}
-
-impl std::fmt::Debug for Due {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} puts", self.puts.len())
-    }
 }
 
 impl Log {
     /// Opens the log of a folder, and starts the thread that commits.
     ///
     /// # Errors
-    /// The disk failed. (What is damaged is no error here: a reader tells it.)
+    /// The disk failed. (What is damaged is no error here: a reader tells it. Nor is a disk that is
+    /// full: what is there can be read, and puts are refused.)
     pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Self, Recovered), LogError> {
-        let (mut writer, shared, recovered) = open(disk, options)?;
+        let (mut writer, shared, recovered) = open(Arc::clone(&disk), options)?;
         let queue = Arc::new(Queue::default());
         let (waiting, on) = (Arc::clone(&queue), std::thread::Builder::new());
         let committer = on
             .name("log-committer".to_owned())
-            .spawn(move || {
-                let mut is_behind = false;
-                while waiting.serve(&mut writer, &mut is_behind) {}
-            })
+            .spawn(move || committer::run(&waiting, &mut writer, options.sync))
             .map_err(LogError::disk("start the committer"))?;
         let log = Self {
             shared,
+            disk,
+            options,
             queue,
             committer: Some(committer),
         };
         Ok((log, recovered))
     }
 
-    /// Has a put made safe, together with all others that wait. `done` is called by the committer,
-    /// and must not block it.
+    /// Has a put committed, together with all others that wait. `done` is called by the committer, and
+    /// must not block it.
     pub fn put(&self, put: Put, done: Done) {
-        let mut due = self.queue.due.lock();
-        if due.is_closing {
-            drop(due);
-            return done(Err(Arc::new(LogError::Closed)));
-        }
-        due.puts.push((put.0, done));
-        self.queue.more.notify_one();
+        self.queue.put(put.0, done);
     }
 
     /// Records of these sequences, the end excluded, are not to be read again. This is safe a moment
     /// later; until then they may be read again after a crash.
     pub fn settle(&self, first: u64, end: u64) {
         self.shared.lock().settled.add(first, end);
-        self.queue.due.lock().is_settle_due = true;
-        self.queue.more.notify_one();
+        self.queue.settled();
+    }
+
+    /// Has all that was settled before made safe now, with a sync that it shares with puts that wait.
+    /// `done` is called by the committer, and must not block it.
+    pub fn flush(&self, done: Flushed) {
+        self.queue.flush(done);
+    }
+
+    /// The sequence of the record after the last one that was committed.
+    #[must_use]
+    pub fn next(&self) -> u64 {
+        self.shared.lock().next
     }
 
     /// A reader of all records that are not settled, from the oldest on.
@@ -155,14 +165,35 @@ impl Log {
         Reader::new(Arc::clone(&self.shared))
     }
 
+    /// How many files hold records, or what says that they are settled.
+    #[must_use]
+    pub fn segments(&self) -> usize {
+        self.shared.lock().segments.len()
+    }
+
+    /// Bytes of all files, those included that are kept to be used again.
+    #[must_use]
+    pub fn used_bytes(&self) -> u64 {
+        let state = self.shared.lock();
+        let used = state.segments.iter().map(|segment| segment.length);
+        used.sum::<u64>() + self.options.segment_bytes * state.spares.len() as u64
+    }
+
+    /// Bytes for which the disk has room yet, beside those that the log uses.
+    ///
+    /// # Errors
+    /// The disk does not say.
+    pub fn room(&self) -> io::Result<u64> {
+        self.disk.room()
+    }
+
     /// Makes safe what is settled, and ends. Puts that wait are committed first.
     pub fn close(mut self) {
         self.end();
     }
 
     fn end(&mut self) {
-        self.queue.due.lock().is_closing = true;
-        self.queue.more.notify_one();
+        self.queue.close();
         if let Some(committer) = self.committer.take()
             && committer.join().is_err()
         {
@@ -187,75 +218,11 @@ pub(crate) fn open(
         segments: found.segments.into(),
         next: found.next,
         settled: found.settled,
+        spares: found.spares,
     };
     let shared: Shared = Arc::new(Mutex::new(state));
     let own = Arc::clone(&shared);
-    let mut writer = Writer::new(disk, options, own, found.generation, found.spares);
+    let mut writer = Writer::new(disk, options, own, found.generation);
     writer.begin()?;
     Ok((writer, shared, found.recovered))
-}
-
-impl Queue {
-    /// Waits for something to do, and does it. Returns whether there will be more. `is_behind` is
-    /// whether it was said that what was delivered could not be written.
-    fn serve(&self, writer: &mut Writer, is_behind: &mut bool) -> bool {
-        let (puts, is_last) = self.next();
-        if !puts.is_empty() {
-            group(writer, puts);
-            return !is_last;
-        }
-        match writer.commit(&[]) {
-            Ok(_) if std::mem::take(is_behind) => {
-                tracing::info!("what was delivered is on the disk again");
-            }
-            Ok(_) => {}
-            Err(error) if !std::mem::replace(is_behind, true) => {
-                let doubled = "after a crash it would be read again";
-                tracing::warn!(%error, "what was delivered is not on the disk: {doubled}");
-            }
-            Err(_) => {}
-        }
-        !is_last
-    }
-
-    /// The puts of the next commit, which share a sync; none if only what is settled is due. And
-    /// whether it is the last.
-    fn next(&self) -> (Vec<(Draft, Done)>, bool) {
-        let mut due = self.due.lock();
-        while due.puts.is_empty() && !due.is_closing {
-            if !due.is_settle_due {
-                self.more.wait(&mut due);
-            } else if self.more.wait_for(&mut due, SETTLE_AFTER).timed_out() {
-                break;
-            }
-        }
-        due.is_settle_due = false;
-        let mut room = 0;
-        let fits = |(put, _): &&(Draft, Done)| {
-            room += put.room();
-            room <= MOST_GROUP
-        };
-        let count = due.puts.iter().take_while(fits).count().max(1);
-        let count = count.min(due.puts.len());
-        let puts = due.puts.drain(..count).collect();
-        (puts, due.is_closing && due.puts.is_empty())
-    }
-}
-
-/// Commits puts together, and tells each of them.
-fn group(writer: &mut Writer, puts: Vec<(Draft, Done)>) {
-    let (drafts, tell): (Vec<Draft>, Vec<Done>) = puts.into_iter().unzip();
-    match writer.commit(&drafts) {
-        Ok(mut first) => {
-            for (draft, done) in drafts.iter().zip(tell) {
-                done(Ok(first));
-                first += u64::from(draft.count());
-            }
-        }
-        Err(error) => {
-            let error = Arc::new(error);
-            tell.into_iter()
-                .for_each(|done| done(Err(Arc::clone(&error))));
-        }
-    }
 }

@@ -8,6 +8,14 @@ use crate::scan::Scan;
 use crate::segment::{FIRST_FRAME, Named};
 use crate::shared::{Segment, Shared};
 
+/// Where a put is in a log: a reader can go on there ([`Reader::seek`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    pub(crate) generation: u64,
+    pub(crate) offset: u64,
+    pub(crate) sequence: u64,
+}
+
 /// A place in a log, which moves on with each read.
 #[derive(Debug)]
 pub struct Reader {
@@ -56,6 +64,22 @@ impl Reader {
         }
     }
 
+    /// Goes on at a put, and reads nothing of what is before it. If its segment was freed meanwhile, all
+    /// of that was settled, and this goes on with the next one.
+    pub fn seek(&mut self, place: Place) {
+        self.generation = place.generation;
+        self.at = place.offset;
+        self.next = place.sequence;
+        self.gap = None;
+    }
+
+    /// The sequence of the next record, or, if that is settled, of one before it. All records before it
+    /// were read, or are settled.
+    #[must_use]
+    pub fn next(&self) -> u64 {
+        self.next
+    }
+
     /// Reads the next records.
     ///
     /// # Errors
@@ -89,11 +113,7 @@ impl Reader {
                 continue;
             };
             if frame.head.kind == Kind::Put {
-                let gap = self.gap.take();
-                if gap.is_some_and(|gap| frame.head.safe <= gap) {
-                    // Of the last commit of another life, which was not finished.
-                    self.skip_to(frame.head.sequence);
-                }
+                self.gap = None;
                 if let Some(damage) = self.lost(&segment, frame.head.sequence, self.at) {
                     return Ok(Read::Damaged(damage));
                 }
@@ -118,7 +138,7 @@ impl Reader {
         drop(state);
         if segment.generation != self.generation {
             self.generation = segment.generation;
-            self.at = FIRST_FRAME;
+            (self.at, self.gap) = (FIRST_FRAME, None);
         }
         self.scan.of(segment.generation);
         Some((segment, is_last))
@@ -144,10 +164,9 @@ impl Reader {
         }
         self.next = sequence;
         let mut state = self.shared.lock();
-        let unsettled = (first..sequence).filter(|at| !state.settled.has(*at));
-        let lost = unsettled.count();
+        let lost = state.settled.open(first, sequence);
         state.settled.add(first, sequence);
-        lost as u64
+        lost
     }
 
     fn unsettled(&self, first: u64, bytes: Vec<u8>) -> Records {

@@ -16,6 +16,9 @@ use crate::segment::{FIRST_FRAME, Named, SegmentHead};
 use crate::settled::Settled;
 use crate::shared::Segment;
 
+/// Where a segment ends, if its successor does not say.
+const UNKNOWN: u64 = u64::MAX;
+
 /// What was found.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
@@ -64,9 +67,13 @@ pub(crate) fn recover(disk: &dyn Disk) -> Result<Found, LogError> {
         }
     }
     chain(disk, opened, &mut found)?;
-    let low = found.settled.low();
-    found.next = found.next.max(low);
-    found.recovered.waiting = found.next - low;
+    // Where syncs come later, what says that records were delivered may be there without them. Their
+    // sequences are not used again.
+    let (next, high) = (found.next, found.settled.high());
+    found.recovered.torn += found.settled.open(next, high);
+    found.settled.add(next, high);
+    found.next = next.max(high);
+    found.recovered.waiting = found.settled.open(0, found.next);
     Ok(found)
 }
 
@@ -105,7 +112,7 @@ fn open(disk: &dyn Disk, generation: u64) -> Result<Option<Opened>, LogError> {
             generation,
             first: frame.head.sequence,
             previous: generation - 1,
-            sealed: u64::MAX,
+            sealed: UNKNOWN,
         },
         file,
         length,
@@ -121,23 +128,31 @@ fn chain(
     let Some((_, last)) = opened.pop_last() else {
         return Ok(());
     };
-    let mut before = (last.head.previous, last.head.sealed, last.head.first);
-    let tail = tail(last, &mut found.settled, &mut found.recovered)?;
-    found.next = tail.next;
-    let mut segments = vec![tail];
+    let mut after = last.head;
+    let tail = tail(last)?;
+    // A process may have ended and left to the system to write what others wait for: what is read now
+    // must be there after the next crash as well.
+    let name = Named::Segment(tail.segment.generation).name();
+    let synced = tail.segment.file.sync();
+    synced.map_err(LogError::disk(format!("sync {name}")))?;
+    found.next = tail.segment.next;
+    found.recovered.torn = tail.until.saturating_sub(found.next);
+    let torn = tail.torn;
+    let mut settled = tail.settled;
+    let mut segments = vec![tail.segment];
     while let Some((generation, segment)) = opened.pop_last() {
-        let (previous, sealed, next) = before;
+        let SegmentHead {
+            previous, sealed, ..
+        } = after;
         if generation > previous {
             // It was begun, could not be used, and another one was begun instead.
             remove(disk, Named::Segment(generation))?;
             continue;
         }
-        before = (
-            segment.head.previous,
-            segment.head.sealed,
-            segment.head.first,
-        );
-        if generation == previous && sealed != u64::MAX {
+        let next = after.first;
+        after = segment.head;
+        let is_sealed = generation == previous && sealed != UNKNOWN;
+        if is_sealed && settled.is_some() {
             segments.push(Segment {
                 generation,
                 end: sealed.min(segment.length),
@@ -147,62 +162,85 @@ fn chain(
             });
             continue;
         }
-        // The one after it is missing, or does not say where this one ends.
-        segments.push(self::tail(
-            segment,
-            &mut Settled::default(),
-            &mut found.recovered,
-        )?);
+        // The one after it is missing, or does not say where this one ends, or what is settled.
+        let tail = self::tail(segment)?;
+        settled = settled.or(tail.settled);
+        segments.push(match is_sealed {
+            true => Segment {
+                end: sealed.min(tail.segment.length),
+                next,
+                ..tail.segment
+            },
+            false => tail.segment,
+        });
     }
     segments.reverse();
+    found.settled = settled.unwrap_or_else(|| Settled::new(after.first, &[]));
+    for (first, end) in torn {
+        found.recovered.torn += found.settled.open(first, end);
+        found.settled.add(first, end);
+    }
     found.segments = segments;
     Ok(())
 }
 
-/// Reads a segment to its end. Records that are not there were torn off if no frame behind them was
-/// written when they were safe already; otherwise they are damaged, and the reader tells it.
-fn tail(
-    segment: Opened,
-    settled: &mut Settled,
-    recovered: &mut Recovered,
-) -> Result<Segment, LogError> {
+/// A segment that was read to its end.
+struct Tail {
+    segment: Segment,
+    /// What its last settle frame says.
+    settled: Option<Settled>,
+    /// The sequence behind all that was written, as far as a settle frame says it.
+    until: u64,
+    /// Records between others that were never safe, and are not there. They count as settled.
+    torn: Vec<(u64, u64)>,
+}
+
+/// Reads a segment to its end. What cannot be read behind the place that was safe when the last frame
+/// was written, was torn; before it, it is damaged, and the reader tells it.
+fn tail(segment: Opened) -> Result<Tail, LogError> {
     let Opened { head, file, length } = segment;
     let name = Named::Segment(head.generation).name();
     let doing = || LogError::disk(format!("read {name}"));
     let mut scan = Scan::new(head.generation);
     let (mut at, mut next, mut until) = (FIRST_FRAME, head.first, head.first);
-    let mut gap = None;
+    let (mut safe, mut settled) = (FIRST_FRAME, None);
+    // Where each gap begins, and the records that are not in the log because of it.
+    let (mut gaps, mut gap) = (Vec::new(), None);
     loop {
         let frame = scan.frame(file.as_ref(), at, length).map_err(doing())?;
-        match frame {
-            Some(frame) if frame.head.kind == Kind::Settle => {
-                let (behind, ranges) = frame::settled(&frame.payload);
-                *settled = Settled::new(frame.head.sequence, &ranges);
-                (at, until) = (frame.end, behind);
+        let Some(frame) = frame else {
+            let behind = scan.next_whole(file.as_ref(), at, length, |_| true);
+            let Some(behind) = behind.map_err(doing())? else {
+                break;
+            };
+            gap.get_or_insert(at);
+            at = behind;
+            continue;
+        };
+        safe = safe.max(frame.head.safe);
+        at = frame.end;
+        if frame.head.kind == Kind::Settle {
+            let (behind, ranges) = frame::settled(&frame.payload);
+            settled = Some(Settled::new(frame.head.sequence, &ranges));
+            until = behind;
+        } else {
+            if let Some(gap) = gap.take() {
+                gaps.push((gap, next, frame.head.sequence));
             }
-            Some(frame) => {
-                if gap.take().is_some_and(|gap| frame.head.safe <= gap) {
-                    recovered.torn += frame.head.sequence.saturating_sub(next);
-                }
-                next = next.max(frame.head.next());
-                at = frame.end;
-            }
-            None => {
-                let behind = scan.next_whole(file.as_ref(), at, length, |_| true);
-                let Some(behind) = behind.map_err(doing())? else {
-                    break;
-                };
-                gap.get_or_insert(at);
-                at = behind;
-            }
+            next = next.max(frame.head.next());
         }
     }
-    recovered.torn += until.saturating_sub(next);
-    Ok(Segment {
-        generation: head.generation,
-        end: at,
-        next,
-        length,
-        file,
+    let torn = gaps.into_iter().filter(|(gap, ..)| *gap >= safe);
+    Ok(Tail {
+        segment: Segment {
+            generation: head.generation,
+            end: at,
+            next,
+            length,
+            file,
+        },
+        settled,
+        until,
+        torn: torn.map(|(_, first, end)| (first, end)).collect(),
     })
 }

@@ -60,6 +60,25 @@ impl Settled {
         }
     }
 
+    /// Behind all that is settled.
+    pub(crate) fn high(&self) -> u64 {
+        self.ranges
+            .last_key_value()
+            .map_or(self.low, |(_, end)| *end)
+    }
+
+    /// How many records of these sequences, the end excluded, are not settled.
+    pub(crate) fn open(&self, first: u64, end: u64) -> u64 {
+        let first = first.max(self.low);
+        let before = self.ranges.range(..first).next_back();
+        let within = self.ranges.range(first..end.max(first));
+        let covered = before.into_iter().chain(within).map(|(at, to)| {
+            let (at, to) = ((*at).max(first), (*to).min(end));
+            to.saturating_sub(at)
+        });
+        end.saturating_sub(first) - covered.sum::<u64>()
+    }
+
     /// Whether a record is settled.
     pub(crate) fn has(&self, sequence: u64) -> bool {
         let range = self.ranges.range(..=sequence).next_back();
@@ -89,6 +108,11 @@ mod tests {
             for at in 0..80 {
                 assert_eq!(settled.has(at), model.contains(&at), "seed {seed}: {at}");
             }
+            let (first, end) = (random.u64(0..80), random.u64(0..80));
+            let open = (first..end).filter(|at| !model.contains(at)).count();
+            assert_eq!(settled.open(first, end), open as u64, "seed {seed}");
+            let high = model.last().map_or(0, |last| last + 1);
+            assert_eq!(settled.high(), high, "seed {seed}");
             let low = (0..).find(|at| !model.contains(at)).unwrap();
             assert_eq!(settled.low(), low, "seed {seed}");
         }

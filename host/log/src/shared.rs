@@ -30,6 +30,8 @@ pub(crate) struct State {
     pub(crate) next: u64,
     /// What was settled, safe or not.
     pub(crate) settled: Settled,
+    /// Files to be used again, by generation.
+    pub(crate) spares: Vec<u64>,
 }
 
 /// A handle on the state.

@@ -96,6 +96,11 @@ impl SimDisk {
         self.0.lock().is_down
     }
 
+    /// There is no room from now on.
+    pub fn fill(&self) {
+        self.0.lock().is_full = true;
+    }
+
     /// There is room again.
     pub fn make_room(&self) {
         self.0.lock().is_full = false;
@@ -105,6 +110,13 @@ impl SimDisk {
     /// again then.
     pub fn crash(&self) {
         self.0.lock().crash();
+    }
+
+    /// What remains when only the process ends: all that was written. The disk works again then.
+    pub fn kill(&self) {
+        let mut inner = self.0.lock();
+        inner.fault = None;
+        (inner.is_down, inner.is_full) = (false, false);
     }
 
     /// Changes a byte of a file.
@@ -165,7 +177,7 @@ impl Inner {
     }
 }
 
-/// Writes some sectors of these bytes.
+/// Writes some sectors of these bytes, of which one may end at any byte.
 fn tear(into: &mut Vec<u8>, offset: u64, bytes: &[u8], random: &mut Rng) {
     // All, none, or some of them.
     let share = random.choice([0, 50, 100]).unwrap_or(100);
@@ -174,9 +186,12 @@ fn tear(into: &mut Vec<u8>, offset: u64, bytes: &[u8], random: &mut Rng) {
         let place = offset + at as u64;
         let rest = usize::try_from(SECTOR - place % SECTOR).unwrap_or(1);
         let end = (at + rest).min(bytes.len());
-        if random.u32(0..100) < share {
-            put(into, place, bytes.get(at..end).unwrap_or_default());
-        }
+        let cut = match random.u32(0..100) {
+            0..5 if share == 50 => random.usize(at..end),
+            chance if chance < share => end,
+            _ => at,
+        };
+        put(into, place, bytes.get(at..cut).unwrap_or_default());
         at = end;
     }
 }
@@ -272,6 +287,11 @@ impl Disk for SimDisk {
         inner.safe = inner.names.clone();
         Ok(())
     }
+
+    fn room(&self) -> io::Result<u64> {
+        let is_full = self.0.lock().is_full;
+        Ok(if is_full { 0 } else { u64::MAX })
+    }
 }
 
 impl DiskFile for Handle {
@@ -293,7 +313,17 @@ impl DiskFile for Handle {
 
     fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let mut inner = self.disk.0.lock();
+        let was_down = inner.is_down;
         let is_failing = inner.step();
+        if was_down {
+            return is_failing;
+        }
+        // A process that ends has written a part.
+        let end = match inner.is_down {
+            true => inner.random.usize(0..=bytes.len()),
+            false => bytes.len(),
+        };
+        let bytes = bytes.get(..end).unwrap_or_default();
         let file = inner.files.get_mut(self.file).ok_or_else(absent)?;
         // What was written when it failed may be on the disk all the same.
         put(&mut file.now, offset, bytes);

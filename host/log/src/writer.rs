@@ -1,25 +1,27 @@
 //! Writes frames, and makes and frees segments.
 //!
-//! A commit is one write and one sync, however many puts it holds. If either fails, the segment is
-//! given up where it was last known to be safe: after a failed sync nobody knows which of its pages
-//! are on the disk, and another sync does not tell. What was to be written goes to a new segment,
-//! once; if that fails too, the puts are refused, and the next commit tries again.
+//! A commit is one write and one sync, however many puts it holds; with [`Sync::Interval`] it is a
+//! write, and the sync comes later. If either fails, the segment is given up where it was last known
+//! to be safe: after a failed sync nobody knows which of its pages are on the disk, and another sync
+//! does not tell. What was to be written goes to a new segment; if that fails twice, the puts are
+//! refused, and the next commit tries again.
 
 use std::sync::Arc;
 
 use crate::disk::{Disk, DiskFile};
 use crate::error::LogError;
-use crate::frame::{Draft, Place};
-use crate::log::Options;
-use crate::segment::{FIRST_FRAME, Named, SegmentHead};
-use crate::shared::{Segment, Shared};
+use crate::frame::{Draft, Stamp};
+use crate::log::{Committed, Options, Sync};
+use crate::reader::Place;
+use crate::segment::{FIRST_FRAME, Named};
+use crate::shared::Shared;
 
-/// Room at the end of a segment that puts may not use: what was delivered can be said even when there
-/// is no room for another segment, and that is what makes room.
-pub(crate) const RESERVE: u64 = 64 << 10;
+mod segments;
 
-/// Files that are kept to be used again. Writing over blocks that are there takes half of the time.
-const MOST_SPARES: usize = 2;
+pub(crate) use self::segments::RESERVE;
+
+/// New segments that one commit tries. Where a log has several disks, one of them may be dying.
+const ATTEMPTS: usize = 2;
 
 /// The end of the log that is written.
 #[derive(Debug)]
@@ -28,13 +30,18 @@ pub(crate) struct Writer {
     options: Options,
     shared: Shared,
     active: Option<Active>,
-    /// The segment before the next one, and where it ends.
-    last: (u64, u64),
+    last: Last,
     /// The largest generation that was ever used.
     generation: u64,
-    /// Files to be used again.
-    spares: Vec<u64>,
     buffer: Vec<u8>,
+}
+
+/// The segment before the next one.
+#[derive(Debug, Clone, Copy, Default)]
+struct Last {
+    generation: u64,
+    /// Where it ends.
+    end: u64,
 }
 
 /// What is settled at one moment.
@@ -49,52 +56,97 @@ struct SettleFrame {
 struct Active {
     generation: u64,
     file: Arc<dyn DiskFile>,
-    /// Up to where it is safe. The next frame goes here.
+    /// Up to where it is safe.
     safe: u64,
+    /// The next frame goes here. Without [`Sync::Interval`] this is where it is safe.
+    written: u64,
     length: u64,
+    /// All records below are settled, and what says so was written.
+    low: u64,
+}
+
+impl Active {
+    fn name(&self) -> String {
+        Named::Segment(self.generation).name()
+    }
+
+    /// Makes safe what was written.
+    fn sync(&mut self) -> Result<(), LogError> {
+        if self.safe < self.written {
+            let doing = format!("sync {}", self.name());
+            self.file.sync().map_err(LogError::disk(doing))?;
+            self.safe = self.written;
+        }
+        Ok(())
+    }
 }
 
 impl Writer {
-    /// A writer that begins a segment after these.
+    /// A writer that begins a segment after those that are there.
     pub(crate) fn new(
         disk: Arc<dyn Disk>,
         options: Options,
         shared: Shared,
         generation: u64,
-        spares: Vec<u64>,
     ) -> Self {
-        let last = shared
-            .lock()
-            .segments
-            .back()
-            .map_or((0, 0), |segment| (segment.generation, segment.end));
+        let state = shared.lock();
+        let last = state.segments.back().map(|segment| Last {
+            generation: segment.generation,
+            end: segment.end,
+        });
+        drop(state);
         Self {
             disk,
             options,
             shared,
             active: None,
-            last,
+            last: last.unwrap_or_default(),
             generation,
-            spares,
             buffer: Vec::new(),
         }
     }
 
-    /// Makes puts safe, with what is settled. Returns the sequence of the first record.
-    pub(crate) fn commit(&mut self, puts: &[Draft]) -> Result<u64, LogError> {
+    /// Has puts and what is settled written, and made safe unless that is left for later. Returns
+    /// where each put is.
+    pub(crate) fn commit(&mut self, puts: &[Draft]) -> Result<Vec<Committed>, LogError> {
         let settle = self.settle_frame(puts);
         let room = puts.iter().map(Draft::room).sum::<u64>() + settle.frame.room();
-        if self.has_room(room, !puts.is_empty()) && self.write(puts, &settle).is_ok() {
-            return Ok(self.committed(puts, &settle));
+        if self.has_room(room, !puts.is_empty()) {
+            match self.append(puts, &settle) {
+                Ok(committed) => return Ok(committed),
+                Err(error) => tracing::warn!(%error, "a segment of the log is given up"),
+            }
         }
-        self.begin_segment(room)?;
-        self.write(puts, &settle)?;
-        Ok(self.committed(puts, &settle))
+        let mut failed = LogError::Closed;
+        for _ in 0..ATTEMPTS {
+            let begun = self.begin_segment(room, !puts.is_empty());
+            match begun.and_then(|()| self.append(puts, &settle)) {
+                Ok(committed) => return Ok(committed),
+                Err(error) if error.is_full() => return Err(error),
+                Err(error) => failed = error,
+            }
+        }
+        Err(failed)
     }
 
-    /// Begins a segment, so that nothing is ever appended to what another life has left.
-    pub(crate) fn begin(&mut self) -> Result<(), LogError> {
-        self.begin_segment(0)
+    /// Makes safe what was written. If that fails, the segment is over, and what it held since the
+    /// last sync may be lost; what is settled is said again in the next one.
+    pub(crate) fn sync(&mut self) -> Result<(), LogError> {
+        let Some(mut active) = self.active.take() else {
+            return Ok(());
+        };
+        active.sync()?;
+        let low = active.low;
+        self.active = Some(active);
+        self.free_below(low);
+        Ok(())
+    }
+
+    /// Whether something was written that is not safe.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.active
+            .as_ref()
+            .is_some_and(|active| active.safe < active.written)
     }
 
     /// What is settled, before these puts.
@@ -110,135 +162,93 @@ impl Writer {
     fn has_room(&self, room: u64, is_put: bool) -> bool {
         let reserve = if is_put { RESERVE } else { 0 };
         let active = self.active.as_ref();
-        active.is_some_and(|active| active.safe + room + reserve <= active.length)
+        active.is_some_and(|active| active.written + room + reserve <= active.length)
     }
 
-    /// Writes frames behind what is safe, and makes them safe. If that fails, the segment is over.
-    fn write(&mut self, puts: &[Draft], settle: &SettleFrame) -> Result<(), LogError> {
-        let Some(active) = self.active.take() else {
+    /// Writes frames behind the others. If that fails, the segment is over.
+    fn append(&mut self, puts: &[Draft], settle: &SettleFrame) -> Result<Vec<Committed>, LogError> {
+        let Some(mut active) = self.active.take() else {
             return Err(LogError::Closed);
         };
+        let committed = self.fill(&active, puts, settle);
+        let written = active.file.write(active.written, &self.buffer);
+        if let Err(error) = written {
+            let doing = format!("write to {}", active.name());
+            self.give_up(active);
+            return Err(LogError::disk(doing)(error));
+        }
+        active.written += self.buffer.len() as u64;
+        active.low = settle.low;
+        if self.options.sync == Sync::Always {
+            active.sync()?;
+        }
+        self.last.end = active.written;
+        let low = settle.low;
+        self.active = Some(active);
+        self.publish(puts);
+        if !self.is_behind() {
+            self.free_below(low);
+        }
+        Ok(committed)
+    }
+
+    /// Puts frames into the buffer, as they are in their place.
+    fn fill(&mut self, active: &Active, puts: &[Draft], settle: &SettleFrame) -> Vec<Committed> {
         let mut sequence = self.shared.lock().next;
-        let mut place = Place {
+        let mut stamp = Stamp {
             generation: active.generation,
             sequence: settle.low,
             safe: active.safe,
         };
         self.buffer.clear();
-        settle.frame.write(place, &mut self.buffer);
+        settle.frame.write(stamp, &mut self.buffer);
+        let mut committed = Vec::with_capacity(puts.len());
         for put in puts {
-            place.sequence = sequence;
-            put.write(place, &mut self.buffer);
+            let offset = active.written + self.buffer.len() as u64;
+            committed.push(Committed {
+                first: sequence,
+                place: Place {
+                    generation: active.generation,
+                    offset,
+                    sequence,
+                },
+            });
+            stamp.sequence = sequence;
+            put.write(stamp, &mut self.buffer);
             sequence += u64::from(put.count());
         }
-        let name = Named::Segment(active.generation).name();
-        let doing = |what| format!("{what} {name}");
-        let written = active.file.write(active.safe, &self.buffer);
-        written.map_err(LogError::disk(doing("write to")))?;
-        active.file.sync().map_err(LogError::disk(doing("sync")))?;
-        let safe = active.safe + self.buffer.len() as u64;
-        self.last = (active.generation, safe);
-        self.active = Some(Active { safe, ..active });
-        Ok(())
+        committed
     }
 
-    /// What was written may be read, and what is settled may be freed.
-    fn committed(&mut self, puts: &[Draft], settle: &SettleFrame) -> u64 {
+    /// What was written may be read.
+    fn publish(&self, puts: &[Draft]) {
         let mut state = self.shared.lock();
-        let first = state.next;
         state.next += puts.iter().map(|put| u64::from(put.count())).sum::<u64>();
         let next = state.next;
         if let Some(segment) = state.segments.back_mut() {
-            (segment.end, segment.next) = (self.last.1, next);
-        }
-        // Only what is safely settled: more may have been settled meanwhile.
-        let low = settle.low;
-        let mut done = Vec::new();
-        while state.segments.len() > 1
-            && let Some(segment) = state.segments.pop_front_if(|oldest| oldest.next <= low)
-        {
-            done.push(segment);
-        }
-        drop(state);
-        done.iter().for_each(|segment| self.free(segment));
-        first
-    }
-
-    /// A file that is done with is kept for later, or removed. If that fails it is found at the next
-    /// start, and is as settled then as it is now.
-    fn free(&mut self, segment: &Segment) {
-        let named = Named::Segment(segment.generation);
-        let is_usual = segment.length == self.options.segment_bytes;
-        let freed = if is_usual && self.spares.len() < MOST_SPARES {
-            let spare = Named::Spare(segment.generation).name();
-            let renamed = self.disk.rename(&named.name(), &spare);
-            renamed.map(|()| self.spares.push(segment.generation))
-        } else {
-            self.disk.remove(&named.name())
-        };
-        if let Err(error) = freed {
-            tracing::warn!(file = named.name(), %error, "a delivered segment was not freed");
+            segment.end = self.last.end;
+            segment.next = next;
         }
     }
 
-    fn begin_segment(&mut self, room: u64) -> Result<(), LogError> {
-        self.active = None;
-        self.generation += 1;
-        let generation = self.generation;
-        let head = SegmentHead {
-            generation,
-            first: self.shared.lock().next,
-            previous: self.last.0,
-            sealed: self.last.1,
-        };
-        let settle = self.settle_frame(&[]);
-        let needed = FIRST_FRAME + settle.frame.room() + room + RESERVE;
-        let length = needed.max(self.options.segment_bytes);
-        let name = Named::Segment(generation).name();
-        let file = self.file(&name, length)?;
-        let mut bytes = head.bytes();
-        let place = Place {
+    /// Nothing more is written to this segment.
+    fn give_up(&mut self, mut active: Active) {
+        if let Err(error) = active.sync() {
+            let bytes = active.written - active.safe;
+            tracing::error!(
+                %error, bytes, from = active.safe,
+                "what was acknowledged since the last sync may be lost at a crash"
+            );
+        }
+    }
+
+    /// The first frame that this segment can have, for its head.
+    fn first_frame(&self, generation: u64, settle: &SettleFrame, into: &mut Vec<u8>) {
+        let stamp = Stamp {
             generation,
             sequence: settle.low,
             safe: FIRST_FRAME,
         };
-        settle.frame.write(place, &mut bytes);
-        let doing = |what| format!("{what} {name}");
-        let written = file.write(0, &bytes);
-        written.map_err(LogError::disk(doing("write to")))?;
-        file.sync().map_err(LogError::disk(doing("sync")))?;
-        let named = self.disk.sync_names();
-        named.map_err(LogError::disk(doing("make a name of")))?;
-        let safe = bytes.len() as u64;
-        self.shared.lock().segments.push_back(Segment {
-            generation,
-            end: safe,
-            next: head.first,
-            length,
-            file: Arc::clone(&file),
-        });
-        self.last = (generation, safe);
-        self.active = Some(Active {
-            generation,
-            file,
-            safe,
-            length,
-        });
-        Ok(())
-    }
-
-    /// A file of this length, under this name: one that was used before, or a new one.
-    fn file(&mut self, name: &str, length: u64) -> Result<Arc<dyn DiskFile>, LogError> {
-        if length == self.options.segment_bytes
-            && let Some(spare) = self.spares.pop()
-        {
-            let spare = Named::Spare(spare).name();
-            let renamed = self.disk.rename(&spare, name);
-            if let Ok(file) = renamed.and_then(|()| self.disk.open(name)) {
-                return Ok(file);
-            }
-        }
-        let made = self.disk.create(name, length);
-        made.map_err(LogError::disk(format!("make {name}")))
+        settle.frame.write(stamp, into);
     }
 }

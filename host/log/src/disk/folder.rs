@@ -117,6 +117,11 @@ impl Disk for Folder {
     fn sync_names(&self) -> io::Result<()> {
         sync_folder(&self.path)
     }
+
+    fn room(&self) -> io::Result<u64> {
+        let disk = rustix::fs::statvfs(&self.path)?;
+        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
 }
 
 impl DiskFile for File {

@@ -4,13 +4,10 @@ use super::*;
 
 /// A log of puts of three records each, and the sequences of all.
 fn filled(disk: &SimDisk, puts: u64) -> u64 {
-    let mut life = Life::begin(disk).unwrap();
+    let mut life = Life::begin(disk, SMALL).unwrap();
     for put in 0..puts {
-        let mut draft = Put::new();
-        for record in 0..3 {
-            assert!(draft.push(&[&super::record(put * 3 + record, 1_000)]));
-        }
-        life.writer.commit(&[draft.draft()]).unwrap();
+        let put = super::put(put * 3..put * 3 + 3, 1_000);
+        life.writer.commit(&[put.draft()]).unwrap();
     }
     puts * 3
 }
@@ -54,14 +51,9 @@ fn a_byte_that_changed_costs_one_put_and_is_told() {
         let at = random.usize(0..96 << 10);
         disk.flip(&name, at);
         let what = format!("seed {seed}: byte {at} of {name}");
-        let (writer, shared, recovered) = open(Arc::new(disk.clone()), SMALL).unwrap();
-        let reader = Reader::new(Arc::clone(&shared));
-        let mut life = Life {
-            writer,
-            shared,
-            reader,
-        };
-        assert_told(&mut life, count, recovered.torn, &what);
+        let mut life = Life::begin(&disk, SMALL).unwrap();
+        let torn = life.recovered.torn;
+        assert_told(&mut life, count, torn, &what);
         // The next life knows what was told.
         life.writer.commit(&[]).unwrap();
     }
@@ -75,7 +67,7 @@ fn a_segment_that_is_missing_is_told() {
     names.sort();
     assert!(names.len() > 3, "{names:?}");
     crate::disk::Disk::remove(&disk, &names[1]).unwrap();
-    let mut life = Life::begin(&disk).unwrap();
+    let mut life = Life::begin(&disk, SMALL).unwrap();
     let (records, damage) = life.rest();
     let lost: u64 = damage.iter().map(|damage| damage.lost).sum();
     assert_eq!(records.len() as u64 + lost, count, "{damage:?}");

@@ -1,18 +1,16 @@
 //! The log in a real folder, with its thread.
 
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use crate::disk::Folder;
-use crate::{Log, Options, Put, Read};
+use crate::{Log, Options, Put, Read, Sync};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn open(path: &std::path::Path) -> Log {
     let disk = Folder::own(path).unwrap();
-    Log::open(std::sync::Arc::new(disk), Options::default())
-        .unwrap()
-        .0
+    Log::open(Arc::new(disk), Options::default()).unwrap().0
 }
 
 #[test]
@@ -30,7 +28,7 @@ fn what_many_threads_put_is_there_in_the_next_life_and_what_was_settled_is_not()
                     let done = done.clone();
                     log.put(
                         put,
-                        Box::new(move |first| done.send(first.unwrap()).unwrap()),
+                        Box::new(move |first| done.send(first.unwrap().first).unwrap()),
                     );
                 }
             });
@@ -64,4 +62,70 @@ fn a_folder_has_one_owner() {
     );
     drop(first);
     Folder::own(folder.path()).unwrap();
+}
+
+#[test]
+fn what_is_settled_is_safe_when_a_flush_is_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options {
+        sync: Sync::Interval(Duration::from_secs(3_600)),
+        ..Options::default()
+    };
+    let log = Log::open(Arc::new(Folder::own(folder.path()).unwrap()), options);
+    let (log, _) = log.unwrap();
+    let (done, told) = mpsc::channel();
+    let mut put = Put::new();
+    (0..4_u8).for_each(|at| assert!(put.push(&[&[at]])));
+    let tell = done.clone();
+    log.put(put, Box::new(move |put| tell.send(put.map(drop)).unwrap()));
+    told.recv_timeout(PATIENCE).unwrap().unwrap();
+    log.settle(1, 3);
+    log.flush(Box::new(move |flushed| done.send(flushed).unwrap()));
+    told.recv_timeout(PATIENCE).unwrap().unwrap();
+    assert_eq!(log.next(), 4);
+    // Another process sees it, though this one has not ended.
+    let copy = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+    }
+    let copied = Arc::new(Folder::own(copy.path()).unwrap());
+    let (copied, recovered) = Log::open(copied, Options::default()).unwrap();
+    assert_eq!(recovered.waiting, 2);
+    let Read::Records(records) = copied.reader().read().unwrap() else {
+        panic!("nothing is there");
+    };
+    let left: Vec<u64> = records.iter().map(|(at, _)| at).collect();
+    assert_eq!(left, [0, 3]);
+    assert_eq!((copied.segments(), copied.used_bytes()), (2, 128 << 20));
+    assert!(copied.room().unwrap() > 0);
+}
+
+#[test]
+fn what_is_settled_all_the_time_is_written_within_a_moment() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options {
+        segment_bytes: 128 << 10,
+        ..Options::default()
+    };
+    let log = Log::open(Arc::new(Folder::own(folder.path()).unwrap()), options);
+    let (log, _) = log.unwrap();
+    let (done, told) = mpsc::channel();
+    for _ in 0..40 {
+        let (mut put, done) = (Put::new(), done.clone());
+        assert!(put.push(&[&[0; 10_000]]));
+        log.put(put, Box::new(move |put| done.send(put.unwrap()).unwrap()));
+        told.recv_timeout(PATIENCE).unwrap();
+    }
+    assert!(log.segments() > 3);
+    let (_stays_open, pause) = mpsc::channel::<()>();
+    for _ in 0..PATIENCE.as_millis() / 5 {
+        log.settle(0, 40);
+        if log.segments() == 1 {
+            return;
+        }
+        let paused = pause.recv_timeout(Duration::from_millis(5));
+        assert_eq!(paused, Err(mpsc::RecvTimeoutError::Timeout));
+    }
+    panic!("{} segments are left", log.segments());
 }
