@@ -8,8 +8,11 @@ use std::io;
 use std::sync::Arc;
 
 mod folder;
+mod folders;
+mod members;
 
 pub use self::folder::Folder;
+pub use self::folders::Folders;
 
 /// A folder with the files of one log.
 pub trait Disk: Debug + Send + Sync {
@@ -43,11 +46,12 @@ pub trait Disk: Debug + Send + Sync {
     /// It cannot be removed.
     fn remove(&self, name: &str) -> io::Result<()>;
 
-    /// Makes names safe: what was created, renamed and removed before stays so.
+    /// Makes the name of a file safe, and all that was created, renamed and removed before in the folder
+    /// where it is.
     ///
     /// # Errors
     /// The disk failed.
-    fn sync_names(&self) -> io::Result<()>;
+    fn sync_name(&self, name: &str) -> io::Result<()>;
 
     /// Bytes for which there is room yet.
     ///
@@ -81,4 +85,11 @@ pub trait DiskFile: Debug + Send + Sync {
     /// # Errors
     /// The disk failed. Then nobody knows which of them are safe, and another call does not tell.
     fn sync(&self) -> io::Result<()>;
+
+    /// Has the system write what an earlier process has left to it, and forget what it remembers of the
+    /// file: after a failed sync that is not what is on the disk. What is read then, is.
+    ///
+    /// # Errors
+    /// The disk failed, now or before. What is read then is on the disk all the same.
+    fn refresh(&self) -> io::Result<()>;
 }

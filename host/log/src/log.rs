@@ -218,7 +218,7 @@ pub(crate) fn open(
         segments: found.segments.into(),
         next: found.next,
         settled: found.settled,
-        spares: found.spares,
+        spares: found.spares.into(),
     };
     let shared: Shared = Arc::new(Mutex::new(state));
     let own = Arc::clone(&shared);

@@ -129,12 +129,13 @@ fn chain(
         return Ok(());
     };
     let mut after = last.head;
-    let tail = tail(last)?;
     // A process may have ended and left to the system to write what others wait for: what is read now
     // must be there after the next crash as well.
-    let name = Named::Segment(tail.segment.generation).name();
-    let synced = tail.segment.file.sync();
-    synced.map_err(LogError::disk(format!("sync {name}")))?;
+    if let Err(error) = last.file.refresh() {
+        let name = Named::Segment(after.generation).name();
+        tracing::warn!(file = name, %error, "the end of the log could not be written before");
+    }
+    let tail = tail(last)?;
     found.next = tail.segment.next;
     found.recovered.torn = tail.until.saturating_sub(found.next);
     let torn = tail.torn;

@@ -31,7 +31,7 @@ pub(crate) struct State {
     /// What was settled, safe or not.
     pub(crate) settled: Settled,
     /// Files to be used again, by generation.
-    pub(crate) spares: Vec<u64>,
+    pub(crate) spares: VecDeque<u64>,
 }
 
 /// A handle on the state.

@@ -2,7 +2,8 @@
 //!
 //! What was written and not synced may be lost at a crash, wholly or in part, and in any order; names
 //! likewise. Each operation is a step, and the disk can fail at a step, or end the process there: then
-//! all later ones fail, until [`SimDisk::crash`] has decided what is left.
+//! all later ones fail, until [`SimDisk::crash`] has decided what is left. A process may have several
+//! disks ([`SimDisk::beside`]), which share their steps and end together.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -13,12 +14,16 @@ use parking_lot::Mutex;
 
 use crate::disk::{Disk, DiskFile};
 
-/// Bytes that a disk writes at once or not at all.
-const SECTOR: u64 = 512;
+mod bytes;
+
+use self::bytes::{put, tear};
 
 /// A simulated disk. Clones are the same disk.
 #[derive(Debug, Clone)]
-pub struct SimDisk(Arc<Mutex<Inner>>);
+pub struct SimDisk {
+    inner: Arc<Mutex<Inner>>,
+    process: Arc<Mutex<Process>>,
+}
 
 /// What happens at a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,8 +32,18 @@ pub enum Fault {
     Crash,
     /// The disk answers with an error, once. A failed sync forgets what it was to write.
     Error,
+    /// The disk answers with errors only, until the next life of the process.
+    Dies,
     /// There is no room, until [`SimDisk::make_room`].
     Full,
+}
+
+/// What the disks of a process share.
+#[derive(Debug, Default)]
+struct Process {
+    steps: u64,
+    fault: Option<(u64, Fault)>,
+    is_down: bool,
 }
 
 #[derive(Debug)]
@@ -41,9 +56,7 @@ struct Inner {
     names: BTreeMap<String, usize>,
     /// Changes of names that are not safe, in order.
     changes: Vec<Change>,
-    steps: u64,
-    fault: Option<(u64, Fault)>,
-    is_down: bool,
+    is_dead: bool,
     is_full: bool,
 }
 
@@ -66,62 +79,79 @@ impl SimDisk {
     /// An empty disk, whose choices follow from the seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self(Arc::new(Mutex::new(Inner {
+        Self::of(seed, Arc::default())
+    }
+
+    /// Another disk of the same process.
+    #[must_use]
+    pub fn beside(&self, seed: u64) -> Self {
+        Self::of(seed, Arc::clone(&self.process))
+    }
+
+    fn of(seed: u64, process: Arc<Mutex<Process>>) -> Self {
+        let inner = Inner {
             random: Rng::with_seed(seed),
             files: Vec::new(),
             safe: BTreeMap::new(),
             names: BTreeMap::new(),
             changes: Vec::new(),
-            steps: 0,
-            fault: None,
-            is_down: false,
+            is_dead: false,
             is_full: false,
-        })))
+        };
+        Self {
+            inner: Arc::new(Mutex::new(inner)),
+            process,
+        }
     }
 
-    /// How many steps there were.
+    /// How many steps there were, on all disks of the process.
     #[must_use]
     pub fn steps(&self) -> u64 {
-        self.0.lock().steps
+        self.process.lock().steps
     }
 
-    /// Has this happen at a step, counted from the first.
+    /// Has this happen at a step, counted from the first, on the disk whose step it is.
     pub fn fault_at(&self, step: u64, fault: Fault) {
-        self.0.lock().fault = Some((step, fault));
+        self.process.lock().fault = Some((step, fault));
     }
 
     /// Whether the process has ended.
     #[must_use]
     pub fn is_down(&self) -> bool {
-        self.0.lock().is_down
+        self.process.lock().is_down
+    }
+
+    /// From now on the disk answers with errors only.
+    pub fn die(&self) {
+        self.inner.lock().is_dead = true;
     }
 
     /// There is no room from now on.
     pub fn fill(&self) {
-        self.0.lock().is_full = true;
+        self.inner.lock().is_full = true;
     }
 
     /// There is room again.
     pub fn make_room(&self) {
-        self.0.lock().is_full = false;
+        self.inner.lock().is_full = false;
     }
 
     /// What a crash leaves: all that is safe, and of the rest what chance has written. The disk works
     /// again then.
     pub fn crash(&self) {
-        self.0.lock().crash();
+        let mut inner = self.inner.lock();
+        inner.crash();
+        inner.begin_again(&self.process);
     }
 
     /// What remains when only the process ends: all that was written. The disk works again then.
     pub fn kill(&self) {
-        let mut inner = self.0.lock();
-        inner.fault = None;
-        (inner.is_down, inner.is_full) = (false, false);
+        self.inner.lock().begin_again(&self.process);
     }
 
     /// Changes a byte of a file.
     pub fn flip(&self, name: &str, at: usize) {
-        let mut inner = self.0.lock();
+        let mut inner = self.inner.lock();
         if let Some(file) = inner.names.get(name).copied()
             && let Some(file) = inner.files.get_mut(file)
         {
@@ -132,34 +162,50 @@ impl SimDisk {
             }
         }
     }
-}
 
-impl Inner {
     /// Counts a step, and says whether it fails.
-    fn step(&mut self) -> io::Result<()> {
-        self.steps += 1;
-        if self.is_down {
+    fn step(&self, inner: &mut Inner) -> io::Result<()> {
+        let mut process = self.process.lock();
+        process.steps += 1;
+        if process.is_down {
             return Err(io::Error::other("the process has ended"));
         }
-        match self.fault {
-            Some((step, fault)) if step == self.steps => match fault {
-                Fault::Crash => {
-                    self.is_down = true;
-                    Err(io::Error::other("the process ends"))
-                }
-                Fault::Error => Err(io::Error::other("an error of the disk")),
-                Fault::Full => {
-                    self.is_full = true;
-                    Ok(())
-                }
-            },
-            _ => Ok(()),
+        let is_now = process.fault.filter(|(step, _)| *step == process.steps);
+        match is_now.map(|(_, fault)| fault) {
+            Some(Fault::Crash) => {
+                process.is_down = true;
+                Err(io::Error::other("the process ends"))
+            }
+            Some(Fault::Error) => Err(io::Error::other("an error of the disk")),
+            fault => {
+                inner.is_dead |= fault == Some(Fault::Dies);
+                inner.is_full |= fault == Some(Fault::Full);
+                inner.alive()
+            }
         }
     }
 
+    fn handle(&self, file: usize) -> Arc<dyn DiskFile> {
+        let disk = self.clone();
+        Arc::new(Handle { disk, file })
+    }
+}
+
+impl Inner {
+    fn alive(&self) -> io::Result<()> {
+        match self.is_dead {
+            true => Err(io::Error::other("the disk is dead")),
+            false => Ok(()),
+        }
+    }
+
+    fn begin_again(&mut self, process: &Mutex<Process>) {
+        (self.is_dead, self.is_full) = (false, false);
+        let mut process = process.lock();
+        (process.fault, process.is_down) = (None, false);
+    }
+
     fn crash(&mut self) {
-        self.fault = None;
-        (self.is_down, self.is_full) = (false, false);
         for change in std::mem::take(&mut self.changes) {
             if self.random.bool() {
                 apply(&mut self.safe, change);
@@ -174,35 +220,6 @@ impl Inner {
             }
             file.now = file.safe.clone();
         }
-    }
-}
-
-/// Writes some sectors of these bytes, of which one may end at any byte.
-fn tear(into: &mut Vec<u8>, offset: u64, bytes: &[u8], random: &mut Rng) {
-    // All, none, or some of them.
-    let share = random.choice([0, 50, 100]).unwrap_or(100);
-    let mut at = 0;
-    while at < bytes.len() {
-        let place = offset + at as u64;
-        let rest = usize::try_from(SECTOR - place % SECTOR).unwrap_or(1);
-        let end = (at + rest).min(bytes.len());
-        let cut = match random.u32(0..100) {
-            0..5 if share == 50 => random.usize(at..end),
-            chance if chance < share => end,
-            _ => at,
-        };
-        put(into, place, bytes.get(at..cut).unwrap_or_default());
-        at = end;
-    }
-}
-
-fn put(into: &mut Vec<u8>, offset: u64, bytes: &[u8]) {
-    let at = usize::try_from(offset).unwrap_or(usize::MAX);
-    if into.len() < at + bytes.len() {
-        into.resize(at + bytes.len(), 0);
-    }
-    if let Some(place) = into.get_mut(at..at + bytes.len()) {
-        place.copy_from_slice(bytes);
     }
 }
 
@@ -229,19 +246,21 @@ struct Handle {
 
 impl Disk for SimDisk {
     fn list(&self) -> io::Result<Vec<String>> {
-        let inner = self.0.lock();
+        let inner = self.inner.lock();
+        inner.alive()?;
         Ok(inner.names.keys().cloned().collect())
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        let file = self.0.lock().names.get(name).copied();
-        let (disk, file) = (self.clone(), file.ok_or_else(absent)?);
-        Ok(Arc::new(Handle { disk, file }))
+        let inner = self.inner.lock();
+        inner.alive()?;
+        let file = inner.names.get(name).copied();
+        Ok(self.handle(file.ok_or_else(absent)?))
     }
 
     fn create(&self, name: &str, bytes: u64) -> io::Result<Arc<dyn DiskFile>> {
-        let mut inner = self.0.lock();
-        inner.step()?;
+        let mut inner = self.inner.lock();
+        self.step(&mut inner)?;
         if inner.is_full {
             return Err(io::Error::from(io::ErrorKind::StorageFull));
         }
@@ -257,14 +276,12 @@ impl Disk for SimDisk {
         });
         inner.names.insert(name.to_owned(), file);
         inner.changes.push(Change::Set(name.to_owned(), file));
-        drop(inner);
-        let disk = self.clone();
-        Ok(Arc::new(Handle { disk, file }))
+        Ok(self.handle(file))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        let mut inner = self.0.lock();
-        inner.step()?;
+        let mut inner = self.inner.lock();
+        self.step(&mut inner)?;
         let file = inner.names.remove(from).ok_or_else(absent)?;
         inner.names.insert(to.to_owned(), file);
         let change = Change::Rename(from.to_owned(), to.to_owned(), file);
@@ -273,36 +290,38 @@ impl Disk for SimDisk {
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        let mut inner = self.0.lock();
-        inner.step()?;
+        let mut inner = self.inner.lock();
+        self.step(&mut inner)?;
         inner.names.remove(name).ok_or_else(absent)?;
         inner.changes.push(Change::Remove(name.to_owned()));
         Ok(())
     }
 
-    fn sync_names(&self) -> io::Result<()> {
-        let mut inner = self.0.lock();
-        inner.step()?;
+    fn sync_name(&self, _: &str) -> io::Result<()> {
+        let mut inner = self.inner.lock();
+        self.step(&mut inner)?;
         inner.changes.clear();
         inner.safe = inner.names.clone();
         Ok(())
     }
 
     fn room(&self) -> io::Result<u64> {
-        let is_full = self.0.lock().is_full;
-        Ok(if is_full { 0 } else { u64::MAX })
+        let inner = self.inner.lock();
+        inner.alive()?;
+        Ok(if inner.is_full { 0 } else { u64::MAX })
     }
 }
 
 impl DiskFile for Handle {
     fn length(&self) -> io::Result<u64> {
-        let inner = self.disk.0.lock();
+        let inner = self.disk.inner.lock();
         let file = inner.files.get(self.file).ok_or_else(absent)?;
         Ok(file.now.len() as u64)
     }
 
     fn read(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {
-        let inner = self.disk.0.lock();
+        let inner = self.disk.inner.lock();
+        inner.alive()?;
         let file = inner.files.get(self.file).ok_or_else(absent)?;
         let at = usize::try_from(offset).unwrap_or(usize::MAX);
         let bytes = file.now.get(at..at.saturating_add(into.len()));
@@ -312,14 +331,14 @@ impl DiskFile for Handle {
     }
 
     fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        let mut inner = self.disk.0.lock();
-        let was_down = inner.is_down;
-        let is_failing = inner.step();
+        let mut inner = self.disk.inner.lock();
+        let was_down = self.disk.is_down() || inner.is_dead;
+        let is_failing = self.disk.step(&mut inner);
         if was_down {
             return is_failing;
         }
         // A process that ends has written a part.
-        let end = match inner.is_down {
+        let end = match self.disk.is_down() || inner.is_dead {
             true => inner.random.usize(0..=bytes.len()),
             false => bytes.len(),
         };
@@ -332,9 +351,9 @@ impl DiskFile for Handle {
     }
 
     fn sync(&self) -> io::Result<()> {
-        let mut inner = self.disk.0.lock();
-        let is_failing = inner.step();
-        if inner.is_down {
+        let mut inner = self.disk.inner.lock();
+        let is_failing = self.disk.step(&mut inner);
+        if self.disk.is_down() {
             return is_failing;
         }
         let random = &mut inner.random.fork();
@@ -348,5 +367,13 @@ impl DiskFile for Handle {
             }
         }
         is_failing
+    }
+
+    fn refresh(&self) -> io::Result<()> {
+        let synced = self.sync();
+        let mut inner = self.disk.inner.lock();
+        let file = inner.files.get_mut(self.file).ok_or_else(absent)?;
+        file.now = file.safe.clone();
+        synced
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use fastrand::Rng;
 
+use crate::disk::{Disk, Folders};
 use crate::log::{Options, Sync, open};
 use crate::reader::{Read, Reader};
 use crate::shared::Shared;
@@ -16,6 +17,7 @@ mod damage;
 mod folder;
 mod model;
 mod seek;
+mod striping;
 
 const SMALL: Options = Options {
     segment_bytes: 96 << 10,
@@ -32,7 +34,11 @@ struct Life {
 
 impl Life {
     fn begin(disk: &SimDisk, options: Options) -> Result<Self, LogError> {
-        let (writer, shared, recovered) = open(Arc::new(disk.clone()), options)?;
+        Self::on(Arc::new(disk.clone()), options)
+    }
+
+    fn on(disk: Arc<dyn Disk>, options: Options) -> Result<Self, LogError> {
+        let (writer, shared, recovered) = open(disk, options)?;
         let reader = Reader::new(Arc::clone(&shared));
         Ok(Self {
             writer,

@@ -18,7 +18,7 @@ use crate::shared::Shared;
 
 mod segments;
 
-pub(crate) use self::segments::RESERVE;
+use self::segments::{RESERVE, Wanted};
 
 /// New segments that one commit tries. Where a log has several disks, one of them may be dying.
 const ATTEMPTS: usize = 2;
@@ -118,8 +118,12 @@ impl Writer {
             }
         }
         let mut failed = LogError::Closed;
-        for _ in 0..ATTEMPTS {
-            let begun = self.begin_segment(room, !puts.is_empty());
+        for attempt in 0..ATTEMPTS {
+            let wanted = Wanted {
+                is_put: !puts.is_empty(),
+                is_again: attempt > 0,
+            };
+            let begun = self.begin_segment(room, wanted);
             match begun.and_then(|()| self.append(puts, &settle)) {
                 Ok(committed) => return Ok(committed),
                 Err(error) if error.is_full() => return Err(error),

@@ -1,13 +1,14 @@
 //! A folder of the operating system.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{FallocateFlags, FlockOperation};
 
+use super::members::LIST;
 use super::{Disk, DiskFile};
 
 /// The file whose lock says that the folder has an owner.
@@ -34,19 +35,21 @@ impl Folder {
                 sync_folder(parent)?;
             }
         }
-        let owner = OpenOptions::new()
+        let mut owner = OpenOptions::new()
             .create(true)
             .truncate(false)
+            .read(true)
             .write(true)
             .open(path.join(OWNER))?;
-        rustix::fs::flock(&owner, FlockOperation::NonBlockingLockExclusive).map_err(|error| {
-            let error = io::Error::from(error);
-            let said = format!("{} is in use by another process", path.display());
-            match error.kind() {
-                io::ErrorKind::WouldBlock => io::Error::new(io::ErrorKind::ResourceBusy, said),
+        let locked = rustix::fs::flock(&owner, FlockOperation::NonBlockingLockExclusive);
+        if let Err(error) = locked.map_err(io::Error::from) {
+            return Err(match error.kind() {
+                io::ErrorKind::WouldBlock => in_use(path, &mut owner),
                 _ => error,
-            }
-        })?;
+            });
+        }
+        owner.set_len(0)?;
+        writeln!(owner, "{}", std::process::id())?;
         Ok(Self {
             path: path.to_owned(),
             _owner: owner,
@@ -58,8 +61,19 @@ impl Folder {
     }
 }
 
+/// Says who has a folder. (The number is not there yet if that process has just begun.)
+fn in_use(path: &Path, owner: &mut File) -> io::Error {
+    let mut number = String::new();
+    let who = match owner.read_to_string(&mut number) {
+        Ok(_) if !number.trim().is_empty() => format!("process {}", number.trim()),
+        _ => "another process".to_owned(),
+    };
+    let said = format!("{} is in use by {who}", path.display());
+    io::Error::new(io::ErrorKind::ResourceBusy, said)
+}
+
 /// Makes the names in a folder safe.
-fn sync_folder(path: &Path) -> io::Result<()> {
+pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     let path = match path.as_os_str().is_empty() {
         true => Path::new("."),
         false => path,
@@ -75,7 +89,7 @@ impl Disk for Folder {
         Ok(names?
             .into_iter()
             .filter_map(|name| name.into_string().ok())
-            .filter(|name| name != OWNER)
+            .filter(|name| name != OWNER && name != LIST)
             .collect())
     }
 
@@ -114,7 +128,7 @@ impl Disk for Folder {
         fs::remove_file(self.path(name))
     }
 
-    fn sync_names(&self) -> io::Result<()> {
+    fn sync_name(&self, _: &str) -> io::Result<()> {
         sync_folder(&self.path)
     }
 
@@ -139,5 +153,11 @@ impl DiskFile for File {
 
     fn sync(&self) -> io::Result<()> {
         self.sync_data()
+    }
+
+    fn refresh(&self) -> io::Result<()> {
+        let synced = self.sync_data();
+        rustix::fs::fadvise(self, 0, None, rustix::fs::Advice::DontNeed)?;
+        synced
     }
 }

@@ -11,34 +11,77 @@ const LATE: Options = Options {
     ..SMALL
 };
 
-/// Lives through one scenario with a fault at a step; returns how many steps there were.
-fn scenario(seed: u64, options: Options, fault: Option<(u64, Fault)>) -> u64 {
-    let what = format!("seed {seed}, {:?}, {fault:?}", options.sync);
-    let disk = SimDisk::new(seed);
-    if let Some((step, fault)) = fault {
-        disk.fault_at(step, fault);
-    }
-    let is_error = fault.is_some_and(|(_, fault)| fault == Fault::Error);
-    let (mut random, mut model) = (Rng::with_seed(seed), Model::default());
-    for _ in 0..3 {
-        let life = Life::begin(&disk, options);
-        if let Ok(mut life) = life {
-            model.compare(&mut life, &what);
-            life.reader = Reader::new(Arc::clone(&life.shared));
-            model.live(&mut life, &mut random);
-        }
-        disk.make_room();
-        // After a late sync that failed, what is read may be in memory only, for more than one life.
-        let is_late = options.sync != Sync::Always;
-        if random.u32(0..3) == 0 && !(is_error && is_late) {
-            disk.kill();
-        } else {
-            disk.crash();
+/// What a scenario is made of.
+#[derive(Debug, Clone, Copy)]
+struct Case {
+    seed: u64,
+    options: Options,
+    disks: usize,
+    fault: Option<(u64, Fault)>,
+}
+
+impl Case {
+    fn new(seed: u64, fault: Option<(u64, Fault)>) -> Self {
+        Self {
+            seed,
+            options: if seed.is_multiple_of(2) { SMALL } else { LATE },
+            disks: 1 + usize::from(seed % 3 == 2),
+            fault,
         }
     }
-    let mut life = Life::begin(&disk, options).unwrap_or_else(|error| panic!("{what}: {error}"));
-    model.compare(&mut life, &what);
-    disk.steps()
+
+    fn has(&self, fault: Fault) -> bool {
+        self.fault.is_some_and(|(_, it)| it == fault)
+    }
+
+    /// Lives through it with the fault at its step; returns how many steps there were.
+    fn run(self) -> u64 {
+        let what = format!("{self:?}");
+        let disk = SimDisk::new(self.seed);
+        let mut disks = vec![disk.clone()];
+        disks.extend((1..self.disks).map(|at| disk.beside(self.seed + at as u64)));
+        if let Some((step, fault)) = self.fault {
+            disk.fault_at(step, fault);
+        }
+        let (mut random, mut model) = (Rng::with_seed(self.seed), Model::default());
+        for _ in 0..3 {
+            if let Ok(mut life) = self.begin(&disks) {
+                model.compare(&mut life, &what);
+                life.reader = Reader::new(Arc::clone(&life.shared));
+                model.live(&mut life, &mut random);
+            }
+            // After a late sync that failed, what is read may be in memory only, for more than one life.
+            let has_failed = self.has(Fault::Error) || self.has(Fault::Dies);
+            let is_late = self.options.sync != Sync::Always;
+            let is_kill = random.u32(0..3) == 0 && !(has_failed && is_late);
+            disks.iter().for_each(|disk| match is_kill {
+                true => disk.kill(),
+                false => disk.crash(),
+            });
+        }
+        let life = self.begin(&disks);
+        model.compare(
+            &mut life.unwrap_or_else(|error| panic!("{what}: {error}")),
+            &what,
+        );
+        disk.steps()
+    }
+
+    fn begin(&self, disks: &[SimDisk]) -> Result<Life, LogError> {
+        match disks {
+            [disk] => Life::begin(disk, self.options),
+            _ => Life::on(striped(disks)?, self.options),
+        }
+    }
+}
+
+/// Disks as one.
+pub(super) fn striped(disks: &[SimDisk]) -> Result<Arc<dyn Disk>, LogError> {
+    let disks = disks
+        .iter()
+        .map(|disk| Arc::new(disk.clone()) as Arc<dyn Disk>);
+    let folders = Folders::of(disks.collect()).map_err(LogError::disk("read the folders"))?;
+    Ok(Arc::new(folders))
 }
 
 /// How many scenarios are cut at each of their steps; `FLUME_LOG_SEEDS` has more of them.
@@ -50,10 +93,9 @@ fn seeds() -> std::ops::Range<u64> {
 fn at_every_step(fault: Fault) {
     let mut points = 0_u64;
     for seed in seeds() {
-        let options = if seed % 2 == 0 { SMALL } else { LATE };
-        let steps = scenario(seed, options, None);
+        let steps = Case::new(seed, None).run();
         for step in 1..=steps {
-            scenario(seed, options, Some((step, fault)));
+            Case::new(seed, Some((step, fault))).run();
             points += 1;
         }
     }
@@ -68,6 +110,11 @@ fn a_crash_at_any_step_loses_nothing_that_was_acknowledged() {
 #[test]
 fn an_error_of_the_disk_at_any_step_loses_nothing_that_was_acknowledged() {
     at_every_step(Fault::Error);
+}
+
+#[test]
+fn a_disk_that_dies_at_any_step_loses_nothing_that_was_acknowledged() {
+    at_every_step(Fault::Dies);
 }
 
 #[test]

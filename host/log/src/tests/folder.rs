@@ -57,7 +57,9 @@ fn a_folder_has_one_owner() {
     let first = Folder::own(folder.path()).unwrap();
     let error = Folder::own(folder.path()).unwrap_err();
     assert!(
-        error.to_string().contains("in use by another process"),
+        error
+            .to_string()
+            .contains(&format!("in use by process {}", std::process::id())),
         "{error}"
     );
     drop(first);

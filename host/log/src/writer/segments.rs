@@ -10,16 +10,25 @@ use crate::shared::Segment;
 
 /// Room at the end of a segment that puts may not use: what was delivered can be said even when there
 /// is no room for another segment, and that is what makes room.
-pub(crate) const RESERVE: u64 = 64 << 10;
+pub(super) const RESERVE: u64 = 64 << 10;
 
 /// Files that are kept to be used again. Writing over blocks that are there takes half of the time.
 const MOST_SPARES: usize = 2;
+
+/// What a segment is for.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Wanted {
+    /// Puts, and not only what was delivered.
+    pub(super) is_put: bool,
+    /// Another one has failed. The spares may be on the disk that failed, so none of them is used.
+    pub(super) is_again: bool,
+}
 
 impl Writer {
     /// Begins a segment, so that nothing is ever appended to what another life has left. On a full
     /// disk there is none, until there is room: what is there can be read all the same.
     pub(crate) fn begin(&mut self) -> Result<(), LogError> {
-        match self.begin_segment(0, false) {
+        match self.begin_segment(0, Wanted::default()) {
             Err(error) if error.is_full() => {
                 tracing::warn!(%error, "the log can be read, and takes no puts");
                 Ok(())
@@ -30,23 +39,23 @@ impl Writer {
 
     /// Begins a segment with this much room; a small one, if there is no room for a usual one and it
     /// is only to say what was delivered.
-    pub(super) fn begin_segment(&mut self, room: u64, is_put: bool) -> Result<(), LogError> {
+    pub(super) fn begin_segment(&mut self, room: u64, wanted: Wanted) -> Result<(), LogError> {
         if let Some(active) = self.active.take() {
             self.give_up(active);
         }
         let settle = self.settle_frame(&[]);
         let needed = FIRST_FRAME + settle.frame.room() + room + RESERVE;
-        let usual = self.try_segment(needed.max(self.options.segment_bytes));
+        let usual = self.try_segment(needed.max(self.options.segment_bytes), wanted);
         match usual {
-            Err(error) if error.is_full() && !is_put => self.try_segment(needed),
+            Err(error) if error.is_full() && !wanted.is_put => self.try_segment(needed, wanted),
             begun => begun,
         }
     }
 
-    fn try_segment(&mut self, length: u64) -> Result<(), LogError> {
+    fn try_segment(&mut self, length: u64, wanted: Wanted) -> Result<(), LogError> {
         self.generation += 1;
         let name = Named::Segment(self.generation).name();
-        let file = self.file(&name, length)?;
+        let file = self.file(&name, length, wanted)?;
         let begun = self.write_head(&name, &file, length);
         if begun.is_err()
             && let Err(error) = self.disk.remove(&name)
@@ -77,7 +86,7 @@ impl Writer {
         let written = file.write(0, &bytes);
         written.map_err(LogError::disk(doing("write to")))?;
         file.sync().map_err(LogError::disk(doing("sync")))?;
-        let named = self.disk.sync_names();
+        let named = self.disk.sync_name(name);
         named.map_err(LogError::disk(doing("make a name of")))?;
         let end = bytes.len() as u64;
         self.shared.lock().segments.push_back(Segment {
@@ -100,9 +109,14 @@ impl Writer {
     }
 
     /// A file of this length, under this name: one that was used before, or a new one.
-    fn file(&mut self, name: &str, length: u64) -> Result<Arc<dyn DiskFile>, LogError> {
-        let is_usual = length == self.options.segment_bytes;
-        let spare = is_usual.then(|| self.shared.lock().spares.pop());
+    fn file(
+        &mut self,
+        name: &str,
+        length: u64,
+        wanted: Wanted,
+    ) -> Result<Arc<dyn DiskFile>, LogError> {
+        let may_use = length == self.options.segment_bytes && !wanted.is_again;
+        let spare = may_use.then(|| self.shared.lock().spares.pop_front());
         if let Some(spare) = spare.flatten() {
             let spare = Named::Spare(spare).name();
             match self.again(&spare, name, length) {
@@ -151,7 +165,7 @@ impl Writer {
         let freed = if is_usual && self.shared.lock().spares.len() < MOST_SPARES {
             let spare = Named::Spare(segment.generation).name();
             let renamed = self.disk.rename(&named.name(), &spare);
-            renamed.map(|()| self.shared.lock().spares.push(segment.generation))
+            renamed.map(|()| self.shared.lock().spares.push_back(segment.generation))
         } else {
             self.disk.remove(&named.name())
         };

@@ -1,0 +1,119 @@
+//! A log in several folders.
+
+use std::path::PathBuf;
+
+use super::crashes::striped;
+use super::*;
+
+fn names(disk: &SimDisk) -> usize {
+    disk.list().unwrap().len()
+}
+
+#[test]
+fn segments_go_to_each_disk_in_turn() {
+    let disk = SimDisk::new(1);
+    let disks = [disk.clone(), disk.beside(2), disk.beside(3)];
+    let mut life = Life::on(striped(&disks).unwrap(), SMALL).unwrap();
+    for at in 0..60 {
+        life.writer
+            .commit(&[put(at..at + 1, 8_000).draft()])
+            .unwrap();
+    }
+    let counts = disks.each_ref().map(names);
+    let (least, most) = (counts.iter().min().unwrap(), counts.iter().max().unwrap());
+    assert!(*least > 3 && most - least <= 1, "{counts:?}");
+    assert_eq!(life.rest().0.len(), 60);
+}
+
+#[test]
+fn puts_go_on_when_one_of_two_disks_dies_at_any_step() {
+    let mut died = 0;
+    for step in 1..400 {
+        let disk = SimDisk::new(step);
+        let disks = [disk.clone(), disk.beside(step + 1_000)];
+        let mut life = Life::on(striped(&disks).unwrap(), SMALL).unwrap();
+        disk.fault_at(disk.steps() + step, Fault::Dies);
+        let commit = |life: &mut Life, at: u64| {
+            let committed = life.writer.commit(&[put(at..at + 1, 8_000).draft()]);
+            assert!(committed.is_ok(), "step {step}, put {at}: {committed:?}");
+        };
+        for at in 0..50 {
+            commit(&mut life, at);
+            if at >= 25 {
+                life.settle(0, at - 20);
+            }
+        }
+        died += u64::from(disks.iter().any(|disk| disk.list().is_err()));
+        disks.iter().for_each(SimDisk::crash);
+        let mut life = Life::on(striped(&disks).unwrap(), SMALL).unwrap();
+        let (records, damage) = life.rest();
+        assert_eq!(damage, [], "step {step}");
+        let there: Vec<u64> = records.iter().map(|(_, number)| *number).collect();
+        assert!(
+            there.ends_with(&(29..50).collect::<Vec<u64>>()),
+            "{there:?}"
+        );
+    }
+    assert!(died > 100, "{died}");
+}
+
+#[test]
+fn a_disk_without_room_is_passed_over() {
+    let disk = SimDisk::new(1);
+    let disks = [disk.clone(), disk.beside(2)];
+    disk.fill();
+    let mut life = Life::on(striped(&disks).unwrap(), SMALL).unwrap();
+    for at in 0..30 {
+        life.writer
+            .commit(&[put(at..at + 1, 8_000).draft()])
+            .unwrap();
+    }
+    assert_eq!(names(&disk), 0);
+    disks[1].fill();
+    let put = put(30..31, 90_000);
+    let error = life.writer.commit(&[put.draft()]).unwrap_err();
+    assert!(error.is_full(), "{error}");
+}
+
+fn folders(root: &std::path::Path, names: &[&str]) -> Vec<PathBuf> {
+    names.iter().map(|name| root.join(name)).collect()
+}
+
+#[test]
+fn a_folder_that_is_missing_is_named() {
+    let root = tempfile::tempdir().unwrap();
+    let both = folders(root.path(), &["one", "two"]);
+    drop(Folders::own(&both).unwrap());
+    drop(Folders::own(&both).unwrap());
+    // Left out, not mounted, and gone.
+    let error = Folders::own(&both[..1]).unwrap_err().to_string();
+    assert!(error.contains("two is missing"), "{error}");
+    std::fs::rename(&both[1], root.path().join("away")).unwrap();
+    let error = Folders::own(&both).unwrap_err().to_string();
+    assert!(error.contains("two of the log is missing"), "{error}");
+    std::fs::create_dir(&both[1]).unwrap();
+    let error = Folders::own(&both).unwrap_err().to_string();
+    assert!(error.contains("two is missing, or its disk"), "{error}");
+    // Under another path it is found.
+    let moved = folders(root.path(), &["away", "one"]);
+    drop(Folders::own(&moved).unwrap());
+    // Another one may be added.
+    let more = folders(root.path(), &["one", "two", "away"]);
+    drop(Folders::own(&more).unwrap());
+    let error = Folders::own(&moved).unwrap_err().to_string();
+    assert!(error.contains("two is missing"), "{error}");
+}
+
+#[test]
+fn a_file_that_is_in_two_folders_is_named() {
+    let disk = SimDisk::new(1);
+    let disks = [disk.clone(), disk.beside(2)];
+    for disk in &disks {
+        drop(disk.create("00000000000000000001.log", 10).unwrap());
+    }
+    let error = striped(&disks).unwrap_err().to_string();
+    assert!(
+        error.contains("00000000000000000001.log is in two"),
+        "{error}"
+    );
+}
