@@ -43,6 +43,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("host/core", &[]),
     ("host/avro", &[]),
     ("host/log", &[]),
+    ("host/adopt", &[]),
     ("host/policy", &["flume-core"]),
     ("host/bucket", &["flume-core"]),
     (
