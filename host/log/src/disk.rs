@@ -34,6 +34,12 @@ pub trait Disk: Debug + Send + Sync {
     /// It is there already, or there is no room.
     fn create(&self, name: &str, bytes: u64) -> io::Result<Arc<dyn DiskFile>>;
 
+    /// Makes a file of these bytes in the folder where another file is, and makes it safe.
+    ///
+    /// # Errors
+    /// It is there already, there is no room, or the disk failed.
+    fn keep(&self, beside: &str, name: &str, bytes: &[u8]) -> io::Result<()>;
+
     /// Renames a file. A file of the new name is replaced.
     ///
     /// # Errors

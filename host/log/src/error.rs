@@ -1,6 +1,7 @@
 //! Why the log cannot do what it was asked.
 
 use std::io;
+use std::ops::Range;
 
 /// An error of the log.
 #[derive(Debug, thiserror::Error)]
@@ -34,14 +35,24 @@ impl LogError {
 
 /// A place where what was acknowledged cannot be read any more.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("damaged before byte {before} of {file}: {lost} records are lost, from {first} on")]
+#[error(
+    "damaged at bytes {}..{} of {file}: {lost} records are lost, from {first} on; {}",
+    .bytes.start, .bytes.end, kept_words(.kept.as_ref())
+)]
 pub struct Damage {
-    /// The file, or the one after a file that is missing.
+    /// The file; where one is missing, the next one that is there.
     pub file: String,
-    /// What can be read again begins here.
-    pub before: u64,
+    /// What cannot be read. Empty where a file is missing.
+    pub bytes: Range<u64>,
     /// The sequence of the first record that is lost.
     pub first: u64,
     /// How many are lost.
     pub lost: u64,
+    /// The file beside it with a copy of these bytes, if there is one.
+    pub kept: Option<String>,
+}
+
+fn kept_words(kept: Option<&String>) -> String {
+    let kept = kept.map(|name| format!("what is there is kept in {name}"));
+    kept.unwrap_or_else(|| "nothing of it is kept".to_owned())
 }

@@ -10,11 +10,12 @@
 //! | a failed sync is final for its segment: what it held goes to a new one | `writer.rs` |
 //! | nothing is appended to what another life has left | `writer/segments.rs`, `recovery.rs` |
 //! | a frame of a file's former life is not taken for one of this life | `frame.rs` |
-//! | a torn end is no damage; damage is never passed over in silence | `recovery.rs`, `reader.rs` |
+//! | a torn end is no damage; damage is never passed over in silence | `recovery.rs`, `reader.rs`, `aside.rs` |
 //! | what is settled is safe before a segment is freed | `writer.rs` |
 //! | a full disk stops puts, and nothing else | `writer/segments.rs` |
 //! | a settle that is lost doubles records, and loses none | `settled.rs` |
 
+mod aside;
 mod committer;
 pub mod disk;
 mod error;
@@ -32,7 +33,8 @@ pub mod testing;
 mod tests;
 mod writer;
 
+pub use self::aside::SetAside;
 pub use self::error::{Damage, LogError};
 pub use self::frame::MOST_FRAME;
 pub use self::log::{Committed, Done, Flushed, Log, Options, Put, Recovered, Sync};
-pub use self::reader::{Place, Read, Reader, Records};
+pub use self::reader::{OnDamage, Place, Read, Reader, Records};

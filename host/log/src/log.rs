@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use crate::aside::{Aside, SetAside};
 use crate::committer::{self, Queue};
 use crate::disk::Disk;
 use crate::error::LogError;
@@ -187,6 +188,13 @@ impl Log {
         self.disk.room()
     }
 
+    /// What was damaged and is kept beside the log, by this life and those before.
+    #[must_use]
+    pub fn set_aside(&self) -> SetAside {
+        let aside = Arc::clone(&self.shared.lock().aside);
+        aside.counts()
+    }
+
     /// Makes safe what is settled, and ends. Puts that wait are committed first.
     pub fn close(mut self) {
         self.end();
@@ -219,6 +227,7 @@ pub(crate) fn open(
         next: found.next,
         settled: found.settled,
         spares: found.spares.into(),
+        aside: Arc::new(Aside::new(Arc::clone(&disk))?),
     };
     let shared: Shared = Arc::new(Mutex::new(state));
     let own = Arc::clone(&shared);

@@ -1,6 +1,7 @@
 //! Reads records in order, from the oldest that is not settled.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::error::{Damage, LogError};
 use crate::frame::{self, Kind};
@@ -26,9 +27,22 @@ pub struct Reader {
     at: u64,
     /// The sequence of the next record.
     next: u64,
-    /// Where what cannot be read begins, until a put behind it is found.
-    gap: Option<u64>,
+    /// What cannot be read, until a put behind it is found.
+    gap: Option<Range<u64>>,
+    on_damage: OnDamage,
+    /// Damage that was refused may be passed now.
+    may_pass: bool,
     scan: Scan,
+}
+
+/// What a reader does when it comes to records that are lost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnDamage {
+    /// It tells it once, has them settled, and goes on behind them.
+    #[default]
+    Pass,
+    /// It tells it at each read, until it is told to go on ([`Reader::pass_damage`]).
+    Refuse,
 }
 
 /// Records of one put, without those that are settled.
@@ -45,7 +59,8 @@ pub struct Records {
 pub enum Read {
     /// Records, in order.
     Records(Records),
-    /// Records that are lost. They are settled by this. What comes behind them is read next.
+    /// Records that are lost. Unless that is refused, they are settled by this, and what comes behind
+    /// them is read next.
     Damaged(Damage),
     /// All that is safe was read.
     End,
@@ -60,8 +75,22 @@ impl Reader {
             at: FIRST_FRAME,
             next,
             gap: None,
+            on_damage: OnDamage::default(),
+            may_pass: false,
             scan: Scan::new(0),
         }
+    }
+
+    /// Says what it does about records that are lost.
+    #[must_use]
+    pub fn on_damage(mut self, on_damage: OnDamage) -> Self {
+        self.on_damage = on_damage;
+        self
+    }
+
+    /// Lets it pass the damage that it has told: the next read tells it once more, and has it settled.
+    pub fn pass_damage(&mut self) {
+        self.may_pass = true;
     }
 
     /// Goes on at a put, and reads nothing of what is before it. If its segment was freed meanwhile, all
@@ -70,7 +99,7 @@ impl Reader {
         self.generation = place.generation;
         self.at = place.offset;
         self.next = place.sequence;
-        self.gap = None;
+        (self.gap, self.may_pass) = (None, false);
     }
 
     /// The sequence of the next record, or, if that is settled, of one before it. All records before it
@@ -87,7 +116,7 @@ impl Reader {
     pub fn read(&mut self) -> Result<Read, LogError> {
         while let Some((segment, is_last)) = self.segment() {
             if self.at >= segment.end {
-                if let Some(damage) = self.lost(&segment, segment.next, self.at) {
+                if let Some(damage) = self.lost(&segment, segment.next) {
                     return Ok(Read::Damaged(damage));
                 }
                 if is_last {
@@ -107,16 +136,16 @@ impl Reader {
             let Some(frame) = frame else {
                 let behind = self.scan.next_whole(file, self.at, segment.end, |_| true);
                 let behind = behind.map_err(doing())?.unwrap_or(segment.end);
-                tracing::debug!(file = name, from = self.at, to = behind, "damaged");
-                self.gap.get_or_insert(self.at);
+                let from = self.gap.take().map_or(self.at, |gap| gap.start);
+                self.gap = Some(from..behind);
                 self.at = behind;
                 continue;
             };
             if frame.head.kind == Kind::Put {
-                self.gap = None;
-                if let Some(damage) = self.lost(&segment, frame.head.sequence, self.at) {
+                if let Some(damage) = self.lost(&segment, frame.head.sequence) {
                     return Ok(Read::Damaged(damage));
                 }
+                self.gap = None;
                 let records = self.unsettled(frame.head.sequence, frame.payload);
                 self.next = self.next.max(frame.head.next());
                 self.at = frame.end;
@@ -144,29 +173,32 @@ impl Reader {
         Some((segment, is_last))
     }
 
-    /// Records between the next one and this sequence, which should have been read. They are settled.
-    fn lost(&mut self, segment: &Segment, sequence: u64, before: u64) -> Option<Damage> {
-        let first = self.next;
-        let lost = self.skip_to(sequence);
-        (lost > 0).then(|| Damage {
-            file: Named::Segment(segment.generation).name(),
-            before,
+    /// Records between the next one and this sequence, which should have been read. They are settled,
+    /// unless that is refused.
+    fn lost(&mut self, segment: &Segment, sequence: u64) -> Option<Damage> {
+        let state = self.shared.lock();
+        let first = state.settled.first_open(self.next);
+        let lost = state.settled.open(self.next, sequence);
+        let aside = Arc::clone(&state.aside);
+        drop(state);
+        if lost == 0 {
+            self.next = self.next.max(sequence);
+            return None;
+        }
+        let file = Named::Segment(segment.generation).name();
+        let bytes = self.gap.clone().unwrap_or(self.at..self.at);
+        let kept = aside.keep(&file, segment.file.as_ref(), &bytes);
+        if self.on_damage == OnDamage::Pass || std::mem::take(&mut self.may_pass) {
+            self.shared.lock().settled.add(self.next, sequence);
+            (self.next, self.gap) = (sequence, None);
+        }
+        Some(Damage {
+            file,
+            bytes,
             first,
             lost,
+            kept,
         })
-    }
-
-    /// Settles what comes before this sequence; returns how many records that are.
-    fn skip_to(&mut self, sequence: u64) -> u64 {
-        let first = self.next;
-        if sequence <= first {
-            return 0;
-        }
-        self.next = sequence;
-        let mut state = self.shared.lock();
-        let lost = state.settled.open(first, sequence);
-        state.settled.add(first, sequence);
-        lost
     }
 
     fn unsettled(&self, first: u64, bytes: Vec<u8>) -> Records {

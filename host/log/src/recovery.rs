@@ -26,6 +26,8 @@ pub(crate) struct Found {
     pub(crate) settled: Settled,
     /// The sequence of the next record.
     pub(crate) next: u64,
+    /// The sequence behind all that was written, as far as it is known.
+    until: u64,
     /// The largest generation of any file.
     pub(crate) generation: u64,
     pub(crate) spares: Vec<u64>,
@@ -70,7 +72,7 @@ pub(crate) fn recover(disk: &dyn Disk) -> Result<Found, LogError> {
     // Where syncs come later, what says that records were delivered may be there without them. Their
     // sequences are not used again.
     let (next, high) = (found.next, found.settled.high());
-    found.recovered.torn += found.settled.open(next, high);
+    found.recovered.torn += found.settled.open(next, found.until.max(high));
     found.settled.add(next, high);
     found.next = next.max(high);
     found.recovered.waiting = found.settled.open(0, found.next);
@@ -137,7 +139,7 @@ fn chain(
     }
     let tail = tail(last)?;
     found.next = tail.segment.next;
-    found.recovered.torn = tail.until.saturating_sub(found.next);
+    found.until = tail.until;
     let torn = tail.torn;
     let mut settled = tail.settled;
     let mut segments = vec![tail.segment];

@@ -67,6 +67,13 @@ impl Settled {
             .map_or(self.low, |(_, end)| *end)
     }
 
+    /// The first record from this one on that is not settled.
+    pub(crate) fn first_open(&self, from: u64) -> u64 {
+        let from = from.max(self.low);
+        let range = self.ranges.range(..=from).next_back();
+        range.map_or(from, |(_, end)| from.max(*end))
+    }
+
     /// How many records of these sequences, the end excluded, are not settled.
     pub(crate) fn open(&self, first: u64, end: u64) -> u64 {
         let first = first.max(self.low);
@@ -111,6 +118,8 @@ mod tests {
             let (first, end) = (random.u64(0..80), random.u64(0..80));
             let open = (first..end).filter(|at| !model.contains(at)).count();
             assert_eq!(settled.open(first, end), open as u64, "seed {seed}");
+            let next = (first..).find(|at| !model.contains(at)).unwrap();
+            assert_eq!(settled.first_open(first), next, "seed {seed}");
             let high = model.last().map_or(0, |last| last + 1);
             assert_eq!(settled.high(), high, "seed {seed}");
             let low = (0..).find(|at| !model.contains(at)).unwrap();

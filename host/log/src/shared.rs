@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::aside::Aside;
 use crate::disk::DiskFile;
 use crate::settled::Settled;
 
@@ -22,7 +23,7 @@ pub(crate) struct Segment {
 }
 
 /// The state of a log.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct State {
     /// Oldest first; the last one is written to.
     pub(crate) segments: VecDeque<Segment>,
@@ -32,6 +33,8 @@ pub(crate) struct State {
     pub(crate) settled: Settled,
     /// Files to be used again, by generation.
     pub(crate) spares: VecDeque<u64>,
+    /// Where copies of damaged bytes go.
+    pub(crate) aside: Arc<Aside>,
 }
 
 /// A handle on the state.

@@ -57,7 +57,8 @@ struct Inner {
     /// Changes of names that are not safe, in order.
     changes: Vec<Change>,
     is_dead: bool,
-    is_full: bool,
+    /// Bytes of files that can be made yet.
+    room: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -96,7 +97,7 @@ impl SimDisk {
             names: BTreeMap::new(),
             changes: Vec::new(),
             is_dead: false,
-            is_full: false,
+            room: u64::MAX,
         };
         Self {
             inner: Arc::new(Mutex::new(inner)),
@@ -121,19 +122,26 @@ impl SimDisk {
         self.process.lock().is_down
     }
 
+    /// Whether all that was written would be there after a crash.
+    #[must_use]
+    pub fn is_safe(&self) -> bool {
+        let inner = self.inner.lock();
+        inner.files.iter().all(|file| file.writes.is_empty()) && inner.changes.is_empty()
+    }
+
     /// From now on the disk answers with errors only.
     pub fn die(&self) {
         self.inner.lock().is_dead = true;
     }
 
-    /// There is no room from now on.
-    pub fn fill(&self) {
-        self.inner.lock().is_full = true;
+    /// There is room for this many bytes from now on.
+    pub fn leave_room(&self, bytes: u64) {
+        self.inner.lock().room = bytes;
     }
 
     /// There is room again.
     pub fn make_room(&self) {
-        self.inner.lock().is_full = false;
+        self.inner.lock().room = u64::MAX;
     }
 
     /// What a crash leaves: all that is safe, and of the rest what chance has written. The disk works
@@ -179,7 +187,9 @@ impl SimDisk {
             Some(Fault::Error) => Err(io::Error::other("an error of the disk")),
             fault => {
                 inner.is_dead |= fault == Some(Fault::Dies);
-                inner.is_full |= fault == Some(Fault::Full);
+                if fault == Some(Fault::Full) {
+                    inner.room = 0;
+                }
                 inner.alive()
             }
         }
@@ -200,7 +210,7 @@ impl Inner {
     }
 
     fn begin_again(&mut self, process: &Mutex<Process>) {
-        (self.is_dead, self.is_full) = (false, false);
+        (self.is_dead, self.room) = (false, u64::MAX);
         let mut process = process.lock();
         (process.fault, process.is_down) = (None, false);
     }
@@ -261,12 +271,13 @@ impl Disk for SimDisk {
     fn create(&self, name: &str, bytes: u64) -> io::Result<Arc<dyn DiskFile>> {
         let mut inner = self.inner.lock();
         self.step(&mut inner)?;
-        if inner.is_full {
+        if bytes > inner.room {
             return Err(io::Error::from(io::ErrorKind::StorageFull));
         }
         if inner.names.contains_key(name) {
             return Err(io::Error::from(io::ErrorKind::AlreadyExists));
         }
+        inner.room -= if inner.room == u64::MAX { 0 } else { bytes };
         let file = inner.files.len();
         let zeros = vec![0; usize::try_from(bytes).unwrap_or(0)];
         inner.files.push(File {
@@ -277,6 +288,13 @@ impl Disk for SimDisk {
         inner.names.insert(name.to_owned(), file);
         inner.changes.push(Change::Set(name.to_owned(), file));
         Ok(self.handle(file))
+    }
+
+    fn keep(&self, _: &str, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let file = self.create(name, bytes.len() as u64)?;
+        file.write(0, bytes)?;
+        file.sync()?;
+        self.sync_name(name)
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -308,7 +326,7 @@ impl Disk for SimDisk {
     fn room(&self) -> io::Result<u64> {
         let inner = self.inner.lock();
         inner.alive()?;
-        Ok(if inner.is_full { 0 } else { u64::MAX })
+        Ok(inner.room)
     }
 }
 

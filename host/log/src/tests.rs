@@ -6,7 +6,7 @@ use fastrand::Rng;
 
 use crate::disk::{Disk, Folders};
 use crate::log::{Options, Sync, open};
-use crate::reader::{Read, Reader};
+use crate::reader::{OnDamage, Read, Reader};
 use crate::shared::Shared;
 use crate::testing::{Fault, SimDisk};
 use crate::writer::Writer;

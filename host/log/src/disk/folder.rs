@@ -120,6 +120,17 @@ impl Disk for Folder {
         Ok(Arc::new(file))
     }
 
+    fn keep(&self, _: &str, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let path = self.path(name);
+        let mut file = File::create_new(&path)?;
+        let written = file.write_all(bytes).and_then(|()| file.sync_all());
+        if written.is_err() {
+            fs::remove_file(path)?;
+        }
+        written?;
+        sync_folder(&self.path)
+    }
+
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         fs::rename(self.path(from), self.path(to))
     }

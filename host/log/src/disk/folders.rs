@@ -186,6 +186,13 @@ impl Disk for Folders {
         Err(failed)
     }
 
+    fn keep(&self, beside: &str, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let (at, member) = self.of_name(beside)?;
+        member.note(member.disk.keep(beside, name, bytes))?;
+        self.state.lock().places.insert(name.to_owned(), at);
+        Ok(())
+    }
+
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let (at, member) = self.of_name(from)?;
         member.note(member.disk.rename(from, to))?;

@@ -59,6 +59,100 @@ fn a_byte_that_changed_costs_one_put_and_is_told() {
     }
 }
 
+/// A log with a damaged put, and the bytes of its segment.
+fn damaged() -> (SimDisk, Vec<u8>) {
+    let disk = SimDisk::new(1);
+    filled(&disk, 10);
+    let name = "00000000000000000001.log";
+    let file = disk.open(name).unwrap();
+    disk.flip(name, 8_000);
+    let mut bytes = vec![0; 96 << 10];
+    file.read(0, &mut bytes).unwrap();
+    (disk, bytes)
+}
+
+fn told(read: Read) -> Damage {
+    match read {
+        Read::Damaged(damage) => damage,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_is_damaged_is_copied_before_it_is_settled() {
+    let (disk, bytes) = damaged();
+    for life in 0..2 {
+        // The first life ends before it is safe that the damage was told.
+        let mut life_now = Life::begin(&disk, SMALL).unwrap();
+        let (_, damage) = life_now.rest();
+        let [damage] = damage.try_into().unwrap();
+        assert_eq!((damage.first, damage.lost), (6, 3), "life {life}");
+        assert!(damage.bytes.contains(&8_000), "{damage}");
+        let kept = damage.kept.clone().unwrap();
+        let (from, to) = (damage.bytes.start, damage.bytes.end);
+        assert_eq!(kept, format!("00000000000000000001-{from}.damaged"));
+        let mut copy = vec![0; usize::try_from(to - from).unwrap()];
+        let file = disk.open(&kept).unwrap();
+        assert_eq!(file.length().unwrap(), to - from);
+        file.read(0, &mut copy).unwrap();
+        let range = usize::try_from(from).unwrap()..usize::try_from(to).unwrap();
+        assert_eq!(copy, bytes[range]);
+        let counts = life_now.shared.lock().aside.counts();
+        assert_eq!((counts.files, counts.bytes), (1, to - from));
+        disk.crash();
+    }
+}
+
+#[test]
+fn damage_that_is_refused_is_told_again_and_settles_nothing() {
+    let (disk, _) = damaged();
+    let mut life = Life::begin(&disk, SMALL).unwrap();
+    let mut reader = Reader::new(Arc::clone(&life.shared)).on_damage(OnDamage::Refuse);
+    for _ in 0..2 {
+        assert!(matches!(reader.read().unwrap(), Read::Records(_)));
+    }
+    let damage = told(reader.read().unwrap());
+    assert_eq!(told(reader.read().unwrap()), damage);
+    assert!(damage.kept.is_some(), "{damage}");
+    assert_eq!(life.shared.lock().settled.open(0, 30), 30);
+    life.writer.commit(&[]).unwrap();
+    drop(life);
+    disk.crash();
+    let life = Life::begin(&disk, SMALL).unwrap();
+    let mut reader = Reader::new(Arc::clone(&life.shared)).on_damage(OnDamage::Refuse);
+    for _ in 0..2 {
+        assert!(matches!(reader.read().unwrap(), Read::Records(_)));
+    }
+    assert_eq!(told(reader.read().unwrap()), damage);
+    reader.pass_damage();
+    assert_eq!(told(reader.read().unwrap()), damage);
+    let mut left = 0;
+    while let Read::Records(records) = reader.read().unwrap() {
+        left += records.places.len();
+    }
+    assert_eq!((left, life.shared.lock().settled.open(0, 30)), (21, 27));
+}
+
+#[test]
+fn more_damage_than_anybody_looks_at_is_counted() {
+    let disk = SimDisk::new(1);
+    let count = filled(&disk, 400);
+    for name in disk.list().unwrap() {
+        (2_000..96 << 10)
+            .step_by(6_000)
+            .for_each(|at| disk.flip(&name, at));
+    }
+    let mut life = Life::begin(&disk, SMALL).unwrap();
+    let (records, damage) = life.rest();
+    let lost: u64 = damage.iter().map(|damage| damage.lost).sum();
+    assert_eq!(records.len() as u64 + lost + life.recovered.torn, count);
+    let kept = damage.iter().filter(|damage| damage.kept.is_some()).count();
+    let counts = life.shared.lock().aside.counts();
+    assert_eq!((kept, counts.files), (64, 64));
+    assert_eq!(counts.not_kept, damage.len() - 64);
+    assert!(counts.not_kept > 0);
+}
+
 #[test]
 fn a_segment_that_is_missing_is_told() {
     let disk = SimDisk::new(7);

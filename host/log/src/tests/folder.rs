@@ -4,6 +4,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use crate::disk::Folder;
+use crate::testing::SimDisk;
 use crate::{Log, Options, Put, Read, Sync};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -101,6 +102,54 @@ fn what_is_settled_is_safe_when_a_flush_is_done() {
     assert_eq!(left, [0, 3]);
     assert_eq!((copied.segments(), copied.used_bytes()), (2, 128 << 20));
     assert!(copied.room().unwrap() > 0);
+}
+
+#[test]
+fn a_flush_waits_for_a_sync() {
+    for seed in 0..20 {
+        let disk = SimDisk::new(seed);
+        let options = Options {
+            segment_bytes: 128 << 10,
+            sync: Sync::Interval(Duration::from_secs(3_600)),
+        };
+        let (log, _) = Log::open(Arc::new(disk.clone()), options).unwrap();
+        let (done, told) = mpsc::channel();
+        let (mut put, tell) = (Put::new(), done.clone());
+        assert!(put.push(&[&[0; 5_000]]) && put.push(&[&[1; 5_000]]));
+        log.put(put, Box::new(move |put| tell.send(put.map(drop)).unwrap()));
+        log.settle(0, 1);
+        log.flush(Box::new(move |flushed| done.send(flushed).unwrap()));
+        for _ in 0..2 {
+            told.recv_timeout(PATIENCE).unwrap().unwrap();
+        }
+        disk.crash();
+        let again = Log::open(Arc::new(disk.clone()), options).unwrap();
+        assert_eq!(again.1.waiting, 1, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_late_sync_comes_by_itself() {
+    let disk = SimDisk::new(1);
+    let options = Options {
+        segment_bytes: 128 << 10,
+        sync: Sync::Interval(Duration::from_millis(20)),
+    };
+    let (log, _) = Log::open(Arc::new(disk.clone()), options).unwrap();
+    let (done, told) = mpsc::channel();
+    let mut put = Put::new();
+    assert!(put.push(&[&[0; 5_000]]));
+    log.put(put, Box::new(move |put| done.send(put.map(drop)).unwrap()));
+    told.recv_timeout(PATIENCE).unwrap().unwrap();
+    let (_stays_open, pause) = mpsc::channel::<()>();
+    for _ in 0..PATIENCE.as_millis() / 5 {
+        if disk.is_safe() {
+            return;
+        }
+        let paused = pause.recv_timeout(Duration::from_millis(5));
+        assert_eq!(paused, Err(mpsc::RecvTimeoutError::Timeout));
+    }
+    panic!("nothing was synced");
 }
 
 #[test]

@@ -61,7 +61,7 @@ fn puts_go_on_when_one_of_two_disks_dies_at_any_step() {
 fn a_disk_without_room_is_passed_over() {
     let disk = SimDisk::new(1);
     let disks = [disk.clone(), disk.beside(2)];
-    disk.fill();
+    disk.leave_room(0);
     let mut life = Life::on(striped(&disks).unwrap(), SMALL).unwrap();
     for at in 0..30 {
         life.writer
@@ -69,10 +69,39 @@ fn a_disk_without_room_is_passed_over() {
             .unwrap();
     }
     assert_eq!(names(&disk), 0);
-    disks[1].fill();
+    disks[1].leave_room(0);
     let put = put(30..31, 90_000);
     let error = life.writer.commit(&[put.draft()]).unwrap_err();
     assert!(error.is_full(), "{error}");
+}
+
+#[test]
+fn a_disk_that_failed_is_passed_over_for_a_while_unless_it_is_the_only_one() {
+    let disk = SimDisk::new(1);
+    let disks = [disk.clone(), disk.beside(2)];
+    let mut life = Life::on(striped(&disks).unwrap(), SMALL).unwrap();
+    // Each put fills a segment.
+    let segment = |life: &mut Life, at: u64| {
+        let put = put(at..at + 1, 20_000);
+        life.writer.commit(&[put.draft()]).unwrap();
+    };
+    assert_eq!((names(&disks[0]), names(&disks[1])), (1, 0));
+    disk.die();
+    segment(&mut life, 0);
+    disk.kill();
+    for at in 1..9 {
+        segment(&mut life, at);
+    }
+    assert_eq!((names(&disks[0]), names(&disks[1])), (1, 9));
+    disks[1].die();
+    segment(&mut life, 9);
+    assert_eq!(names(&disks[0]), 2);
+    disks[1].kill();
+    for at in 10..100 {
+        segment(&mut life, at);
+    }
+    assert!(names(&disks[0]).abs_diff(names(&disks[1])) < 20);
+    assert_eq!(life.rest().0.len(), 100);
 }
 
 fn folders(root: &std::path::Path, names: &[&str]) -> Vec<PathBuf> {
