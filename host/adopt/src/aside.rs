@@ -21,7 +21,7 @@ const NAME: &str = "adopted-by-flume-host";
 pub struct Aside {
     directories: Directories,
     name: String,
-    /// What a Flume that was started in between has made is not among them.
+    /// Their numbers.
     logs: BTreeSet<u32>,
     locks: Vec<File>,
 }
@@ -68,9 +68,13 @@ impl Aside {
             self.locks = running::lock(&self.directories)?;
         }
         let (all, files) = (self.directories.all(), self.directories.list()?);
+        // A Flume that comes up empty counts its logs from one again: what is aside already was
+        // ours, and what has its number now is not.
+        let moved = self.moved(&all);
+        let is_ours = |number: &u32| self.logs.contains(number) && !moved.contains(number);
         let is_adopted = |file: &&Listed| match file.class {
-            Class::Log(number) | Class::Meta(number) => self.logs.contains(&number),
-            Class::Checkpoint => true,
+            Class::Log(number) | Class::Meta(number) => is_ours(&number),
+            Class::Checkpoint => moved.is_empty(),
         };
         let files: Vec<&Listed> = files.iter().filter(is_adopted).collect();
         let homes = files.iter().filter_map(|file| all.get(file.directory));
@@ -97,6 +101,16 @@ impl Aside {
             .into_iter()
             .map(|home| home.join(&self.name))
             .collect())
+    }
+
+    /// The logs that are aside in any of the directories.
+    fn moved(&self, all: &[PathBuf]) -> BTreeSet<u32> {
+        let is_aside = |number: &&u32| {
+            let name = format!("log-{number}");
+            let mut asides = all.iter().map(|home| home.join(&self.name));
+            asides.any(|aside| aside.join(&name).exists())
+        };
+        self.logs.iter().filter(is_aside).copied().collect()
     }
 
     fn move_one(&self, path: &Path) -> Result<(), Refusal> {

@@ -183,6 +183,9 @@ fn small(path: &Path, most: u64) -> Result<Vec<u8>, Unusable> {
     match read() {
         Ok(Some(bytes)) => Ok(bytes),
         Ok(None) => Err(format!("{name} is larger than {most} bytes")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(format!("{name} is not there"))
+        }
         Err(error) => Err(format!("{name}: {error}")),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use md5::{Digest, Md5};
 
@@ -178,6 +178,11 @@ fn names(logs: &BTreeSet<u32>) -> String {
 }
 
 impl Found {
+    /// The files that will be moved.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(|file| file.path.as_path())
+    }
+
     /// The identity of what is there. It is another one once a Flume has run again.
     fn channel(&self) -> String {
         let mut digest = Md5::new();

@@ -37,6 +37,12 @@ impl Channel {
         channel
     }
 
+    /// Begins again, as Flume does where it finds no logs.
+    pub(super) fn renew(&mut self) {
+        self.logs.clear();
+        (0..self.current.len()).for_each(|directory| self.roll(directory));
+    }
+
     pub(super) fn path(&self) -> &Path {
         self.folder.path()
     }

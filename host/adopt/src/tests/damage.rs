@@ -155,6 +155,19 @@ fn a_changed_last_commit_keeps_its_events() {
 }
 
 #[test]
+fn a_last_commit_of_which_nothing_holds_keeps_its_events() {
+    // Its length leads out of the file, but behind it is the fill that it was written over.
+    let (mut channel, ..) = three();
+    let end = channel.end(0);
+    let (events, report) = changed(&mut channel, |log| {
+        log[end - 35] = 0x70;
+        log[end - 3] ^= 1;
+    });
+    assert_eq!(events, ["one", "two", "three"]);
+    assert_eq!(harms(&report), [Harm::Lost], "{report}");
+}
+
+#[test]
 fn what_the_integrity_tool_has_voided_is_stepped_over() {
     let (mut channel, put, ..) = three();
     let (events, report) = changed(&mut channel, |log| log[at(put)] = 0);

@@ -227,6 +227,71 @@ fn what_flume_made_during_the_move_is_adopted_and_not_moved_away() {
 }
 
 #[test]
+fn what_flume_made_before_the_note_was_moved_is_not_taken_for_what_we_have() {
+    let is_moved = |_: &Log, directories: &Directories| {
+        let is_empty = directories
+            .data
+            .iter()
+            .all(|data| !data.join("log-3").exists());
+        is_empty && matches!(find(directories, Limits::default()), Ok(Holds::Adopted(_)))
+    };
+    // Before the first step after all logs are gone, and at those behind it.
+    let first = first_step(is_moved);
+    for step in first..first + 4 {
+        let (mut channel, mut log) = (channel(), Log::default());
+        killed(&mut log, &channel.directories(), step);
+        assert_eq!(flume(&channel), Flume::Empty, "{step}");
+        // Logs 1 and 2, once more.
+        channel.renew();
+        let put = channel.puts(4, &["new", "delivered"]);
+        channel.takes(6, &put[1..]);
+        channel.checkpoint(&State {
+            queue: &put[..1],
+            ..State::default()
+        });
+        channel.write();
+        log.adopt(&channel.directories()).unwrap();
+        assert_eq!(bodies(&log.events)[..7], EVENTS, "{step}");
+        assert_eq!(bodies(&log.events)[7..], ["new"], "{step}");
+    }
+}
+
+#[test]
+fn what_a_flume_that_did_not_start_has_left_is_kept_beside() {
+    let (channel, mut log) = (channel(), Log::default());
+    let home = channel.directories().checkpoint;
+    let aside = home.join("adopted-by-flume-host");
+    let is_half = |_: &Log, directories: &Directories| {
+        let aside = directories.checkpoint.join("adopted-by-flume-host");
+        let mut data = directories.data.iter();
+        aside.join("queueset").exists() && data.any(|data| data.join("log-1").exists())
+    };
+    killed(&mut log, &channel.directories(), first_step(is_half));
+    fs::write(home.join("checkpoint"), "x").unwrap();
+    fs::create_dir_all(home.join("queueset")).unwrap();
+    fs::write(home.join("queueset/db"), "x").unwrap();
+    log.adopt(&channel.directories()).unwrap();
+    assert_eq!(bodies(&log.events), EVENTS);
+    assert_eq!(fs::read(aside.join("checkpoint.2")).unwrap(), b"x");
+    assert!(aside.join("queueset.2/db").exists());
+    assert!(fs::read(aside.join("checkpoint")).unwrap().len() > 1000);
+}
+
+#[test]
+fn a_flume_that_ran_after_a_part_was_adopted_makes_doubles_and_loses_nothing() {
+    let (mut channel, mut log) = (channel(), Log::default());
+    let after_two = first_step(|log, _| log.events.len() == 2);
+    killed(&mut log, &channel.directories(), after_two);
+    channel.roll(0);
+    channel.puts(10, &["new"]);
+    channel.write();
+    log.adopt(&channel.directories()).unwrap();
+    assert_eq!(bodies(&log.events)[..2], EVENTS[..2]);
+    assert_eq!(bodies(&log.events)[2..9], EVENTS);
+    assert_eq!(bodies(&log.events)[9..], ["new"]);
+}
+
+#[test]
 fn a_log_of_ours_that_was_emptied_gets_all_events() {
     let (channel, mut log) = (channel(), Log::default());
     log.events.extend((0..3).map(|_| Event {

@@ -1,12 +1,13 @@
 //! Goal: what cannot be adopted is refused by name, before anything is changed.
 
 use std::fs::{self, File};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::builder::{Channel, State, delimited, meta};
 use super::samples::{found, read};
 use crate::record::Pointer;
-use crate::{Directories, Holds, Limits, Opener, Refusal, find};
+use crate::{Directories, Holds, Limits, Opener, Refusal, Start, find};
 
 fn refusal(directories: &Directories) -> Refusal {
     match find(directories, Limits::default()) {
@@ -242,6 +243,69 @@ fn nothing_is_changed_by_looking_and_reading() {
     let before = names(());
     read(&channel.directories());
     assert_eq!(names(()), before);
+}
+
+#[test]
+fn directories_may_lie_in_each_other() {
+    let mut channel = Channel::new(1);
+    let put = channel.puts(1, &["a"]);
+    channel.checkpoint(&State {
+        queue: &put,
+        ..State::default()
+    });
+    channel.write();
+    let directories = Directories {
+        checkpoint: channel.data(0).join("checkpoint"),
+        data: vec![channel.data(0)],
+        backup: None,
+    };
+    fs::rename(channel.directories().checkpoint, &directories.checkpoint).unwrap();
+    let (events, report) = read(&directories);
+    assert_eq!((events.len(), report.start), (1, Start::Checkpoint));
+    let there = found(&directories);
+    let files: Vec<_> = there.files().map(Path::to_owned).collect();
+    there.mark_safe().unwrap().move_files().unwrap();
+    assert_eq!(files.len(), 6, "{files:?}");
+    assert!(files.iter().all(|file| !file.exists()));
+    assert!(
+        directories
+            .checkpoint
+            .join("adopted-by-flume-host/checkpoint")
+            .is_file()
+    );
+    assert!(
+        channel
+            .data(0)
+            .join("adopted-by-flume-host/log-1")
+            .is_file()
+    );
+}
+
+#[test]
+fn directories_are_found_by_what_they_hold() {
+    let mut channel = Channel::new(2);
+    let put = channel.puts(1, &["a"]);
+    channel.checkpoint(&State {
+        queue: &put,
+        ..State::default()
+    });
+    channel.write();
+    fs::rename(
+        channel.path().join("checkpoint"),
+        channel.path().join("state"),
+    )
+    .unwrap();
+    let backup = channel.path().join("backup");
+    fs::create_dir(&backup).unwrap();
+    fs::write(backup.join("backupComplete"), "").unwrap();
+    fs::create_dir(channel.path().join("other")).unwrap();
+    let found = Directories::within(channel.path()).unwrap();
+    assert_eq!(found.checkpoint, channel.path().join("state"));
+    assert_eq!(found.data, [channel.data(0), channel.data(1)]);
+    assert_eq!(found.backup, Some(backup));
+    // All in one.
+    let found = Directories::within(&channel.data(0)).unwrap();
+    assert_eq!(found.data, [channel.data(0)]);
 }
 
 #[test]
