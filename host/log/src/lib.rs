@@ -31,6 +31,7 @@ mod shared;
 pub mod testing;
 #[cfg(test)]
 mod tests;
+pub mod verify;
 mod writer;
 
 pub use self::aside::SetAside;

@@ -32,7 +32,8 @@ pub enum Fault {
     Crash,
     /// The disk answers with an error, once. A failed sync forgets what it was to write.
     Error,
-    /// The disk answers with errors only, until the next life of the process.
+    /// The disk answers with errors only, until the next life of the process. What can be done in the
+    /// memory of the system, as to rename a file, is done.
     Dies,
     /// There is no room, until [`SimDisk::make_room`].
     Full,
@@ -263,7 +264,6 @@ impl Disk for SimDisk {
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
         let inner = self.inner.lock();
-        inner.alive()?;
         let file = inner.names.get(name).copied();
         Ok(self.handle(file.ok_or_else(absent)?))
     }
@@ -299,7 +299,10 @@ impl Disk for SimDisk {
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let mut inner = self.inner.lock();
-        self.step(&mut inner)?;
+        let stepped = self.step(&mut inner);
+        if self.is_down() || !inner.is_dead {
+            stepped?;
+        }
         let file = inner.names.remove(from).ok_or_else(absent)?;
         inner.names.insert(to.to_owned(), file);
         let change = Change::Rename(from.to_owned(), to.to_owned(), file);

@@ -9,6 +9,7 @@ use crate::log::{Options, Sync, open};
 use crate::reader::{OnDamage, Read, Reader};
 use crate::shared::Shared;
 use crate::testing::{Fault, SimDisk};
+use crate::verify::Inspection;
 use crate::writer::Writer;
 use crate::{Damage, LogError, Put, Recovered};
 
@@ -18,6 +19,7 @@ mod folder;
 mod model;
 mod seek;
 mod striping;
+mod verify;
 
 const SMALL: Options = Options {
     segment_bytes: 96 << 10,
@@ -30,6 +32,8 @@ struct Life {
     shared: Shared,
     reader: Reader,
     recovered: Recovered,
+    /// What the files held before, as the second reader says.
+    inspection: Option<Inspection>,
 }
 
 impl Life {
@@ -45,6 +49,7 @@ impl Life {
             shared,
             reader,
             recovered,
+            inspection: None,
         })
     }
 

@@ -18,8 +18,8 @@ const OWNER: &str = "owner.lock";
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
-    /// Held open for its lock.
-    _owner: File,
+    /// Held open for its lock; without it, the folder is only looked at.
+    owner: Option<File>,
 }
 
 impl Folder {
@@ -52,8 +52,24 @@ impl Folder {
         writeln!(owner, "{}", std::process::id())?;
         Ok(Self {
             path: path.to_owned(),
-            _owner: owner,
+            owner: Some(owner),
         })
+    }
+
+    /// A folder that is only looked at, whoever owns it: what would change it is refused.
+    #[must_use]
+    pub fn look(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            owner: None,
+        }
+    }
+
+    fn owned(&self) -> io::Result<()> {
+        match self.owner {
+            Some(_) => Ok(()),
+            None => Err(io::Error::from(io::ErrorKind::PermissionDenied)),
+        }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -96,12 +112,13 @@ impl Disk for Folder {
     fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
         let file = OpenOptions::new()
             .read(true)
-            .write(true)
+            .write(self.owner.is_some())
             .open(self.path(name))?;
         Ok(Arc::new(file))
     }
 
     fn create(&self, name: &str, bytes: u64) -> io::Result<Arc<dyn DiskFile>> {
+        self.owned()?;
         let file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -121,6 +138,7 @@ impl Disk for Folder {
     }
 
     fn keep(&self, _: &str, name: &str, bytes: &[u8]) -> io::Result<()> {
+        self.owned()?;
         let path = self.path(name);
         let mut file = File::create_new(&path)?;
         let written = file.write_all(bytes).and_then(|()| file.sync_all());
@@ -132,14 +150,17 @@ impl Disk for Folder {
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.owned()?;
         fs::rename(self.path(from), self.path(to))
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
+        self.owned()?;
         fs::remove_file(self.path(name))
     }
 
     fn sync_name(&self, _: &str) -> io::Result<()> {
+        self.owned()?;
         sync_folder(&self.path)
     }
 

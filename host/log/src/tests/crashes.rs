@@ -44,8 +44,10 @@ impl Case {
             disk.fault_at(step, fault);
         }
         let (mut random, mut model) = (Rng::with_seed(self.seed), Model::default());
+        let mut seen = None;
         for _ in 0..3 {
             if let Ok(mut life) = self.begin(&disks) {
+                life.inspection = seen.take();
                 model.compare(&mut life, &what);
                 life.reader = Reader::new(Arc::clone(&life.shared));
                 model.live(&mut life, &mut random);

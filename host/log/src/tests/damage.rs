@@ -13,7 +13,7 @@ fn filled(disk: &SimDisk, puts: u64) -> u64 {
 }
 
 /// What is there and what is told to be lost are all records, each once.
-fn assert_told(life: &mut Life, count: u64, torn: u64, what: &str) {
+fn assert_told(life: &mut Life, count: u64, torn: u64, what: &str) -> Vec<Damage> {
     let (records, damage) = life.rest();
     let mut seen: Vec<u64> = records.iter().map(|(at, _)| *at).collect();
     for (at, number) in &records {
@@ -38,6 +38,7 @@ fn assert_told(life: &mut Life, count: u64, torn: u64, what: &str) {
         usize::try_from(count).unwrap(),
         "{what}: twice"
     );
+    damage
 }
 
 #[test]
@@ -51,9 +52,11 @@ fn a_byte_that_changed_costs_one_put_and_is_told() {
         let at = random.usize(0..96 << 10);
         disk.flip(&name, at);
         let what = format!("seed {seed}: byte {at} of {name}");
+        let inspection = super::verify::seen(std::slice::from_ref(&disk));
         let mut life = Life::begin(&disk, SMALL).unwrap();
         let torn = life.recovered.torn;
-        assert_told(&mut life, count, torn, &what);
+        let damage = assert_told(&mut life, count, torn, &what);
+        super::verify::assert_same(&inspection, life.recovered, &damage, &what);
         // The next life knows what was told.
         life.writer.commit(&[]).unwrap();
     }
@@ -166,4 +169,19 @@ fn a_segment_that_is_missing_is_told() {
     let lost: u64 = damage.iter().map(|damage| damage.lost).sum();
     assert_eq!(records.len() as u64 + lost, count, "{damage:?}");
     assert!(lost > 0);
+}
+
+#[test]
+fn damage_that_goes_on_behind_what_is_told_apart_is_one_range() {
+    let disk = SimDisk::new(1);
+    filled(&disk, 6);
+    // Two puts in a row, and the settle frame between them stays whole.
+    let name = "00000000000000000001.log";
+    [5_000, 8_000].iter().for_each(|at| disk.flip(name, *at));
+    let inspection = super::verify::seen(std::slice::from_ref(&disk));
+    let (_, damage) = Life::begin(&disk, SMALL).unwrap().rest();
+    let [damage] = damage.try_into().unwrap();
+    assert_eq!((damage.first, damage.lost), (3, 6));
+    assert!(damage.bytes.contains(&5_000) && damage.bytes.contains(&8_000));
+    assert_eq!(inspection.segments[0].damaged[0].bytes, damage.bytes);
 }

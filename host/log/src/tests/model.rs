@@ -97,6 +97,9 @@ impl Model {
     /// What is there after a crash is what the model owes, in order, and nothing that it does not know.
     pub(super) fn compare(&mut self, life: &mut Life, what: &str) {
         let (records, damage) = life.rest();
+        if let Some(inspection) = &life.inspection {
+            super::verify::assert_same(inspection, life.recovered, &damage, what);
+        }
         let lost: u64 = damage.iter().map(|damage| damage.lost).sum();
         assert_eq!(
             life.recovered.waiting,
