@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use crate::error::LogError;
-use crate::frame::Draft;
+use crate::frame::Sealed;
 use crate::log::{Done, Flushed, Sync};
 use crate::writer::Writer;
 
@@ -26,7 +26,7 @@ pub(crate) struct Queue {
 
 #[derive(Default)]
 struct Due {
-    puts: Vec<(Draft, Done)>,
+    puts: Vec<(Sealed, Done)>,
     flushes: Vec<Flushed>,
     /// By when what is settled is to be written.
     settle: Option<Instant>,
@@ -41,7 +41,7 @@ impl std::fmt::Debug for Due {
 
 /// What is to be done at once.
 struct Work {
-    puts: Vec<(Draft, Done)>,
+    puts: Vec<(Sealed, Done)>,
     flushes: Vec<Flushed>,
     is_settle_due: bool,
     is_last: bool,
@@ -49,13 +49,14 @@ struct Work {
 
 impl Queue {
     /// Adds a put, or says that the log is closed.
-    pub(crate) fn put(&self, draft: Draft, done: Done) {
+    pub(crate) fn put(&self, put: Sealed, done: Done) {
         let mut due = self.due.lock();
         if due.is_closing {
             drop(due);
             return done(Err(Arc::new(LogError::Closed)));
         }
-        due.puts.push((draft, done));
+        due.puts.push((put, done));
+        drop(due);
         self.more.notify_one();
     }
 
@@ -67,6 +68,7 @@ impl Queue {
             return done(Err(Arc::new(LogError::Closed)));
         }
         due.flushes.push(done);
+        drop(due);
         self.more.notify_one();
     }
 
@@ -97,7 +99,7 @@ impl Queue {
             }
         }
         let mut room = 0;
-        let fits = |(put, _): &&(Draft, Done)| {
+        let fits = |(put, _): &&(Sealed, Done)| {
             room += put.room();
             room <= MOST_GROUP
         };
@@ -150,7 +152,7 @@ pub(crate) fn run(queue: &Queue, writer: &mut Writer, sync: Sync) {
         let mut done = match work.puts.is_empty() {
             false => puts(writer, work.puts),
             true if work.is_settle_due || !work.flushes.is_empty() => {
-                let done = writer.commit(&[]).map(drop);
+                let done = writer.commit(&mut []).map(drop);
                 note(&done, &mut is_behind);
                 done.map_err(Arc::new)
             }
@@ -173,9 +175,9 @@ pub(crate) fn run(queue: &Queue, writer: &mut Writer, sync: Sync) {
 }
 
 /// Commits puts together, and tells each of them.
-fn puts(writer: &mut Writer, puts: Vec<(Draft, Done)>) -> Result<(), Arc<LogError>> {
-    let (drafts, tell): (Vec<Draft>, Vec<Done>) = puts.into_iter().unzip();
-    match writer.commit(&drafts) {
+fn puts(writer: &mut Writer, puts: Vec<(Sealed, Done)>) -> Result<(), Arc<LogError>> {
+    let (mut drafts, tell): (Vec<Sealed>, Vec<Done>) = puts.into_iter().unzip();
+    match writer.commit(&mut drafts) {
         Ok(committed) => {
             let told = tell.into_iter().zip(committed);
             told.for_each(|(done, committed)| done(Ok(committed)));

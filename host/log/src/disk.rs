@@ -4,7 +4,7 @@
 //! what was not synced, tears what was, and fails at any step.
 
 use std::fmt::Debug;
-use std::io;
+use std::io::{self, IoSlice};
 use std::sync::Arc;
 
 mod folder;
@@ -80,11 +80,11 @@ pub trait DiskFile: Debug + Send + Sync {
     /// There are fewer, or the disk failed.
     fn read(&self, offset: u64, into: &mut [u8]) -> io::Result<()>;
 
-    /// Writes all of these bytes.
+    /// Writes all of these bytes, one part behind the other.
     ///
     /// # Errors
     /// There is no room, or the disk failed. A part may have been written.
-    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
+    fn write(&self, offset: u64, parts: &[IoSlice<'_>]) -> io::Result<()>;
 
     /// Makes the bytes that were written safe.
     ///

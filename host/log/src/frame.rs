@@ -2,17 +2,20 @@
 //!
 //! | bytes | what |
 //! |---|---|
-//! | 0..4 | CRC32C of the segment's generation and of all that follows |
+//! | 0..4 | CRC32C of the segment's generation and of the rest of the head |
 //! | 4..8 | length of what follows the head |
 //! | 8..16 | sequence of the first record; of a settle frame: what is below is settled |
 //! | 16..20 | number of records; of a settle frame: of ranges |
-//! | 20..24 | kind |
-//! | 24..32 | up to where the segment was safe when this was written |
+//! | 20..24 | kind: 1 is a put, 2 a settle frame |
+//! | 24..28 | up to where the segment was safe when this was written, divided by eight |
+//! | 28..32 | CRC32C of what follows the head |
 //! | 32.. | records: length (4) and bytes each |
 //! | 32.. | of a settle frame: sequence behind the puts written with it (8); first and end of each range (8, 8) |
 //!
 //! All numbers are little-endian. Frames begin at multiples of eight. The generation is in the
-//! checksum, so a frame of a file's former life is not taken for one of this life.
+//! checksum of the head, and that of the rest is in the head, so a frame of a file's former life is not
+//! taken for one of this life. There are two, so that who puts can compute the long one: the place of a
+//! frame is known only when it is written.
 
 /// The bytes before the records.
 pub(crate) const HEAD: usize = 32;
@@ -40,11 +43,13 @@ pub(crate) struct Head {
     pub(crate) count: u32,
     pub(crate) kind: Kind,
     pub(crate) safe: u64,
+    /// Checksum of what follows it.
+    sum: u32,
 }
 
 impl Head {
-    /// Reads a head that may be anything.
-    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
+    /// Reads a head of this life of the file, if the bytes are one.
+    pub(crate) fn read(generation: u64, bytes: &[u8]) -> Option<Self> {
         let kind = match four(bytes, 20)? {
             1 => Kind::Put,
             2 => Kind::Settle,
@@ -55,9 +60,17 @@ impl Head {
             sequence: eight(bytes, 8)?,
             count: four(bytes, 16)?,
             kind,
-            safe: eight(bytes, 24)?,
+            safe: u64::from(four(bytes, 24)?) * ALIGN,
+            sum: four(bytes, 28)?,
         };
-        (head.size() <= u64::try_from(MOST_FRAME).unwrap_or(u64::MAX)).then_some(head)
+        let is_whole = four(bytes, 0)? == checksum(generation, bytes.get(4..HEAD)?);
+        let fits = head.size() <= u64::try_from(MOST_FRAME).unwrap_or(u64::MAX);
+        (is_whole && fits).then_some(head)
+    }
+
+    /// Whether this is what follows it.
+    pub(crate) fn is_of(&self, payload: &[u8]) -> bool {
+        crc32c::crc32c(payload) == self.sum
     }
 
     /// The bytes of the whole frame, without what fills it up.
@@ -87,16 +100,19 @@ pub(crate) fn aligned(offset: u64) -> u64 {
 /// A frame under construction: all of it but what its place decides.
 #[derive(Debug, Clone)]
 pub(crate) struct Draft {
+    /// With room for the head.
     bytes: Vec<u8>,
     count: u32,
     kind: Kind,
 }
 
 impl Draft {
-    /// Without records yet.
-    pub(crate) fn put() -> Self {
+    /// Without records yet, and with room for some.
+    pub(crate) fn put(room: usize) -> Self {
+        let mut bytes = Vec::with_capacity(HEAD + room + 8);
+        bytes.resize(HEAD, 0);
         Self {
-            bytes: vec![0; HEAD],
+            bytes,
             count: 0,
             kind: Kind::Put,
         }
@@ -104,10 +120,10 @@ impl Draft {
 
     /// What is settled, in ranges above the sequence of the frame; and the sequence behind the puts
     /// that are written with it.
-    pub(crate) fn settle(until: u64, ranges: &[(u64, u64)]) -> Self {
+    pub(crate) fn settle(until: u64, ranges: &[(u64, u64)]) -> Sealed {
         let mut draft = Self {
             kind: Kind::Settle,
-            ..Self::put()
+            ..Self::put(8 + ranges.len() * 16)
         };
         draft.bytes.extend(until.to_le_bytes());
         for (first, end) in ranges {
@@ -115,7 +131,7 @@ impl Draft {
             draft.bytes.extend(end.to_le_bytes());
             draft.count += 1;
         }
-        draft
+        draft.seal()
     }
 
     /// Adds a record; false if it does not fit into one frame.
@@ -133,6 +149,33 @@ impl Draft {
         true
     }
 
+    /// Nothing is added any more.
+    pub(crate) fn seal(mut self) -> Sealed {
+        let length = self.bytes.len() - HEAD;
+        let sum = crc32c::crc32c(self.bytes.get(HEAD..).unwrap_or_default());
+        let room = self.bytes.len().next_multiple_of(8);
+        self.bytes.resize(room, 0);
+        let mut sealed = Sealed {
+            bytes: self.bytes,
+            count: self.count,
+        };
+        sealed.set(4, &u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
+        sealed.set(16, &self.count.to_le_bytes());
+        sealed.set(20, &(self.kind as u32).to_le_bytes());
+        sealed.set(28, &sum.to_le_bytes());
+        sealed
+    }
+}
+
+/// A frame that waits for its place.
+#[derive(Debug, Clone)]
+pub(crate) struct Sealed {
+    /// With what fills it up.
+    bytes: Vec<u8>,
+    count: u32,
+}
+
+impl Sealed {
     /// How many records there are.
     pub(crate) fn count(&self) -> u32 {
         self.count
@@ -140,32 +183,27 @@ impl Draft {
 
     /// The bytes that it takes in a segment.
     pub(crate) fn room(&self) -> u64 {
-        aligned(self.bytes.len() as u64)
+        self.bytes.len() as u64
     }
 
-    /// Appends the frame as it is in its place.
-    pub(crate) fn write(&self, stamp: Stamp, into: &mut Vec<u8>) {
-        let at = into.len();
-        into.extend(&self.bytes);
-        let length = u32::try_from(self.bytes.len() - HEAD).unwrap_or(u32::MAX);
-        let head = into.get_mut(at..at + HEAD).unwrap_or_default();
-        let fields: [(usize, &[u8]); 5] = [
-            (4, &length.to_le_bytes()),
-            (8, &stamp.sequence.to_le_bytes()),
-            (16, &self.count.to_le_bytes()),
-            (20, &(self.kind as u32).to_le_bytes()),
-            (24, &stamp.safe.to_le_bytes()),
-        ];
-        for (offset, bytes) in fields {
-            if let Some(field) = head.get_mut(offset..offset + bytes.len()) {
-                field.copy_from_slice(bytes);
-            }
+    /// The frame as it is in this place. It may be given another place later.
+    pub(crate) fn stamp(&mut self, stamp: Stamp) {
+        let safe = u32::try_from(stamp.safe / ALIGN).unwrap_or(u32::MAX);
+        self.set(8, &stamp.sequence.to_le_bytes());
+        self.set(24, &safe.to_le_bytes());
+        let head = self.bytes.get(4..HEAD).unwrap_or_default();
+        let sum = checksum(stamp.generation, head);
+        self.set(0, &sum.to_le_bytes());
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    fn set(&mut self, at: usize, field: &[u8]) {
+        if let Some(place) = self.bytes.get_mut(at..at + field.len()) {
+            place.copy_from_slice(field);
         }
-        let sum = checksum(stamp.generation, into.get(at + 4..).unwrap_or_default());
-        if let Some(field) = into.get_mut(at..at + 4) {
-            field.copy_from_slice(&sum.to_le_bytes());
-        }
-        into.resize(at + usize::try_from(self.room()).unwrap_or(usize::MAX), 0);
     }
 }
 
@@ -175,14 +213,6 @@ pub(crate) struct Stamp {
     pub(crate) generation: u64,
     pub(crate) sequence: u64,
     pub(crate) safe: u64,
-}
-
-/// Whether the bytes of a whole frame are what was written in this life of the file.
-pub(crate) fn is_whole(generation: u64, frame: &[u8]) -> bool {
-    match (four(frame, 0), frame.get(4..)) {
-        (Some(stated), Some(rest)) => stated == checksum(generation, rest),
-        _ => false,
-    }
 }
 
 /// The records of a whole put frame, without its head.

@@ -72,12 +72,18 @@ impl Put {
     /// Without records yet.
     #[must_use]
     pub fn new() -> Self {
-        Self(Draft::put())
+        Self::with_room(0)
+    }
+
+    /// Without records yet, and with room for these bytes. (Each record takes four more.)
+    #[must_use]
+    pub fn with_room(bytes: usize) -> Self {
+        Self(Draft::put(bytes))
     }
 
     #[cfg(test)]
-    pub(crate) fn draft(&self) -> Draft {
-        self.0.clone()
+    pub(crate) fn draft(&self) -> crate::frame::Sealed {
+        self.0.clone().seal()
     }
 
     /// Adds a record of these parts; false if it does not fit ([`crate::MOST_FRAME`]).
@@ -138,7 +144,7 @@ impl Log {
     /// Has a put committed, together with all others that wait. `done` is called by the committer, and
     /// must not block it.
     pub fn put(&self, put: Put, done: Done) {
-        self.queue.put(put.0, done);
+        self.queue.put(put.0.seal(), done);
     }
 
     /// Records of these sequences, the end excluded, are not to be read again. This is safe a moment

@@ -54,13 +54,12 @@ impl Scan {
         let Some(head) = self.head(file, offset, limit)? else {
             return Ok(None);
         };
-        let size = usize::try_from(head.size()).unwrap_or(usize::MAX);
-        let generation = self.generation;
-        let bytes = self.bytes(file, offset, size, limit)?;
-        let whole = bytes.filter(|bytes| frame::is_whole(generation, bytes));
-        Ok(whole.map(|bytes| Frame {
+        let length = usize::try_from(head.length).unwrap_or(usize::MAX);
+        let payload = self.bytes(file, offset + HEAD as u64, length, limit)?;
+        let whole = payload.filter(|payload| head.is_of(payload));
+        Ok(whole.map(|payload| Frame {
             head,
-            payload: bytes.get(HEAD..).unwrap_or_default().to_vec(),
+            payload: payload.to_vec(),
             end: head.end(offset),
         }))
     }
@@ -87,10 +86,11 @@ impl Scan {
         Ok(None)
     }
 
-    /// What may be the head of a frame.
+    /// A head at an offset. What follows it may be damaged.
     fn head(&mut self, file: &dyn DiskFile, offset: u64, limit: u64) -> io::Result<Option<Head>> {
+        let generation = self.generation;
         let bytes = self.bytes(file, offset, HEAD, limit)?;
-        let head = bytes.and_then(Head::read);
+        let head = bytes.and_then(|bytes| Head::read(generation, bytes));
         Ok(head.filter(|head| {
             offset
                 .checked_add(head.size())

@@ -6,7 +6,7 @@
 //! disks ([`SimDisk::beside`]), which share their steps and end together.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, IoSlice};
 use std::sync::Arc;
 
 use fastrand::Rng;
@@ -292,7 +292,7 @@ impl Disk for SimDisk {
 
     fn keep(&self, _: &str, name: &str, bytes: &[u8]) -> io::Result<()> {
         let file = self.create(name, bytes.len() as u64)?;
-        file.write(0, bytes)?;
+        file.write(0, &[IoSlice::new(bytes)])?;
         file.sync()?;
         self.sync_name(name)
     }
@@ -351,7 +351,8 @@ impl DiskFile for Handle {
         Ok(())
     }
 
-    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+    fn write(&self, offset: u64, parts: &[IoSlice<'_>]) -> io::Result<()> {
+        let bytes: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied()).collect();
         let mut inner = self.disk.inner.lock();
         let was_down = self.disk.is_down() || inner.is_dead;
         let is_failing = self.disk.step(&mut inner);

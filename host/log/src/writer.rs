@@ -6,14 +6,15 @@
 //! does not tell. What was to be written goes to a new segment; if that fails twice, the puts are
 //! refused, and the next commit tries again.
 
+use std::io::IoSlice;
 use std::sync::Arc;
 
 use crate::disk::{Disk, DiskFile};
 use crate::error::LogError;
-use crate::frame::{Draft, Stamp};
+use crate::frame::{Draft, Sealed, Stamp};
 use crate::log::{Committed, Options, Sync};
 use crate::reader::Place;
-use crate::segment::{FIRST_FRAME, Named};
+use crate::segment::Named;
 use crate::shared::Shared;
 
 mod segments;
@@ -33,7 +34,6 @@ pub(crate) struct Writer {
     last: Last,
     /// The largest generation that was ever used.
     generation: u64,
-    buffer: Vec<u8>,
 }
 
 /// The segment before the next one.
@@ -48,7 +48,7 @@ struct Last {
 #[derive(Debug)]
 struct SettleFrame {
     low: u64,
-    frame: Draft,
+    frame: Sealed,
 }
 
 /// The segment that is written to.
@@ -102,17 +102,16 @@ impl Writer {
             active: None,
             last: last.unwrap_or_default(),
             generation,
-            buffer: Vec::new(),
         }
     }
 
     /// Has puts and what is settled written, and made safe unless that is left for later. Returns
     /// where each put is.
-    pub(crate) fn commit(&mut self, puts: &[Draft]) -> Result<Vec<Committed>, LogError> {
-        let settle = self.settle_frame(puts);
-        let room = puts.iter().map(Draft::room).sum::<u64>() + settle.frame.room();
+    pub(crate) fn commit(&mut self, puts: &mut [Sealed]) -> Result<Vec<Committed>, LogError> {
+        let mut settle = self.settle_frame(puts);
+        let room = puts.iter().map(Sealed::room).sum::<u64>() + settle.frame.room();
         if self.has_room(room, !puts.is_empty()) {
-            match self.append(puts, &settle) {
+            match self.append(puts, &mut settle) {
                 Ok(committed) => return Ok(committed),
                 Err(error) => tracing::warn!(%error, "a segment of the log is given up"),
             }
@@ -124,7 +123,7 @@ impl Writer {
                 is_again: attempt > 0,
             };
             let begun = self.begin_segment(room, wanted);
-            match begun.and_then(|()| self.append(puts, &settle)) {
+            match begun.and_then(|()| self.append(puts, &mut settle)) {
                 Ok(committed) => return Ok(committed),
                 Err(error) if error.is_full() => return Err(error),
                 Err(error) => failed = error,
@@ -154,7 +153,7 @@ impl Writer {
     }
 
     /// What is settled, before these puts.
-    fn settle_frame(&self, puts: &[Draft]) -> SettleFrame {
+    fn settle_frame(&self, puts: &[Sealed]) -> SettleFrame {
         let state = self.shared.lock();
         let count: u64 = puts.iter().map(|put| u64::from(put.count())).sum();
         SettleFrame {
@@ -170,18 +169,23 @@ impl Writer {
     }
 
     /// Writes frames behind the others. If that fails, the segment is over.
-    fn append(&mut self, puts: &[Draft], settle: &SettleFrame) -> Result<Vec<Committed>, LogError> {
+    fn append(
+        &mut self,
+        puts: &mut [Sealed],
+        settle: &mut SettleFrame,
+    ) -> Result<Vec<Committed>, LogError> {
         let Some(mut active) = self.active.take() else {
             return Err(LogError::Closed);
         };
-        let committed = self.fill(&active, puts, settle);
-        let written = active.file.write(active.written, &self.buffer);
-        if let Err(error) = written {
+        let committed = self.stamp(&active, puts, settle);
+        let frames = std::iter::once(&settle.frame).chain(puts.iter());
+        let parts: Vec<_> = frames.map(|frame| IoSlice::new(frame.bytes())).collect();
+        if let Err(error) = active.file.write(active.written, &parts) {
             let doing = format!("write to {}", active.name());
             self.give_up(active);
             return Err(LogError::disk(doing)(error));
         }
-        active.written += self.buffer.len() as u64;
+        active.written += parts.iter().map(|part| part.len() as u64).sum::<u64>();
         active.low = settle.low;
         if self.options.sync == Sync::Always {
             active.sync()?;
@@ -196,36 +200,40 @@ impl Writer {
         Ok(committed)
     }
 
-    /// Puts frames into the buffer, as they are in their place.
-    fn fill(&mut self, active: &Active, puts: &[Draft], settle: &SettleFrame) -> Vec<Committed> {
-        let mut sequence = self.shared.lock().next;
+    /// Gives frames their places.
+    fn stamp(
+        &self,
+        active: &Active,
+        puts: &mut [Sealed],
+        settle: &mut SettleFrame,
+    ) -> Vec<Committed> {
         let mut stamp = Stamp {
             generation: active.generation,
             sequence: settle.low,
             safe: active.safe,
         };
-        self.buffer.clear();
-        settle.frame.write(stamp, &mut self.buffer);
+        settle.frame.stamp(stamp);
+        let mut offset = active.written + settle.frame.room();
+        stamp.sequence = self.shared.lock().next;
         let mut committed = Vec::with_capacity(puts.len());
         for put in puts {
-            let offset = active.written + self.buffer.len() as u64;
+            put.stamp(stamp);
             committed.push(Committed {
-                first: sequence,
+                first: stamp.sequence,
                 place: Place {
                     generation: active.generation,
                     offset,
-                    sequence,
+                    sequence: stamp.sequence,
                 },
             });
-            stamp.sequence = sequence;
-            put.write(stamp, &mut self.buffer);
-            sequence += u64::from(put.count());
+            offset += put.room();
+            stamp.sequence += u64::from(put.count());
         }
         committed
     }
 
     /// What was written may be read.
-    fn publish(&self, puts: &[Draft]) {
+    fn publish(&self, puts: &[Sealed]) {
         let mut state = self.shared.lock();
         state.next += puts.iter().map(|put| u64::from(put.count())).sum::<u64>();
         let next = state.next;
@@ -244,15 +252,5 @@ impl Writer {
                 "what was acknowledged since the last sync may be lost at a crash"
             );
         }
-    }
-
-    /// The first frame that this segment can have, for its head.
-    fn first_frame(&self, generation: u64, settle: &SettleFrame, into: &mut Vec<u8>) {
-        let stamp = Stamp {
-            generation,
-            sequence: settle.low,
-            safe: FIRST_FRAME,
-        };
-        settle.frame.write(stamp, into);
     }
 }

@@ -1,7 +1,7 @@
 //! A folder of the operating system.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, IoSlice, Read as _, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,6 +13,9 @@ use super::{Disk, DiskFile};
 
 /// The file whose lock says that the folder has an owner.
 const OWNER: &str = "owner.lock";
+
+/// Parts that the system takes in one call.
+const MOST_PARTS: usize = 1024;
 
 /// A folder that this process owns: no other one can open it meanwhile.
 #[derive(Debug)]
@@ -179,8 +182,21 @@ impl DiskFile for File {
         self.read_exact_at(into, offset)
     }
 
-    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.write_all_at(bytes, offset)
+    fn write(&self, mut offset: u64, parts: &[IoSlice<'_>]) -> io::Result<()> {
+        let mut parts = parts.to_vec();
+        let mut rest = parts.as_mut_slice();
+        IoSlice::advance_slices(&mut rest, 0);
+        while !rest.is_empty() {
+            let some = rest.get(..MOST_PARTS).unwrap_or(rest);
+            let written = match rustix::io::pwritev(self, some, offset) {
+                Ok(0) => return Err(io::Error::from(io::ErrorKind::WriteZero)),
+                Err(rustix::io::Errno::INTR) => continue,
+                written => written?,
+            };
+            offset += written as u64;
+            IoSlice::advance_slices(&mut rest, written);
+        }
+        Ok(())
     }
 
     fn sync(&self) -> io::Result<()> {

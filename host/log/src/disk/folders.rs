@@ -5,7 +5,7 @@
 //! that a log is not opened without one: its records would be missing, and numbers be used again.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -240,8 +240,8 @@ impl DiskFile for Watched {
         self.file.read(offset, into)
     }
 
-    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        note(&self.out, self.file.write(offset, bytes))
+    fn write(&self, offset: u64, parts: &[IoSlice<'_>]) -> io::Result<()> {
+        note(&self.out, self.file.write(offset, parts))
     }
 
     fn sync(&self) -> io::Result<()> {

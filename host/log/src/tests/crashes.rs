@@ -128,16 +128,19 @@ fn a_full_disk_at_any_step_loses_nothing_that_was_acknowledged() {
 fn a_log_on_a_full_disk_can_be_read_and_takes_puts_when_there_is_room() {
     let disk = SimDisk::new(1);
     let mut life = Life::begin(&disk, SMALL).unwrap();
-    life.writer.commit(&[put(0..3, 10).draft()]).unwrap();
+    life.writer.commit(&mut [put(0..3, 10).draft()]).unwrap();
     disk.crash();
     disk.leave_room(0);
     let mut life = Life::begin(&disk, SMALL).unwrap();
     let (records, damage) = life.rest();
     assert_eq!((records.len(), damage.len()), (3, 0));
-    let error = life.writer.commit(&[put(3..4, 10).draft()]).unwrap_err();
+    let error = life
+        .writer
+        .commit(&mut [put(3..4, 10).draft()])
+        .unwrap_err();
     assert!(error.is_full(), "{error}");
     disk.make_room();
-    let committed = life.writer.commit(&[put(3..4, 10).draft()]).unwrap();
+    let committed = life.writer.commit(&mut [put(3..4, 10).draft()]).unwrap();
     assert_eq!(committed[0].first, 3);
     assert_eq!(life.rest().0, [(3, 3)]);
 }
@@ -148,7 +151,7 @@ fn a_full_disk_has_room_for_what_was_delivered() {
     let mut life = Life::begin(&disk, SMALL).unwrap();
     for at in 0..30 {
         let put = put(at..at + 1, 8_000);
-        life.writer.commit(&[put.draft()]).unwrap();
+        life.writer.commit(&mut [put.draft()]).unwrap();
     }
     drop(life);
     disk.crash();
@@ -157,7 +160,7 @@ fn a_full_disk_has_room_for_what_was_delivered() {
     let mut life = Life::begin(&disk, SMALL).unwrap();
     let before = disk.list().unwrap().len();
     life.settle(0, 29);
-    life.writer.commit(&[]).unwrap();
+    life.writer.commit(&mut []).unwrap();
     assert!(disk.list().unwrap().len() < before);
     disk.crash();
     let life = Life::begin(&disk, SMALL).unwrap();
@@ -170,16 +173,16 @@ fn a_sequence_that_was_settled_and_lost_is_not_used_again() {
     for seed in 0..400 {
         let disk = SimDisk::new(seed);
         let mut life = Life::begin(&disk, LATE).unwrap();
-        life.writer.commit(&[put(0..3, 10).draft()]).unwrap();
+        life.writer.commit(&mut [put(0..3, 10).draft()]).unwrap();
         life.writer.sync().unwrap();
-        life.writer.commit(&[put(3..6, 2_000).draft()]).unwrap();
+        life.writer.commit(&mut [put(3..6, 2_000).draft()]).unwrap();
         life.settle(4, 6);
-        life.writer.commit(&[]).unwrap();
+        life.writer.commit(&mut []).unwrap();
         disk.crash();
         // Of the two that were not synced, often only what says that they are settled is there.
         let mut life = Life::begin(&disk, LATE).unwrap();
         cases += u64::from(life.recovered.torn == 1);
-        let committed = life.writer.commit(&[put(6..9, 10).draft()]).unwrap();
+        let committed = life.writer.commit(&mut [put(6..9, 10).draft()]).unwrap();
         life.writer.sync().unwrap();
         assert!(committed[0].first == 3 || committed[0].first == 6);
         disk.crash();

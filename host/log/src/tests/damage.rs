@@ -7,7 +7,7 @@ fn filled(disk: &SimDisk, puts: u64) -> u64 {
     let mut life = Life::begin(disk, SMALL).unwrap();
     for put in 0..puts {
         let put = super::put(put * 3..put * 3 + 3, 1_000);
-        life.writer.commit(&[put.draft()]).unwrap();
+        life.writer.commit(&mut [put.draft()]).unwrap();
     }
     puts * 3
 }
@@ -58,7 +58,7 @@ fn a_byte_that_changed_costs_one_put_and_is_told() {
         let damage = assert_told(&mut life, count, torn, &what);
         super::verify::assert_same(&inspection, life.recovered, &damage, &what);
         // The next life knows what was told.
-        life.writer.commit(&[]).unwrap();
+        life.writer.commit(&mut []).unwrap();
     }
 }
 
@@ -118,7 +118,7 @@ fn damage_that_is_refused_is_told_again_and_settles_nothing() {
     assert_eq!(told(reader.read().unwrap()), damage);
     assert!(damage.kept.is_some(), "{damage}");
     assert_eq!(life.shared.lock().settled.open(0, 30), 30);
-    life.writer.commit(&[]).unwrap();
+    life.writer.commit(&mut []).unwrap();
     drop(life);
     disk.crash();
     let life = Life::begin(&disk, SMALL).unwrap();

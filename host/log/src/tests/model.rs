@@ -49,7 +49,7 @@ impl Model {
                     }
                     if random.bool() {
                         // A settle alone; if it fails, it is doubled at worst.
-                        drop(life.writer.commit(&[]));
+                        drop(life.writer.commit(&mut []));
                     }
                 }
             }
@@ -58,8 +58,8 @@ impl Model {
 
     fn commit(&mut self, life: &mut Life, random: &mut Rng) {
         let puts: Vec<_> = (0..random.usize(1..4)).map(|_| self.put(random)).collect();
-        let drafts: Vec<_> = puts.iter().map(|(put, _)| put.draft()).collect();
-        match life.writer.commit(&drafts) {
+        let mut drafts: Vec<_> = puts.iter().map(|(put, _)| put.draft()).collect();
+        match life.writer.commit(&mut drafts) {
             Ok(committed) => {
                 for (committed, (_, numbers)) in committed.iter().zip(puts) {
                     let end = committed.first + numbers.len() as u64;

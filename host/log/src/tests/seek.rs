@@ -19,8 +19,8 @@ fn a_reader_goes_on_at_any_put() {
             put(at * 4..at * 4 + 1, 3_000),
             put(at * 4 + 1..at * 4 + 4, 20),
         ];
-        let puts = puts.map(|put| put.draft());
-        committed.extend(life.writer.commit(&puts).unwrap());
+        let mut puts = puts.map(|put| put.draft());
+        committed.extend(life.writer.commit(&mut puts).unwrap());
     }
     assert!(life.shared.lock().segments.len() > 2);
     Rng::with_seed(1).shuffle(&mut committed);
@@ -38,11 +38,11 @@ fn a_reader_that_seeks_a_segment_that_was_freed_goes_on_behind_it() {
     let mut committed = Vec::new();
     for at in 0..60 {
         let put = put(at..at + 1, 4_000);
-        committed.extend(life.writer.commit(&[put.draft()]).unwrap());
+        committed.extend(life.writer.commit(&mut [put.draft()]).unwrap());
     }
     let oldest = life.shared.lock().segments[0].generation;
     life.settle(0, 50);
-    life.writer.commit(&[]).unwrap();
+    life.writer.commit(&mut []).unwrap();
     assert!(life.shared.lock().segments[0].generation > oldest);
     assert_eq!(committed[3].place.generation, oldest);
     life.reader.seek(committed[3].place);

@@ -16,7 +16,7 @@ fn segments_go_to_each_disk_in_turn() {
     let mut life = Life::on(striped(&disks).unwrap(), SMALL).unwrap();
     for at in 0..60 {
         life.writer
-            .commit(&[put(at..at + 1, 8_000).draft()])
+            .commit(&mut [put(at..at + 1, 8_000).draft()])
             .unwrap();
     }
     let counts = disks.each_ref().map(names);
@@ -34,7 +34,7 @@ fn puts_go_on_when_one_of_two_disks_dies_at_any_step() {
         let mut life = Life::on(striped(&disks).unwrap(), SMALL).unwrap();
         disk.fault_at(disk.steps() + step, Fault::Dies);
         let commit = |life: &mut Life, at: u64| {
-            let committed = life.writer.commit(&[put(at..at + 1, 8_000).draft()]);
+            let committed = life.writer.commit(&mut [put(at..at + 1, 8_000).draft()]);
             assert!(committed.is_ok(), "step {step}, put {at}: {committed:?}");
         };
         for at in 0..50 {
@@ -65,18 +65,18 @@ fn a_disk_without_room_is_passed_over() {
     let mut life = Life::on(striped(&disks).unwrap(), SMALL).unwrap();
     for at in 0..30 {
         life.writer
-            .commit(&[put(at..at + 1, 8_000).draft()])
+            .commit(&mut [put(at..at + 1, 8_000).draft()])
             .unwrap();
     }
     assert_eq!(names(&disk), 0);
     disks[1].leave_room(0);
     let put = put(30..31, 90_000);
-    let error = life.writer.commit(&[put.draft()]).unwrap_err();
+    let error = life.writer.commit(&mut [put.draft()]).unwrap_err();
     assert!(error.is_full(), "{error}");
     // A disk that fails is no reason to say that there will never be room.
     disks[1].die();
     for _ in 0..2 {
-        let error = life.writer.commit(&[put.draft()]).unwrap_err();
+        let error = life.writer.commit(&mut [put.draft()]).unwrap_err();
         assert!(error.is_full(), "{error}");
     }
 }
@@ -89,12 +89,14 @@ fn a_disk_that_failed_is_passed_over_for_a_while_unless_it_is_the_only_one() {
     // Each put fills a segment.
     let segment = |life: &mut Life, at: u64| {
         let put = put(at..at + 1, 20_000);
-        life.writer.commit(&[put.draft()]).unwrap();
+        life.writer.commit(&mut [put.draft()]).unwrap();
     };
     segment(&mut life, 0);
     assert_eq!((names(&disks[0]), names(&disks[1])), (1, 0));
     disk.die();
-    life.writer.commit(&[put(1..2, 10_000).draft()]).unwrap();
+    life.writer
+        .commit(&mut [put(1..2, 10_000).draft()])
+        .unwrap();
     disk.kill();
     for at in 2..10 {
         segment(&mut life, at);

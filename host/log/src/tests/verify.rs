@@ -53,11 +53,11 @@ fn filled(disk: &SimDisk) -> Life {
     let mut life = Life::begin(disk, SMALL).unwrap();
     for at in 0..40 {
         let put = put(at * 3..at * 3 + 3, 1_000);
-        life.writer.commit(&[put.draft()]).unwrap();
+        life.writer.commit(&mut [put.draft()]).unwrap();
     }
     life.settle(0, 10);
     life.settle(50, 70);
-    life.writer.commit(&[]).unwrap();
+    life.writer.commit(&mut []).unwrap();
     life
 }
 

@@ -123,23 +123,27 @@ impl Source {
             is_put: kind == 1,
             sequence: number(bytes, 8, 8),
             count: number(bytes, 16, 4),
-            safe: number(bytes, 24, 8),
+            safe: number(bytes, 24, 4) * 8,
         };
-        let may_be = (1..=2).contains(&kind)
+        let rest = number(bytes, 28, 4);
+        let head = bytes.get(4..32).unwrap_or_default();
+        let sum = crc32c::crc32c(&generation.to_le_bytes());
+        let is_whole = u64::from(crc32c::crc32c_append(sum, head)) == stated;
+        let may_be = is_whole
+            && (1..=2).contains(&kind)
             && frame.size <= 256 << 20
             && offset + frame.size <= limit
             && frame.safe <= offset;
         if !may_be {
             return Ok(None);
         }
-        let mut sum = crc32c::crc32c(&generation.to_le_bytes());
-        let mut at = offset + 4;
+        let (mut sum, mut at) = (0, offset + BEFORE);
         while at < offset + frame.size {
             let more = (offset + frame.size - at).min(PIECE);
             sum = crc32c::crc32c_append(sum, self.at(at, more)?);
             at += more;
         }
-        Ok((u64::from(sum) == stated).then_some(frame))
+        Ok((u64::from(sum) == rest).then_some(frame))
     }
 
     /// What follows the head of a frame.

@@ -33,7 +33,7 @@ pub fn repair(
             Read::End => break,
         }
     }
-    writer.commit(&[])?;
+    writer.commit(&mut [])?;
     writer.sync()?;
     Ok(damaged)
 }

@@ -1,10 +1,12 @@
 //! Segments are begun, given back, and used again.
 
+use std::io::IoSlice;
 use std::sync::Arc;
 
 use super::{Active, Last, Writer};
 use crate::disk::DiskFile;
 use crate::error::LogError;
+use crate::frame::Stamp;
 use crate::segment::{FIRST_FRAME, Named, SegmentHead};
 use crate::shared::Segment;
 
@@ -73,22 +75,27 @@ impl Writer {
         length: u64,
     ) -> Result<(), LogError> {
         let generation = self.generation;
-        let settle = self.settle_frame(&[]);
+        let mut settle = self.settle_frame(&[]);
+        settle.frame.stamp(Stamp {
+            generation,
+            sequence: settle.low,
+            safe: FIRST_FRAME,
+        });
         let head = SegmentHead {
             generation,
             first: self.shared.lock().next,
             previous: self.last.generation,
             sealed: self.last.end,
         };
-        let mut bytes = head.bytes();
-        self.first_frame(generation, &settle, &mut bytes);
+        let bytes = head.bytes();
+        let parts = [IoSlice::new(&bytes), IoSlice::new(settle.frame.bytes())];
         let doing = |what| format!("{what} {name}");
-        let written = file.write(0, &bytes);
+        let written = file.write(0, &parts);
         written.map_err(LogError::disk(doing("write to")))?;
         file.sync().map_err(LogError::disk(doing("sync")))?;
         let named = self.disk.sync_name(name);
         named.map_err(LogError::disk(doing("make a name of")))?;
-        let end = bytes.len() as u64;
+        let end = FIRST_FRAME + settle.frame.room();
         self.shared.lock().segments.push_back(Segment {
             generation,
             end,
