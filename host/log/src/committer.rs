@@ -8,6 +8,7 @@ use parking_lot::{Condvar, Mutex};
 use crate::error::LogError;
 use crate::frame::Sealed;
 use crate::log::{Done, Flushed, Sync};
+use crate::teller::{Answers, Teller};
 use crate::writer::Writer;
 
 /// How long what is settled waits for a put to ride on. If the process ends meanwhile, the records
@@ -140,7 +141,7 @@ impl Drop for Ended<'_> {
 }
 
 /// Commits until the log is closed.
-pub(crate) fn run(queue: &Queue, writer: &mut Writer, sync: Sync) {
+pub(crate) fn run(queue: &Queue, teller: &Teller, writer: &mut Writer, sync: Sync) {
     let _ended = Ended(queue);
     let mut sync_at = None;
     let mut is_behind = false;
@@ -149,8 +150,9 @@ pub(crate) fn run(queue: &Queue, writer: &mut Writer, sync: Sync) {
         let is_sync_due = work.is_last
             || !work.flushes.is_empty()
             || sync_at.is_some_and(|at: Instant| at <= now());
+        let mut answers = Answers::default();
         let mut done = match work.puts.is_empty() {
-            false => puts(writer, work.puts),
+            false => puts(writer, work.puts, &mut answers),
             true if work.is_settle_due || !work.flushes.is_empty() => {
                 let done = writer.commit(&mut []).map(drop);
                 note(&done, &mut is_behind);
@@ -161,9 +163,9 @@ pub(crate) fn run(queue: &Queue, writer: &mut Writer, sync: Sync) {
         if is_sync_due {
             done = done.and(late_sync(writer));
         }
-        for flushed in work.flushes {
-            flushed(done.clone());
-        }
+        let flushes = work.flushes.into_iter();
+        answers.flushes = flushes.map(|flushed| (flushed, done.clone())).collect();
+        teller.tell(answers);
         sync_at = match (writer.is_behind(), sync) {
             (true, Sync::Interval(interval)) => sync_at.or_else(|| Some(now() + interval)),
             _ => None,
@@ -174,19 +176,24 @@ pub(crate) fn run(queue: &Queue, writer: &mut Writer, sync: Sync) {
     }
 }
 
-/// Commits puts together, and tells each of them.
-fn puts(writer: &mut Writer, puts: Vec<(Sealed, Done)>) -> Result<(), Arc<LogError>> {
-    let (mut drafts, tell): (Vec<Sealed>, Vec<Done>) = puts.into_iter().unzip();
-    match writer.commit(&mut drafts) {
+/// Commits puts together.
+fn puts(
+    writer: &mut Writer,
+    puts: Vec<(Sealed, Done)>,
+    answers: &mut Answers,
+) -> Result<(), Arc<LogError>> {
+    let (mut frames, tell): (Vec<Sealed>, Vec<Done>) = puts.into_iter().unzip();
+    let committed = writer.commit(&mut frames).map_err(Arc::new);
+    answers.frames = frames;
+    match committed {
         Ok(committed) => {
-            let told = tell.into_iter().zip(committed);
-            told.for_each(|(done, committed)| done(Ok(committed)));
+            let told = tell.into_iter().zip(committed.into_iter().map(Ok));
+            answers.puts = told.collect();
             Ok(())
         }
         Err(error) => {
-            let error = Arc::new(error);
-            let told = tell.into_iter();
-            told.for_each(|done| done(Err(Arc::clone(&error))));
+            let refused = || Err(Arc::clone(&error));
+            answers.puts = tell.into_iter().map(|done| (done, refused())).collect();
             Err(error)
         }
     }

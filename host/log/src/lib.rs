@@ -27,6 +27,7 @@ mod scan;
 mod segment;
 mod settled;
 mod shared;
+mod teller;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 #[cfg(test)]

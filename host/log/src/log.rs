@@ -15,6 +15,7 @@ use crate::frame::Draft;
 use crate::reader::{Place, Reader};
 use crate::recovery;
 use crate::shared::{Shared, State};
+use crate::teller::Teller;
 use crate::writer::Writer;
 
 /// The settings of a log.
@@ -101,20 +102,44 @@ pub struct Committed {
     pub place: Place,
 }
 
-/// Is told where a put is once it is done, or why it is not.
+/// Is told where a put is once it is done, or why it is not. (It is dropped if another one panics that
+/// is told at the same time.)
 pub type Done = Box<dyn FnOnce(Result<Committed, Arc<LogError>>) + Send>;
 
 /// Is told that what was settled is safe, or why it is not.
 pub type Flushed = Box<dyn FnOnce(Result<(), Arc<LogError>>) + Send>;
 
 /// A durable queue of records.
-#[derive(Debug)]
 pub struct Log {
     shared: Shared,
     disk: Arc<dyn Disk>,
     options: Options,
     queue: Arc<Queue>,
     committer: Option<JoinHandle<()>>,
+    teller: Arc<Teller>,
+    tells: Option<JoinHandle<()>>,
+}
+
+impl std::fmt::Debug for Log {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "a log on {:?}", self.disk)
+    }
+}
+
+/// Starts a thread.
+fn thread(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, LogError> {
+    let on = std::thread::Builder::new().name(name.to_owned());
+    on.spawn(run)
+        .map_err(LogError::disk(format!("start {name}")))
+}
+
+/// Waits for a thread, unless it is this one: who is told of a put may be the last one who has the log.
+fn join(thread: Option<JoinHandle<()>>) {
+    let Some(thread) = thread else { return };
+    let is_this = thread.thread().id() == std::thread::current().id();
+    if !is_this && thread.join().is_err() {
+        tracing::error!("a thread of a log panicked");
+    }
 }
 
 impl Log {
@@ -125,24 +150,26 @@ impl Log {
     /// full: what is there can be read, and puts are refused.)
     pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Self, Recovered), LogError> {
         let (mut writer, shared, recovered) = open(Arc::clone(&disk), options)?;
-        let queue = Arc::new(Queue::default());
-        let (waiting, on) = (Arc::clone(&queue), std::thread::Builder::new());
-        let committer = on
-            .name("log-committer".to_owned())
-            .spawn(move || committer::run(&waiting, &mut writer, options.sync))
-            .map_err(LogError::disk("start the committer"))?;
-        let log = Self {
+        let (queue, teller) = (Arc::<Queue>::default(), Arc::<Teller>::default());
+        let telling = Arc::clone(&teller);
+        let tells = thread("log-teller", move || telling.run())?;
+        let mut log = Self {
             shared,
             disk,
             options,
-            queue,
-            committer: Some(committer),
+            queue: Arc::clone(&queue),
+            committer: None,
+            teller: Arc::clone(&teller),
+            tells: Some(tells),
         };
+        log.committer = Some(thread("log-committer", move || {
+            committer::run(&queue, &teller, &mut writer, options.sync);
+        })?);
         Ok((log, recovered))
     }
 
-    /// Has a put committed, together with all others that wait. `done` is called by the committer, and
-    /// must not block it.
+    /// Has a put committed, together with all others that wait. `done` is called by a thread of the log,
+    /// in the order of the puts, and must not block it.
     pub fn put(&self, put: Put, done: Done) {
         self.queue.put(put.0.seal(), done);
     }
@@ -155,7 +182,7 @@ impl Log {
     }
 
     /// Has all that was settled before made safe now, with a sync that it shares with puts that wait.
-    /// `done` is called by the committer, and must not block it.
+    /// `done` is called by a thread of the log, and must not block it.
     pub fn flush(&self, done: Flushed) {
         self.queue.flush(done);
     }
@@ -208,11 +235,9 @@ impl Log {
 
     fn end(&mut self) {
         self.queue.close();
-        if let Some(committer) = self.committer.take()
-            && committer.join().is_err()
-        {
-            tracing::error!("the committer of a log panicked");
-        }
+        join(self.committer.take());
+        self.teller.end();
+        join(self.tells.take());
     }
 }
 

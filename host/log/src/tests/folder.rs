@@ -180,3 +180,53 @@ fn what_is_settled_all_the_time_is_written_within_a_moment() {
     }
     panic!("{} segments are left", log.segments());
 }
+
+/// Says when it is dropped.
+struct Dropped(mpsc::Sender<()>);
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        self.0.send(()).unwrap();
+    }
+}
+
+#[test]
+fn who_panics_when_told_keeps_nobody_else_waiting() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = open(folder.path());
+    let (done, told) = mpsc::channel();
+    for number in 0..40_u8 {
+        let (mut put, dropped) = (Put::new(), Dropped(done.clone()));
+        assert!(put.push(&[&[number; 100]]));
+        let tell = move |_: Result<crate::Committed, _>| {
+            let _until_here = dropped;
+            assert!(number != 20, "as the test wants it");
+        };
+        log.put(put, Box::new(tell));
+    }
+    for _ in 0..40 {
+        told.recv_timeout(PATIENCE).unwrap();
+    }
+    log.close();
+}
+
+#[test]
+fn puts_are_told_in_their_order_and_the_last_one_told_may_drop_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Arc::new(open(folder.path()));
+    let (done, told) = mpsc::channel();
+    for number in 0..60_u8 {
+        let (mut put, done, held) = (Put::new(), done.clone(), Arc::clone(&log));
+        assert!(put.push(&[&[number]]));
+        let tell = move |put: Result<crate::Committed, _>| {
+            done.send(put.unwrap().first).unwrap();
+            drop(held);
+        };
+        log.put(put, Box::new(tell));
+    }
+    drop(log);
+    let order: Vec<u64> = (0..60)
+        .map(|_| told.recv_timeout(PATIENCE).unwrap())
+        .collect();
+    assert_eq!(order, (0..60).collect::<Vec<u64>>());
+}
