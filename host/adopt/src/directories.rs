@@ -122,7 +122,7 @@ fn list(at: usize, directory: &Path) -> Result<Vec<Listed>, Refusal> {
         let path = entry.path();
         let about = fs::metadata(&path).map_err(Refusal::io(&path))?;
         // The directory of a checkpoint may lie in that of the data.
-        if about.is_dir() && name != "queueset" {
+        if !about.is_file() && name != "queueset" {
             continue;
         }
         listed.push(Listed {

@@ -159,11 +159,6 @@ impl Index {
         }
     }
 
-    /// Takes out an event that the integrity tool has voided; true if it was there.
-    pub(crate) fn void(&mut self, pointer: Pointer) -> bool {
-        self.queue.remove(&pointer).is_some()
-    }
-
     /// Follows one record.
     pub(crate) fn record(
         &mut self,

@@ -44,6 +44,9 @@
 //! | a body is given as it was put, or not at all | `record.rs` |
 //! | no length of a file is believed before it was compared with what is there | `scan.rs`, `window.rs` |
 //!
+//! With `u64::MAX` events to skip, `read` gives none, and counts all: so is a dry run made, and so
+//! it is known beforehand whether our log has room.
+//!
 //! # What cannot be seen
 //!
 //! Flume has a checksum of bodies only. If bits of a header's text change, nobody knows. If the

@@ -86,7 +86,7 @@ fn without(number: u32, log: &Listed, limits: Limits) -> Result<(), Refusal> {
             match item {
                 Item::Record(..) => return Ok(None),
                 Item::Damage(damage) => is_strange |= damage.harm != Harm::Torn,
-                Item::Void(_) => {}
+                Item::Void(..) => {}
             }
         }
         Ok(is_strange.then(|| Refusal::Unknown(path.clone())))

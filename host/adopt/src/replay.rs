@@ -1,5 +1,7 @@
 //! One pass over all logs: which events are not delivered, and what is damaged.
 
+use std::collections::HashSet;
+
 use crate::checkpoint::Checkpoint;
 use crate::found::Log;
 use crate::index::{Index, Logs, Outcome, TooMany};
@@ -48,6 +50,8 @@ struct Pass<'a> {
     /// What of it was not met, and where damage was.
     missing: Vec<Pointer>,
     damages: Vec<(Pointer, u64)>,
+    /// What Flume's integrity tool has taken out.
+    void: HashSet<Pointer>,
     report: Report,
 }
 
@@ -79,6 +83,7 @@ pub(crate) fn replay(
         expected,
         missing: Vec::new(),
         damages: Vec::new(),
+        void: HashSet::new(),
         report: Report::default(),
     };
     while let Some((lane, step)) = lane::next(&mut lanes).map_err(Stopped::Disk)? {
@@ -95,11 +100,7 @@ impl Pass<'_> {
             Step::Log(number) => self.log(lane, number),
             Step::Record(pointer, head, kind) => self.record(lane, pointer, head, kind)?,
             Step::Other(Item::Damage(damage)) => self.damage(lane, damage),
-            Step::Other(Item::Void(pointer)) => {
-                if self.meet(lane, pointer) && self.index.void(pointer) {
-                    self.report.voided += 1;
-                }
-            }
+            Step::Other(Item::Void(pointer, head)) => self.void(lane, pointer, head)?,
             Step::Other(Item::Record(..)) => {}
         }
         Ok(())
@@ -169,6 +170,17 @@ impl Pass<'_> {
         self.index.record(lane, pointer, head, kind)
     }
 
+    /// A put that was made void still belongs to its transaction, and is no event.
+    fn void(&mut self, lane: usize, pointer: Pointer, head: Option<Head>) -> Result<(), TooMany> {
+        self.meet(lane, pointer);
+        self.void.insert(pointer);
+        let since = self.start.map_or(0, |start| start.order);
+        match head.filter(|head| head.kind == Head::PUT && head.order > since) {
+            Some(head) => self.index.record(lane, pointer, head, Kind::Put),
+            None => Ok(()),
+        }
+    }
+
     fn damage(&mut self, lane: usize, damage: Damage) {
         let place = self.places.get_mut(lane);
         if let Some(place) = place {
@@ -207,7 +219,11 @@ impl Pass<'_> {
             doubted_below = self.doubted_below(logs);
             self.report.missing_logs = missing(logs);
         }
-        let outcome = self.index.end();
+        let mut outcome = self.index.end();
+        let all = outcome.events.len();
+        outcome.events.retain(|event| !self.void.contains(event));
+        let voided = all - outcome.events.len();
+        self.report.voided = u64::try_from(voided).unwrap_or(u64::MAX);
         self.report.doubles.in_flight = outcome.in_flight;
         self.report.doubles.put_in_damage = outcome.put_in_damage;
         self.report.strays = outcome.strays;

@@ -38,10 +38,14 @@ pub(crate) fn judge(
     }
     let is_kept_open =
         |file: &&Listed| !matches!(file.class, Class::Meta(_)) && file.path.is_file();
-    let files = files.iter().filter(is_kept_open);
-    let files = files.map(|file| file.path.as_path());
-    let all: Vec<&Path> = locks.iter().map(PathBuf::as_path).chain(files).collect();
-    look(&all)
+    let open = files.iter().filter(is_kept_open);
+    let open = open.map(|file| file.path.as_path());
+    let all: Vec<&Path> = locks.iter().map(PathBuf::as_path).chain(open).collect();
+    let metas = files
+        .iter()
+        .filter(|file| matches!(file.class, Class::Meta(_)));
+    let metas: Vec<&Path> = metas.map(|file| file.path.as_path()).collect();
+    look(&all, &metas)
 }
 
 fn lock_of(directory: PathBuf) -> PathBuf {
@@ -59,17 +63,22 @@ pub(crate) fn lock(directories: &Directories) -> Result<Vec<File>, Refusal> {
     Ok(locks)
 }
 
-/// Refuses if somebody has one of the files open. Returns whether that could be told.
-fn look(files: &[&Path]) -> Result<bool, Refusal> {
+/// Refuses if somebody has one of the files open. Returns whether that could be told. Metas are not
+/// kept open by Flume: where there are no leases on them either, as on NFS, a lease tells nothing.
+fn look(files: &[&Path], metas: &[&Path]) -> Result<bool, Refusal> {
     let mut unseen = None;
     for _ in 0..LOOKS {
-        let (open, is_known) = leases(files)?;
+        let open = leases(files)?;
         if let Some((file, by)) = opener(files) {
             return Err(Refusal::Running { file, by });
         }
-        let Some(file) = open else {
-            return Ok(is_known);
+        let Some(file) = open.refused else {
+            return Ok(!open.is_unknown);
         };
+        let closed = leases(metas)?;
+        if closed.refused.is_some() && closed.given == 0 {
+            return Ok(false);
+        }
         unseen = Some(file);
     }
     unseen.map_or(Ok(true), |file| {
@@ -78,19 +87,27 @@ fn look(files: &[&Path]) -> Result<bool, Refusal> {
     })
 }
 
-/// A file that somebody has open, as the kernel says; and whether it said so of each.
-fn leases(files: &[&Path]) -> Result<(Option<PathBuf>, bool), Refusal> {
-    let (mut open, mut is_known) = (None, true);
+/// What the kernel said of some files.
+#[derive(Debug, Default)]
+struct Leases {
+    given: usize,
+    /// A file that somebody has open.
+    refused: Option<PathBuf>,
+    is_unknown: bool,
+}
+
+fn leases(files: &[&Path]) -> Result<Leases, Refusal> {
+    let mut leases = Leases::default();
     for file in files {
         match kernel::lease(file) {
-            Ok(Lease::Given) => {}
-            Ok(Lease::Refused) => open = open.or_else(|| Some(file.to_path_buf())),
-            Ok(Lease::Unknown) => is_known = false,
+            Ok(Lease::Given) => leases.given += 1,
+            Ok(Lease::Refused) => leases.refused = Some(file.to_path_buf()),
+            Ok(Lease::Unknown) => leases.is_unknown = true,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(Refusal::io(file)(error)),
         }
     }
-    Ok((open, is_known))
+    Ok(leases)
 }
 
 /// Another process that has one of the files open, as far as `/proc` shows it.

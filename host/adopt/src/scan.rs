@@ -25,7 +25,8 @@ mod search;
 #[derive(Debug)]
 pub(crate) enum Item {
     Record(Pointer, Head, Kind),
-    Void(Pointer),
+    /// A void record, and its head if that can be read.
+    Void(Pointer, Option<Head>),
     Damage(Damage),
 }
 
@@ -142,7 +143,8 @@ impl Scan {
         let at = self.at;
         match self.announced(at)? {
             Some(length) if length > 0 && self.may_go_on(at + FRAMING + length)? => {
-                self.due.push_back(Item::Void(self.pointer(at)));
+                let head = Head::read(self.window.get(at + FRAMING, STATED)?);
+                self.due.push_back(Item::Void(self.pointer(at), head));
                 self.at = at + FRAMING + length;
                 Ok(())
             }

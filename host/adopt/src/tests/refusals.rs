@@ -94,6 +94,28 @@ fn somebody_who_has_a_file_open_and_is_not_seen_is_refused_too() {
 }
 
 #[test]
+fn where_leases_tell_nothing_the_report_says_so() {
+    let channel = one();
+    // As on NFS: no lease is given, not even on a file that Flume does not keep open.
+    let meta = File::open(channel.log(1).with_added_extension("meta")).unwrap();
+    let log = File::open(channel.log(1)).unwrap();
+    let (events, report) = read(&channel.directories());
+    assert_eq!((events.len(), report.is_running_unknown), (1, true));
+    assert!(
+        report
+            .to_string()
+            .contains("nobody can tell here whether a Flume still runs")
+    );
+    drop(meta);
+    assert!(matches!(
+        refusal(&channel.directories()),
+        Refusal::Running { .. }
+    ));
+    drop(log);
+    assert!(!read(&channel.directories()).1.is_running_unknown);
+}
+
+#[test]
 fn a_channel_that_is_being_adopted_is_locked() {
     let channel = one();
     let mut first = found(&channel.directories());

@@ -1,6 +1,6 @@
 //! Goal: an event is not delivered if its put was committed, and no take of it was.
 
-use super::builder::{Channel, State, bodies, write_checkpoint};
+use super::builder::{Channel, State, bodies, delimited, framed, payload, write_checkpoint};
 use super::samples::read;
 use crate::Start;
 
@@ -196,4 +196,28 @@ fn an_older_backup_is_used_if_the_checkpoint_is_not_good() {
         (bodies(&events), report.start),
         (vec!["waits".to_owned()], Start::Logs)
     );
+}
+
+#[test]
+fn records_of_flume_1_3_and_headers_without_a_value_are_read() {
+    let mut channel = Channel::new(1);
+    // Two headers: `a`, which has no value, and the empty name. No checksum behind the event.
+    let event = [
+        &[0x0A, 3, 0x0A, 1, b'a', 0x0A, 5, 0x0A, 0, 0x12, 1, b'v'][..],
+        b"\x12\x02hi",
+    ];
+    let mut message = vec![0x0A];
+    message.extend(delimited(&event.concat()));
+    let log = &mut channel.logs.get_mut(&1).unwrap().1;
+    log.extend(framed(&payload(1, 50, 1, &message)));
+    channel.commit_puts(1);
+    channel.write();
+    let (events, report) = read(&channel.directories());
+    let headers: Vec<_> = events[0]
+        .headers
+        .iter()
+        .map(|(k, v)| (k.as_ref(), v.as_ref()))
+        .collect();
+    assert_eq!(headers, [("a", ""), ("", "v")], "{report}");
+    assert_eq!(events[0].body, "hi");
 }
