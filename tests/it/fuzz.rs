@@ -75,4 +75,4 @@ macro_rules! fuzzed {
     };
 }
 
-fuzzed! { answer avro keystore module properties trace }
+fuzzed! { adopt answer avro keystore module properties trace }

@@ -7,6 +7,7 @@
 //!
 //! | target | reads |
 //! |---|---|
+//! | [`adopt`](adopt::run) | directories of Flume's file channel |
 //! | [`avro`](avro::run) | what a client sends, and what a server answers |
 //! | [`properties`](properties::run) | files of configuration |
 //! | [`keystore`](keystore::run) | JKS and PKCS12 |
@@ -22,6 +23,7 @@
     reason = "a broken law is a panic"
 )]
 
+pub mod adopt;
 pub mod answer;
 pub mod avro;
 mod input;
@@ -45,6 +47,7 @@ pub struct Target {
 
 /// All of them.
 pub const TARGETS: &[Target] = &[
+    target("adopt", adopt::run, adopt::seeds),
     target("answer", answer::run, answer::seeds),
     target("avro", avro::run, avro::seeds),
     target("keystore", keystore::run, keystore::seeds),
