@@ -7,14 +7,11 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use crate::directories::{Class, Directories, Listed};
+use crate::directories::{ASIDE, Class, Directories, Listed};
 use crate::note::{self, Note};
 use crate::refusal::Refusal;
 use crate::running;
 use crate::steps;
-
-/// The sub-directory for what was adopted; with a number, if there is one from before.
-const NAME: &str = "adopted-by-flume-host";
 
 /// Files of Flume whose events are safe in our log.
 #[derive(Debug)]
@@ -39,10 +36,10 @@ impl Aside {
     pub(crate) fn named(directories: Directories, logs: BTreeSet<u32>, locks: Vec<File>) -> Self {
         let all = directories.all();
         let is_free = |name: &String| all.iter().all(|directory| !directory.join(name).exists());
-        let numbered = (2..).map(|number: u32| format!("{NAME}-{number}"));
-        let mut names = std::iter::once(NAME.to_owned()).chain(numbered);
+        let numbered = (2..).map(|number: u32| format!("{ASIDE}-{number}"));
+        let mut names = std::iter::once(ASIDE.to_owned()).chain(numbered);
         Self {
-            name: names.find(is_free).unwrap_or_else(|| NAME.to_owned()),
+            name: names.find(is_free).unwrap_or_else(|| ASIDE.to_owned()),
             logs,
             directories,
             locks,

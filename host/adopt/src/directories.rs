@@ -8,6 +8,9 @@ use std::time::SystemTime;
 
 use crate::refusal::Refusal;
 
+/// The sub-directory for what was adopted; with a number, if there is one from before.
+pub(crate) const ASIDE: &str = "adopted-by-flume-host";
+
 /// The directories of a channel, as its keys name them. Those that are not there hold nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Directories {
@@ -51,7 +54,8 @@ impl Directories {
         let mut all = vec![directory.to_owned()];
         for entry in fs::read_dir(directory).map_err(Refusal::io(directory))? {
             let path = entry.map_err(Refusal::io(directory))?.path();
-            if path.is_dir() {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if path.is_dir() && !name.starts_with(ASIDE) {
                 all.push(path);
             }
         }

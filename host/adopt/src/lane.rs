@@ -8,6 +8,10 @@ use std::path::PathBuf;
 use crate::record::{Head, Pointer};
 use crate::scan::{Item, Kind, Scan};
 
+/// Steps of a directory that wait for a record behind them. More are followed before it is known
+/// when it was written; for what is no record that does not matter.
+const MOST_AHEAD: usize = 4096;
+
 /// A step through the logs of a directory.
 #[derive(Debug)]
 pub(crate) enum Step {
@@ -53,6 +57,9 @@ impl Lane {
     /// left comes last.
     fn order(&mut self) -> Result<Option<u64>, Failed> {
         while self.order.is_none() {
+            if self.ahead.len() >= MOST_AHEAD {
+                return Ok(Some(0));
+            }
             let Some(step) = self.read()? else {
                 return Ok((!self.ahead.is_empty()).then_some(u64::MAX));
             };
@@ -113,4 +120,24 @@ pub(crate) fn next(lanes: &mut [Lane]) -> Result<Option<(usize, Step)>, Failed> 
         step
     });
     Ok(step.map(|step| (at, step)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_record_does_not_gather() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log-1");
+        let voids = [0, 0, 0, 0, 1, 7].repeat(2 * MOST_AHEAD);
+        std::fs::write(&path, voids).unwrap();
+        let mut lanes = [Lane::new(vec![(1, path)], u64::MAX)];
+        let mut met = 0;
+        while let Some((_, step)) = next(&mut lanes).unwrap() {
+            met += usize::from(matches!(step, Step::Other(Item::Void(..))));
+            assert!(lanes[0].ahead.len() <= MOST_AHEAD);
+        }
+        assert_eq!(met, 2 * MOST_AHEAD);
+    }
 }

@@ -106,6 +106,14 @@ fn mutate(sample: &Sample, rng: &mut Rng) -> (PathBuf, Range<u64>, Vec<u8>) {
     (path, range.start as u64..range.end as u64, before)
 }
 
+/// A MiB of fill tells nothing, and takes time.
+fn with_little_fill(sample: &Sample) {
+    let mut bytes = fs::read(sample.log()).unwrap();
+    let content = bytes.iter().rposition(|byte| *byte != 0x80).unwrap() + 1;
+    bytes.truncate(content + 1000);
+    fs::write(sample.log(), bytes).unwrap();
+}
+
 fn read(sample: &Sample) -> Option<(Vec<Event>, Report)> {
     let Holds::Channel(found) = find(&sample.directories, Limits::default()).ok()? else {
         return None;
@@ -123,6 +131,7 @@ fn no_bytes_panic_or_give_what_was_not_put() {
     let seed = std::env::var("FLUME_TESTS_SEED").map_or(7, |seed| seed.parse().unwrap());
     for name in NAMES.iter().filter(|name| !name.starts_with("13")) {
         let sample = Sample::new(name);
+        with_little_fill(&sample);
         let (known, expected) = (known(&sample), read(&sample).unwrap());
         let rounds = if name.starts_with("05") {
             ROUNDS / 10

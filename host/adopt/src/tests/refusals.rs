@@ -325,7 +325,10 @@ fn directories_are_found_by_what_they_hold() {
     assert_eq!(found.checkpoint, channel.path().join("state"));
     assert_eq!(found.data, [channel.data(0), channel.data(1)]);
     assert_eq!(found.backup, Some(backup));
-    // All in one.
+    // All in one, with what was adopted before.
+    let aside = channel.data(0).join("adopted-by-flume-host-2");
+    fs::create_dir(&aside).unwrap();
+    fs::copy(channel.log(1), aside.join("log-9")).unwrap();
     let found = Directories::within(&channel.data(0)).unwrap();
     assert_eq!(found.data, [channel.data(0)]);
 }
