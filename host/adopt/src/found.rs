@@ -248,10 +248,11 @@ impl Found {
 
     /// A file that was changed since it was found.
     pub(crate) fn changed(&self) -> Result<Option<PathBuf>, Refusal> {
-        let now = self.directories.list()?;
-        let differs = |file: &&Listed| !self.files.contains(file);
-        let changed = now.iter().find(differs).map(|file| file.path.clone());
-        let gone = self.files.iter().find(|file| !file.path.exists());
-        Ok(changed.or_else(|| gone.map(|file| file.path.clone())))
+        // Both are sorted in the same way.
+        let (now, then) = (self.directories.list()?, &self.files);
+        let differing = now.iter().zip(then).find(|(now, then)| now != then);
+        let more = now.get(then.len()).or_else(|| then.get(now.len()));
+        let file = differing.map(|(now, _)| now).or(more);
+        Ok(file.map(|file| file.path.clone()))
     }
 }

@@ -120,8 +120,9 @@ impl<'a> Reader<'a> {
 
     /// The event at a place, its order, and whether its headers were repaired.
     fn read<E>(&mut self, pointer: Pointer) -> Result<Option<(Event, u64, bool)>, ReadError<E>> {
-        let mut logs = self.found.logs.iter();
-        let Some(log) = logs.find(|log| log.number == pointer.log()) else {
+        let logs = &self.found.logs;
+        let at = logs.binary_search_by_key(&pointer.log(), |log| log.number);
+        let Some(log) = at.ok().and_then(|at| logs.get(at)) else {
             return Ok(None);
         };
         let failed = |source| ReadError::Io {

@@ -228,19 +228,24 @@ fn a_data_directory_that_was_not_named_is_missed() {
 
 #[test]
 fn a_file_that_changes_while_it_is_read_ends_the_attempt() {
-    let mut channel = Channel::new(1);
-    channel.puts(1, &["a", "b"]);
-    channel.write();
-    let found = found(&channel.directories());
-    let read = found.read(0, |_| {
-        let mut bytes = fs::read(channel.log(1))?;
-        bytes.push(0x80);
-        fs::write(channel.log(1), bytes)
-    });
-    assert!(
-        matches!(read, Err(crate::ReadError::Changed(_))),
-        "{read:?}"
-    );
+    let meta = |channel: &Channel| channel.log(1).with_added_extension("meta");
+    let changes: [&dyn Fn(&Channel); 3] = [
+        &|channel| fs::write(channel.log(1), [0x80; 700]).unwrap(),
+        &|channel| fs::write(channel.data(0).join("log-2"), "").unwrap(),
+        &|channel| fs::remove_file(meta(channel)).unwrap(),
+    ];
+    for change in changes {
+        let channel = one();
+        let found = found(&channel.directories());
+        let read = found.read(0, |_| {
+            change(&channel);
+            Ok::<_, std::fmt::Error>(())
+        });
+        assert!(
+            matches!(read, Err(crate::ReadError::Changed(_))),
+            "{read:?}"
+        );
+    }
 }
 
 #[test]
