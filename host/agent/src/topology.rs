@@ -72,7 +72,7 @@ pub(crate) fn events_left(agents: &[AgentView]) -> usize {
     let of_agent = |view: &AgentView| -> usize {
         let leaving = view.departing.iter().flat_map(|gone| &gone.channels);
         let channels = distinct(view.channels.iter().chain(leaving));
-        channels.iter().map(|channel| channel.undelivered()).sum()
+        channels.iter().map(|channel| channel.at_risk()).sum()
     };
     agents.iter().map(of_agent).sum()
 }
@@ -151,13 +151,21 @@ pub(crate) struct RunningChannel {
 }
 
 impl RunningChannel {
+    /// The events that would be lost if the process ended now.
+    fn at_risk(&self) -> usize {
+        match self.channel.is_durable() {
+            true => 0,
+            false => self.undelivered(),
+        }
+    }
+
     /// The events that were put and not delivered. A batch that a sink still has, because it hangs,
     /// is among them, and so are events that it has set aside.
     fn undelivered(&self) -> usize {
         let counters = self.channel.counters();
         // In this order, what is delivered meanwhile makes it too high, and nothing too low.
-        let delivered = counters.event_take_success.get();
-        let put = counters.event_put_success.get();
+        let delivered = counters.left();
+        let put = counters.entered();
         usize::try_from(put.saturating_sub(delivered)).unwrap_or(usize::MAX)
     }
 }
@@ -220,6 +228,14 @@ impl RunningAgent {
         }
     }
 
+    /// Opens the channels.
+    ///
+    /// # Errors
+    /// One of them cannot be used; all of them are closed.
+    pub(crate) async fn open(&self) -> Result<(), ComponentError> {
+        open_all(&self.channels).await
+    }
+
     /// Binds the sources' ports. A source that cannot is tried again later.
     pub(crate) async fn bind(&mut self) {
         for source in &mut self.sources {
@@ -245,8 +261,8 @@ impl RunningAgent {
         }
     }
 
-    /// Stops: sources first, then sinks once the channels are empty or `deadline` has passed.
-    /// Returns how many events were left.
+    /// Stops: sources first, then sinks once the channels are empty or `deadline` has passed. What is
+    /// in a durable channel stays there. Returns how many events are lost.
     pub(crate) async fn stop(&mut self, deadline: clock::Instant, services: &Services) -> usize {
         let now = || services.components.wall.millis();
         for source in &self.sources {
@@ -257,20 +273,26 @@ impl RunningAgent {
         }
         // Before the sinks, because the events may move to them.
         for departing in &mut self.departing {
-            departing.finish(deadline, now()).await;
+            match departing.is_durable() {
+                true => departing.give_up(deadline, now()).await,
+                false => departing.finish(deadline, now()).await,
+            }
         }
         for group in &self.groups {
-            group.drain.cancel();
+            group.last().cancel();
         }
         join_all(self.groups.iter_mut().map(|g| g.finish(deadline, now()))).await;
-        self.report_left(services)
+        let left = self.report_left(services);
+        let leaving = self.departing.iter().flat_map(|gone| &gone.channels);
+        close_all(self.channels.iter().chain(leaving)).await;
+        left
     }
 
     fn report_left(&self, services: &Services) -> usize {
         let mut left = 0;
         let leaving = self.departing.iter().flat_map(|gone| &gone.channels);
         for channel in distinct(self.channels.iter().chain(leaving)) {
-            let events = channel.undelivered();
+            let events = channel.at_risk();
             channel
                 .channel
                 .counters()
@@ -280,13 +302,47 @@ impl RunningAgent {
                 let (agent, channel) = (&self.plan.name, channel.names.join("+"));
                 tracing::warn!(agent, channel, events, "events were left in the channel");
             }
+            let stay = channel.undelivered() - events;
+            if stay > 0 {
+                let (agent, channel) = (&self.plan.name, channel.names.join("+"));
+                tracing::info!(agent, channel, events = stay, "events stay in the channel");
+            }
             left += events;
         }
         left
     }
 }
 
+/// Opens channels at the same time.
+///
+/// # Errors
+/// One of them cannot be used; all of them are closed.
+async fn open_all(channels: &[RunningChannel]) -> Result<(), ComponentError> {
+    let opened = join_all(channels.iter().map(|channel| channel.channel.open())).await;
+    for (channel, opened) in channels.iter().zip(opened) {
+        if let Err(error) = opened {
+            close_all(channels.iter()).await;
+            let message = format!("channel `{}` cannot be opened", channel.names.join("+"));
+            return Err(ComponentError::caused_by(message, error));
+        }
+    }
+    Ok(())
+}
+
+/// Ends the use of channels.
+async fn close_all(channels: impl Iterator<Item = &RunningChannel>) {
+    join_all(channels.map(|channel| channel.channel.close())).await;
+}
+
 impl RunningGroup {
+    /// What ends it at the end of the agent: it empties its channels, unless all of them are durable.
+    fn last(&self) -> &CancellationToken {
+        match self.view.runner.is_durable() {
+            true => &self.stop,
+            false => &self.drain,
+        }
+    }
+
     fn start(&mut self, agent: &str, now: u64) {
         for sink in &self.view.sinks {
             sink.counters.start_time.set(now);

@@ -1,9 +1,9 @@
 //! The channel contract: where events rest between a source and a sink.
 //!
-//! This trait is the implementor's side, in small steps that cannot fail halfway: *reserve room,
-//! append* for puts; *take, settle or give back* for takes. Only the values of
-//! [`transaction`](crate::transaction) call these steps, and they keep the laws: each reservation
-//! is appended or released once, and each taken event is settled or given back once, also when the
+//! [`Channel`] is what anybody may ask. [`Steps`] is the implementor's side, in small steps: *reserve
+//! room, append* for puts; *take, settle or give back* for takes. Only the values of
+//! [`transaction`](crate::transaction) call them, and they keep the laws: each reservation is
+//! appended or released once, and each taken event is settled or given back once, also when the
 //! transaction is just dropped.
 
 use std::fmt;
@@ -12,19 +12,26 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::counters::ChannelCounter;
+use crate::error::ComponentError;
 use crate::event::Event;
 
+pub mod bounded;
+mod commit;
 pub mod memory;
 mod recipe;
+pub mod room;
+mod taken;
 
+pub use commit::Commit;
 pub use recipe::ChannelRecipe;
+pub use taken::Taken;
 
 /// A queue of events with transactional put and take.
 ///
 /// Laws: what was appended is taken in order; what was taken and given back is taken again first,
 /// in its old order; events taken but not settled still occupy room.
 #[async_trait]
-pub trait Channel: Send + Sync + fmt::Debug {
+pub trait Channel: Steps + Send + Sync + fmt::Debug {
     /// The name in the configuration.
     fn name(&self) -> &str;
 
@@ -50,27 +57,6 @@ pub trait Channel: Send + Sync + fmt::Debug {
     /// The channel's counters.
     fn counters(&self) -> &Arc<ChannelCounter>;
 
-    /// Reserves room for as many of the first events as fit now, and returns how many.
-    fn try_reserve(&self, events: &[Event]) -> usize;
-
-    /// Reserves room for all events, waiting no longer than the channel's `keep-alive`.
-    /// Nothing stays reserved when it fails or when the future is dropped.
-    async fn reserve(&self, events: &[Event]) -> Result<(), ChannelError>;
-
-    /// Releases the room reserved for these events.
-    fn release(&self, events: &[Event]);
-
-    /// Turns a reservation for some events into one for others, in one step, if there is room; says
-    /// whether it did. It always does if the others are no more and no larger.
-    fn exchange(&self, reserved: &[Event], wanted: &[Event]) -> bool;
-
-    /// Stores events for which room was reserved, all at once, and counts them as attempts and
-    /// successes. (Who gives up a put counts its events as attempts.)
-    fn append(&self, events: Vec<Event>);
-
-    /// Moves up to `most` events to the end of `into` and returns how many. Never waits.
-    fn take(&self, most: usize, into: &mut Vec<Event>) -> usize;
-
     /// Waits until an event can be taken. Another taker may still be faster.
     async fn ready(&self);
 
@@ -85,16 +71,71 @@ pub trait Channel: Send + Sync + fmt::Debug {
         std::future::pending().await
     }
 
-    /// Frees the room of taken events: they are delivered.
-    fn settle(&self, events: &[Event]);
+    /// Whether [`resize`](Self::resize) is enough to make this the channel of a recipe. If not, another
+    /// channel has to be made.
+    fn can_become(&self, recipe: &dyn ChannelRecipe) -> bool;
+
+    /// Has a channel in use keep to the limits of a recipe that it can become. A channel that holds
+    /// more than a limit takes nothing in until it holds less.
+    fn resize(&self, recipe: &dyn ChannelRecipe);
+
+    /// Whether its events outlive the process.
+    fn is_durable(&self) -> bool {
+        false
+    }
+
+    /// Makes the channel ready to be used. Nothing is put or taken before.
+    ///
+    /// # Errors
+    /// It cannot be used. It may be opened again.
+    async fn open(&self) -> Result<(), ComponentError> {
+        Ok(())
+    }
+
+    /// Ends the use of the channel: what it has to write is written, and what it holds is let go.
+    /// Nothing is put or taken after.
+    async fn close(&self) {}
+
+    /// What is wrong with it, for operators; `None` if nothing is.
+    fn fault(&self) -> Option<String> {
+        None
+    }
+}
+
+/// The steps of transactions over a channel. Who uses a channel does not call them.
+#[async_trait]
+pub trait Steps {
+    /// What a transaction is called in the words for clients, as Flume has them.
+    fn transaction_name(&self) -> &'static str;
+
+    /// Reserves room for as many of the first events as fit now, and returns how many.
+    fn try_reserve(&self, events: &[Event]) -> usize;
+
+    /// Reserves room for all events, waiting no longer than the channel's `keep-alive`.
+    /// Nothing stays reserved when it fails or when the future is dropped.
+    async fn reserve(&self, events: &[Event]) -> Result<(), ChannelError>;
+
+    /// Releases the room reserved for these events.
+    fn release(&self, events: &[Event]);
+
+    /// Turns a reservation for some events into one for others, in one step, if there is room; says
+    /// whether it did. It always does if the others are no more and no larger.
+    fn exchange(&self, reserved: &[Event], wanted: &[Event]) -> bool;
+
+    /// Stores events for which room was reserved, all at once, and counts them as attempts and, once
+    /// they are stored, as successes. (Who gives up a put counts its events as attempts.) They can be
+    /// taken when the commit is done. If it fails, they are not there, and their room is free.
+    fn append(&self, events: Vec<Event>) -> Commit;
+
+    /// Moves up to `most` events to the end of `into` and returns how many. Never waits.
+    fn take(&self, most: usize, into: &mut Taken) -> usize;
+
+    /// Frees the room of taken events: they are delivered. If the commit fails, they may come again
+    /// when the channel is opened the next time.
+    fn settle(&self, taken: Taken) -> Commit;
 
     /// Puts taken events back at the head in their old order.
-    fn give_back(&self, events: Vec<Event>);
-
-    /// Has a channel in use keep to the limits of a recipe. A channel that holds more than a limit
-    /// takes nothing in until it holds less. Says whether it is a recipe of this type of channel; if
-    /// not, nothing changes.
-    fn resize(&self, recipe: &dyn ChannelRecipe) -> bool;
+    fn give_back(&self, taken: Taken);
 }
 
 /// Why a channel refuses. The texts are Flume's, because clients see them.
@@ -102,10 +143,12 @@ pub trait Channel: Send + Sync + fmt::Debug {
 pub enum ChannelError {
     /// The put list of a transaction is full: the batch is larger than `transactionCapacity`.
     #[error(
-        "Put queue for MemoryTransaction of capacity {capacity} full, consider committing more \
+        "Put queue for {transaction} of capacity {capacity} full, consider committing more \
          frequently, increasing capacity or increasing thread count"
     )]
     PutListFull {
+        /// What Flume calls the transaction of such a channel.
+        transaction: &'static str,
         /// The channel's `transactionCapacity`.
         capacity: usize,
     },
@@ -120,25 +163,38 @@ pub enum ChannelError {
         byte_capacity: u64,
     },
     /// No room for the events within `keep-alive`.
-    #[error(
-        "Space for commit to queue couldn't be acquired. Sinks are likely not keeping up with \
-         sources, or the buffer size is too tight"
-    )]
-    Full,
+    #[error("{words}")]
+    Full {
+        /// What Flume says of such a channel.
+        words: &'static str,
+    },
+    /// The batch has more bytes than can be stored at once.
+    #[error("the batch has more than {limit} bytes")]
+    TooLarge {
+        /// The most bytes.
+        limit: usize,
+    },
+    /// The place of the channel failed, or is not open: a disk, a broker.
+    #[error("{reason}")]
+    Place {
+        /// What failed, and why.
+        reason: Arc<str>,
+    },
 }
 
 impl ChannelError {
     /// Whether the same put can succeed later without a change of configuration.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::BytesFull { .. } | Self::Full)
+        !matches!(self, Self::PutListFull { .. } | Self::TooLarge { .. })
     }
 
     /// In two words.
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::PutListFull { .. } => "batch too large",
+            Self::PutListFull { .. } | Self::TooLarge { .. } => "batch too large",
             Self::BytesFull { .. } => "bytes full",
-            Self::Full => "channel full",
+            Self::Full { .. } => "channel full",
+            Self::Place { .. } => "channel failed",
         }
     }
 }

@@ -4,6 +4,10 @@
 //! refused event is in none of them, and a client that sends it again makes no duplicate. Room is
 //! reserved in one order everywhere (by channel name), so that two sources cannot each wait for the
 //! other.
+//!
+//! A commit can fail only in a durable channel. Those are committed first, and channels in memory
+//! only when they are safe ([`commit_all`]). If one of two durable channels fails, the source is told
+//! so, and the other one may have the events: sent again, they are doubled there.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +20,7 @@ use crate::clock;
 use crate::event::Event;
 use crate::interceptor::{InterceptorChain, InterceptorError, Turns};
 use crate::log_limit::LogLimit;
-use crate::transaction::{PutTransaction, ReservedFront, ReservedPut};
+use crate::transaction::{NotCommitted, PutTransaction, ReservedFront, ReservedPut, commit_all};
 
 mod put;
 
@@ -79,6 +83,16 @@ impl<'a> Refused<'a> {
         let attempts = &self.channel.counters().event_put_attempt;
         attempts.add(self.events);
         self.into()
+    }
+}
+
+/// The channel has counted the events as tried.
+impl From<NotCommitted> for ProcessError {
+    fn from(failed: NotCommitted) -> Self {
+        Self::Channel {
+            channel: failed.channel.name().to_owned(),
+            error: failed.error,
+        }
     }
 }
 
@@ -149,7 +163,7 @@ impl ChannelProcessor {
     /// An interceptor's error, or the error of the first required channel that refuses.
     pub async fn process_batch(&self, events: Vec<Event>) -> Result<(), ProcessError> {
         if self.interceptors.is_empty() {
-            return self.put_batch(events, Vec::new()).await;
+            return self.put_batch(events, Vec::new(), Vec::new()).await;
         }
         let entered = self.enter(&events).await;
         let (turns, rooms) = entered.map_err(Refused::counted)?;
@@ -158,9 +172,7 @@ impl ChannelProcessor {
             return Err(error.clone().into());
         }
         let aside = batch.take_aside();
-        self.put_batch(batch.into_events(), rooms).await?;
-        aside.into_iter().for_each(ReservedPut::commit);
-        Ok(())
+        self.put_batch(batch.into_events(), rooms, aside).await
     }
 
     /// Waits until a batch has both its turn at the interceptors and, if the selector says before
@@ -193,16 +205,19 @@ impl ChannelProcessor {
         }
     }
 
-    /// Puts what has passed the interceptors, into rooms that are reserved already or not.
+    /// Puts what has passed the interceptors, into rooms that are reserved already or not, and what
+    /// they set aside.
     async fn put_batch(
         &self,
         events: Vec<Event>,
         rooms: Vec<ReservedPut>,
+        aside: Vec<ReservedPut>,
     ) -> Result<(), ProcessError> {
         let (required, optional) = self.distribute(events);
         let reserved = reserve_all(required, rooms).await;
-        let reserved = reserved.map_err(Refused::counted)?;
-        reserved.into_iter().for_each(ReservedPut::commit);
+        let mut reserved = reserved.map_err(Refused::counted)?;
+        reserved.extend(aside);
+        commit_all(reserved).await?;
         self.put_optional(optional);
         Ok(())
     }
@@ -229,7 +244,7 @@ impl ChannelProcessor {
         }
         let total = events.len();
         let batch = self.interceptors.pass(events).await;
-        PutInProgress::intercepted(self, batch, total)
+        PutInProgress::intercepted(self, batch, total).await
     }
 
     /// Optional channels take what fits now. The source does not wait for them, and does not see
@@ -247,7 +262,7 @@ impl ChannelProcessor {
                     rest.next();
                     missed += 1;
                 } else {
-                    reserved.commit();
+                    reserved.hand_over();
                 }
             }
             if missed > 0 {

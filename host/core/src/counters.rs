@@ -161,6 +161,40 @@ counters! {
         start_time: Gauge "StartTime", "ms since 1970";
         /// When the channel stopped; 0 while it runs.
         stop_time: Gauge "StopTime", "ms since 1970";
+        +
+        /// Further counters of a durable channel.
+        durable: DurableCounter;
+    }
+}
+
+counters! {
+    /// What a durable channel counts besides.
+    DurableCounter {
+        /// Events that were in the channel when it was opened.
+        found: Counter "EventFoundCount", "events";
+        /// Events that are lost because what was stored of them is damaged.
+        damaged: Counter "EventDamagedCount", "events";
+        /// Puts that the disk refused.
+        put_error: Counter "EventPutErrorCount", "failures";
+        /// Reads of the disk that failed; they are tried again.
+        take_error: Counter "EventTakeErrorCount", "failures";
+    }
+}
+
+impl ChannelCounter {
+    /// Events that have come into the channel so far, or were found in it.
+    pub fn entered(&self) -> u64 {
+        let found = self.durable.get().map_or(0, |durable| durable.found.get());
+        found + self.event_put_success.get()
+    }
+
+    /// Events that have left it.
+    pub fn left(&self) -> u64 {
+        let damaged = self
+            .durable
+            .get()
+            .map_or(0, |durable| durable.damaged.get());
+        damaged + self.event_take_success.get()
     }
 }
 

@@ -32,11 +32,11 @@ pub mod source;
 pub mod testing;
 pub mod transaction;
 
-pub use channel::{Channel, ChannelError, ChannelRecipe};
+pub use channel::{Channel, ChannelError, ChannelRecipe, Commit, Taken};
 pub use channel_processor::{ChannelProcessor, Outcomes, ProcessError, Progress, PutInProgress};
 pub use channel_selector::{ChannelSelector, Selection};
 pub use context::Context;
-pub use counters::{ChannelCounter, FileCounter, SinkCounter, SourceCounter};
+pub use counters::{ChannelCounter, DurableCounter, FileCounter, SinkCounter, SourceCounter};
 pub use diagnostic::{Code, Diagnostic, Severity, Span};
 pub use error::{Blame, ComponentError, EventDeliveryError, chain, panic_text};
 pub use event::{Event, Headers, JavaMap};
@@ -51,4 +51,6 @@ pub use sink_group::{Load, SinkIndex, SinkState, Step};
 pub use sink_processor::SinkProcessor;
 pub use sink_selector::SinkSelector;
 pub use source::{Source, SourceContext};
-pub use transaction::{PutTransaction, ReservedFront, ReservedPut, Share, TakeTransaction};
+pub use transaction::{
+    NotCommitted, PutTransaction, ReservedFront, ReservedPut, Share, TakeTransaction, commit_all,
+};

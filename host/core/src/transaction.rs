@@ -3,7 +3,8 @@
 //! | state | a put | a take | drop, at any point |
 //! |---|---|---|---|
 //! | open | `reserve`, `commit` | `take_batch`, `commit`, `rollback` | rolled back |
-//! | reserved | `commit`, which cannot fail | | the room is released |
+//! | reserved | `commit` | | the room is released |
+//! | committing | wait for it, or not | wait for it, or not | it goes on |
 //! | ended | does not compile | does not compile | |
 //!
 //! Flume checks these states at run time, and ties a transaction to its thread. Here a transaction
@@ -63,7 +64,7 @@
 mod put;
 mod take;
 
-pub use put::{PutTransaction, ReservedFront, ReservedPut};
+pub use put::{NotCommitted, PutTransaction, ReservedFront, ReservedPut, commit_all};
 pub use take::{Share, TakeTransaction};
 
 #[cfg(test)]

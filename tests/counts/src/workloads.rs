@@ -74,7 +74,7 @@ fn put_and_take(repetitions: usize) {
             let mut taken = TakeTransaction::begin(&channel);
             assert_eq!(taken.take_batch(EVENTS), EVENTS);
             black_box(taken.events());
-            taken.commit();
+            assert!(taken.commit().is_done());
         },
     );
 }

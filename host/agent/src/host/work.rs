@@ -89,7 +89,7 @@ impl Task {
         let Tried { plan, refusals } = trials.judge(plan, &services.policies, is_start);
         let outcome = match plan {
             None => Outcome::Refused,
-            Some(plan) if is_start => match RunningAgent::build(plan, services) {
+            Some(plan) if is_start => match made(plan, services) {
                 Ok(agent) => Outcome::Agent(Box::new(agent)),
                 Err(error) => Outcome::Failed(error),
             },
@@ -97,6 +97,13 @@ impl Task {
         };
         (outcome, refusals)
     }
+}
+
+/// Makes an agent, with its channels open.
+fn made(plan: AgentPlan, services: &Services) -> Result<RunningAgent, ComponentError> {
+    let agent = RunningAgent::build(plan, services)?;
+    Handle::current().block_on(agent.open())?;
+    Ok(agent)
 }
 
 /// Starts agents step by step, so that an agent that feeds another finds it running. In a hurry they

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use flume_core::clock;
 use flume_core::counters::MetricKind::{Counter, Gauge, Histogram};
 use flume_core::counters::{Certificate, Metric, MetricKind};
-use flume_core::{ChannelCounter, FileCounter, SinkCounter, SourceCounter};
+use flume_core::{ChannelCounter, DurableCounter, FileCounter, SinkCounter, SourceCounter};
 use flume_policy::shadow::ShadowStats;
 
 use super::{Number, ProcessStats, ProcessView};
@@ -427,6 +427,11 @@ pub(crate) fn metrics() -> Vec<(&'static str, &'static str, Vec<&'static Metric>
             vec![&CHANNEL_OF_SOURCE],
         ),
         ("CHANNEL", "Channels", all(ChannelCounter::METRICS, CHANNEL)),
+        (
+            "CHANNEL",
+            "Durable channels",
+            DurableCounter::METRICS.iter().collect(),
+        ),
         (
             "SINK",
             "Sinks",

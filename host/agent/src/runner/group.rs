@@ -154,6 +154,11 @@ impl GroupRunner {
         self.counts.exhausted.get()
     }
 
+    /// Whether all that it drains outlives the process.
+    pub(crate) fn is_durable(&self) -> bool {
+        self.channels.iter().all(|channel| channel.is_durable())
+    }
+
     /// The group's name.
     pub(crate) fn name(&self) -> &str {
         &self.name

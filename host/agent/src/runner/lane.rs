@@ -212,7 +212,7 @@ impl Lane {
             Ok(Err(error)) if *error.blame() != Blame::Place => self.find_blame(batch, error).await,
             delivered => match self.conclude(delivered) {
                 Ok(()) => {
-                    self.takes.commit(batch);
+                    self.takes.commit(batch).await;
                     sent.delivered();
                     Ok(())
                 }

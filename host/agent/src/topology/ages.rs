@@ -183,8 +183,8 @@ impl Waiting {
     fn of(channel: &dyn Channel, aside: usize) -> Self {
         let counters = channel.counters();
         // In this order, what happens meanwhile makes them more, and none is left out.
-        let delivered = counters.event_take_success.get();
-        let put = counters.event_put_success.get();
+        let delivered = counters.left();
+        let put = counters.entered();
         let events = put.saturating_sub(delivered).saturating_sub(aside as u64);
         Self {
             events,
@@ -247,14 +247,14 @@ mod tests {
             pass(1_000).await;
         }
         assert_age(&ages, &channel, 10_000);
-        take(&channel, 4).commit();
+        assert!(take(&channel, 4).commit().is_done());
         assert_age(&ages, &channel, 6_000);
         let batch = take(&channel, 6);
         pass(20_000).await;
         assert_age(&ages, &channel, 26_000);
         batch.rollback();
         assert_age(&ages, &channel, 26_000);
-        take(&channel, 6).commit();
+        assert!(take(&channel, 6).commit().is_done());
         assert_eq!(ages.oldest(&*channel, clock::now()), Duration::ZERO);
     }
 
@@ -270,7 +270,7 @@ mod tests {
             pass(1_000).await;
             put(&channel).await;
         }
-        take(&channel, 3).commit();
+        assert!(take(&channel, 3).commit().is_done());
         pass(500).await;
         let mut batch = take(&channel, 3);
         let aside = batch.pick(&[0]).remove(0);
@@ -279,19 +279,19 @@ mod tests {
             taken: aside.taken(),
             ..AsideHealth::default()
         });
-        batch.commit();
-        take(&channel, 4).commit();
+        assert!(batch.commit().is_done());
+        assert!(take(&channel, 4).commit().is_done());
         assert_age(&ages, &channel, 6_500);
         for _ in 0..6 * 3_600 {
             pass(4_000).await;
             assert!(ages.oldest(&*channel, clock::now()) > Duration::from_secs(10));
             put(&channel).await;
-            take(&channel, 1).commit();
+            assert!(take(&channel, 1).commit().is_done());
         }
         let age = ages.oldest(&*channel, clock::now()).as_secs();
         let day = 24 * 3_600;
         assert!(age >= day && age < day + day / 200, "{age}");
-        aside.commit();
+        assert!(aside.commit().is_done());
         lane.set_aside(AsideHealth::default());
         assert_eq!(ages.oldest(&*channel, clock::now()), Duration::ZERO);
     }
@@ -332,7 +332,7 @@ mod tests {
         assert!(ages.seen.lock().marks.len() <= MOST);
         let all = 3 * MOST as u64 * 250;
         assert_age(&ages, &channel, all);
-        take(&channel, 3 * MOST).commit();
+        assert!(take(&channel, 3 * MOST).commit().is_done());
         pass(300).await;
         put(&channel).await;
         pass(300).await;

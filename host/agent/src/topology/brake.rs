@@ -40,7 +40,7 @@ impl Brake {
             departing: departing
                 .map(|channel| Arc::clone(&channel.channel))
                 .collect(),
-            groups: groups.map(|group| group.drain.clone()).collect(),
+            groups: groups.map(|group| group.last().clone()).collect(),
         }
     }
 
@@ -56,7 +56,7 @@ impl Brake {
                 SourceState::Completed | SourceState::Stopped
             )
         };
-        let is_empty = |channel: &Arc<dyn Channel>| channel.depth() == 0;
+        let is_empty = |it: &Arc<dyn Channel>| it.depth() == 0 || it.is_durable();
         let is_quiet = || self.sources.iter().all(ended) && self.departing.iter().all(is_empty);
         while !is_quiet() && clock::now() < deadline {
             sleep(LOOK_EVERY).await;

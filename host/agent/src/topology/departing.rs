@@ -64,6 +64,12 @@ impl Departing {
         }
     }
 
+    /// Whether its events outlive the process.
+    pub(super) fn is_durable(&self) -> bool {
+        let mut channels = self.channels.iter();
+        channels.all(|channel| channel.channel.is_durable())
+    }
+
     /// Whether it is over.
     pub(super) fn has_ended(&self) -> bool {
         let task = match &self.way {
@@ -197,14 +203,14 @@ async fn move_batch(taken: TakeTransaction, into: &Arc<dyn Channel>) -> bool {
     let Ok(put) = PutTransaction::of(into, taken.events().to_vec()) else {
         return false;
     };
-    match put.reserve().await {
-        Ok(reserved) => {
-            reserved.commit();
-            taken.commit();
-            true
-        }
-        Err(_) => false,
+    if put.commit().await.is_err() {
+        return false;
     }
+    if let Err(error) = taken.commit().await {
+        let doubled = "after a restart they come again";
+        tracing::warn!(%error, "events that moved could not be noted: {doubled}");
+    }
+    true
 }
 
 #[cfg(test)]
@@ -241,7 +247,7 @@ mod tests {
         let mut taken = TakeTransaction::begin(from);
         taken.take_batch(usize::MAX);
         let events = taken.events().to_vec();
-        taken.commit();
+        assert!(taken.commit().is_done());
         events
     }
 

@@ -21,7 +21,9 @@ use tokio_util::sync::CancellationToken;
 
 use self::channels::sinks_of;
 use super::departing::Departing;
-use super::{Builder, RunningAgent, RunningChannel, RunningGroup, RunningSource};
+use super::{
+    Builder, RunningAgent, RunningChannel, RunningGroup, RunningSource, close_all, open_all,
+};
 use crate::plan::{AgentPlan, SinkPlan, SourcePlan};
 use crate::services::Services;
 
@@ -84,8 +86,12 @@ impl RunningAgent {
         let mut made = self.make(&plan, services)?;
         let leaving = self.leaving(&made.channels);
         self.refuse_loss(&leaving, terms.may_lose)?;
-        self.open_ports(&plan.sources, &mut made.sources, terms)
-            .await?;
+        let new = self.open_new(&made.channels).await?;
+        let opened = self.open_ports(&plan.sources, &mut made.sources, terms);
+        if let Err(error) = opened.await {
+            close_all(new.iter()).await;
+            return Err(error);
+        }
         let now = services.components.wall.millis();
         self.take_back(&made.channels, terms, now).await;
         self.resize(&plan, &made.channels, now);
@@ -93,11 +99,26 @@ impl RunningAgent {
         let leaving = self.with_targets(leaving, &plan, &made.channels);
         self.replace_groups(made.groups, &leaving, terms, services)
             .await;
-        self.see_off(leaving, now);
+        self.see_off(leaving, now).await;
         join_all(self.departing.iter_mut().map(Departing::finish_if_empty)).await;
         self.channels = made.channels;
         self.plan = plan;
         Ok(())
+    }
+
+    /// Opens the channels of a new plan that are not in use, and returns them.
+    async fn open_new(
+        &self,
+        channels: &[RunningChannel],
+    ) -> Result<Vec<RunningChannel>, ComponentError> {
+        let in_use = |channel: &RunningChannel| {
+            let mut departing = self.departing.iter();
+            runs_in(&self.channels, channel) || departing.any(|gone| gone.has(channel))
+        };
+        let new = channels.iter().filter(|channel| !in_use(channel));
+        let new: Vec<_> = new.cloned().collect();
+        open_all(&new).await?;
+        Ok(new)
     }
 
     /// Ends the care for channels that have become empty. Says whether there was one.
@@ -108,6 +129,8 @@ impl RunningAgent {
         let now = services.components.wall.millis();
         for channel in ended.iter().flat_map(|ended| &ended.channels) {
             channel.channel.counters().stop_time.set(now);
+            let emptied = Arc::clone(&channel.channel);
+            tokio::spawn(async move { emptied.close().await });
             let (agent, name) = (&self.plan.name, channel.names.join("+"));
             tracing::info!(agent, channel = name, "the channel is empty and gone");
         }
@@ -172,7 +195,8 @@ impl RunningAgent {
     ) -> Result<(), ComponentError> {
         for channel in leaving {
             let (name, events) = (channel.names.join("+"), channel.channel.depth());
-            if events == 0 || !sinks_of(&self.plan, &channel.names).is_empty() {
+            let stay = channel.channel.is_durable();
+            if events == 0 || stay || !sinks_of(&self.plan, &channel.names).is_empty() {
                 continue;
             }
             if !may_lose {
@@ -241,9 +265,7 @@ impl RunningAgent {
                 new.channel.counters().start_time.set(now);
                 new.channel.counters().stop_time.set(0);
             }
-            // A channel is matched by its type, so it knows the recipe.
-            let is_known = new.channel.resize(&*wanted.recipe);
-            debug_assert!(is_known, "a channel of this type");
+            new.channel.resize(&*wanted.recipe);
         }
     }
 

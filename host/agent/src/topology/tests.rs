@@ -122,7 +122,7 @@ async fn events_that_a_sink_has_are_counted_as_left() {
     let mut batch = TakeTransaction::begin(&channel(&agent, "c1"));
     assert_eq!(batch.take_batch(3), 3);
     assert_eq!(events_left(&[agent.view()]), 10);
-    batch.commit();
+    assert!(batch.commit().is_done());
     assert_eq!(events_left(&[agent.view()]), 7);
     assert_eq!(agent.stop(clock::now(), &services(2)).await, 7);
     drop(aside);

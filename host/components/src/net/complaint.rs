@@ -76,6 +76,7 @@ impl PartialEq for Refusals {
 
 #[cfg(test)]
 mod tests {
+    use flume_core::channel::memory;
     use flume_core::{ChannelError, InterceptorError};
 
     use super::*;
@@ -84,7 +85,7 @@ mod tests {
     fn what_refuses_is_named_once_in_a_while_whatever_else_refuses() {
         let full = |channel: &str| ProcessError::Channel {
             channel: channel.to_owned(),
-            error: ChannelError::Full,
+            error: memory::FULL,
         };
         let errors = [
             full("c1"),
@@ -92,7 +93,10 @@ mod tests {
             InterceptorError::never("c1", "no").into(),
             ProcessError::Channel {
                 channel: "c1".to_owned(),
-                error: ChannelError::PutListFull { capacity: 1 },
+                error: ChannelError::PutListFull {
+                    transaction: "MemoryTransaction",
+                    capacity: 1,
+                },
             },
         ];
         let refusals = Refusals::default();

@@ -111,7 +111,7 @@ impl Behind {
         let mut transaction = TakeTransaction::begin(&self.channel);
         transaction.take_batch(usize::MAX);
         let events = transaction.events().to_vec();
-        transaction.commit();
+        assert!(transaction.commit().is_done());
         events
     }
 

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use flume_core::channel::memory::{MemoryChannel, MemoryConfig};
 use flume_core::channel_selector::{ChannelSelector, Selection};
 use flume_core::testing::Balky;
-use flume_core::{Channel, ChannelProcessor, Event, InterceptorChain, SourceContext};
+use flume_core::{
+    Channel, ChannelProcessor, Event, InterceptorChain, PutTransaction, SourceContext,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 
@@ -51,7 +53,8 @@ fn full(name: &str) -> Arc<dyn Channel> {
         ..MemoryConfig::defaults(1 << 30)
     };
     let channel: Arc<dyn Channel> = Arc::new(MemoryChannel::new(name, &config));
-    assert_eq!(channel.try_reserve(&[Event::new("x")]), 1);
+    let put = PutTransaction::of(&channel, vec![Event::new("x")]).unwrap();
+    assert!(put.try_reserve().unwrap().commit().is_done());
     channel
 }
 

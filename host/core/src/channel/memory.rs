@@ -1,32 +1,25 @@
-//! The memory channel: a bounded queue whose takers and putters are woken, never polled.
-//!
-//! The arithmetic is in `memory/state.rs`; this file has the lock and the waits. The lock is held
-//! while one batch is moved, never across an await. Events are lost when the process ends: that is
+//! The memory channel: a bounded queue in memory. Its events are lost when the process ends: that is
 //! what `memory` means, and stopping an agent therefore drains first.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use parking_lot::Mutex;
-use tokio::sync::Notify;
 
-use self::state::MemoryState;
-use super::{Channel, ChannelError, ChannelRecipe};
-use crate::clock;
+use super::bounded::{Bounded, Limits, NoRoom, Queue};
+use super::room::{SLOT_BYTES, slots_of};
+use super::{Channel, ChannelError, ChannelRecipe, Commit, Steps, Taken};
 use crate::context::Context;
 use crate::counters::ChannelCounter;
 use crate::event::Event;
 
-mod state;
-
-/// Bytes in one slot of the byte accounting: an event costs whole slots, at least one.
-const SLOT_BYTES: u64 = 100;
-
-/// Bytes of an event's headers that cost nothing. Flume counts no headers at all, which an event of one
-/// character with megabytes of them can use; of usual events the bodies count, as in Flume.
-const FREE_HEADER_BYTES: usize = 1 << 10;
+/// No place came free in time, in Flume's words.
+pub const FULL: ChannelError = ChannelError::Full {
+    words: "Space for commit to queue couldn't be acquired. Sinks are likely not keeping up with \
+            sources, or the buffer size is too tight",
+};
 
 /// The limits of a memory channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,6 +104,17 @@ impl MemoryConfig {
     }
 }
 
+impl From<&MemoryConfig> for Limits {
+    fn from(config: &MemoryConfig) -> Self {
+        Self {
+            capacity: config.capacity as u64,
+            transaction_capacity: config.transaction_capacity,
+            keep_alive: config.keep_alive,
+            byte_slots: config.byte_slots(),
+        }
+    }
+}
+
 impl ChannelRecipe for MemoryConfig {
     fn make(&self, name: &str) -> Arc<dyn Channel> {
         Arc::new(MemoryChannel::new(name, self))
@@ -155,16 +159,15 @@ const MOST_EVENTS: usize = 1 << 31;
 #[derive(Debug)]
 pub struct MemoryChannel {
     name: String,
-    state: Mutex<MemoryState>,
-    /// Holds a permit when events may be there; a taker that leaves some passes it on.
-    events: Notify,
-    /// Wakes every waiting putter when room is freed.
-    room: Notify,
-    /// The number of waiting putters.
-    putters: AtomicUsize,
-    /// Notified when a putter begins to wait.
-    short: Notify,
+    events: Bounded<VecDeque<Event>>,
+    byte_capacity: AtomicU64,
     counters: Arc<ChannelCounter>,
+}
+
+impl Queue for VecDeque<Event> {
+    fn depth(&self) -> usize {
+        self.len()
+    }
 }
 
 impl MemoryChannel {
@@ -172,40 +175,16 @@ impl MemoryChannel {
     pub fn new(name: impl Into<String>, config: &MemoryConfig) -> Self {
         Self {
             name: name.into(),
-            state: Mutex::new(MemoryState::new(config)),
-            events: Notify::new(),
-            room: Notify::new(),
-            putters: AtomicUsize::new(0),
-            short: Notify::new(),
+            events: Bounded::new(VecDeque::new(), &config.into()),
+            byte_capacity: config.byte_capacity.into(),
             counters: Arc::default(),
         }
     }
 
-    /// Changes the limits of a channel in use, at once. A channel that holds more than its new limit
-    /// takes nothing in until it holds less.
+    /// Changes the limits of a channel in use, at once.
     pub fn resize(&self, config: &MemoryConfig) {
-        self.state.lock().resize(config);
-        self.room.notify_waiters();
-    }
-
-    /// Tries again each time room is freed, until it succeeds or the deadline has passed.
-    async fn wait_for_room(
-        &self,
-        deadline: clock::Instant,
-        mut attempt: impl FnMut(&mut MemoryState) -> bool,
-    ) -> bool {
-        loop {
-            let freed = self.room.notified();
-            tokio::pin!(freed);
-            // Registered before the attempt, so that room freed in between is not missed.
-            freed.as_mut().enable();
-            if attempt(&mut self.state.lock()) {
-                return true;
-            }
-            if clock::timeout_at(deadline, freed).await.is_err() {
-                return attempt(&mut self.state.lock());
-            }
-        }
+        self.byte_capacity.store(config.byte_capacity, Relaxed);
+        self.events.resize(&config.into());
     }
 }
 
@@ -216,192 +195,118 @@ impl Channel for MemoryChannel {
     }
 
     fn capacity(&self) -> usize {
-        self.state.lock().capacity()
+        self.events.capacity()
     }
 
     fn transaction_capacity(&self) -> usize {
-        self.state.lock().transaction_capacity
+        self.events.transaction_capacity()
     }
 
     fn depth(&self) -> usize {
-        self.state.lock().depth()
+        self.events.depth()
     }
 
     fn is_full(&self) -> bool {
-        self.state.lock().is_full()
+        self.events.is_full()
     }
 
     fn bytes(&self) -> Option<u64> {
-        Some(self.state.lock().bytes_used())
+        Some(self.events.bytes_used())
     }
 
     fn counters(&self) -> &Arc<ChannelCounter> {
         &self.counters
     }
 
+    async fn ready(&self) {
+        self.events.ready().await;
+    }
+
+    fn is_short_of_room(&self) -> bool {
+        self.events.is_short_of_room()
+    }
+
+    async fn short_of_room(&self) {
+        self.events.short_of_room().await;
+    }
+
+    fn can_become(&self, recipe: &dyn ChannelRecipe) -> bool {
+        recipe.downcast_ref::<MemoryConfig>().is_some()
+    }
+
+    fn resize(&self, recipe: &dyn ChannelRecipe) {
+        if let Some(config) = recipe.downcast_ref() {
+            Self::resize(self, config);
+        }
+    }
+}
+
+#[async_trait]
+impl Steps for MemoryChannel {
+    fn transaction_name(&self) -> &'static str {
+        "MemoryTransaction"
+    }
+
     fn try_reserve(&self, events: &[Event]) -> usize {
-        self.state.lock().reserve_prefix(events)
+        self.events.try_reserve(events)
     }
 
     async fn reserve(&self, events: &[Event]) -> Result<(), ChannelError> {
-        if events.is_empty() {
-            return Ok(());
-        }
-        let slots = state::slots_of(events);
-        let keep_alive = {
-            let mut state = self.state.lock();
-            if state.reserve(events.len(), slots) {
-                return Ok(());
-            }
-            state.keep_alive
-        };
-        let _waiting = WaitingPut::new(self);
-        // Bytes first, then places, each with its own wait: Flume's order and texts.
-        let deadline = clock::now() + keep_alive;
-        if !self
-            .wait_for_room(deadline, |state| state.reserve_bytes(slots))
-            .await
-        {
-            let byte_capacity = self.state.lock().byte_capacity();
-            return Err(ChannelError::BytesFull { byte_capacity });
-        }
-        let held = HeldBytes {
-            channel: self,
-            slots,
-        };
-        let deadline = clock::now() + keep_alive;
-        if !self
-            .wait_for_room(deadline, |state| state.reserve_places(events.len()))
-            .await
-        {
-            return Err(ChannelError::Full);
-        }
-        held.keep();
-        Ok(())
+        let reserved = self.events.reserve(events).await;
+        reserved.map_err(|no_room| match no_room {
+            NoRoom::Bytes => ChannelError::BytesFull {
+                byte_capacity: self.byte_capacity.load(Relaxed),
+            },
+            NoRoom::Places => FULL,
+        })
     }
 
     fn release(&self, events: &[Event]) {
-        if !events.is_empty() {
-            let slots = state::slots_of(events);
-            self.state.lock().free(events.len(), slots);
-            self.room.notify_waiters();
-        }
+        self.events.release(events);
     }
 
     fn exchange(&self, reserved: &[Event], wanted: &[Event]) -> bool {
-        let [reserved, wanted] = [reserved, wanted].map(|it| (it.len(), state::slots_of(it)));
-        let exchanged = self.state.lock().exchange(reserved, wanted);
-        if exchanged {
-            self.room.notify_waiters();
-        }
-        exchanged
+        self.events.exchange(reserved, wanted)
     }
 
-    fn append(&self, events: Vec<Event>) {
+    fn append(&self, events: Vec<Event>) -> Commit {
         // Not at the reservation, which may be made again and again for the same event.
         self.counters.event_put_attempt.add(events.len());
         self.counters.event_put_success.add(events.len());
-        self.state.lock().append(events);
-        self.events.notify_one();
+        self.events.lock().queue.extend(events);
+        self.events.notify_taker();
+        Commit::Done
     }
 
-    fn take(&self, most: usize, into: &mut Vec<Event>) -> usize {
+    fn take(&self, most: usize, into: &mut Taken) -> usize {
         let (taken, left) = {
-            let mut state = self.state.lock();
-            (state.take(most, into), state.depth())
+            let queue = &mut self.events.lock().queue;
+            let taken = most.min(queue.len());
+            into.extend(queue.drain(..taken));
+            (taken, queue.len())
         };
         self.counters.event_take_attempt.add(taken.max(1));
         if left > 0 {
-            self.events.notify_one();
+            self.events.notify_taker();
         }
         taken
     }
 
-    async fn ready(&self) {
-        while self.state.lock().depth() == 0 {
-            self.events.notified().await;
-            // The taker that is woken may not take after all, so the wake is passed on to the next
-            // one.
-            if self.state.lock().depth() > 0 {
-                self.events.notify_one();
-            }
+    fn settle(&self, taken: Taken) -> Commit {
+        self.counters.event_take_success.add(taken.len());
+        let slots = slots_of(taken.events());
+        self.events.lock().room.free(taken.len(), slots);
+        self.events.notify_putters();
+        Commit::Done
+    }
+
+    fn give_back(&self, taken: Taken) {
+        let queue = &mut self.events.lock().queue;
+        queue.reserve(taken.len());
+        for event in taken.into_events().into_iter().rev() {
+            queue.push_front(event);
         }
-    }
-
-    fn is_short_of_room(&self) -> bool {
-        self.putters.load(SeqCst) > 0
-    }
-
-    async fn short_of_room(&self) {
-        loop {
-            let short = self.short.notified();
-            tokio::pin!(short);
-            // Registered before the check, so that a put that starts to wait in between is not
-            // missed.
-            short.as_mut().enable();
-            if self.is_short_of_room() {
-                return;
-            }
-            short.await;
-        }
-    }
-
-    fn settle(&self, events: &[Event]) {
-        self.counters.event_take_success.add(events.len());
-        let slots = state::slots_of(events);
-        self.state.lock().free(events.len(), slots);
-        self.room.notify_waiters();
-    }
-
-    fn give_back(&self, events: Vec<Event>) {
-        self.state.lock().give_back(events);
-        self.events.notify_one();
-    }
-
-    fn resize(&self, recipe: &dyn ChannelRecipe) -> bool {
-        let config = recipe.downcast_ref();
-        if let Some(config) = config {
-            Self::resize(self, config);
-        }
-        config.is_some()
-    }
-}
-
-/// Counts a put as waiting until it is dropped.
-struct WaitingPut<'a>(&'a MemoryChannel);
-
-impl<'a> WaitingPut<'a> {
-    fn new(channel: &'a MemoryChannel) -> Self {
-        channel.putters.fetch_add(1, SeqCst);
-        channel.short.notify_waiters();
-        Self(channel)
-    }
-}
-
-impl Drop for WaitingPut<'_> {
-    fn drop(&mut self) {
-        self.0.putters.fetch_sub(1, SeqCst);
-    }
-}
-
-/// Bytes that are reserved while the put still waits for places. Dropping it releases them.
-struct HeldBytes<'a> {
-    channel: &'a MemoryChannel,
-    slots: u64,
-}
-
-impl HeldBytes<'_> {
-    fn keep(mut self) {
-        self.slots = 0;
-    }
-}
-
-impl Drop for HeldBytes<'_> {
-    fn drop(&mut self) {
-        if self.slots > 0 {
-            self.channel.state.lock().free_bytes(self.slots);
-            self.channel.room.notify_waiters();
-        }
+        self.events.notify_taker();
     }
 }
 

@@ -18,7 +18,7 @@ use super::{ChannelProcessor, ProcessError, copies, reserve_all, to_all};
 use crate::channel::Channel;
 use crate::event::Event;
 use crate::interceptor::{Batch, InterceptorError, Passed, Waiting};
-use crate::transaction::{ReservedFront, ReservedPut};
+use crate::transaction::{NotCommitted, ReservedFront, commit_all};
 
 /// What one [`PutInProgress::advance`] came to.
 #[derive(Debug)]
@@ -41,8 +41,9 @@ pub struct PutInProgress<'a> {
     origins: Vec<usize>,
     /// How many have gone out of `events`.
     gone: usize,
-    /// What interceptors refused, in the order of places.
-    refused: vec::IntoIter<(usize, InterceptorError)>,
+    /// What was refused on the way to the channels, in the order of places: by an interceptor, or by a
+    /// durable channel to which one wanted to send it.
+    refused: vec::IntoIter<(usize, ProcessError)>,
     /// What of it was refused for now, in the order of places.
     waiting: Vec<Waiting>,
     /// Whether the event at the front was refused by an interceptor, and the source knows.
@@ -72,18 +73,24 @@ impl<'a> PutInProgress<'a> {
         }
     }
 
-    pub(super) fn intercepted(
+    pub(super) async fn intercepted(
         processor: &'a ChannelProcessor,
         mut batch: Batch,
         total: usize,
     ) -> Self {
         // Each event is answered for itself, so what goes elsewhere waits for no other.
-        batch.take_aside().into_iter().for_each(ReservedPut::commit);
+        if let Err(failed) = commit_all(batch.take_aside()).await {
+            return Self {
+                refused: all_refused(0..total, failed).into_iter(),
+                total,
+                ..Self::new(processor, Vec::new())
+            };
+        }
         let passed = batch.into_parts();
         Self {
             events: passed.events.into_iter(),
             origins: passed.origins,
-            refused: passed.refused.into_iter(),
+            refused: refusals(passed.refused).collect::<Vec<_>>().into_iter(),
             waiting: passed.waiting,
             total,
             ..Self::new(processor, Vec::new())
@@ -108,7 +115,7 @@ impl<'a> PutInProgress<'a> {
         }
         self.refused_by = None;
         let refused = match self.refusal() {
-            Some(error) => Some(error.into()),
+            Some(error) => Some(error),
             None => self.put().await.err(),
         };
         self.is_told = matches!(refused, Some(ProcessError::Interceptor(_)));
@@ -146,20 +153,28 @@ impl<'a> PutInProgress<'a> {
         let mut resumed: Vec<usize> = self.waiting.iter().map(|it| it.origin).collect();
         let chain = &self.processor.interceptors;
         let mut batch = chain.resume(&mut self.waiting).await;
-        batch.take_aside().into_iter().for_each(ReservedPut::commit);
+        let committed = commit_all(batch.take_aside()).await;
         let left = &self.waiting;
         let is_left = |origin: &usize| left.binary_search_by_key(origin, |it| it.origin).is_ok();
         resumed.retain(|origin| !is_left(origin));
-        self.merge(batch.into_parts(), &resumed);
+        match committed {
+            Ok(()) => self.merge(batch.into_parts(), &resumed),
+            Err(failed) => self.refuse(all_refused(resumed.iter().copied(), failed), &resumed),
+        }
+    }
+
+    /// Some events are refused now, or not any more.
+    fn refuse(&mut self, now: impl IntoIterator<Item = (usize, ProcessError)>, before: &[usize]) {
+        let mut refused: Vec<_> = self.refused.by_ref().collect();
+        refused.retain(|(origin, _)| before.binary_search(origin).is_err());
+        refused.extend(now);
+        refused.sort_by_key(|(origin, _)| *origin);
+        self.refused = refused.into_iter();
     }
 
     /// Takes in what has become of events that were refused before.
     fn merge(&mut self, passed: Passed, resumed: &[usize]) {
-        let mut refused: Vec<_> = self.refused.by_ref().collect();
-        refused.retain(|(origin, _)| resumed.binary_search(origin).is_err());
-        refused.extend(passed.refused);
-        refused.sort_by_key(|(origin, _)| *origin);
-        self.refused = refused.into_iter();
+        self.refuse(refusals(passed.refused), resumed);
         self.waiting.extend(passed.waiting);
         self.waiting.sort_by_key(|waiting| waiting.origin);
         let origins = self.origins.split_off(self.gone.min(self.origins.len()));
@@ -181,8 +196,8 @@ impl<'a> PutInProgress<'a> {
         }
     }
 
-    /// Why an interceptor refused the event at the front, if one did.
-    fn refusal(&self) -> Option<InterceptorError> {
+    /// Why the event at the front was refused before it came to its channels, if it was.
+    fn refusal(&self) -> Option<ProcessError> {
         let (place, error) = self.refused.as_slice().first()?;
         (*place == self.front()).then(|| error.clone())
     }
@@ -219,7 +234,7 @@ impl<'a> PutInProgress<'a> {
             let fitting = reserved.events().len();
             let copies = if fitting > 0 {
                 let copies = copies(optional, reserved.events());
-                reserved.commit();
+                reserved.commit().await?;
                 self.gone += fitting;
                 left -= fitting;
                 copies
@@ -237,7 +252,7 @@ impl<'a> PutInProgress<'a> {
                         return Err(refused.into());
                     }
                 };
-                reserved.into_iter().for_each(ReservedPut::commit);
+                commit_all(reserved).await?;
                 self.next();
                 left -= 1;
                 copies
@@ -247,4 +262,21 @@ impl<'a> PutInProgress<'a> {
         }
         Ok(())
     }
+}
+
+/// What interceptors refused.
+fn refusals(
+    refused: Vec<(usize, InterceptorError)>,
+) -> impl Iterator<Item = (usize, ProcessError)> {
+    let refused = refused.into_iter();
+    refused.map(|(origin, error)| (origin, error.into()))
+}
+
+/// All of these, because what interceptors set aside of them could not be kept.
+fn all_refused(
+    origins: impl Iterator<Item = usize>,
+    failed: NotCommitted,
+) -> Vec<(usize, ProcessError)> {
+    let error = ProcessError::from(failed);
+    origins.map(|origin| (origin, error.clone())).collect()
 }

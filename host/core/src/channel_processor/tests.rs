@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::channel::memory::{MemoryChannel, MemoryConfig};
+use crate::channel::memory::{FULL, MemoryChannel, MemoryConfig};
 use crate::channel_selector::TYPES;
 use crate::clock;
 use crate::context::Context;
@@ -13,6 +13,7 @@ use crate::testing::Witness;
 use crate::transaction::TakeTransaction;
 
 mod attempts;
+mod durable;
 mod gates;
 mod later;
 
@@ -66,10 +67,17 @@ fn contents(channel: &Arc<dyn Channel>) -> String {
 fn discard(channel: &Arc<dyn Channel>, events: usize) {
     let mut transaction = TakeTransaction::begin(channel);
     assert_eq!(transaction.take_batch(events), events);
-    transaction.commit();
+    assert!(transaction.commit().is_done());
 }
 
 /// What a source is told if the channel `c1` refuses.
+fn put_list_full() -> ChannelError {
+    ChannelError::PutListFull {
+        transaction: "MemoryTransaction",
+        capacity: 100,
+    }
+}
+
 fn by_c1(error: ChannelError) -> ProcessError {
     let channel = "c1".to_owned();
     ProcessError::Channel { channel, error }
@@ -122,12 +130,9 @@ async fn a_refusal_passes_unchanged() {
     let small = channel("c1", 1);
     let processor = processor(vec![], &[], &[&small]);
     let refused = processor.process_batch(events(&["a", "b"])).await;
-    assert_eq!(refused, Err(by_c1(ChannelError::Full)));
+    assert_eq!(refused, Err(by_c1(FULL)));
     let refused = processor.process_batch(vec![Event::new("x"); 101]).await;
-    assert_eq!(
-        refused,
-        Err(by_c1(ChannelError::PutListFull { capacity: 100 }))
-    );
+    assert_eq!(refused, Err(by_c1(put_list_full())));
 }
 
 /// Flume commits to the first channel and refuses the second, so the client's next try makes a
@@ -161,7 +166,7 @@ async fn each_event_is_answered_separately() {
     let outcomes = processor
         .process_each(events(&["0", "1", "2", "3", "4"]))
         .await;
-    let full = ChannelError::Full.to_string();
+    let full = FULL.to_string();
     assert_eq!(refused(&outcomes), [(3, full.clone()), (4, full)]);
     assert_eq!(
         clock::now() - start,
@@ -379,10 +384,7 @@ async fn an_interceptor_error_affects_only_its_event() {
     let batch = events(&["0", "drop", "2", "bad", "4", "5"]);
     let outcomes = processor.process_each(batch.clone()).await;
     let bad = "interceptor picky: bad event".to_owned();
-    assert_eq!(
-        refused(&outcomes),
-        [(3, bad), (5, ChannelError::Full.to_string())]
-    );
+    assert_eq!(refused(&outcomes), [(3, bad), (5, FULL.to_string())]);
     assert_eq!(contents(&small), "0 2 4");
     let mut transaction = TakeTransaction::begin(&small);
     transaction.take_batch(3);
@@ -392,7 +394,7 @@ async fn an_interceptor_error_affects_only_its_event() {
             .iter()
             .all(|event| event.headers.contains("seen"))
     );
-    transaction.commit();
+    assert!(transaction.commit().is_done());
     let large = channel("c1", 100);
     let processor = self::processor(vec![Box::new(Picky)], &[], &[&large]);
     assert!(matches!(
@@ -410,7 +412,7 @@ async fn places_are_those_of_the_source() {
     let outcomes = processor
         .process_each(events(&["drop", "1", "drop", "3"]))
         .await;
-    assert_eq!(refused(&outcomes), [(3, ChannelError::Full.to_string())]);
+    assert_eq!(refused(&outcomes), [(3, FULL.to_string())]);
     let nothing = processor.process_each(events(&["drop", "drop"])).await;
     assert!(
         nothing.all_accepted(),
@@ -446,7 +448,7 @@ async fn an_event_passes_the_interceptors_once_in_a_channel_of_any_size() {
                 let mut transaction = TakeTransaction::begin(&small);
                 transaction.take_batch(100);
                 taken.extend(transaction.events().iter().map(|event| event.body.clone()));
-                transaction.commit();
+                assert!(transaction.commit().is_done());
             }
             taken
         };
@@ -512,7 +514,7 @@ async fn a_batch_without_room_does_not_reach_the_interceptors() {
     let witness = Witness::default();
     let processor = processor(vec![Box::new(witness.clone())], &[], &[&small]);
     processor.process_batch(events(&["0", "1"])).await.unwrap();
-    let full = Err(by_c1(ChannelError::Full));
+    let full = Err(by_c1(FULL));
     assert_eq!(processor.process_batch(events(&["2"])).await, full);
     assert_eq!(witness.seen(), 2);
     discard(&small, 2);

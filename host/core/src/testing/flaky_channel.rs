@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use async_trait::async_trait;
 
-use crate::channel::{Channel, ChannelError, ChannelRecipe};
+use crate::channel::{Channel, ChannelError, ChannelRecipe, Commit, Steps, Taken};
 use crate::counters::ChannelCounter;
 use crate::event::Event;
 
@@ -17,6 +17,9 @@ pub struct FlakyChannel {
     inner: Arc<dyn Channel>,
     refuse: BTreeSet<usize>,
     reservations: AtomicUsize,
+    /// The commits that fail, if the channel acts as a durable one.
+    failing: Option<BTreeSet<usize>>,
+    commits: AtomicUsize,
 }
 
 impl FlakyChannel {
@@ -28,6 +31,16 @@ impl FlakyChannel {
             inner,
             refuse,
             reservations: AtomicUsize::new(0),
+            failing: None,
+            commits: AtomicUsize::new(0),
+        }
+    }
+
+    /// Acts as a durable channel: a put waits for its disk, and the commits with these numbers fail.
+    pub fn durable(inner: Arc<dyn Channel>, fail: impl IntoIterator<Item = usize>) -> Self {
+        Self {
+            failing: Some(fail.into_iter().collect()),
+            ..Self::new(inner, [])
         }
     }
 
@@ -64,6 +77,41 @@ impl Channel for FlakyChannel {
         self.inner.counters()
     }
 
+    fn is_full(&self) -> bool {
+        self.inner.is_full()
+    }
+
+    async fn ready(&self) {
+        self.inner.ready().await;
+    }
+
+    async fn short_of_room(&self) {
+        self.inner.short_of_room().await;
+    }
+
+    fn is_short_of_room(&self) -> bool {
+        self.inner.is_short_of_room()
+    }
+
+    fn can_become(&self, recipe: &dyn ChannelRecipe) -> bool {
+        self.inner.can_become(recipe)
+    }
+
+    fn resize(&self, recipe: &dyn ChannelRecipe) {
+        self.inner.resize(recipe);
+    }
+
+    fn is_durable(&self) -> bool {
+        self.failing.is_some()
+    }
+}
+
+#[async_trait]
+impl Steps for FlakyChannel {
+    fn transaction_name(&self) -> &'static str {
+        self.inner.transaction_name()
+    }
+
     fn try_reserve(&self, events: &[Event]) -> usize {
         if self.refuses() {
             0
@@ -74,7 +122,7 @@ impl Channel for FlakyChannel {
 
     async fn reserve(&self, events: &[Event]) -> Result<(), ChannelError> {
         if self.refuses() {
-            return Err(ChannelError::Full);
+            return Err(ChannelError::Full { words: "refused" });
         }
         self.inner.reserve(events).await
     }
@@ -87,40 +135,35 @@ impl Channel for FlakyChannel {
         !self.refuses() && self.inner.exchange(reserved, wanted)
     }
 
-    fn append(&self, events: Vec<Event>) {
-        self.inner.append(events);
+    fn append(&self, events: Vec<Event>) -> Commit {
+        let Some(failing) = &self.failing else {
+            return self.inner.append(events);
+        };
+        let fails = failing.contains(&self.commits.fetch_add(1, Relaxed));
+        let inner = Arc::clone(&self.inner);
+        let disk = tokio::spawn(async move {
+            tokio::task::yield_now().await;
+            if !fails {
+                return inner.append(events).await;
+            }
+            inner.counters().event_put_attempt.add(events.len());
+            inner.release(&events);
+            let reason = "the disk failed".into();
+            Err(ChannelError::Place { reason })
+        });
+        Commit::waits(async move { disk.await.unwrap_or(Ok(())) })
     }
 
-    fn take(&self, most: usize, into: &mut Vec<Event>) -> usize {
+    fn take(&self, most: usize, into: &mut Taken) -> usize {
         self.inner.take(most, into)
     }
 
-    async fn ready(&self) {
-        self.inner.ready().await;
+    fn settle(&self, taken: Taken) -> Commit {
+        self.inner.settle(taken)
     }
 
-    async fn short_of_room(&self) {
-        self.inner.short_of_room().await;
-    }
-
-    fn is_full(&self) -> bool {
-        self.inner.is_full()
-    }
-
-    fn is_short_of_room(&self) -> bool {
-        self.inner.is_short_of_room()
-    }
-
-    fn settle(&self, events: &[Event]) {
-        self.inner.settle(events);
-    }
-
-    fn give_back(&self, events: Vec<Event>) {
-        self.inner.give_back(events);
-    }
-
-    fn resize(&self, recipe: &dyn ChannelRecipe) -> bool {
-        self.inner.resize(recipe)
+    fn give_back(&self, taken: Taken) {
+        self.inner.give_back(taken);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::{mem, vec};
 
-use crate::channel::{Channel, ChannelError};
+use crate::channel::{Channel, ChannelError, Commit};
 use crate::event::Event;
 
 /// A batch on its way into a channel. Takers do not see it before `commit`.
@@ -21,7 +21,11 @@ impl PutTransaction {
     pub fn of(channel: &Arc<dyn Channel>, events: Vec<Event>) -> Result<Self, ChannelError> {
         let capacity = channel.transaction_capacity();
         if events.len() > capacity {
-            return Err(ChannelError::PutListFull { capacity });
+            let transaction = channel.transaction_name();
+            return Err(ChannelError::PutListFull {
+                transaction,
+                capacity,
+            });
         }
         Ok(Self {
             channel: Arc::clone(channel),
@@ -30,7 +34,7 @@ impl PutTransaction {
     }
 
     /// Reserves room for all events, waiting at most the channel's `keep-alive`. After that the
-    /// commit cannot fail.
+    /// commit can fail only with the place of the channel (a disk); that of a channel in memory cannot.
     ///
     /// # Errors
     /// The channel's refusal; the transaction is rolled back.
@@ -64,8 +68,7 @@ impl PutTransaction {
     /// # Errors
     /// The channel's refusal; the transaction is rolled back.
     pub async fn commit(self) -> Result<(), ChannelError> {
-        self.reserve().await?.commit();
-        Ok(())
+        self.reserve().await?.commit().await
     }
 }
 
@@ -87,11 +90,12 @@ impl ReservedPut {
         self.events.is_empty()
     }
 
-    /// Makes the events visible to takers, all at once.
-    pub fn commit(mut self) {
+    /// Makes the events visible to takers, all at once. This goes on if the result is dropped.
+    pub fn commit(mut self) -> Commit {
         let events = mem::take(&mut self.events);
-        if !events.is_empty() {
-            self.channel.append(events);
+        match events.is_empty() {
+            true => Commit::Done,
+            false => self.channel.append(events),
         }
     }
 
@@ -110,6 +114,33 @@ impl ReservedPut {
         self.channel.release(&held);
         put.reserve().await
     }
+}
+
+/// A channel that refused a put at its commit.
+#[derive(Debug)]
+pub struct NotCommitted {
+    /// The channel.
+    pub channel: Arc<dyn Channel>,
+    /// Why.
+    pub error: ChannelError,
+}
+
+/// Commits puts into several channels: all of them, or, if a durable one fails, as few as possible.
+/// What is durable comes first, at the same time, and what is in memory only after it is safe.
+///
+/// # Errors
+/// A durable channel failed. No channel in memory has its events; other durable ones may, so whoever
+/// sends the events again makes doubles there.
+pub async fn commit_all(puts: Vec<ReservedPut>) -> Result<(), NotCommitted> {
+    let (durable, others): (Vec<_>, Vec<_>) =
+        puts.into_iter().partition(|put| put.channel.is_durable());
+    let begin = |put: ReservedPut| (Arc::clone(&put.channel), put.commit());
+    let begun: Vec<(Arc<dyn Channel>, Commit)> = durable.into_iter().map(begin).collect();
+    for (channel, commit) in begun.into_iter().chain(others.into_iter().map(begin)) {
+        let committed = commit.await;
+        committed.map_err(|error| NotCommitted { channel, error })?;
+    }
+    Ok(())
 }
 
 impl Drop for ReservedPut {
@@ -165,18 +196,42 @@ impl<'a> ReservedFront<'a> {
         self.batch.as_slice().get(..self.count).unwrap_or_default()
     }
 
-    /// Moves the events out of the batch and makes them visible in every channel.
-    pub fn commit(mut self) {
+    /// Makes the events visible in every channel, and moves them out of the batch.
+    ///
+    /// # Errors
+    /// As that of [`commit_all`]. The events are still in the batch.
+    pub async fn commit(mut self) -> Result<(), NotCommitted> {
+        if !self.channels.iter().any(|channel| channel.is_durable()) {
+            self.hand_over();
+            return Ok(());
+        }
+        let count = mem::take(&mut self.count);
+        let events = self.batch.as_slice().get(..count).unwrap_or_default();
+        let put = |channel: &&Arc<dyn Channel>| ReservedPut {
+            channel: Arc::clone(channel),
+            events: events.to_vec(),
+        };
+        commit_all(self.channels.iter().map(put).collect()).await?;
+        self.batch.by_ref().take(count).for_each(drop);
+        Ok(())
+    }
+
+    /// The same for channels whose answer nobody waits for.
+    pub fn hand_over(mut self) {
         let count = mem::take(&mut self.count);
         if count == 0 {
             return;
         }
         let events: Vec<Event> = self.batch.by_ref().take(count).collect();
+        let append = |channel: &Arc<dyn Channel>, events| {
+            // The channel counts and logs a failure.
+            drop(channel.append(events));
+        };
         if let Some((last, others)) = self.channels.split_last() {
             for channel in others {
-                channel.append(events.clone());
+                append(channel, events.clone());
             }
-            last.append(events);
+            append(last, events);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::mem;
 use std::sync::Arc;
 
-use crate::channel::Channel;
+use crate::channel::{Channel, Commit, Taken};
 use crate::clock::{self, Instant};
 use crate::event::Event;
 
@@ -11,7 +11,7 @@ use crate::event::Event;
 #[derive(Debug)]
 pub struct TakeTransaction {
     channel: Arc<dyn Channel>,
-    events: Vec<Event>,
+    events: Taken,
     /// When the first of them was taken.
     taken: Option<Instant>,
 }
@@ -21,7 +21,7 @@ impl TakeTransaction {
     pub fn begin(channel: &Arc<dyn Channel>) -> Self {
         Self {
             channel: Arc::clone(channel),
-            events: Vec::new(),
+            events: Taken::default(),
             taken: None,
         }
     }
@@ -47,7 +47,7 @@ impl TakeTransaction {
 
     /// The events taken so far, oldest first.
     pub fn events(&self) -> &[Event] {
-        &self.events
+        self.events.events()
     }
 
     /// The channel that the events come from.
@@ -58,12 +58,12 @@ impl TakeTransaction {
     /// Parts with the events from a place on, which are a transaction of their own.
     #[must_use]
     pub fn split_off(&mut self, at: usize) -> Self {
-        let events = self.events.split_off(at.min(self.events.len()));
+        let events = self.events.split_off(at);
         self.part(events)
     }
 
     /// A transaction with some of these events.
-    fn part(&self, events: Vec<Event>) -> Self {
+    fn part(&self, events: Taken) -> Self {
         Self {
             channel: Arc::clone(&self.channel),
             events,
@@ -74,18 +74,20 @@ impl TakeTransaction {
     /// Adds the events of a transaction over the same channel that was taken after this one.
     pub fn append(&mut self, mut later: Self) {
         debug_assert!(Arc::ptr_eq(&self.channel, &later.channel), "one channel");
-        self.events.append(&mut later.events);
+        self.events.append(mem::take(&mut later.events));
     }
 
     /// Picks the events at these places, each as a transaction of its own. The others stay.
     pub fn pick(&mut self, places: &[usize]) -> Vec<Self> {
         let mut picked = Vec::new();
-        let mut rest = Vec::new();
-        for (place, event) in mem::take(&mut self.events).into_iter().enumerate() {
+        let mut rest = Taken::default();
+        for (place, (event, mark)) in mem::take(&mut self.events).into_iter().enumerate() {
             if places.contains(&place) {
-                picked.push(self.part(vec![event]));
+                let mut alone = Taken::default();
+                alone.push(event, mark);
+                picked.push(self.part(alone));
             } else {
-                rest.push(event);
+                rest.push(event, mark);
             }
         }
         self.events = rest;
@@ -97,16 +99,13 @@ impl TakeTransaction {
     pub fn split(mut self, owners: &[usize]) -> Vec<(usize, Share)> {
         let mut shares: Vec<(usize, Share)> = Vec::new();
         let owners = owners.iter().copied().chain(std::iter::repeat(0));
-        for (place, (event, owner)) in mem::take(&mut self.events)
-            .into_iter()
-            .zip(owners)
-            .enumerate()
-        {
+        let events = mem::take(&mut self.events).into_iter();
+        for (place, ((event, mark), owner)) in events.zip(owners).enumerate() {
             let at = shares.iter().position(|(known, _)| *known == owner);
             let share = match at.and_then(|at| shares.get_mut(at)) {
                 Some((_, share)) => share,
                 None => {
-                    let transaction = self.part(Vec::new());
+                    let transaction = self.part(Taken::default());
                     let places = Vec::new();
                     let share = Share {
                         transaction,
@@ -115,7 +114,7 @@ impl TakeTransaction {
                     &mut shares.push_mut((owner, share)).1
                 }
             };
-            share.transaction.events.push(event);
+            share.transaction.events.push(event, mark);
             share.places.push(place);
         }
         shares
@@ -124,8 +123,8 @@ impl TakeTransaction {
     /// Makes the shares of one transaction whole again, in the old order. `None` if there are no
     /// shares.
     pub fn rejoin(shares: Vec<Share>) -> Option<Self> {
-        let mut whole = shares.first()?.transaction.part(Vec::new());
-        let mut events: Vec<(usize, Event)> = Vec::new();
+        let mut whole = shares.first()?.transaction.part(Taken::default());
+        let mut events = Vec::new();
         for mut share in shares {
             events.extend(
                 share
@@ -135,15 +134,19 @@ impl TakeTransaction {
             );
         }
         events.sort_by_key(|(place, _)| *place);
-        whole.events = events.into_iter().map(|(_, event)| event).collect();
+        for (_, (event, mark)) in events {
+            whole.events.push(event, mark);
+        }
         Some(whole)
     }
 
-    /// The events are delivered: their room is free.
-    pub fn commit(mut self) {
+    /// The events are delivered: their room is free. What it returns is whether they can come again,
+    /// when the channel is opened the next time; it need not be awaited for the room.
+    pub fn commit(mut self) -> Commit {
         let events = mem::take(&mut self.events);
-        if !events.is_empty() {
-            self.channel.settle(&events);
+        match events.is_empty() {
+            true => Commit::Done,
+            false => self.channel.settle(events),
         }
     }
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 use std::sync::Arc;
 
 use super::*;
-use crate::channel::memory::{MemoryChannel, MemoryConfig};
-use crate::channel::{Channel, ChannelError};
+use crate::channel::Channel;
+use crate::channel::memory::{FULL, MemoryChannel, MemoryConfig};
 use crate::event::Event;
 
 fn channel(capacity: usize) -> Arc<dyn Channel> {
@@ -41,7 +41,7 @@ async fn a_thousand_events_keep_their_order() {
         let mut transaction = TakeTransaction::begin(&channel);
         assert_eq!(transaction.take_batch(1), 1);
         assert_eq!(transaction.events(), [event]);
-        transaction.commit();
+        assert!(transaction.commit().is_done());
     }
 }
 
@@ -64,7 +64,7 @@ async fn a_thousand_events_keep_their_order_between_threads() {
             let mut transaction = TakeTransaction::begin(&channel);
             transaction.take_batch(7);
             taken.extend_from_slice(transaction.events());
-            transaction.commit();
+            assert!(transaction.commit().is_done());
         }
         taken
     };
@@ -82,7 +82,7 @@ async fn a_transaction_may_move_to_another_thread() {
     let channel = channel(10);
     let transaction = PutTransaction::of(&channel, numbered(0..2)).unwrap();
     let there = std::thread::spawn(move || transaction.try_reserve().unwrap());
-    there.join().unwrap().commit();
+    assert!(there.join().unwrap().commit().is_done());
     let mut transaction = TakeTransaction::begin(&channel);
     assert_eq!(transaction.take_batch(1), 1);
     let there = std::thread::spawn(move || {
@@ -120,7 +120,7 @@ async fn a_dropped_commit_is_rolled_back() {
         let mut transaction = TakeTransaction::begin(&channel);
         transaction.take_batch(2);
         std::future::pending::<()>().await;
-        transaction.commit();
+        assert!(transaction.commit().is_done());
     };
     assert!(
         tokio::time::timeout(Duration::from_secs(1), ready)
@@ -140,12 +140,12 @@ async fn a_refused_commit_leaves_nothing_behind() {
         .unwrap()
         .commit()
         .await;
-    assert_eq!(refused, Err(ChannelError::Full));
+    assert_eq!(refused, Err(FULL));
     let kept = PutTransaction::of(&channel, numbered(0..3))
         .unwrap()
         .try_reserve()
         .unwrap_err();
-    assert_eq!(kept.commit().await, Err(ChannelError::Full));
+    assert_eq!(kept.commit().await, Err(FULL));
     PutTransaction::of(&channel, numbered(0..2))
         .unwrap()
         .commit()
@@ -211,7 +211,7 @@ async fn an_empty_transaction_commits() {
         .unwrap();
     // Also when the channel is full.
     empty().commit().await.unwrap();
-    TakeTransaction::begin(&channel).commit();
+    assert!(TakeTransaction::begin(&channel).commit().is_done());
     assert_eq!(channel.depth(), 1);
 }
 
@@ -237,7 +237,7 @@ async fn a_split_transaction_ends_share_by_share_and_rejoins_in_order() {
         [numbers[3].clone(), numbers[5].clone()]
     );
 
-    shares.remove(1).1.transaction.commit();
+    assert!(shares.remove(1).1.transaction.commit().is_done());
     let failed = shares.into_iter().rev().map(|(_, share)| share).collect();
     TakeTransaction::rejoin(failed).unwrap().rollback();
     let mut transaction = TakeTransaction::begin(&channel);
@@ -263,7 +263,8 @@ async fn a_front_has_room_in_every_channel_or_in_none() {
     );
     assert_eq!((large.depth(), small.depth()), (0, 0));
 
-    ReservedFront::reserve(&channels, &mut batch, 3).commit();
+    let reserved = ReservedFront::reserve(&channels, &mut batch, 3);
+    reserved.commit().await.unwrap();
     assert_eq!(batch.as_slice(), numbered(2..4));
     for channel in channels {
         let mut transaction = TakeTransaction::begin(channel);
@@ -272,11 +273,11 @@ async fn a_front_has_room_in_every_channel_or_in_none() {
     }
     let full = ReservedFront::reserve(&channels, &mut batch, 3);
     assert!(full.events().is_empty());
-    full.commit();
+    full.commit().await.unwrap();
     assert_eq!(batch.as_slice(), numbered(2..4));
     // The large channel has all of its free room: nothing stayed reserved there.
     let rest = PutTransaction::of(&large, numbered(2..5)).unwrap();
-    rest.try_reserve().unwrap().commit();
+    assert!(rest.try_reserve().unwrap().commit().is_done());
 }
 
 #[tokio::test(start_paused = true)]
@@ -299,7 +300,7 @@ async fn a_take_in_parts_is_settled_or_returned_part_by_part() {
     let picked = first.pick(&[1, 4, 9]);
     assert_eq!(first.events().len(), 4);
     assert_eq!(picked.len(), 2);
-    picked.into_iter().for_each(TakeTransaction::commit);
+    assert!(picked.into_iter().all(|one| one.commit().is_done()));
     let second = first.split_off(1);
     assert_eq!(first.events(), numbered(0..1));
     first.append(second);

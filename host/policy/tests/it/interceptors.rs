@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flume_core::channel::memory::{MemoryChannel, MemoryConfig};
-use flume_core::{Batch, Channel, Context, Event, Interceptor, InterceptorError, ReservedPut};
+use flume_core::{Batch, Channel, Context, Event, Interceptor, InterceptorError, TakeTransaction};
 use flume_policy::{Limits, PolicyInterceptor, Remedy, SeatState, StandIn};
 
 use crate::support::{guest, interceptor, limited, policy};
@@ -171,17 +171,16 @@ fn poison_may_go_to_a_channel() {
     trap.intercept(&mut batch).unwrap();
     assert_eq!((batch.events().len(), dead.depth()), (2, 0));
     // Committed by whoever accepts the batch.
-    batch.take_aside().into_iter().for_each(ReservedPut::commit);
-    let mut taken = Vec::new();
-    assert_eq!(
-        (dead.take(9, &mut taken), &taken[0].body[..]),
-        (1, &b"poison"[..])
-    );
+    let mut aside = batch.take_aside().into_iter();
+    assert!(aside.all(|put| put.commit().is_done()));
+    let mut taken = TakeTransaction::begin(&dead);
+    assert_eq!(taken.take_batch(9), 1);
+    assert_eq!(&taken.events()[0].body[..], b"poison");
     // The room of the taken event is not free yet: now the source gets an error, and nothing is lost.
     let error = refusal(&trap, &mut poisoned()).unwrap();
     assert_eq!(error.message, "no room in channel dead");
     assert!(error.is_transient, "there may be room later");
-    dead.settle(&taken);
+    assert!(taken.commit().is_done());
     assert_eq!(refusal(&trap, &mut poisoned()), None);
 }
 

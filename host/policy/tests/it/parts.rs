@@ -10,7 +10,7 @@ use flume_artifacts::slow_interceptor;
 use flume_core::channel::memory::{MemoryChannel, MemoryConfig};
 use flume_core::{
     Batch, Channel, ChannelProcessor, Context, Event, Interceptor as _, InterceptorChain,
-    ReservedPut, channel_selector,
+    TakeTransaction, channel_selector,
 };
 use flume_policy::{Artifact, Limits, PolicyInterceptor, Remedy, SeatState};
 
@@ -173,11 +173,12 @@ fn poison_of_any_part_goes_to_the_dead_letters() {
     let poison = [0, 3, 700, 1_999];
     let mut batch = Batch::new(poisoned(&poison));
     trap.intercept(&mut batch).unwrap();
-    batch.take_aside().into_iter().for_each(ReservedPut::commit);
-    let mut letters = Vec::new();
-    dead.take(10, &mut letters);
+    let mut aside = batch.take_aside().into_iter();
+    assert!(aside.all(|put| put.commit().is_done()));
+    let mut letters = TakeTransaction::begin(&dead);
+    letters.take_batch(10);
     let bodies = poison.map(|at| Event::new(format!("poison {at}")));
-    assert_eq!(letters, bodies);
+    assert_eq!(letters.events(), bodies);
     let expected: Vec<Event> = poisoned(&poison)
         .into_iter()
         .filter(|event| !bodies.contains(event))

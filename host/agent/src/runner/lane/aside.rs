@@ -142,10 +142,10 @@ impl Takes {
     }
 
     /// Room for so many events aside, or less. What may be given up makes room.
-    fn room_aside(&mut self, wanted: usize) -> usize {
+    async fn room_aside(&mut self, wanted: usize) -> usize {
         let most = self.most_aside();
         let room = |aside: &Aside| most.saturating_sub(aside.events.len());
-        while room(&self.aside) < wanted && self.aside.remedy.gives_up() && self.give_up(0) {}
+        while room(&self.aside) < wanted && self.aside.remedy.gives_up() && self.give_up(0).await {}
         room(&self.aside).min(wanted)
     }
 
@@ -154,7 +154,7 @@ impl Takes {
     ///
     /// # Errors
     /// There is no room for any: the batch is whole.
-    pub(super) fn condemn(
+    pub(super) async fn condemn(
         &mut self,
         mut batch: TakeTransaction,
         error: EventDeliveryError,
@@ -164,7 +164,7 @@ impl Takes {
         };
         let events = batch.events().len();
         let known: Vec<usize> = places.iter().copied().filter(|at| *at < events).collect();
-        let room = self.room_aside(known.len());
+        let room = self.room_aside(known.len()).await;
         if room == 0 {
             return Err((batch, error));
         }
@@ -179,12 +179,12 @@ impl Takes {
     ///
     /// # Errors
     /// There is no room.
-    pub(super) fn convict(
+    pub(super) async fn convict(
         &mut self,
         event: TakeTransaction,
         reason: String,
     ) -> Result<(), TakeTransaction> {
-        if self.room_aside(1) == 0 {
+        if self.room_aside(1).await == 0 {
             return Err(event);
         }
         self.set_aside(event, reason);
@@ -257,7 +257,7 @@ impl Takes {
     ///
     /// # Errors
     /// It was not the event's fault.
-    pub(super) fn tried(
+    pub(super) async fn tried(
         &mut self,
         at: usize,
         error: EventDeliveryError,
@@ -288,7 +288,7 @@ impl Takes {
             event.due = event.due.min(now + LONGER_PAUSE);
         }
         if in_vain && gives_up {
-            self.give_up(at);
+            self.give_up(at).await;
         } else if in_vain && let Some(left_out) = self.aside.log.admit(now) {
             tracing::error!(
                 sink = self.aside.sink,
@@ -302,7 +302,7 @@ impl Takes {
     }
 
     /// Drops an event, or puts it into the dead letters; says whether it is gone.
-    fn give_up(&mut self, at: usize) -> bool {
+    async fn give_up(&mut self, at: usize) -> bool {
         let now = clock::now();
         let aside = &mut self.aside;
         let Some(event) = aside.events.get_mut(at) else {
@@ -311,7 +311,9 @@ impl Takes {
         let gone = match (&aside.remedy, event.take.events().first()) {
             (Remedy::Retry, Some(_)) => false,
             (Remedy::Drop, _) | (_, None) => true,
-            (Remedy::DeadLetter(to), Some(letter)) => to.put(letter, &aside.sink, &event.reason),
+            (Remedy::DeadLetter(to), Some(letter)) => {
+                to.put(letter, &aside.sink, &event.reason).await
+            }
         };
         if let Some(left_out) = aside.log.admit(now) {
             let (sink, reason, remedy) = (&aside.sink, &event.reason, aside.remedy.to_string());
@@ -330,7 +332,7 @@ impl Takes {
             Remedy::Retry | Remedy::Drop => self.counters().event_dropped.increment(),
         }
         if let Some(take) = self.end_aside(at) {
-            take.commit();
+            self.end(take).await;
         }
         true
     }

@@ -35,7 +35,7 @@ impl LaneMode {
     ) -> Result<Status, EventDeliveryError> {
         loop {
             let error = match (failed.error.blame(), failed.batch) {
-                (Blame::Events(_), Some(batch)) => match takes.condemn(batch, failed.error) {
+                (Blame::Events(_), Some(batch)) => match takes.condemn(batch, failed.error).await {
                     Ok(_goes_back) => None,
                     Err((_goes_back, error)) => Some(error),
                 },
@@ -91,13 +91,13 @@ impl LaneMode {
                     Ok(()) => return Ok(()),
                     Err(failed) => failed,
                 },
-                Blame::Events(_) => match takes.condemn(batch, error) {
+                Blame::Events(_) => match takes.condemn(batch, error).await {
                     Ok(rest) if rest.events().is_empty() => return Ok(()),
                     Ok(rest) => {
                         batch = rest;
                         match self.sink_mut().deliver(batch.events()).await {
                             Ok(()) => {
-                                takes.commit(batch);
+                                takes.commit(batch).await;
                                 return Ok(());
                             }
                             Err(again) => error = again,
@@ -123,7 +123,7 @@ impl LaneMode {
         }
         self.sink_mut().deliver(takes.aside(at)).await?;
         if let Some(event) = takes.end_aside(at) {
-            takes.commit(event);
+            takes.commit(event).await;
         }
         Ok(())
     }
@@ -146,7 +146,7 @@ impl LaneMode {
                 if !matches!(error.blame(), Blame::Events(_)) {
                     self.roll_back();
                 }
-                takes.tried(at, error)
+                takes.tried(at, error).await
             }
         }
     }
@@ -165,7 +165,8 @@ impl LaneMode {
             let Some(batch) = batch else {
                 return Err(error);
             };
-            takes.condemn(batch, error).map_err(|(_, error)| error)?;
+            let condemned = takes.condemn(batch, error).await;
+            condemned.map_err(|(_, error)| error)?;
         }
     }
 }

@@ -37,7 +37,7 @@ impl Gathering {
         if let Err(error) = self.sink.gather(batch.events()).await {
             return Err(Failed::of(self.held.take_newest(), error));
         }
-        self.commit_delivered(takes);
+        self.commit_delivered(takes).await;
         Ok(Status::Ready)
     }
 
@@ -51,14 +51,14 @@ impl Gathering {
         if let Some(event) = takes.end_aside(at) {
             self.held.push(event, takes.sent());
         }
-        self.commit_delivered(takes);
+        self.commit_delivered(takes).await;
         Ok(())
     }
 
     /// Calls the sink as it asked to be, and commits what that completed.
     pub(super) async fn tick(&mut self, takes: &mut Takes) -> Result<(), EventDeliveryError> {
         self.sink.tick().await?;
-        self.commit_delivered(takes);
+        self.commit_delivered(takes).await;
         Ok(())
     }
 
@@ -68,7 +68,7 @@ impl Gathering {
             return Ok(());
         }
         self.sink.complete().await?;
-        self.commit_delivered(takes);
+        self.commit_delivered(takes).await;
         if self.held.is_empty() {
             return Ok(());
         }
@@ -76,8 +76,8 @@ impl Gathering {
         Err(EventDeliveryError::new(left))
     }
 
-    fn commit_delivered(&mut self, takes: &mut Takes) {
+    async fn commit_delivered(&mut self, takes: &mut Takes) {
         let delivered = self.sink.take_delivered();
-        self.held.commit(delivered, takes);
+        self.held.commit(delivered, takes).await;
     }
 }

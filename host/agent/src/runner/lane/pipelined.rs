@@ -62,7 +62,7 @@ impl Pipelined {
     async fn settle(&mut self, takes: &mut Takes) -> Result<(), Failed> {
         match self.sink.settle().await {
             Ok(delivered) => {
-                self.under_way.commit(delivered, takes);
+                self.under_way.commit(delivered, takes).await;
                 Ok(())
             }
             Err(error) => Err(Failed::of_oldest(&mut self.under_way, error)),

@@ -56,7 +56,7 @@ impl fmt::Display for Remedy {
 
 impl DeadLetters {
     /// Puts an event into the channel if that has room now; says whether it did.
-    pub(super) fn put(&self, event: &Event, sink: &str, reason: &str) -> bool {
+    pub(super) async fn put(&self, event: &Event, sink: &str, reason: &str) -> bool {
         let letter = event
             .clone()
             .with_header(SINK, sink)
@@ -66,10 +66,7 @@ impl DeadLetters {
             return false;
         };
         match put.try_reserve() {
-            Ok(reserved) => {
-                reserved.commit();
-                true
-            }
+            Ok(reserved) => reserved.commit().await.is_ok(),
             Err(_) => false,
         }
     }

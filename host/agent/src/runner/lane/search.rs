@@ -58,13 +58,13 @@ impl Search {
 
     /// The suspects are to blame if another event was delivered alone, as far as there is room for
     /// them.
-    fn convict(&mut self, takes: &mut Takes) {
+    async fn convict(&mut self, takes: &mut Takes) {
         if !self.alone {
             return;
         }
         let mut suspects = std::mem::take(&mut self.suspects).into_iter();
         for (event, reason) in suspects.by_ref() {
-            if let Err(event) = takes.convict(event, reason.clone()) {
+            if let Err(event) = takes.convict(event, reason.clone()).await {
                 self.suspects.push((event, reason));
                 break;
             }
@@ -127,11 +127,11 @@ pub(super) async fn search(
         let error = match delivered {
             Ok(()) => {
                 search.alone |= part.events().len() == 1;
-                takes.commit(part);
+                takes.commit(part).await;
                 search.progress = true;
                 in_a_row = 0;
                 takes.in_a_row = FIRST_IN_A_ROW;
-                search.convict(takes);
+                search.convict(takes).await;
                 continue;
             }
             Err(error) => error,
@@ -142,7 +142,7 @@ pub(super) async fn search(
             last = error;
             continue;
         }
-        match takes.condemn(part, error) {
+        match takes.condemn(part, error).await {
             Ok(rest) => {
                 search.progress = true;
                 if !rest.events().is_empty() {
@@ -156,11 +156,11 @@ pub(super) async fn search(
             }
         }
     }
-    conclude(search, last, events, (in_a_row, takes))
+    conclude(search, last, events, (in_a_row, takes)).await
 }
 
 /// Ends a search.
-fn conclude(
+async fn conclude(
     mut search: Search,
     last: EventDeliveryError,
     events: usize,
@@ -172,7 +172,7 @@ fn conclude(
     }
     if search.progress {
         if *last.blame() == Blame::Batch && !gave_up {
-            search.convict(takes);
+            search.convict(takes).await;
         }
         return Ok(());
     }

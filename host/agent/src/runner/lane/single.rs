@@ -25,7 +25,7 @@ impl Single {
         let sent = takes.sent();
         match self.sink.deliver(batch.events()).await {
             Ok(()) => {
-                takes.commit(batch);
+                takes.commit(batch).await;
                 sent.delivered();
                 Ok(Status::Ready)
             }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use flume_core::{Channel, SinkCounter, TakeTransaction};
+use flume_core::{Channel, LogLimit, SinkCounter, TakeTransaction, clock};
 
 use super::aside::Aside;
 use super::faults::Faults;
@@ -23,6 +23,7 @@ pub(super) struct Takes {
     pub(super) aside: Aside,
     /// Events in a row that may fail alone in a search.
     pub(super) in_a_row: usize,
+    log: LogLimit,
 }
 
 impl Takes {
@@ -39,6 +40,7 @@ impl Takes {
             delivered: 0,
             aside: Aside::new(sink, Remedy::default()),
             in_a_row: FIRST_IN_A_ROW,
+            log: LogLimit::per_second(1),
         }
     }
 
@@ -87,12 +89,27 @@ impl Takes {
     }
 
     /// A batch is delivered.
-    pub(super) fn commit(&mut self, batch: TakeTransaction) {
+    pub(super) async fn commit(&mut self, batch: TakeTransaction) {
         let events = batch.events().len();
         self.counters.event_drain_success.add(events);
         let events = u64::try_from(events).unwrap_or(u64::MAX);
         self.delivered = self.delivered.saturating_add(events);
-        batch.commit();
+        self.end(batch).await;
+    }
+
+    /// Ends a take for good. If the channel cannot note it, that is no failure of the sink.
+    pub(super) async fn end(&mut self, take: TakeTransaction) {
+        if let Err(error) = take.commit().await
+            && let Some(left_out) = self.log.admit(clock::now())
+        {
+            let channel = self.channel.name();
+            tracing::warn!(
+                channel,
+                %error,
+                left_out,
+                "the channel could not note what was delivered: after a restart it comes again"
+            );
+        }
     }
 
     /// Whether a batch of this size can be taken.

@@ -29,10 +29,10 @@ impl UnderWay {
     }
 
     /// The oldest batches, this many of them, are delivered.
-    pub(super) fn commit(&mut self, delivered: usize, takes: &mut Takes) {
+    pub(super) async fn commit(&mut self, delivered: usize, takes: &mut Takes) {
         for _ in 0..delivered {
             if let Some((batch, sent)) = self.0.pop_front() {
-                takes.commit(batch);
+                takes.commit(batch).await;
                 sent.delivered();
             }
         }

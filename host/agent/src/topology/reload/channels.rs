@@ -2,7 +2,7 @@
 //!
 //! | a channel of the new plan | is |
 //! |---|---|
-//! | has the name and type of one that runs, or is on its way out | that one, with its events |
+//! | has the name, type and place of one that runs, or is on its way out | that one, with its events |
 //! | is new, and the same sinks drain it that drained one that leaves | that one, under a new name |
 //! | any other | a new, empty one |
 
@@ -21,7 +21,7 @@ impl RunningAgent {
         for wanted in &plan.channels {
             let same = known.iter().find(|old| {
                 let shares = old.names.iter().any(|name| wanted.names.contains(name));
-                shares && old.kind == wanted.kind && !is_taken(&matched, old)
+                shares && can_become(old, wanted) && !is_taken(&matched, old)
             });
             matched.push(same.map(|old| called(wanted, old)));
         }
@@ -31,7 +31,7 @@ impl RunningAgent {
             }
             let sinks = sinks_of(plan, &wanted.names);
             let renamed = self.channels.iter().find(|old| {
-                old.kind == wanted.kind
+                can_become(old, wanted)
                     && !sinks.is_empty()
                     && sinks_of(&self.plan, &old.names) == sinks
                     && !is_taken(&matched, old)
@@ -56,6 +56,10 @@ impl RunningAgent {
         let leaving = leaving.flat_map(|gone| &gone.channels);
         self.channels.iter().chain(leaving).collect()
     }
+}
+
+fn can_become(old: &RunningChannel, wanted: &ChannelPlan) -> bool {
+    old.kind == wanted.kind && old.channel.can_become(&*wanted.recipe)
 }
 
 fn called(wanted: &ChannelPlan, old: &RunningChannel) -> RunningChannel {

@@ -132,7 +132,7 @@ impl RunningAgent {
     }
 
     /// Says what leaves with events, and has those move that have a target.
-    pub(super) fn see_off(&mut self, leaving: Vec<Leaving>, now: u64) {
+    pub(super) async fn see_off(&mut self, leaving: Vec<Leaving>, now: u64) {
         let agent = self.plan.name.clone();
         for Leaving { channel, target } in leaving {
             let (events, name) = (channel.channel.depth(), channel.names.join("+"));
@@ -159,7 +159,11 @@ impl RunningAgent {
                         );
                     }
                 }
-                _ => channel.channel.counters().stop_time.set(now),
+                _ => {
+                    channel.channel.counters().stop_time.set(now);
+                    // If events are left in a durable one, they stay there.
+                    channel.channel.close().await;
+                }
             }
         }
     }

@@ -306,7 +306,7 @@ fn complain(
         return;
     };
     let (source, (_, by)) = (shared.name.as_str(), error.cause());
-    if let Some(ChannelError::PutListFull { capacity }) = refused {
+    if let Some(ChannelError::PutListFull { capacity, .. }) = refused {
         tracing::error!(
             source,
             by,

@@ -12,7 +12,7 @@ use flume_core::channel::memory::{MemoryChannel, MemoryConfig};
 use flume_core::channel_selector::ChannelIndex;
 use flume_core::{
     Channel, ChannelProcessor, ChannelSelector, ComponentError, Context, Event, InterceptorChain,
-    Selection, Source, SourceContext, SourceCounter,
+    Selection, Source, SourceContext, SourceCounter, TakeTransaction,
 };
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -131,9 +131,10 @@ impl Collector {
 
     /// Everything that came in, in order; it stays out of the channel.
     pub fn taken(&self) -> Vec<Event> {
-        let mut events = Vec::new();
-        self.channel.take(usize::MAX, &mut events);
-        self.channel.settle(&events);
+        let mut transaction = TakeTransaction::begin(&self.channel);
+        while transaction.take_batch(usize::MAX) > 0 {}
+        let events = transaction.events().to_vec();
+        assert!(transaction.commit().is_done());
         events
     }
 

@@ -509,9 +509,9 @@ async fn a_stop_finishes_what_was_begun() {
     let channel = std::sync::Arc::clone(&collector.channel);
     let stopping = tokio::spawn(collector.stop());
     tokio::task::yield_now().await;
-    let mut taken = Vec::new();
-    channel.take(1, &mut taken);
-    channel.settle(&taken);
+    let mut taken = flume_core::TakeTransaction::begin(&channel);
+    assert_eq!(taken.take_batch(1), 1);
+    assert!(taken.commit().is_done());
     let answer = loop {
         assert!(socket.read_buf(&mut input).await.unwrap() > 0);
         if let Some(answer) = client.poll(&mut input, &mut output).unwrap() {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
+use crate::clock;
 use crate::transaction::{PutTransaction, TakeTransaction};
 
 mod laws;
@@ -39,12 +40,21 @@ async fn put(channel: &Arc<dyn Channel>, events: Vec<Event>) -> Result<(), Chann
     PutTransaction::of(channel, events)?.commit().await
 }
 
+/// The refusal of a batch larger than this.
+fn put_list_full(capacity: usize) -> ChannelError {
+    let transaction = "MemoryTransaction";
+    ChannelError::PutListFull {
+        transaction,
+        capacity,
+    }
+}
+
 /// Takes up to this many events and commits.
 fn take(channel: &Arc<dyn Channel>, most: usize) -> Vec<Event> {
     let mut transaction = TakeTransaction::begin(channel);
     transaction.take_batch(most);
     let events = transaction.events().to_vec();
-    transaction.commit();
+    assert!(transaction.commit().is_done());
     events
 }
 
@@ -62,7 +72,7 @@ async fn a_taker_that_holds_events_back_learns_that_a_put_waits() {
     tokio::time::timeout(second, channel.short_of_room())
         .await
         .unwrap();
-    held.commit();
+    assert!(held.commit().is_done());
     waits.await.unwrap().unwrap();
     let nobody = tokio::time::timeout(second, channel.short_of_room()).await;
     assert!(nobody.is_err(), "no put waits any longer");
@@ -96,7 +106,7 @@ async fn a_channel_takes_its_new_capacity_at_once() {
     put(&channel, events(&["0", "1", "2", "3", "4"]))
         .await
         .unwrap();
-    assert_eq!(put(&channel, events(&["5"])).await, Err(ChannelError::Full));
+    assert_eq!(put(&channel, events(&["5"])).await, Err(FULL));
     let limits = |capacity| config(&[("capacity", capacity), ("transactionCapacity", "2")]);
     memory.resize(&limits("6"));
     put(&channel, events(&["5"])).await.unwrap();
@@ -110,12 +120,12 @@ async fn a_channel_takes_its_new_capacity_at_once() {
     assert_eq!(channel.try_reserve(&events(&["6"])), 0);
     assert_eq!(take(&channel, 1), events(&["4"]));
     put(&channel, events(&["6"])).await.unwrap();
-    assert_eq!(put(&channel, events(&["7"])).await, Err(ChannelError::Full));
+    assert_eq!(put(&channel, events(&["7"])).await, Err(FULL));
     // The same limit once more changes nothing.
     memory.resize(&limits("2"));
-    assert_eq!(memory.state.lock().charged().0, 2);
+    assert_eq!(memory.events.lock().room.charged().0, 2);
     assert_eq!(take(&channel, 2), events(&["5", "6"]));
-    assert_eq!(memory.state.lock().charged(), (0, 0));
+    assert_eq!(memory.events.lock().room.charged(), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -160,7 +170,7 @@ async fn what_comes_back_is_kept_over_the_limit() {
 async fn a_put_list_is_limited() {
     let (_, channel) = channel(&[("capacity", "5"), ("transactionCapacity", "2")]);
     let refused = PutTransaction::of(&channel, bulk(3, 1)).unwrap_err();
-    assert_eq!(refused, ChannelError::PutListFull { capacity: 2 });
+    assert_eq!(refused, put_list_full(2));
     assert!(!refused.is_transient());
     assert!(
         refused
@@ -193,7 +203,7 @@ async fn capacity_is_a_limit_at_commit() {
     put(&channel, bulk(3, 4)).await.unwrap();
     let start = clock::now();
     let refused = put(&channel, bulk(3, 4)).await.unwrap_err();
-    assert_eq!(refused, ChannelError::Full);
+    assert_eq!(refused, FULL);
     assert!(refused.is_transient());
     assert_eq!(clock::now() - start, Duration::from_secs(3), "keep-alive");
     assert_eq!(channel.depth(), 3, "all or nothing");
@@ -209,10 +219,10 @@ async fn a_committed_take_makes_room() {
     transaction.take_batch(2);
     assert_eq!(
         put(&channel, bulk(2, 4)).await,
-        Err(ChannelError::Full),
+        Err(FULL),
         "not committed yet"
     );
-    transaction.commit();
+    assert!(transaction.commit().is_done());
     put(&channel, bulk(2, 4)).await.unwrap();
 }
 
@@ -261,10 +271,10 @@ async fn a_rollback_charges_no_bytes() {
             .await
             .unwrap(),
     );
-    assert_eq!(memory.state.lock().charged(), (0, 0));
+    assert_eq!(memory.events.lock().room.charged(), (0, 0));
     let nine = PutTransaction::of(&channel, bulk(9, 100)).unwrap();
     assert!(nine.try_reserve().is_err(), "8 slots");
-    assert_eq!(memory.state.lock().charged(), (0, 0));
+    assert_eq!(memory.events.lock().room.charged(), (0, 0));
     put(&channel, bulk(8, 100)).await.unwrap();
 }
 
@@ -302,7 +312,7 @@ async fn byte_capacity_can_be_changed() {
     assert_eq!(put(&channel, bulk(1, 405)).await, Err(full));
     memory.resize(&bytes("4000"));
     put(&channel, bulk(1, 405)).await.unwrap();
-    assert_eq!(memory.state.lock().charged(), (6, 30));
+    assert_eq!(memory.events.lock().room.charged(), (6, 30));
 }
 
 /// Flume: TestMemoryChannel.testNullEmptyEvent (M12). An empty body costs a slot, as in Flume.
@@ -310,7 +320,7 @@ async fn byte_capacity_can_be_changed() {
 async fn an_empty_body_is_an_event() {
     let (memory, channel) = channel(&[]);
     put(&channel, events(&["", ""])).await.unwrap();
-    assert_eq!(memory.state.lock().charged(), (2, 2));
+    assert_eq!(memory.events.lock().room.charged(), (2, 2));
     assert_eq!(take(&channel, 2), events(&["", ""]));
 }
 
@@ -411,8 +421,8 @@ async fn bytes_reserved_in_vain_are_released() {
     ];
     let (memory, channel) = channel(&keys);
     put(&channel, bulk(1, 100)).await.unwrap();
-    assert_eq!(put(&channel, bulk(1, 500)).await, Err(ChannelError::Full));
-    assert_eq!(memory.state.lock().charged(), (1, 1));
+    assert_eq!(put(&channel, bulk(1, 500)).await, Err(FULL));
+    assert_eq!(memory.events.lock().room.charged(), (1, 1));
     // And so does one whose source is dropped.
     let waiting = put(&channel, bulk(1, 500));
     assert!(
@@ -420,7 +430,7 @@ async fn bytes_reserved_in_vain_are_released() {
             .await
             .is_err()
     );
-    assert_eq!(memory.state.lock().charged(), (1, 1));
+    assert_eq!(memory.events.lock().room.charged(), (1, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -433,7 +443,7 @@ async fn without_keep_alive_nothing_waits() {
     let (_, channel) = channel(&keys);
     put(&channel, bulk(1, 1)).await.unwrap();
     let start = clock::now();
-    assert_eq!(put(&channel, bulk(1, 1)).await, Err(ChannelError::Full));
+    assert_eq!(put(&channel, bulk(1, 1)).await, Err(FULL));
     assert!(
         clock::now() - start <= Duration::from_millis(1),
         "the timer's own tick"
@@ -531,12 +541,12 @@ async fn large_headers_count_as_bytes() {
         byte_capacity: 1_000_000,
     };
     assert_eq!(put(&channel, large).await, Err(refused));
-    assert_eq!(memory.state.lock().charged(), (0, 0));
+    assert_eq!(memory.events.lock().room.charged(), (0, 0));
     // 10,000 bytes of headers are 90 slots, of the 8000 that there are.
     let some = vec![with_headers(10_000); 100];
     assert_eq!(channel.try_reserve(&some), 88);
     channel.release(&some[..88]);
-    assert_eq!(memory.state.lock().charged(), (0, 0));
+    assert_eq!(memory.events.lock().room.charged(), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -544,10 +554,10 @@ async fn usual_headers_cost_nothing() {
     let (memory, channel) = channel(&[]);
     for (headers, slots) in [(100, 1), (1024, 1), (1024 + 99, 1), (1024 + 100, 2)] {
         put(&channel, vec![with_headers(headers)]).await.unwrap();
-        assert_eq!(memory.state.lock().charged(), (1, slots), "{headers}");
+        assert_eq!(memory.events.lock().room.charged(), (1, slots), "{headers}");
         take(&channel, 1);
     }
-    assert_eq!(memory.state.lock().charged(), (0, 0));
+    assert_eq!(memory.events.lock().room.charged(), (0, 0));
 }
 
 #[test]

@@ -79,6 +79,6 @@ async fn a_put_that_is_tried_again_is_one_attempt() {
         assert!(put("1").try_reserve().is_err());
     }
     discard(&small, 1);
-    put("1").try_reserve().unwrap().commit();
+    assert!(put("1").try_reserve().unwrap().commit().is_done());
     assert_eq!(counts(&small), [2, 2, 0]);
 }

@@ -76,7 +76,7 @@ fn ten(letter: &str) -> Vec<Event> {
 }
 
 fn full() -> Result<(), ProcessError> {
-    Err(by_c1(ChannelError::Full))
+    Err(by_c1(FULL))
 }
 
 #[tokio::test(start_paused = true)]

@@ -142,7 +142,7 @@ impl History {
                 let put = self.puts.swap_remove(put.index(self.puts.len()));
                 match put.state {
                     PutState::Reserved(reserved) => {
-                        reserved.commit();
+                        assert!(reserved.commit().is_done());
                         self.models[put.channel].queue.extend(put.events);
                     }
                     open @ PutState::Open(_) => self.puts.push(OpenPut { state: open, ..put }),
@@ -165,7 +165,7 @@ impl History {
             }
             Step::CommitTake { take } if !self.takes.is_empty() => {
                 let take = self.takes.swap_remove(take.index(self.takes.len()));
-                take.transaction.commit();
+                assert!(take.transaction.commit().is_done());
                 self.free(take.channel, &take.events);
             }
             Step::Rollback { take, dropped } if !self.takes.is_empty() => {
@@ -201,7 +201,7 @@ impl History {
             }),
             Err(error) => {
                 assert!(lengths.len() > 4);
-                assert_eq!(error, ChannelError::PutListFull { capacity: 4 });
+                assert_eq!(error, put_list_full(4));
             }
         }
     }
@@ -263,7 +263,7 @@ impl History {
 
     fn check(&self) {
         for (at, model) in self.models.iter().enumerate() {
-            let charged = self.memories[at].state.lock().charged();
+            let charged = self.memories[at].events.lock().room.charged();
             assert_eq!(charged, (model.places, model.slots), "channel {at}");
             assert!(charged.0 <= self.limits[at].0 && charged.1 <= self.limits[at].1);
             assert_eq!(self.channels[at].depth(), model.queue.len());
@@ -287,7 +287,7 @@ impl History {
                 rest.extend(take(&self.channels[at], 3));
             }
             assert_eq!(rest, model.queue.into_iter().collect::<Vec<_>>());
-            assert_eq!(self.memories[at].state.lock().charged(), (0, 0));
+            assert_eq!(self.memories[at].events.lock().room.charged(), (0, 0));
         }
     }
 }

@@ -30,7 +30,7 @@ async fn ten_puts_are_ten_takes_in_order() {
     }
     assert_eq!(transaction.take_batch(1), 0);
     assert_eq!(transaction.events(), sent);
-    transaction.commit();
+    assert!(transaction.commit().is_done());
     assert_eq!(channel.depth(), 0);
 }
 
@@ -181,7 +181,7 @@ async fn concurrent_sources_and_sinks_lose_nothing() {
                 } else {
                     taken.extend(transaction.events().iter().map(read));
                     taken_in_all.fetch_add(transaction.events().len(), Ordering::SeqCst);
-                    transaction.commit();
+                    assert!(transaction.commit().is_done());
                 }
             }
             taken
@@ -205,5 +205,5 @@ async fn concurrent_sources_and_sinks_lose_nothing() {
     taken.sort_unstable();
     let sent = (0..WRITERS).flat_map(|writer| (0..EACH).map(move |number| (writer, number)));
     assert_eq!(taken, sent.collect::<Vec<_>>());
-    assert_eq!(memory.state.lock().charged(), (0, 0));
+    assert_eq!(memory.events.lock().room.charged(), (0, 0));
 }
