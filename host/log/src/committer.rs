@@ -7,8 +7,8 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::error::LogError;
 use crate::frame::Sealed;
-use crate::log::{Done, Flushed, Sync};
 use crate::teller::{Answers, Teller};
+use crate::terms::{Done, Flushed, Sync};
 use crate::writer::Writer;
 
 /// How long what is settled waits for a put to ride on. If the process ends meanwhile, the records

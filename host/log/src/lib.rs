@@ -28,6 +28,7 @@ mod segment;
 mod settled;
 mod shared;
 mod teller;
+mod terms;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 #[cfg(test)]
@@ -38,5 +39,6 @@ mod writer;
 pub use self::aside::SetAside;
 pub use self::error::{Damage, LogError};
 pub use self::frame::MOST_FRAME;
-pub use self::log::{Committed, Done, Flushed, Log, Options, Put, Recovered, Sync};
+pub use self::log::{Log, Put};
 pub use self::reader::{OnDamage, Place, Read, Reader, Records};
+pub use self::terms::{Committed, Done, Flushed, Options, Recovered, Sync};

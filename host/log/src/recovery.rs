@@ -10,11 +10,11 @@ use std::sync::Arc;
 use crate::disk::{Disk, DiskFile};
 use crate::error::LogError;
 use crate::frame::{self, Kind};
-use crate::log::Recovered;
 use crate::scan::Scan;
 use crate::segment::{FIRST_FRAME, Named, SegmentHead};
 use crate::settled::Settled;
 use crate::shared::Segment;
+use crate::terms::Recovered;
 
 /// Where a segment ends, if its successor does not say.
 const UNKNOWN: u64 = u64::MAX;

@@ -8,7 +8,7 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::error::LogError;
 use crate::frame::Sealed;
-use crate::log::{Committed, Done, Flushed};
+use crate::terms::{Committed, Done, Flushed};
 
 /// So few are told by the committer itself: to wake another thread for them takes longer.
 const FEW: usize = 2;

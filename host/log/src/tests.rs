@@ -5,9 +5,10 @@ use std::sync::Arc;
 use fastrand::Rng;
 
 use crate::disk::{Disk, Folders};
-use crate::log::{Options, Sync, open};
+use crate::log::open;
 use crate::reader::{OnDamage, Read, Reader};
 use crate::shared::Shared;
+use crate::terms::{Options, Sync};
 use crate::testing::{Fault, SimDisk};
 use crate::verify::Inspection;
 use crate::writer::Writer;

@@ -12,10 +12,10 @@ use std::sync::Arc;
 use crate::disk::{Disk, DiskFile};
 use crate::error::LogError;
 use crate::frame::{Draft, Sealed, Stamp};
-use crate::log::{Committed, Options, Sync};
 use crate::reader::Place;
 use crate::segment::Named;
 use crate::shared::Shared;
+use crate::terms::{Committed, Options, Sync};
 
 mod segments;
 

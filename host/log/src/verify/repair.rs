@@ -5,8 +5,9 @@ use std::sync::Arc;
 use super::{Progress, inspect};
 use crate::disk::Disk;
 use crate::error::{Damage, LogError};
-use crate::log::{Options, open};
+use crate::log::open;
 use crate::reader::{Read, Reader};
+use crate::terms::Options;
 
 /// Reads a log to its end; what is damaged is copied to files beside it, within limits, and its records
 /// are settled, so that they are not missed when the log is opened next. Nothing else is settled.
