@@ -19,6 +19,7 @@ mod avro_client;
 mod dead_letters;
 mod departing;
 mod drills;
+mod durable;
 mod exits;
 mod file_roll;
 mod files;

@@ -48,7 +48,13 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("host/bucket", &["flume-core"]),
     (
         "host/components",
-        &["flume-core", "flume-avro", "flume-bucket"],
+        &[
+            "flume-core",
+            "flume-avro",
+            "flume-bucket",
+            "flume-log",
+            "flume-adopt",
+        ],
     ),
     ("host/desk", &["flume-core", "flume-policy"]),
     (

@@ -52,6 +52,21 @@ impl AgentFile {
             .set(&format!("channels.{name}.keep-alive"), 1)
     }
 
+    /// A file channel in this folder, with Flume's default capacities and a keep-alive of one second.
+    #[must_use]
+    pub fn file_channel(mut self, name: &str, folder: &Path) -> Self {
+        self.channels.push(name.to_owned());
+        let place = |part: &str| folder.join(part).display().to_string();
+        self.set(&format!("channels.{name}.type"), "file")
+            .set(
+                &format!("channels.{name}.checkpointDir"),
+                place("checkpoint"),
+            )
+            .set(&format!("channels.{name}.dataDirs"), place("data"))
+            .set(&format!("channels.{name}.minimumRequiredSpace"), 1 << 20)
+            .set(&format!("channels.{name}.keep-alive"), 1)
+    }
+
     /// A memory channel with Flume's defaults: places for 100 events, 100 in a transaction.
     #[must_use]
     pub fn plain_memory(mut self, name: &str) -> Self {

@@ -79,7 +79,7 @@ pub trait Channel: Steps + Send + Sync + fmt::Debug {
     /// more than a limit takes nothing in until it holds less.
     fn resize(&self, recipe: &dyn ChannelRecipe);
 
-    /// Whether its events outlive the process.
+    /// Whether its events outlive the process. The commits of one that is not durable are done at once.
     fn is_durable(&self) -> bool {
         false
     }

@@ -169,6 +169,10 @@ codes! {
     SharedPort = "shared-port", Warning;
     /// Sources may have more connections at once than the process may open files here.
     OpenFiles = "open-files", Warning;
+    /// Two channels keep their events in one folder.
+    SharedFolder = "shared-folder", Error;
+    /// A channel answers before its events are safe from a loss of power.
+    LateSync = "late-sync", Warning;
     /// The channels of a failover group hold the same events and are treated as one.
     MirroredChannels = "mirrored-channels", Note;
     /// The sinks of a group drain different channels.

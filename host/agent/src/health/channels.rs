@@ -19,6 +19,7 @@ pub(super) fn channel(view: &AgentView, running: &RunningChannel) -> Vec<Trouble
     if let Some(full_since) = full_since.filter(|_| nobody_works) {
         troubles.push(full(view, running, full_since, &failing));
     }
+    troubles.extend(fault(view, running));
     let (state, impact) = match nobody_works {
         true => {
             let impact = format!("{depth} of {capacity} events wait in channel {name}");
@@ -30,6 +31,22 @@ pub(super) fn channel(view: &AgentView, running: &RunningChannel) -> Vec<Trouble
     troubles.extend(sinks.map(|sink| failing_sink(view, sink, state, impact.clone())));
     troubles.extend(sinks_of.iter().filter_map(|sink| aside(view, sink)));
     troubles
+}
+
+/// What a channel says of itself.
+fn fault(view: &AgentView, running: &RunningChannel) -> Option<Trouble> {
+    let cause = running.channel.fault()?;
+    Some(Trouble {
+        component: component(view, running),
+        state: Level::Degraded,
+        since_seconds: None,
+        symptom: "the place of its events is at fault".to_owned(),
+        impact: "puts or takes may fail; they are tried again".to_owned(),
+        cause,
+        what_to_do: "look at the disk, and at what the log says of this channel".to_owned(),
+        agent: Some(view.plan.name.clone()),
+        takes_nothing_in: false,
+    })
 }
 
 /// A channel that has no room and no sink that works.

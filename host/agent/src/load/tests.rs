@@ -138,7 +138,7 @@ fn identifiers_of_findings_are_distinct() {
 #[test]
 fn the_examples_plan_without_a_warning() {
     let names = files("conf", &[".properties", ".toml"]);
-    assert_eq!(names.len(), 9);
+    assert_eq!(names.len(), 10);
     for name in names {
         let loaded = load_file(&format!("conf/{name}"), &Options::default());
         let notes = loaded

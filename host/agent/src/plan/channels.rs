@@ -37,7 +37,8 @@ pub(super) fn read<'t>(tree: &'t AgentTree, setting: Setting<'_>) -> Found<Chann
     let listed = tree.channels.listed().into_iter();
     let nodes = listed.filter_map(|word| tree.channels.node(&word.text));
     let all = nodes.map(|node| channel(node, setting, &mut findings));
-    let all = all.collect();
+    let all: Vec<ListedChannel> = all.collect();
+    findings.extend(shared_folders(tree, &all).map(Finding::Problem));
     Found {
         value: Channels { tree, all },
         findings,
@@ -79,6 +80,34 @@ fn channel(node: &Node, setting: Setting<'_>, findings: &mut Vec<Finding>) -> Li
         counts: setting.counts(made.is_some()),
         made,
     }
+}
+
+/// Channels that keep their events in the folder of another one.
+fn shared_folders<'a>(
+    tree: &'a AgentTree,
+    all: &'a [ListedChannel],
+) -> impl Iterator<Item = Diagnostic> + 'a {
+    let folders = |channel: &'a ListedChannel| {
+        let recipe = channel.recipe();
+        recipe.map_or(&[][..], ChannelRecipe::folders)
+    };
+    let pairs = all.iter().enumerate();
+    pairs.filter_map(move |(at, channel)| {
+        let before = all.iter().take(at);
+        let (other, folder) = before.into_iter().find_map(|other| {
+            let shared = folders(channel).iter().find(|it| folders(other).contains(it));
+            shared.map(|folder| (other, folder))
+        })?;
+        let (agent, name) = (&tree.name, &channel.name);
+        let message = format!(
+            "`{agent}.channels.{name}` and `{agent}.channels.{}` keep their events in one folder, {}",
+            other.name,
+            folder.display()
+        );
+        let help = format!("give each its own, for example `{agent}.channels.{name}.dataDirs = …/{name}`");
+        let found = Diagnostic::new(Code::SharedFolder, message).at(&channel.span, "this channel");
+        Some(found.related(&other.span, "and this one").help(help))
+    })
 }
 
 impl ListedChannel {

@@ -13,7 +13,7 @@
 //! | the same sources fill all of them | the channels hold different events |
 //! | these sources replicate to all, none optional | some events are in some channels only |
 //! | no interceptor and no sink has one of them for dead letters | those events are in that channel only |
-//! | they are of one type, or of types that can be one | they cannot be one queue |
+//! | they are in memory | each has its own events on a disk, which outlive the file |
 
 use std::collections::BTreeSet;
 
@@ -206,8 +206,8 @@ impl<'a> Parts<'a> {
         };
         let (other, span) = channels.iter().find(cannot)?;
         Some(Obstacle {
-            why: format!("`{first}` and `{other}` are of different types"),
-            help: format!("give both the same type, or {}", one_channel(group)),
+            why: format!("`{first}` and `{other}` cannot be one queue: not both are in memory"),
+            help: one_channel(group),
             place: Some((*span, format!("`{other}` is drained here"))),
         })
     }

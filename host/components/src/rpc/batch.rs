@@ -51,9 +51,11 @@ pub(crate) fn read(call: RpcCall, expected: usize) -> Result<Vec<Event>, DecodeE
         if let Some(copies) = &mut copies {
             copies.take(&mut pairs, &mut body);
         }
-        // The events of a sender have about as many headers each.
-        let next = Vec::with_capacity(pairs.len());
-        let headers = Headers::from_pairs(mem::replace(&mut pairs, next));
+        // Most events have none. The events of a sender have about as many headers each.
+        let headers = match pairs.len() {
+            0 => Headers::new(),
+            some => Headers::from_pairs(mem::replace(&mut pairs, Vec::with_capacity(some))),
+        };
         events.push(Event { headers, body });
     }
     Ok(events)

@@ -3,6 +3,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Channel;
@@ -22,6 +23,11 @@ pub trait ChannelRecipe: DynEq + fmt::Debug + Send + Sync {
     /// One channel in place of two that hold the same events, with the narrower of each limit and
     /// the longer wait. `None` if channels of these types cannot be merged.
     fn merged(&self, other: &dyn ChannelRecipe) -> Option<Arc<dyn ChannelRecipe>>;
+
+    /// Folders that the channel needs for itself.
+    fn folders(&self) -> &[PathBuf] {
+        &[]
+    }
 
     /// Settings that operators may see, by key.
     fn shown(&self) -> Vec<(&'static str, u64)>;

@@ -1,0 +1,407 @@
+//! A file channel at work: its log, what of it is in memory, and who reads the rest.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use flume_core::channel::bounded::Bounded;
+use flume_core::clock;
+use flume_core::{
+    ChannelCounter, ChannelError, Commit, ComponentError, DurableCounter, Event, LogLimit, Taken,
+};
+use flume_log::{Committed, Done, Log, LogError, OnDamage, Options, Put, Read, Reader};
+use parking_lot::{Mutex, RwLock};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+use super::adopt::adopt;
+use super::buffer::{Buffer, Rest};
+use super::keys::{FileConfig, Place};
+use super::record;
+use super::space::Space;
+
+/// The pause after a read of the disk that failed.
+const READ_PAUSE: Duration = Duration::from_secs(1);
+
+/// Log lines in a second about a disk that fails.
+const LINES: u32 = 1;
+
+/// The parts of a file channel that its tasks share.
+pub(super) struct Store {
+    pub(super) name: String,
+    pub(super) place: Place,
+    pub(super) events: Bounded<Buffer>,
+    pub(super) space: Space,
+    pub(super) counters: Arc<ChannelCounter>,
+    open: RwLock<Option<Open>>,
+    /// What reads the log, unless it is reading.
+    reader: Mutex<Option<Reader>>,
+    health: Mutex<Health>,
+    lines: Mutex<LogLimit>,
+}
+
+/// What there is while the channel is open.
+struct Open {
+    log: Log,
+    runtime: Handle,
+}
+
+/// What is wrong.
+#[derive(Debug, Default)]
+struct Health {
+    /// Why puts fail.
+    put: Option<String>,
+    /// Why reads fail.
+    read: Option<String>,
+    /// The first damage that was found, and how many events it cost in all.
+    damage: Option<(String, u64)>,
+}
+
+impl Store {
+    pub(super) fn new(name: &str, config: &FileConfig) -> Self {
+        let counters = Arc::<ChannelCounter>::default();
+        counters.durable.get_or_init(DurableCounter::default);
+        Self {
+            name: name.to_owned(),
+            place: config.place.clone(),
+            events: Bounded::new(Buffer::new(0, 0), &config.into()),
+            space: Space::new(config.required_space),
+            counters,
+            open: RwLock::new(None),
+            reader: Mutex::new(None),
+            health: Mutex::default(),
+            lines: Mutex::new(LogLimit::per_second(LINES)),
+        }
+    }
+
+    pub(super) fn resize(&self, config: &FileConfig) {
+        self.events.resize(&config.into());
+        self.space.require(config.required_space);
+    }
+
+    /// Opens the log, and begins to read what is in it.
+    pub(super) async fn open(self: Arc<Self>) -> Result<(), ComponentError> {
+        let runtime = Handle::current();
+        let (store, own) = (Arc::clone(&self), runtime.clone());
+        let opened = runtime.spawn_blocking(move || store.open_here(own)).await;
+        opened.map_err(|error| ComponentError::caused_by("opening it was cut off", error))??;
+        self.read_on();
+        Ok(())
+    }
+
+    fn open_here(&self, runtime: Handle) -> Result<(), ComponentError> {
+        let failed = |error: LogError| ComponentError::caused_by("its log", error);
+        let options = Options {
+            segment_bytes: self.place.segment_bytes,
+            sync: self.place.sync,
+        };
+        let disk = self.place.disk()?;
+        let (log, recovered) = Log::open(disk, options).map_err(failed)?;
+        let (waiting, torn) = (recovered.waiting, recovered.torn);
+        tracing::info!(
+            channel = self.name,
+            events = waiting,
+            "the file channel is open"
+        );
+        if torn > 0 {
+            tracing::warn!(
+                channel = self.name,
+                events = torn,
+                "the last put was not finished, and nobody was told that it was"
+            );
+        }
+        let waiting = waiting + adopt(&self.name, &self.place, &log)?;
+        let found = usize::try_from(waiting).unwrap_or(usize::MAX);
+        self.durable().found.add(found);
+        let mut state = self.events.lock();
+        state.queue = Buffer::new(waiting, log.next());
+        state.room.charge(waiting, 0);
+        drop(state);
+        *self.reader.lock() = Some(log.reader().on_damage(self.place.on_damage));
+        *self.open.write() = Some(Open { log, runtime });
+        Ok(())
+    }
+
+    /// Writes what has to be written, and lets the folders go.
+    pub(super) async fn close(self: Arc<Self>) {
+        let closing = tokio::task::spawn_blocking(move || {
+            let open = self.open.write().take();
+            *self.reader.lock() = None;
+            if let Some(open) = open {
+                open.log.close();
+            }
+        });
+        if let Err(error) = closing.await {
+            tracing::error!(%error, "a file channel was not closed");
+        }
+    }
+
+    /// Whether the disk has the room that has to stay free.
+    pub(super) fn has_space(&self) -> Result<(), ChannelError> {
+        let room = || self.open.read().as_ref()?.log.room().ok();
+        self.space.check(room)
+    }
+
+    /// Puts events for which there is room.
+    pub(super) fn put(self: &Arc<Self>, events: Vec<Event>) -> Commit {
+        self.counters.event_put_attempt.add(events.len());
+        let mut put = Put::new();
+        let mut head = Vec::new();
+        let mut all = events.iter();
+        if !all.all(|event| record::write(&mut put, event, &mut head)) {
+            self.events.release(&events);
+            return Commit::waits(async { Err(too_large()) });
+        }
+        let (tell, told) = oneshot::channel();
+        let store = Arc::clone(self);
+        let done: Done = Box::new(move |committed| {
+            let answer = store.committed(committed, events);
+            // Nobody may wait for it any more.
+            tell.send(answer).ok();
+        });
+        match &*self.open.read() {
+            Some(open) => open.log.put(put, done),
+            None => done(Err(Arc::new(LogError::Closed))),
+        }
+        Commit::waits(async move { told.await.unwrap_or_else(|_| Err(cut_off())) })
+    }
+
+    /// A put has ended, in the thread that commits.
+    fn committed(
+        &self,
+        committed: Result<Committed, Arc<LogError>>,
+        events: Vec<Event>,
+    ) -> Result<(), ChannelError> {
+        let count = events.len();
+        match committed {
+            Ok(put) => {
+                self.counters.event_put_success.add(count);
+                self.events.lock().queue.committed(put, events);
+                self.events.notify_taker();
+                self.recovered(|health| &mut health.put, "puts go on");
+                Ok(())
+            }
+            Err(error) => {
+                self.events.release(&events);
+                self.durable().put_error.increment();
+                let reason = format!("Put failed due to IO error: {error}");
+                self.failed(|health| &mut health.put, &reason);
+                let reason = format!("{reason} [channel={}]", self.name).into();
+                Err(ChannelError::Place { reason })
+            }
+        }
+    }
+
+    /// Moves events to a taker.
+    pub(super) fn take(self: &Arc<Self>, most: usize, into: &mut Taken) -> usize {
+        let mut state = self.events.lock();
+        let taken = state.queue.take(most, into);
+        let (is_left, is_low) = (state.queue.bytes() > 0, !state.queue.has_all());
+        drop(state);
+        self.counters.event_take_attempt.add(taken.max(1));
+        if is_left {
+            self.events.notify_taker();
+        }
+        if is_low {
+            self.read_on();
+        }
+        taken
+    }
+
+    /// Notes what was delivered.
+    pub(super) fn settle(&self, taken: &Taken) -> Commit {
+        self.counters.event_take_success.add(taken.len());
+        let open = self.open.read();
+        let commit = match &*open {
+            Some(open) => {
+                runs(taken.marks(), |first, end| open.log.settle(first, end));
+                match self.place.settle_synced {
+                    true => flushed(&open.log),
+                    false => Commit::Done,
+                }
+            }
+            None => Commit::waits(async { Err(cut_off()) }),
+        };
+        drop(open);
+        self.events.lock().room.free(taken.len(), 0);
+        self.events.notify_putters();
+        commit
+    }
+
+    /// Has the reader go on, if there is something to read and room for it.
+    fn read_on(self: &Arc<Self>) {
+        let Some(runtime) = self.open.read().as_ref().map(|open| open.runtime.clone()) else {
+            return;
+        };
+        let Some(from) = self.events.lock().queue.begin_to_read() else {
+            return;
+        };
+        let store = Arc::clone(self);
+        runtime.spawn(async move {
+            let mut from = from;
+            loop {
+                let own = Arc::clone(&store);
+                match tokio::task::spawn_blocking(move || own.read(from)).await {
+                    Ok(Ok(())) => return,
+                    Ok(Err(error)) => store.read_failed(&error.to_string()),
+                    Err(error) => store.read_failed(&error.to_string()),
+                }
+                from = Rest::Here;
+                clock::sleep_until(clock::now() + READ_PAUSE).await;
+            }
+        });
+    }
+
+    /// Reads until the buffer is full, or everything was read.
+    fn read(&self, from: Rest) -> Result<(), LogError> {
+        let mut at = self.reader.lock();
+        let Some(reader) = at.as_mut() else {
+            // The channel is closed.
+            return Ok(());
+        };
+        if let Rest::From(place) = from {
+            reader.seek(place);
+        }
+        loop {
+            let read = reader.read()?;
+            let is_at_end = matches!(read, Read::End);
+            match read {
+                Read::Records(records) => self.found(records, reader.next()),
+                Read::Damaged(damage) if self.place.on_damage == OnDamage::Refuse => {
+                    self.stop_at(&damage.to_string());
+                    return Ok(());
+                }
+                Read::Damaged(damage) => {
+                    self.note_damage(&damage.to_string(), damage.lost);
+                    let mut state = self.events.lock();
+                    state.queue.lost(damage.lost, reader.next());
+                    state
+                        .room
+                        .free(usize::try_from(damage.lost).unwrap_or(0), 0);
+                    drop(state);
+                    self.events.notify_putters();
+                }
+                Read::End => {}
+            }
+            if self.events.lock().queue.pause(is_at_end) {
+                self.recovered(|health| &mut health.read, "it can be read again");
+                return Ok(());
+            }
+        }
+    }
+
+    /// Records were read.
+    fn found(&self, records: flume_log::Records, next: u64) {
+        let whole = bytes::Bytes::from(records.bytes);
+        let mut events = Vec::with_capacity(records.places.len());
+        let mut strange = 0;
+        for (sequence, place) in records.places {
+            let record = whole.get(place).unwrap_or_default();
+            match record::read(whole.slice_ref(record)) {
+                Some(event) => events.push((event, sequence)),
+                None => strange += 1,
+            }
+        }
+        let mut state = self.events.lock();
+        state.queue.read(events, next);
+        if strange > 0 {
+            state.queue.lost(strange, next);
+            state.room.free(usize::try_from(strange).unwrap_or(0), 0);
+        }
+        drop(state);
+        self.events.notify_taker();
+        if strange > 0 {
+            self.note_damage("records that are no events", strange);
+        }
+    }
+
+    /// Nothing is read any more, as `on-damage` says.
+    fn stop_at(&self, damage: &str) {
+        let reason = format!(
+            "{damage}; nothing behind it is delivered, as `on-damage = refuse` says: repair it with \
+             `flume-host channel repair`, or set `on-damage = set-aside`"
+        );
+        tracing::error!(channel = self.name, "{reason}");
+        self.health.lock().read = Some(reason);
+    }
+
+    fn note_damage(&self, text: &str, lost: u64) {
+        let events = usize::try_from(lost).unwrap_or(usize::MAX);
+        self.durable().damaged.add(events);
+        tracing::error!(
+            channel = self.name,
+            events = lost,
+            damage = text,
+            "stored events are damaged and lost; those behind them are delivered"
+        );
+        let mut health = self.health.lock();
+        let damage = health.damage.get_or_insert((text.to_owned(), 0));
+        damage.1 += lost;
+    }
+
+    fn read_failed(&self, error: &str) {
+        self.durable().take_error.increment();
+        let reason = format!("Take failed due to IO error: {error}");
+        self.failed(|health| &mut health.read, &reason);
+    }
+
+    fn failed(&self, what: fn(&mut Health) -> &mut Option<String>, reason: &str) {
+        *what(&mut self.health.lock()) = Some(reason.to_owned());
+        if let Some(left_out) = self.lines.lock().admit(clock::now()) {
+            tracing::error!(channel = self.name, reason, left_out, "the disk failed");
+        }
+    }
+
+    fn recovered(&self, what: fn(&mut Health) -> &mut Option<String>, words: &str) {
+        if what(&mut self.health.lock()).take().is_some() {
+            tracing::info!(channel = self.name, "the disk works again: {words}");
+        }
+    }
+
+    /// What is wrong, for operators.
+    pub(super) fn fault(&self) -> Option<String> {
+        let health = self.health.lock();
+        let damage = health.damage.as_ref().map(|(text, lost)| {
+            format!("{lost} events are lost, because what was stored is damaged: {text}")
+        });
+        let faults = [health.put.clone(), health.read.clone(), damage];
+        let faults: Vec<String> = faults.into_iter().flatten().collect();
+        (!faults.is_empty()).then(|| faults.join("; "))
+    }
+
+    fn durable(&self) -> &DurableCounter {
+        self.counters.durable.get_or_init(DurableCounter::default)
+    }
+}
+
+/// Calls a function with the first and the end of each run of sequences.
+fn runs(marks: &[u64], mut each: impl FnMut(u64, u64)) {
+    for run in marks.chunk_by(|one, next| one + 1 == *next) {
+        if let (Some(first), Some(last)) = (run.first(), run.last()) {
+            each(*first, last + 1);
+        }
+    }
+}
+
+/// Waits until what is settled is safe.
+fn flushed(log: &Log) -> Commit {
+    let (tell, told) = oneshot::channel();
+    log.flush(Box::new(move |flushed| {
+        let flushed = flushed.map_err(|error| ChannelError::Place {
+            reason: error.to_string().into(),
+        });
+        tell.send(flushed).ok();
+    }));
+    Commit::waits(async move { told.await.unwrap_or_else(|_| Err(cut_off())) })
+}
+
+fn cut_off() -> ChannelError {
+    ChannelError::Place {
+        reason: "Channel closed".into(),
+    }
+}
+
+fn too_large() -> ChannelError {
+    ChannelError::TooLarge {
+        limit: flume_log::MOST_FRAME,
+    }
+}
