@@ -16,6 +16,7 @@ mod access;
 mod admin;
 mod attacks;
 mod avro_client;
+mod channel_cli;
 mod dead_letters;
 mod departing;
 mod drills;

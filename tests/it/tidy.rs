@@ -60,6 +60,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "host/agent",
         &[
+            "flume-adopt",
             "flume-core",
             "flume-policy",
             "flume-components",

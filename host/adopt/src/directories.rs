@@ -45,23 +45,30 @@ pub(crate) struct Listed {
 }
 
 impl Directories {
-    /// What lies in a directory and in those within it: `checkpoint`, `data`, or however they are
+    /// What lies in directories and in those within them: `checkpoint`, `data`, or however they are
     /// named.
     ///
     /// # Errors
-    /// It cannot be read.
-    pub fn within(directory: &Path) -> Result<Self, Refusal> {
-        let mut all = vec![directory.to_owned()];
-        for entry in fs::read_dir(directory).map_err(Refusal::io(directory))? {
-            let path = entry.map_err(Refusal::io(directory))?.path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            if path.is_dir() && !name.starts_with(ASIDE) {
-                all.push(path);
+    /// One of them cannot be read.
+    pub fn within(directories: &[PathBuf]) -> Result<Self, Refusal> {
+        let mut all = Vec::new();
+        for directory in directories {
+            all.push(directory.clone());
+            for entry in fs::read_dir(directory).map_err(Refusal::io(directory))? {
+                let path = entry.map_err(Refusal::io(directory))?.path();
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                if path.is_dir() && !name.starts_with(ASIDE) {
+                    all.push(path);
+                }
             }
         }
         all.sort();
+        all.dedup();
+        let first = directories
+            .first()
+            .map(|directory| directory.join("checkpoint"));
         let mut found = Self {
-            checkpoint: directory.join("checkpoint"),
+            checkpoint: first.unwrap_or_default(),
             data: Vec::new(),
             backup: None,
         };

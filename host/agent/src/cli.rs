@@ -18,6 +18,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub(crate) mod avro_client;
+pub(crate) mod channel;
 pub(crate) mod check;
 pub(crate) mod compile;
 pub(crate) mod components;
@@ -49,6 +50,7 @@ enum Command {
     #[command(visible_alias = "agent")]
     Run(run::RunArgs),
     AvroClient(avro_client::AvroClientArgs),
+    Channel(channel::ChannelArgs),
     Check(check::CheckArgs),
     Convert(convert::ConvertArgs),
     Components(components::ComponentsArgs),
@@ -64,6 +66,7 @@ impl Cli {
             None => run::run(&self.run),
             Some(Command::Run(args)) => run::run(&args),
             Some(Command::AvroClient(args)) => avro_client::run(&args),
+            Some(Command::Channel(args)) => channel::run(&args),
             Some(Command::Check(args)) => check::run(&args),
             Some(Command::Convert(args)) => convert::run(&args),
             Some(Command::Components(args)) => components::run(&args),

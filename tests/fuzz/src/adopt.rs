@@ -1,5 +1,5 @@
-//! A file channel of Flume: whatever its files hold, no event is given that is not in its log, and a
-//! second attempt goes on where the first one ended.
+//! A file channel of Flume: whatever its files hold, no event is given that is not in its log, and
+//! a second attempt goes on where the first one ended.
 
 use std::fs;
 use std::path::Path;

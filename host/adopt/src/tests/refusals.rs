@@ -326,15 +326,26 @@ fn directories_are_found_by_what_they_hold() {
     fs::create_dir(&backup).unwrap();
     fs::write(backup.join("backupComplete"), "").unwrap();
     fs::create_dir(channel.path().join("other")).unwrap();
-    let found = Directories::within(channel.path()).unwrap();
+    let found = Directories::within(&[channel.path().to_owned()]).unwrap();
     assert_eq!(found.checkpoint, channel.path().join("state"));
     assert_eq!(found.data, [channel.data(0), channel.data(1)]);
     assert_eq!(found.backup, Some(backup));
+    // The same, named one by one.
+    let each = [
+        channel.path().join("state"),
+        channel.data(1),
+        channel.data(0),
+    ];
+    let again = Directories::within(&each).unwrap();
+    assert_eq!(
+        (&again.checkpoint, &again.data),
+        (&found.checkpoint, &found.data)
+    );
     // All in one, with what was adopted before.
     let aside = channel.data(0).join("adopted-by-flume-host-2");
     fs::create_dir(&aside).unwrap();
     fs::copy(channel.log(1), aside.join("log-9")).unwrap();
-    let found = Directories::within(&channel.data(0)).unwrap();
+    let found = Directories::within(&[channel.data(0)]).unwrap();
     assert_eq!(found.data, [channel.data(0)]);
 }
 

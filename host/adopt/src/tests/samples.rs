@@ -40,7 +40,7 @@ impl Sample {
         archive.unpack(folder.path()).unwrap();
         let said = fs::read(data.join(format!("{name}.json"))).unwrap();
         Self {
-            directories: Directories::within(&folder.path().join(name)).unwrap(),
+            directories: Directories::within(&[folder.path().join(name)]).unwrap(),
             said: serde_json::from_slice(&said).unwrap(),
             _folder: folder,
         }
