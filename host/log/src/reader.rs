@@ -141,7 +141,7 @@ impl Reader {
                 self.at = behind;
                 continue;
             };
-            if frame.head.kind == Kind::Put {
+            if frame.head.kind == Kind::Put && frame.head.sequence < segment.next {
                 if let Some(damage) = self.lost(&segment, frame.head.sequence) {
                     return Ok(Read::Damaged(damage));
                 }

@@ -174,7 +174,11 @@ fn chain(
                 next,
                 ..tail.segment
             },
-            false => tail.segment,
+            // What it has from there on was given up, and is in the segment after it.
+            false => Segment {
+                next: tail.segment.next.min(next),
+                ..tail.segment
+            },
         });
     }
     segments.reverse();

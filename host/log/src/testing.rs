@@ -223,7 +223,12 @@ impl Inner {
             }
         }
         self.names = self.safe.clone();
-        for file in &mut self.files {
+        let left: Vec<usize> = self.names.values().copied().collect();
+        for (at, file) in self.files.iter_mut().enumerate() {
+            if !left.contains(&at) {
+                *file = File::default();
+                continue;
+            }
             let mut writes = std::mem::take(&mut file.writes);
             self.random.shuffle(&mut writes);
             for (offset, bytes) in writes {
@@ -352,7 +357,8 @@ impl DiskFile for Handle {
     }
 
     fn write(&self, offset: u64, parts: &[IoSlice<'_>]) -> io::Result<()> {
-        let bytes: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied()).collect();
+        let parts: Vec<&[u8]> = parts.iter().map(|part| &**part).collect();
+        let bytes = parts.concat();
         let mut inner = self.disk.inner.lock();
         let was_down = self.disk.is_down() || inner.is_dead;
         let is_failing = self.disk.step(&mut inner);

@@ -14,9 +14,11 @@ use crate::verify::Inspection;
 use crate::writer::Writer;
 use crate::{Damage, LogError, Put, Recovered};
 
+mod case;
 mod crashes;
 mod damage;
 mod folder;
+mod full;
 mod model;
 mod seek;
 mod striping;

@@ -19,9 +19,19 @@ pub(super) struct Model {
     open: Vec<Vec<u64>>,
     /// Settled, which may come again after a crash.
     settled: HashSet<u64>,
+    /// Bytes change between lives: records may be lost, if that is told; and what was settled may come
+    /// again even later, if what says so has changed.
+    rots: bool,
 }
 
 impl Model {
+    pub(super) fn new(rots: bool) -> Self {
+        Self {
+            rots,
+            ..Self::default()
+        }
+    }
+
     fn put(&mut self, random: &mut Rng) -> (Put, Vec<u64>) {
         let size = random.choice([0, 30, 600, 8_000]).unwrap();
         let numbers = self.made..self.made + random.u64(1..5);
@@ -110,7 +120,8 @@ impl Model {
             let is_late = |at: u64| self.late.iter().any(|(_, late)| late.contains(&at));
             // It is told again if the process ends before that is safe.
             let is_told = self.told.contains(&damage.first);
-            assert!(is_late(damage.first) || is_told, "{what}: {damage}");
+            let may_be = is_late(damage.first) || is_told || self.rots;
+            assert!(may_be, "{what}: {damage}");
             self.told.insert(damage.first);
         }
         let sequences: Vec<u64> = records.iter().map(|(at, _)| *at).collect();
@@ -120,6 +131,9 @@ impl Model {
         );
         let there: Vec<u64> = records.iter().map(|(_, number)| *number).collect();
         self.forget_late(&there, what);
+        if self.rots {
+            self.forget_told(&there, lost + life.recovered.torn, what);
+        }
         let owed: Vec<u64> = self.owed.values().copied().collect();
         let is_owed: HashSet<u64> = owed.iter().copied().collect();
         let kept: Vec<u64> = there
@@ -132,12 +146,15 @@ impl Model {
         let mut more: HashSet<u64> = there.into_iter().filter(is_more).collect();
         for put in &self.open {
             let found = put.iter().filter(|number| more.remove(number)).count();
-            assert!(found == 0 || found == put.len(), "{what}: a part of a put");
+            let is_whole = found == 0 || found == put.len();
+            assert!(is_whole, "{what}: a part of a put");
         }
         assert!(more.is_empty(), "{what}: unknown records {more:?}");
         // From now on all that is there is owed.
         self.open.clear();
-        self.settled.clear();
+        if !self.rots {
+            self.settled.clear();
+        }
         self.owed = records.into_iter().collect();
     }
 
@@ -156,5 +173,17 @@ impl Model {
                     .retain(|at, _| owed.iter().all(|(lost, _)| lost != at));
             }
         }
+    }
+
+    /// Not more records are missing than it was told.
+    fn forget_told(&mut self, there: &[u64], told: u64, what: &str) {
+        let there: HashSet<u64> = there.iter().copied().collect();
+        let before = self.owed.len();
+        self.owed.retain(|_, number| there.contains(number));
+        let missing = (before - self.owed.len()) as u64;
+        assert!(
+            missing <= told,
+            "{what}: {missing} are missing, {told} were told"
+        );
     }
 }

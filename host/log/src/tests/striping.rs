@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::crashes::striped;
+use super::case::striped;
 use super::*;
 
 fn names(disk: &SimDisk) -> usize {

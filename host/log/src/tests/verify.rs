@@ -1,6 +1,6 @@
 //! The second reader says of the files what the first one does.
 
-use super::crashes::striped;
+use super::case::striped;
 use super::*;
 use crate::disk::Folder;
 use crate::verify::{Progress, export, inspect, repair};

@@ -25,6 +25,8 @@ pub(super) struct Link {
     pub(super) first: u64,
     /// Where it ends, and the sequence there, if the next one says that.
     pub(super) sealed: Option<(u64, u64)>,
+    /// The first record of the next one. What this one has from there on was given up.
+    pub(super) until: u64,
 }
 
 impl Chain {
@@ -65,6 +67,7 @@ impl Chain {
                 generation,
                 has_head: head.is_some(),
                 first: counts.first,
+                until: after.map_or(u64::MAX, |after| after.first),
                 sealed: says.and_then(|after| {
                     let end = after.sealed.min(source.length);
                     (after.sealed != u64::MAX).then_some((end, after.first))

@@ -117,6 +117,9 @@ impl Source {
         }
         let bytes = self.at(offset, BEFORE)?;
         let (stated, kind) = (number(bytes, 0, 4), number(bytes, 20, 4));
+        if !(1..=2).contains(&kind) {
+            return Ok(None);
+        }
         let frame = Frame {
             offset,
             size: BEFORE + number(bytes, 4, 4),
@@ -130,7 +133,6 @@ impl Source {
         let sum = crc32c::crc32c(&generation.to_le_bytes());
         let is_whole = u64::from(crc32c::crc32c_append(sum, head)) == stated;
         let may_be = is_whole
-            && (1..=2).contains(&kind)
             && frame.size <= 256 << 20
             && offset + frame.size <= limit
             && frame.safe <= offset;

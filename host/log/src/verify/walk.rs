@@ -82,6 +82,9 @@ pub(super) fn walk(link: &mut Link, expected: u64, each: Each<'_>) -> io::Result
             walk.settle = Some((settled, number(&said, 0, 8)));
             continue;
         }
+        if frame.sequence >= link.until {
+            continue;
+        }
         walk.gap(&mut bad, frame.offset, frame.sequence);
         walk.next = walk.next.max(frame.next());
         each(&frame, &link.source)?;

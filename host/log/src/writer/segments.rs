@@ -147,6 +147,9 @@ impl Writer {
             self.disk.remove(spare)?;
             return Ok(None);
         }
+        // Not every file system keeps the order of renames: with only the second of two, the file would
+        // have its first name as well.
+        self.disk.sync_name(spare)?;
         self.disk.rename(spare, name)?;
         self.disk.open(name).map(Some)
     }
