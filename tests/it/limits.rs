@@ -27,7 +27,8 @@ const OTHERS: &[&str] = &[
 ];
 
 /// Rooms whose limits concern users; those of the authors' tools do not.
-const ROOMS: [&str; 7] = [
+const ROOMS: [&str; 8] = [
+    "adopt",
     "agent",
     "avro",
     "bucket",

@@ -98,9 +98,10 @@ fn unpack(bytes: &[u8]) -> Option<Vec<u8>> {
     while versions == (1, 1) && !cursor.is_empty() {
         let length = usize::try_from(cursor.big32()?).ok()?;
         let part = cursor.take(length)?;
-        let is_small = snap::raw::decompress_len(part).ok()? <= MOST_PART;
-        let fits = u64::try_from(unpacked.len()).ok()? <= MOST_COMPRESSED;
-        let part = (is_small && fits).then(|| snap::raw::Decoder::new().decompress_vec(part))?;
+        let size = snap::raw::decompress_len(part).ok()?;
+        let whole = u64::try_from(unpacked.len() + size).ok()?;
+        let fits = size <= MOST_PART && whole <= MOST_COMPRESSED;
+        let part = fits.then(|| snap::raw::Decoder::new().decompress_vec(part))?;
         unpacked.extend(part.ok()?);
     }
     Some(unpacked)
