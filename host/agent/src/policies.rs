@@ -38,6 +38,7 @@ use tokio::sync::{Notify, Semaphore};
 use crate::audit::{Action, Audit, By, Entry, Outcome, Way};
 
 use self::file::WatchedFile;
+use self::hot::OwnRoom;
 pub(crate) use self::read::{FileError, Mark};
 #[cfg(test)]
 pub(crate) use self::report::{Failure, Totals};
@@ -51,7 +52,7 @@ mod read;
 mod report;
 mod vacancy;
 
-pub(crate) use self::hot::{ChangeError, Changed, MOST_ARRIVING, MOST_OF_ONE};
+pub(crate) use self::hot::{ChangeError, Changed, MOST_ARRIVING, MOST_OF_ONE, OWN_ROOM};
 
 /// A policy's file as one place uses it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,9 +131,9 @@ struct Inner {
     /// Held while something of this agent is compiled or tried out.
     heavy: Mutex<BTreeMap<String, Arc<Mutex<()>>>>,
     files: Mutex<Vec<Arc<WatchedFile>>>,
-    /// Room for modules on their way to the admin port, in KiB: for all, and for each agent.
+    /// Room for modules on their way to the admin port: in KiB for all, and for each agent.
     room: Arc<Semaphore>,
-    own_room: Mutex<BTreeMap<String, Arc<Semaphore>>>,
+    own_room: Mutex<BTreeMap<String, OwnRoom>>,
     /// Wakes the watch, for a look at the files now.
     asked: Notify,
     /// The agents whose files are to be read then, even if they look as they did, and what that was

@@ -11,7 +11,8 @@
 //! send requests to a port of its reader's machine, and with DNS rebinding they look like requests to
 //! the page's own host.
 //!
-//! Modules on their way are bounded together, and for each agent: many that arrive slowly would fill the memory.
+//! Modules on their way are bounded together, and for each agent: many that arrive slowly would fill
+//! the memory. One of each agent has room that no other can take.
 
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ use super::access::{Caller, On, Refusal, Verb};
 use super::arrival::{MOST_BYTES, arrive};
 use super::names::{USE_ADDRESS, is_address};
 use crate::policies::{
-    ChangeError, Changed, MOST_ARRIVING, MOST_OF_ONE, Policies, PolicyFileReport,
+    ChangeError, Changed, MOST_ARRIVING, MOST_OF_ONE, OWN_ROOM, Policies, PolicyFileReport,
 };
 
 /// What the forms of web pages can send; browsers of old tell no `Origin` with them.
@@ -138,8 +139,9 @@ async fn replace(
     let size = said.unwrap_or(MOST_BYTES).min(MOST_BYTES);
     let Some(_room) = policies.room(&agent, size) else {
         let text = format!(
-            "modules are on their way, and there is room for {MOST_OF_ONE} bytes of those for one \
-             agent, and for {MOST_ARRIVING} of all; try again"
+            "modules are on their way: each agent has room of its own for one of at most {OWN_ROOM} \
+             bytes, and beside that there is room for {MOST_OF_ONE} bytes of those for one agent, and \
+             for {MOST_ARRIVING} of all; say the length of a module, and try again"
         );
         return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, &text));
     };

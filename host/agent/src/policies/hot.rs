@@ -31,11 +31,16 @@ use crate::audit::{Action, By, Entry, Outcome, Way};
 /// The pause between two looks at the files.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// Bytes of all modules on their way to the admin port. They stay in memory until they are compiled.
+/// Bytes of all modules on their way to the admin port that have no room of their own. They stay in
+/// memory until they are compiled.
 pub(crate) const MOST_ARRIVING: usize = 128 << 20;
 
 /// The share of them that those for one agent may have: the largest module fits.
 pub(crate) const MOST_OF_ONE: usize = 64 << 20;
+
+/// Bytes of one module on its way for which each agent has room of its own, whatever others send: what
+/// the languages with the largest modules make fits.
+pub(crate) const OWN_ROOM: usize = 24 << 20;
 
 /// A requested change was not made.
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +84,25 @@ pub(crate) struct Changed {
 
 /// Room for a module on its way, which is given back when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Room(#[expect(dead_code, reason = "held")] [OwnedSemaphorePermit; 2]);
+pub(crate) struct Room(#[expect(dead_code, reason = "held")] Vec<OwnedSemaphorePermit>);
+
+/// What one agent may have on its way.
+#[derive(Debug)]
+pub(super) struct OwnRoom {
+    /// For one module, which no other agent can take.
+    reserve: Arc<Semaphore>,
+    /// In KiB, of the room of all.
+    shared: Arc<Semaphore>,
+}
+
+impl Default for OwnRoom {
+    fn default() -> Self {
+        Self {
+            reserve: Arc::new(Semaphore::new(1)),
+            shared: Arc::new(Semaphore::new(MOST_OF_ONE >> 10)),
+        }
+    }
+}
 
 /// A turn to change a policy, or a position in the queue for it.
 #[derive(Debug)]
@@ -123,14 +146,16 @@ impl Policies {
     /// their way.
     pub(crate) fn room(&self, agent: &str, bytes: usize) -> Option<Room> {
         let kib = u32::try_from(bytes.div_ceil(1 << 10)).ok()?.max(1);
-        let own = {
-            let mut rooms = self.0.own_room.lock();
-            let room = rooms.entry(agent.to_owned());
-            Arc::clone(room.or_insert_with(|| Arc::new(Semaphore::new(MOST_OF_ONE >> 10))))
-        };
-        let own = own.try_acquire_many_owned(kib).ok()?;
+        let mut rooms = self.0.own_room.lock();
+        let own = rooms.entry(agent.to_owned()).or_default();
+        if bytes <= OWN_ROOM
+            && let Ok(reserve) = Arc::clone(&own.reserve).try_acquire_owned()
+        {
+            return Some(Room(vec![reserve]));
+        }
+        let own = Arc::clone(&own.shared).try_acquire_many_owned(kib).ok()?;
         let all = Arc::clone(&self.0.room).try_acquire_many_owned(kib).ok()?;
-        Some(Room([own, all]))
+        Some(Room(vec![own, all]))
     }
 
     /// Takes a turn to change the policy of this name.

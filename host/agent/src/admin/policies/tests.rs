@@ -234,6 +234,7 @@ async fn modules_on_their_way_are_bounded_together() {
     let scene = Scene::new();
     let room = |agent: &str, bytes| scene.policies.room(agent, bytes);
     let upload = || scene.ask("PUT", "/policies/a1/one", always(&[1]));
+    let first = room("a1", OWN_ROOM).unwrap();
     // Nearly all that one agent may have; another one has as much.
     let own = room("a1", MOST_OF_ONE - (1 << 10)).unwrap();
     let (status, text) = upload().await;
@@ -246,13 +247,48 @@ async fn modules_on_their_way_are_bounded_together() {
     let third = room("a3", MOST_ARRIVING - MOST_OF_ONE - (1 << 10)).unwrap();
     let (status, text) = upload().await;
     assert_eq!(status, 503, "{text}");
-    drop((other, third));
+    drop((first, other, third));
     for _ in 0..3 {
         let (status, text) = upload().await;
         assert_eq!(status, 200, "{text}");
     }
-    let all = ["a1", "a2"].map(|agent| room(agent, MOST_OF_ONE));
-    assert!(all.iter().all(Option::is_some), "all of it is given back");
+    let all = ["a1", "a2"].map(|agent| [OWN_ROOM, MOST_OF_ONE].map(|bytes| room(agent, bytes)));
+    assert!(
+        all.iter().flatten().all(Option::is_some),
+        "all is given back"
+    );
+}
+
+/// However many agents fill the room of all, one module of each other agent has a room.
+#[tokio::test]
+async fn no_agents_uploads_keep_out_the_first_one_of_another() {
+    let scene = Scene::new();
+    let room = |agent: &str, bytes| scene.policies.room(agent, bytes);
+    let all_it_gets = |agent| std::iter::from_fn(move || room(agent, 1 << 20));
+    let hostile: Vec<_> = ["a2", "a3", "a4"]
+        .into_iter()
+        .flat_map(all_it_gets)
+        .collect();
+    assert!(
+        room("a1", OWN_ROOM + 1).is_none(),
+        "the room of all is full"
+    );
+    let module = always(&[1]);
+    let length = module.len().to_string();
+    let headers = [("host", "localhost"), ("content-length", &length)];
+    for _ in 0..3 {
+        let (from, to) = (ChangesFrom::Loopback, "/policies/a1/one");
+        let upload = scene.ask_as(from, HERE, &headers, "PUT", to, module.clone());
+        let (status, text) = upload.await;
+        assert_eq!(status, 200, "{text}");
+    }
+    let first = room("a1", OWN_ROOM).unwrap();
+    assert!(
+        room("a1", 1).is_none(),
+        "a second one has no room of its own"
+    );
+    drop((hostile, first));
+    assert!(room("a1", MOST_OF_ONE).is_some());
 }
 
 /// A client that sends a byte now and then keeps neither the policy's turn nor the room for modules.
