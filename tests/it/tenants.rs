@@ -84,6 +84,14 @@ pub(crate) fn lives(id: u32) -> bool {
     Path::new(&format!("/proc/{id}/fd")).exists()
 }
 
+/// By how much a process gives way to others.
+pub(crate) fn niceness(id: u32) -> i64 {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).expect("a process");
+    let (_, after_name) = stat.rsplit_once(')').expect("a name");
+    let nice = after_name.split_whitespace().nth(16).expect("a niceness");
+    nice.parse().expect("a number")
+}
+
 /// SIGTERM drains what there is and ends the process, and the compiler with it, which would go on for
 /// longer.
 pub(crate) fn assert_ends_at_once(host: &mut Host, compiler: u32) {
@@ -112,6 +120,10 @@ fn a_file_that_no_compiler_can_bear_is_felt_by_its_tenant_alone() {
     let mut scene = Scene::start(&["--compile-seconds", "15"]);
     let before = peak(scene.host.process().id());
     let compiler = scene.attack();
+    // No event of anybody waits for it: it takes what others leave, and never every processor.
+    assert_eq!(niceness(compiler), 19);
+    let words = std::fs::read_to_string(format!("/proc/{compiler}/cmdline")).expect("a process");
+    assert!(words.ends_with("\x001\0"), "{words:?}");
     // Another tenant's changes wait for nothing.
     let (status, text) = scene.host.change("PUT", "good/order", module(2, ""));
     assert_eq!(status, 200, "{text}");

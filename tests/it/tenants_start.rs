@@ -8,7 +8,7 @@ use flume_tests::tenants::{folder, landings, tenant};
 use flume_tests::{Feed, Host, Landing, Lines, Scratch, eventually, landing, ports};
 use serde_json::Value;
 
-use crate::tenants::{PATIENCE, assert_ends_at_once, child_of, lives};
+use crate::tenants::{PATIENCE, assert_ends_at_once, child_of, lives, niceness};
 
 /// A file that is no policy.
 const GARBAGE: &str = "(module";
@@ -107,6 +107,7 @@ fn a_tenant_starts_while_the_compiler_of_another_is_at_work() {
     assert_eq!(scene.await_page("/readyz?agent=good", 200), "ok\n");
     // That of the good one has ended.
     let compiler = scene.compiler();
+    assert!(niceness(compiler) < 19, "a start waits for it");
     scene.send(scene.good, "n", 1_000);
     let (status, text) = scene.host.page("/readyz").expect("an answer");
     assert_eq!(status, 503, "{text}");

@@ -15,8 +15,9 @@
 //! | places for which no version could be loaded | `vacancy` |
 //!
 //! Laws: compiling and trying out is done by one thread at a time for each agent, never by one that
-//! moves events; agents do not wait for each other. A roll-back waits for nobody. A failure before the
-//! swap leaves what runs as it is.
+//! moves events; agents do not wait for each other. What a tenant can have done again and again (a
+//! version over the admin port, or in the file) is done behind everything else. A roll-back waits for
+//! nobody. A failure before the swap leaves what runs as it is.
 //!
 //! The engine is made on first use: an agent without policies never makes one.
 
@@ -353,7 +354,8 @@ impl Policies {
         let Some(known) = running else {
             let content = content?;
             let name = known.map_or_else(|| self.name(wanted), |known| known.name().to_owned());
-            let artifact = self.load(&wanted.agent, &name, &content.bytes)?;
+            let digest = Artifact::digest_of(&content.bytes);
+            let artifact = self.load(&wanted.agent, &name, (&content.bytes, digest))?;
             let mark = content.mark;
             return Ok(Choice {
                 artifact,
@@ -366,9 +368,9 @@ impl Policies {
             // If the file is missing, the running policy stays; the periodic look reports it.
             Err(FileError::Io { .. }) => {}
             Err(error) => refused = Some(error.into()),
-            Ok(content) if known.knows(&Artifact::digest_of(&content.bytes)) => {}
             Ok(content) => match self.accepted(known, &content.bytes, accepts) {
-                Ok(artifact) => {
+                Ok(None) => {}
+                Ok(Some(artifact)) => {
                     let mark = content.mark;
                     return Ok(Choice {
                         artifact,
@@ -386,21 +388,32 @@ impl Policies {
         })
     }
 
+    /// The version of a file's content, if that is new. A place has to accept it.
     fn accepted(
         &self,
         file: &WatchedFile,
         bytes: &[u8],
         accepts: &Accepts<'_>,
-    ) -> Result<Artifact, PolicyUseError> {
-        let artifact = self.load(file.agent(), file.name(), bytes)?;
+    ) -> Result<Option<Artifact>, PolicyUseError> {
+        let digest = Artifact::digest_of(bytes);
+        if file.knows(&digest) {
+            return Ok(None);
+        }
+        let artifact = self.load(file.agent(), file.name(), (bytes, digest))?;
         accepts(&self.tools()?.engine, &artifact)?;
-        Ok(artifact)
+        Ok(Some(artifact))
     }
 
-    fn load(&self, agent: &str, name: &str, bytes: &[u8]) -> Result<Artifact, PolicyError> {
+    /// Loads a module with this digest.
+    fn load(
+        &self,
+        agent: &str,
+        name: &str,
+        module: (&[u8], String),
+    ) -> Result<Artifact, PolicyError> {
         let tools = self.tools()?;
         let cache = tools.part(agent);
-        let loaded = Artifact::load(&tools.engine, name, bytes, cache.as_ref());
+        let loaded = Artifact::load_known(&tools.engine, name, module, cache.as_ref());
         Ok(loaded?)
     }
 

@@ -122,7 +122,20 @@ impl Artifact {
         cache: Option<&Cache>,
     ) -> Result<Self, LoadError> {
         Self::check_size(bytes)?;
-        let digest = Self::digest_of(bytes);
+        Self::load_known(engine, name, (bytes, Self::digest_of(bytes)), cache)
+    }
+
+    /// The same for bytes whose [digest](Self::digest_of) is known.
+    ///
+    /// # Errors
+    /// The file is not a policy for this host.
+    pub fn load_known(
+        engine: &PolicyEngine,
+        name: &str,
+        (bytes, digest): (&[u8], String),
+        cache: Option<&Cache>,
+    ) -> Result<Self, LoadError> {
+        Self::check_size(bytes)?;
         let file = LoadedFile {
             name,
             digest,

@@ -81,7 +81,7 @@ impl Compiler {
         bytes: &[u8],
     ) -> Result<Compiled, LoadError> {
         let Some(program) = &self.0.program else {
-            return work::compile(engine, bytes);
+            return work::compile(engine, bytes, work::threads());
         };
         if let Some(error) = self.remembered(digest) {
             return Err(error);
@@ -157,7 +157,7 @@ mod tests {
             patience: Duration::from_millis(50),
             ..ChildLimits::default()
         };
-        let compiler = shell("sleep 600", limits);
+        let compiler = shell("exec sleep 600", limits);
         for _ in 0..2 {
             let error = compile(&compiler, b"a").unwrap_err();
             assert_eq!(error, LoadError::TooSlow(limits.patience));

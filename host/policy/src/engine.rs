@@ -12,10 +12,14 @@ use std::thread;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, EngineWeak};
 
+use crate::behind::lower_priority;
 use crate::codegen::{self, compile_error};
 use crate::compiler::Compiler;
 use crate::error::{LoadError, PolicyError};
 use crate::host::{self, Host, TICK};
+
+/// How much lower the priority of dropping them is than that of deliveries.
+const NICE: i32 = 10;
 
 /// The most instances that wait to be dropped.
 const MOST_RETIRED: usize = 16;
@@ -48,7 +52,10 @@ impl PolicyEngine {
         let (retired, graves) = mpsc::sync_channel(MOST_RETIRED);
         thread::Builder::new()
             .name("policy-retire".to_owned())
-            .spawn(move || graves.into_iter().for_each(drop::<Box<dyn Send>>))
+            .spawn(move || {
+                lower_priority(NICE, "freeing instances");
+                graves.into_iter().for_each(drop::<Box<dyn Send>>);
+            })
             .map_err(|error| LoadError::Compile(error.to_string()))?;
         Ok(Self(Arc::new(Inner {
             engine,

@@ -13,6 +13,7 @@
 //! | what a selector did, and what another one would do now | [`trace`], [`shadow`] |
 
 mod artifact;
+mod behind;
 mod bindings;
 mod cache;
 mod call_cost;
@@ -46,6 +47,7 @@ pub mod trace;
 mod trial;
 
 pub use artifact::{Artifact, CONTRACT_VERSION, Completion, Inspection, Memory, World};
+pub use behind::behind;
 pub use cache::{Cache, CacheError};
 pub use call_cost::CallCost;
 pub use compiler::{ChildLimits, Compiler, Demand, Guard, ask_child, compile_as_child};

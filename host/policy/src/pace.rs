@@ -1,4 +1,4 @@
-//! Keeps slow calls and background work out of the way of other tenants' calls.
+//! Keeps slow calls out of the way of other tenants' calls.
 //!
 //! Calls are synchronous, and run on a worker of the runtime that all tenants share. For a call of
 //! a microsecond that is right. A guest that needs milliseconds each time would keep its worker from
@@ -18,16 +18,6 @@ const SLOW: Duration = Duration::from_micros(500);
 
 /// Calls after a slow one that are announced, too.
 const WARY: u32 = 100;
-
-/// How much lower the priority of background work is than that of deliveries.
-const NICE: i32 = 10;
-
-/// Lowers the priority of this thread (and not of its process).
-pub(crate) fn lower_priority(work: &'static str) {
-    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
-        tracing::debug!(%error, work, "work keeps the priority of deliveries");
-    }
-}
 
 /// How the last calls of one place went.
 #[derive(Debug)]
@@ -54,10 +44,9 @@ impl CallPace {
             (self.version, self.wary) = (version, WARY);
         }
         let began = clock::now();
-        let answer = if self.wary > 0 && is_worker() {
-            block_in_place(call)
-        } else {
-            call()
+        let answer = match self.wary > 0 {
+            true => aside(call),
+            false => call(),
         };
         let is_slow = clock::now().saturating_duration_since(began) > SLOW;
         self.wary = if is_slow {
@@ -66,6 +55,14 @@ impl CallPace {
             self.wary.saturating_sub(1)
         };
         answer
+    }
+}
+
+/// Runs what may take long, and has the runtime give the worker's other tasks to another thread.
+pub(crate) fn aside<R>(work: impl FnOnce() -> R) -> R {
+    match is_worker() {
+        true => block_in_place(work),
+        false => work(),
     }
 }
 

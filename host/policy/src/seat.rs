@@ -22,6 +22,7 @@ use crate::call_cost::CallCost;
 use crate::error::{PolicyError, Violation, ViolationKind};
 use crate::instance::Instance;
 use crate::limits::Limits;
+use crate::pace::aside;
 use crate::policy::control::{Occupant, SeatControl};
 use crate::policy::history::Generation;
 use crate::policy::{Policy, SeatState, StandIn};
@@ -177,11 +178,12 @@ impl Seat {
 
     /// The instance to call, if there is one now. Takes another version first, if one is assigned.
     pub(crate) fn instance(&mut self, now: Instant) -> Option<&mut Instance> {
+        // A guest takes part in both, for as long as a call may take.
         if self.control.wanted() != self.current.generation.number {
-            self.change(now);
+            aside(|| self.change(now));
         }
         if self.current.instance.is_none() && !self.is_down(now) {
-            self.restart(now);
+            aside(|| self.restart(now));
         }
         self.current.instance.as_mut()
     }

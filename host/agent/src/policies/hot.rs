@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flume_policy::{Artifact, PolicyError, RollBack};
+use flume_policy::{Artifact, PolicyError, RollBack, behind};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -182,7 +182,8 @@ impl Policies {
     pub(crate) async fn restore(&self, name: &str, by: &By) -> Result<Changed, ChangeError> {
         self.recall(name, Action::Restore, by, |file| {
             let from = file.running().digest().to_owned();
-            let restored = file.restore();
+            // It is tried out again, and a tenant may ask for that again and again.
+            let restored = behind(|| file.restore()).map_err(|_| ChangeError::Interrupted)?;
             let (artifact, differences) =
                 restored.inspect_err(|error| file.failed(Origin::File, error.to_string()))?;
             Ok(Changed {
@@ -305,7 +306,8 @@ impl Policies {
                     file.failed(Origin::File, error);
                 }
                 Step::Read => {
-                    let outcome = self.take_from_disk(file, way);
+                    let outcome = behind(|| self.take_from_disk(file, way))
+                        .unwrap_or_else(|error| ReadOutcome::Bad(error.to_string()));
                     if let (ReadOutcome::Bad(error), Some(_)) = (&outcome, asked) {
                         self.note_bad(file, way, error);
                     }
@@ -336,7 +338,7 @@ impl Policies {
             file.is_back();
             return ReadOutcome::Good;
         }
-        match self.put(file, &content.bytes, None) {
+        match self.put(file, (&content.bytes, &digest), None) {
             Ok(Changed { from, to, .. }) => {
                 file.accepted(&digest);
                 if from != to {
@@ -351,16 +353,43 @@ impl Policies {
         }
     }
 
+    /// Makes a module from the admin port the version that runs, and notes what becomes of it.
+    fn upload(
+        &self,
+        file: &WatchedFile,
+        bytes: &[u8],
+        recalls: u64,
+        by: &By,
+    ) -> Result<Changed, ChangeError> {
+        let from = file.running().digest().to_owned();
+        let to = Artifact::digest_of(bytes);
+        let changed = self.put(file, (bytes, &to), Some(recalls));
+        match &changed {
+            Ok(changed) => tracing::info!(
+                policy = changed.name,
+                version = Artifact::shortened(&changed.to),
+                file = %changed.path.display(),
+                "came over the admin port; the file is unchanged, and its next change wins"
+            ),
+            // Nothing is wrong with it.
+            Err(ChangeError::Overtaken(_)) => {}
+            Err(error) => file.failed(Origin::AdminPort, error.to_string()),
+        }
+        self.note(file, (by, Action::Upload), (&from, Some(&to)), &changed);
+        changed
+    }
+
     /// Makes these bytes the version that runs. An upload says how many recalls there were when it
     /// was asked for.
     fn put(
         &self,
         file: &WatchedFile,
-        bytes: &[u8],
+        (bytes, digest): (&[u8], &str),
         upload: Option<u64>,
     ) -> Result<Changed, ChangeError> {
         self.heavy_work(file.agent(), || {
-            let artifact = self.load(file.agent(), file.name(), bytes)?;
+            let module = (bytes, digest.to_owned());
+            let artifact = self.load(file.agent(), file.name(), module)?;
             let (from, to) = (
                 file.running().digest().to_owned(),
                 artifact.digest().to_owned(),
@@ -439,25 +468,13 @@ impl ChangeTurn {
         } = self;
         let by = by.clone();
         let done = tokio::task::spawn_blocking(move || {
-            let (from, to) = (
-                file.running().digest().to_owned(),
-                Artifact::digest_of(&bytes),
-            );
-            let changed = policies.put(&file, &bytes, Some(recalls));
-            match &changed {
-                Ok(changed) => tracing::info!(
-                    policy = changed.name,
-                    version = Artifact::shortened(&changed.to),
-                    file = %changed.path.display(),
-                    "came over the admin port; the file is unchanged, and its next change wins"
-                ),
-                // Nothing is wrong with it.
-                Err(ChangeError::Overtaken(_)) => {}
-                Err(error) => file.failed(Origin::AdminPort, error.to_string()),
-            }
-            policies.note(&file, (&by, Action::Upload), (&from, Some(&to)), &changed);
+            let changed = behind(|| {
+                // Giving it back to the system takes its time, too.
+                let bytes = bytes;
+                policies.upload(&file, &bytes, recalls, &by)
+            });
             drop(queued);
-            changed
+            changed.unwrap_or(Err(ChangeError::Interrupted))
         });
         done.await.unwrap_or(Err(ChangeError::Interrupted))
     }

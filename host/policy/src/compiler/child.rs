@@ -20,15 +20,19 @@ use flume_core::shell::{EXIT_DATA, EXIT_USAGE, complain};
 use rustix::process::{Resource, Rlimit, Signal};
 
 use super::work::{self, Compiled};
+use crate::behind::lower_priority;
 use crate::codegen;
 use crate::error::LoadError;
-use crate::pace;
 
 /// The arguments that make the program a compiler, before the limits.
 const ARGUMENTS: [&str; 2] = ["policy", "compile"];
 
 /// Where this program is, also when its file has been replaced.
 const THIS: &str = "/proc/self/exe";
+
+/// How much lower the priority of a child is than that of deliveries, while a start or a reload waits
+/// for it. One that is made behind everything else stays there.
+const NICE: i32 = 10;
 
 /// Files that a compiler may have open: its three streams, and what the system reads for threads.
 const MOST_FILES: u64 = 32;
@@ -101,16 +105,14 @@ impl Program {
             |error: io::Error| LoadError::Compile(format!("no compiler can be started: {error}"));
         let mut child = Command::new(&self.path)
             .args(&self.arguments)
+            .arg(work::threads().to_string())
             .env_clear()
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .map_err(no_child)?;
-        let heard = self.converse(&mut child, bytes);
-        if heard.is_none() {
-            child.kill().map_err(no_child)?;
-        }
+        let heard = self.converse(&mut child, bytes).map_err(no_child)?;
         let status = child.wait().map_err(no_child)?;
         match heard {
             Some(heard) => self.judge(status, heard),
@@ -119,24 +121,24 @@ impl Program {
     }
 
     /// Hands the file over, and reads until the child has closed its output. `None` if that takes
-    /// too long.
-    fn converse(&self, child: &mut Child, bytes: &[u8]) -> Option<Heard> {
+    /// too long: then the child is killed.
+    fn converse(&self, child: &mut Child, bytes: &[u8]) -> io::Result<Option<Heard>> {
         let (stdin, stdout, stderr) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let bytes = bytes.to_vec();
-        // Each ends with the child at the latest, which closes the other end.
-        thread::spawn(move || {
-            // A child that does not read to the end has said why.
-            stdin.and_then(|mut stdin| stdin.write_all(&bytes).ok())
-        });
-        let words = thread::spawn(move || read(stderr, MOST_WORDS));
-        let (done, heard) = mpsc::sync_channel(1);
         let most = self.limits.code + 1;
-        thread::spawn(move || done.send(read(stdout, most)).ok());
-        let output = heard.recv_timeout(self.limits.patience).ok()?;
-        Some(Heard {
-            output,
-            words: words.join().unwrap_or_default(),
+        // Each ends with the child at the latest, which closes the other end.
+        thread::scope(|threads| {
+            // A child that does not read to the end has said why.
+            threads.spawn(|| stdin.and_then(|mut stdin| stdin.write_all(bytes).ok()));
+            let words = threads.spawn(|| read(stderr, MOST_WORDS));
+            let (done, heard) = mpsc::sync_channel(1);
+            threads.spawn(move || done.send(read(stdout, most)).ok());
+            let Ok(output) = heard.recv_timeout(self.limits.patience) else {
+                child.kill()?;
+                return Ok(None);
+            };
+            let words = words.join().unwrap_or_default();
+            Ok(Some(Heard { output, words }))
         })
     }
 
@@ -211,14 +213,15 @@ pub fn ask_child(arguments: impl Iterator<Item = String>) -> Option<Vec<String>>
 /// Is the child: compiles standard input to standard output.
 pub fn compile_as_child(limits: &[String]) -> ExitCode {
     let numbers: Result<Vec<u64>, _> = limits.iter().map(|word| word.parse()).collect();
-    let Ok(&[memory, cpu]) = numbers.as_deref() else {
+    let Ok(&[memory, cpu, threads]) = numbers.as_deref() else {
         complain(
-            "error: agents call this command: `policy compile BYTES SECONDS`; \
+            "error: agents call this command: `policy compile BYTES SECONDS THREADS`; \
              for a look at a policy there is `policy check FILE`\n",
         );
         return ExitCode::from(EXIT_USAGE);
     };
-    match limit(memory, cpu).and_then(|()| answer()) {
+    let threads = usize::try_from(threads).unwrap_or(1);
+    match limit(memory, cpu).and_then(|()| answer(threads)) {
         Ok(status) => status,
         Err(error) => {
             complain(&format!("error: {error}\n"));
@@ -230,7 +233,7 @@ pub fn compile_as_child(limits: &[String]) -> ExitCode {
 /// Limits this process, and ends it with its parent.
 fn limit(memory: u64, cpu: u64) -> io::Result<()> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-    pace::lower_priority("compiling");
+    lower_priority(NICE, "compiling");
     // If memory runs out, this process goes and not its parent.
     if let Err(error) = std::fs::write("/proc/self/oom_score_adj", "1000") {
         tracing::debug!(%error, "not marked");
@@ -254,10 +257,10 @@ fn limit(memory: u64, cpu: u64) -> io::Result<()> {
     Ok(())
 }
 
-fn answer() -> io::Result<ExitCode> {
+fn answer(threads: usize) -> io::Result<ExitCode> {
     let mut bytes = Vec::new();
     io::stdin().lock().read_to_end(&mut bytes)?;
-    let compiled = codegen::bare().and_then(|engine| work::compile(&engine, &bytes));
+    let compiled = codegen::bare().and_then(|engine| work::compile(&engine, &bytes, threads));
     drop(bytes);
     let mut out = io::stdout().lock();
     let status = match compiled {
@@ -391,8 +394,11 @@ mod tests {
             let words = line.split(' ').map(str::to_owned);
             ask_child(words)
         };
-        let limits = ["1".to_owned(), "2".to_owned()];
-        assert_eq!(words("flume-host policy compile 1 2"), Some(limits.into()));
+        let limits = ["1", "2", "3"].map(str::to_owned);
+        assert_eq!(
+            words("flume-host policy compile 1 2 3"),
+            Some(limits.into())
+        );
         assert_eq!(words("flume-host policy check compile"), None);
         assert_eq!(words("policy compile"), None);
     }

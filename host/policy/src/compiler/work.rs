@@ -13,13 +13,15 @@ use wasmtime::Engine;
 use super::guards::Demand;
 use super::strip;
 use crate::artifact::complete;
+use crate::behind::is_behind;
 use crate::codegen::compile_error;
 use crate::error::LoadError;
 
 /// The largest text: text is written by people. (Its parser needs many times its size.)
 const MOST_TEXT: usize = 8 << 20;
 
-/// Threads of a compiler.
+/// Threads of a compiler; one that is behind everything else has one, so that it is never at work on
+/// every processor.
 const MOST_THREADS: usize = 4;
 
 /// Bytes of stack for a compiler.
@@ -64,8 +66,22 @@ impl std::fmt::Debug for Compiled {
     }
 }
 
+/// How many threads a compiler has that this thread asks for.
+pub(super) fn threads() -> usize {
+    if is_behind() {
+        return 1;
+    }
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    // Each may need hundreds of MB for one function.
+    processors.min(MOST_THREADS)
+}
+
 /// Checks, completes and compiles a file: a component or a core module, binary or text.
-pub(crate) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Compiled, LoadError> {
+pub(crate) fn compile(
+    engine: &Engine,
+    bytes: &[u8],
+    threads: usize,
+) -> Result<Compiled, LoadError> {
     let work = || {
         let binary = binary(bytes)?;
         Demand::of(&binary)?;
@@ -81,7 +97,7 @@ pub(crate) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Compiled, LoadErr
         let worker = thread::Builder::new()
             .name("policy-compile".to_owned())
             .stack_size(STACK)
-            .spawn_scoped(scope, || pooled(work));
+            .spawn_scoped(scope, || pooled(threads, work));
         let worker = worker.map_err(|error| LoadError::Compile(error.to_string()))?;
         worker.join().unwrap_or_else(|panic| {
             let words = panic_text(&*panic);
@@ -91,11 +107,13 @@ pub(crate) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Compiled, LoadErr
 }
 
 /// Runs the work with helpers that have enough stack; wasmtime uses the pool that it is called in.
-fn pooled<R: Send>(work: impl FnOnce() -> Result<R, LoadError> + Send) -> Result<R, LoadError> {
-    let threads = thread::available_parallelism().map_or(1, usize::from);
+fn pooled<R: Send>(
+    threads: usize,
+    work: impl FnOnce() -> Result<R, LoadError> + Send,
+) -> Result<R, LoadError> {
     let pool = rayon::ThreadPoolBuilder::new()
-        // Each may need hundreds of MB for one function.
-        .num_threads(threads.min(MOST_THREADS))
+        // None would mean one for each processor.
+        .num_threads(threads.clamp(1, MOST_THREADS))
         .thread_name(|at| format!("policy-compile-{at}"))
         .stack_size(STACK)
         .build()

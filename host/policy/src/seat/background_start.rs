@@ -9,11 +9,14 @@ use std::io;
 use std::thread::{self, JoinHandle};
 
 use crate::artifact::Artifact;
+use crate::behind::lower_priority;
 use crate::engine::PolicyEngine;
 use crate::error::{PolicyError, Violation, ViolationKind};
 use crate::instance::Instance;
-use crate::pace;
 use crate::terms::Terms;
+
+/// How much lower the priority of a start is than that of deliveries. Events may wait for it.
+const NICE: i32 = 10;
 
 /// An instance that is being made. If this is dropped, the thread ends on its own, within the
 /// deadline of a start, and drops the instance.
@@ -31,7 +34,7 @@ impl BackgroundStart {
     ) -> io::Result<Self> {
         let (engine, artifact, terms) = (engine.clone(), artifact.clone(), terms.clone());
         let start = move || {
-            pace::lower_priority("starting a policy");
+            lower_priority(NICE, "starting a policy");
             let deadline = terms.limits.start_deadline.max(terms.limits.deadline);
             Instance::start(&engine, &artifact, &terms, deadline)
         };
