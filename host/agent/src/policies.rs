@@ -11,6 +11,7 @@
 //! | one file: its content, and what runs | [`file`] |
 //! | when a change on disk counts | `change` |
 //! | how another version gets into the process | `hot` |
+//! | room for what comes over the admin port | `rooms` |
 //! | what operators see | `report` |
 //! | places for which no version could be loaded | `vacancy` |
 //!
@@ -34,16 +35,16 @@ use flume_policy::{
 };
 use parking_lot::Mutex;
 use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 
 use crate::audit::{Action, Audit, By, Entry, Outcome, Way};
 
 use self::file::WatchedFile;
-use self::hot::OwnRoom;
 pub(crate) use self::read::{FileError, Mark};
 #[cfg(test)]
 pub(crate) use self::report::{Failure, Totals};
 pub(crate) use self::report::{Origin, PolicyFileReport};
+use self::rooms::Rooms;
 pub(crate) use self::vacancy::Vacancy;
 
 mod change;
@@ -51,9 +52,11 @@ mod file;
 mod hot;
 mod read;
 mod report;
+mod rooms;
 mod vacancy;
 
-pub(crate) use self::hot::{ChangeError, Changed, MOST_ARRIVING, MOST_OF_ONE, OWN_ROOM};
+pub(crate) use self::hot::{ChangeError, Changed};
+pub(crate) use self::rooms::{MOST_ARRIVING, MOST_OF_ONE, OWN_ROOM};
 
 /// A policy's file as one place uses it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,9 +135,8 @@ struct Inner {
     /// Held while something of this agent is compiled or tried out.
     heavy: Mutex<BTreeMap<String, Arc<Mutex<()>>>>,
     files: Mutex<Vec<Arc<WatchedFile>>>,
-    /// Room for modules on their way to the admin port: in KiB for all, and for each agent.
-    room: Arc<Semaphore>,
-    own_room: Mutex<BTreeMap<String, OwnRoom>>,
+    /// For modules on their way to the admin port.
+    rooms: Rooms,
     /// Wakes the watch, for a look at the files now.
     asked: Notify,
     /// The agents whose files are to be read then, even if they look as they did, and what that was
@@ -216,8 +218,7 @@ impl Policies {
             tools: Mutex::default(),
             heavy: Mutex::default(),
             files: Mutex::default(),
-            room: Arc::new(Semaphore::new(MOST_ARRIVING >> 10)),
-            own_room: Mutex::default(),
+            rooms: Rooms::default(),
             asked: Notify::new(),
             again: Mutex::default(),
         }))

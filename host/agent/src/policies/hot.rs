@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flume_policy::{Artifact, PolicyError, RollBack, behind};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -26,21 +26,11 @@ use super::change::{Action as Step, ReadOutcome};
 use super::file::WatchedFile;
 use super::read;
 use super::report::Origin;
+use super::rooms::Room;
 use crate::audit::{Action, By, Entry, Outcome, Way};
 
 /// The pause between two looks at the files.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-
-/// Bytes of all modules on their way to the admin port that have no room of their own. They stay in
-/// memory until they are compiled.
-pub(crate) const MOST_ARRIVING: usize = 128 << 20;
-
-/// The share of them that those for one agent may have: the largest module fits.
-pub(crate) const MOST_OF_ONE: usize = 64 << 20;
-
-/// Bytes of one module on its way for which each agent has room of its own, whatever others send: what
-/// the languages with the largest modules make fits.
-pub(crate) const OWN_ROOM: usize = 24 << 20;
 
 /// A requested change was not made.
 #[derive(Debug, thiserror::Error)]
@@ -80,28 +70,6 @@ pub(crate) struct Changed {
     pub to: String,
     /// What is different about it, one line each.
     pub differences: Vec<String>,
-}
-
-/// Room for a module on its way, which is given back when this is dropped.
-#[derive(Debug)]
-pub(crate) struct Room(#[expect(dead_code, reason = "held")] Vec<OwnedSemaphorePermit>);
-
-/// What one agent may have on its way.
-#[derive(Debug)]
-pub(super) struct OwnRoom {
-    /// For one module, which no other agent can take.
-    reserve: Arc<Semaphore>,
-    /// In KiB, of the room of all.
-    shared: Arc<Semaphore>,
-}
-
-impl Default for OwnRoom {
-    fn default() -> Self {
-        Self {
-            reserve: Arc::new(Semaphore::new(1)),
-            shared: Arc::new(Semaphore::new(MOST_OF_ONE >> 10)),
-        }
-    }
 }
 
 /// A turn to change a policy, or a position in the queue for it.
@@ -145,17 +113,7 @@ impl Policies {
     /// Room for a module of this size for an agent, until it is dropped; `None` while too many are on
     /// their way.
     pub(crate) fn room(&self, agent: &str, bytes: usize) -> Option<Room> {
-        let kib = u32::try_from(bytes.div_ceil(1 << 10)).ok()?.max(1);
-        let mut rooms = self.0.own_room.lock();
-        let own = rooms.entry(agent.to_owned()).or_default();
-        if bytes <= OWN_ROOM
-            && let Ok(reserve) = Arc::clone(&own.reserve).try_acquire_owned()
-        {
-            return Some(Room(vec![reserve]));
-        }
-        let own = Arc::clone(&own.shared).try_acquire_many_owned(kib).ok()?;
-        let all = Arc::clone(&self.0.room).try_acquire_many_owned(kib).ok()?;
-        Some(Room(vec![own, all]))
+        self.0.rooms.take(agent, bytes)
     }
 
     /// Takes a turn to change the policy of this name.
