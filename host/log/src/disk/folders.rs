@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 
 use super::members;
 use super::{Disk, DiskFile, Folder};
+use crate::segment::Named;
 
 /// New segments for which a folder that failed is passed over.
 const TURNS_OUT: u32 = 16;
@@ -63,12 +64,16 @@ impl Folders {
     /// Takes disks as they are.
     ///
     /// # Errors
-    /// One cannot be read, or two have a file of the same name.
+    /// One cannot be read, or two have a segment of the same name.
     pub fn of(disks: Vec<Arc<dyn Disk>>) -> io::Result<Self> {
         let mut state = State::default();
         for (at, disk) in disks.iter().enumerate() {
             for name in disk.list()? {
-                if let Some(other) = state.places.insert(name.clone(), at) {
+                // What others have put there may have one name everywhere, as locks of Flume have.
+                let is_ours = Named::of(&name).is_some();
+                if let Some(other) = state.places.insert(name.clone(), at)
+                    && is_ours
+                {
                     let said =
                         format!("{name} is in two folders: {disk:?}, {:?}", disks.get(other));
                     return Err(io::Error::new(io::ErrorKind::InvalidData, said));

@@ -155,3 +155,22 @@ fn a_file_that_is_in_two_folders_is_named() {
         "{error}"
     );
 }
+
+#[test]
+fn files_of_others_may_have_one_name_in_two_folders_and_segments_may_not() {
+    let scratch = tempfile::tempdir().unwrap();
+    let both = ["a", "b"].map(|name| scratch.path().join(name));
+    drop(Folders::own(&both).unwrap());
+    let everywhere = |name: &str| {
+        for folder in &both {
+            std::fs::write(folder.join(name), "x").unwrap();
+        }
+    };
+    // What a Flume that was killed has left, and what was adopted from it.
+    everywhere("in_use.lock");
+    everywhere("adopted-by-flume-host");
+    drop(Folders::own(&both).unwrap());
+    everywhere("00000000000000000001.log");
+    let error = Folders::own(&both).unwrap_err().to_string();
+    assert!(error.contains("is in two folders"), "{error}");
+}
