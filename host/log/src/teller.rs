@@ -97,3 +97,44 @@ impl Drop for Over<'_> {
         left.into_iter().for_each(Answers::tell);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn one_who_could_be_told_at_once_waits_for_those_before() {
+        let teller = Arc::new(Teller::default());
+        let (begun, has_begun) = mpsc::channel();
+        let (go_on, may_go_on) = mpsc::channel::<()>();
+        let (told, order) = mpsc::channel();
+        let answer = |number: u64, wait: Option<mpsc::Receiver<()>>| -> Done {
+            let (begun, told) = (begun.clone(), told.clone());
+            Box::new(move |_| {
+                if let Some(wait) = wait {
+                    begun.send(()).unwrap();
+                    wait.recv().unwrap();
+                }
+                told.send(number).unwrap();
+            })
+        };
+        let closed = || Err(Arc::new(LogError::Closed));
+        let answers = |puts: Vec<Done>| Answers {
+            puts: puts.into_iter().map(|done| (done, closed())).collect(),
+            ..Answers::default()
+        };
+        std::thread::scope(|threads| {
+            threads.spawn(|| teller.run());
+            let many = vec![answer(0, Some(may_go_on)), answer(1, None), answer(2, None)];
+            teller.tell(answers(many));
+            has_begun.recv().unwrap();
+            teller.tell(answers(vec![answer(3, None)]));
+            go_on.send(()).unwrap();
+            let order: Vec<u64> = (0..4).map(|_| order.recv().unwrap()).collect();
+            assert_eq!(order, [0, 1, 2, 3]);
+            teller.end();
+        });
+    }
+}

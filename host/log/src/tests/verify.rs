@@ -9,9 +9,14 @@ use crate::verify::{Progress, export, inspect, repair};
 pub(super) fn seen(disks: &[SimDisk]) -> Inspection {
     let mut done = 0;
     let disk = striped(disks).unwrap();
-    let inspection = inspect(disk.as_ref(), &mut |progress: Progress| {
+    let mut progress = |progress: Progress| {
         assert!(progress.done > done && progress.done <= progress.all);
         done = progress.done;
+    };
+    let mut next = 0;
+    let inspection = export(disk.as_ref(), &mut progress, &mut |sequence, _| {
+        assert!(sequence >= next, "{sequence} is exported behind {next}");
+        next = sequence + 1;
     });
     inspection.unwrap()
 }
