@@ -4,7 +4,7 @@
 //!
 //! What a disk does wrong is in `host/log`, and in [`disk`] for a disk that is full.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use flume_tests::{AgentFile, Feed, Host, Lines, Scratch, collector, eventually, landing, ports};
@@ -12,6 +12,7 @@ use flume_tests::{AgentFile, Feed, Host, Lines, Scratch, collector, eventually, 
 mod adopt;
 mod disk;
 mod full;
+mod tools;
 
 /// Far more than any step takes.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -64,6 +64,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "flume-core",
             "flume-policy",
             "flume-components",
+            "flume-log",
             "flume-desk",
         ],
     ),

@@ -6,7 +6,7 @@
 //! | exit status | meaning |
 //! |---|---|
 //! | 0 | done; of `run`: stopped with empty channels |
-//! | 1 | failed at run time; of `run`: events were left in channels |
+//! | 1 | failed at run time; of `run`: events were left in channels; of `channel verify`: events are lost |
 //! | 2 | the command line is wrong |
 //! | 65 | of `policy`: the file is not a policy, or breaks the contract |
 //! | 66 | a file cannot be read |

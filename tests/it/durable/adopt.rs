@@ -1,7 +1,6 @@
 //! Goal: a node of Flume is replaced in place, and what was in its file channel is delivered once, in
 //! order. Method: directories that real agents have left, with what is known to be in them.
 
-use std::path::PathBuf;
 use std::process::Command;
 
 use flume_tests::Landing;
@@ -122,7 +121,7 @@ fn what_cannot_be_adopted_or_may_not_be_is_left_alone() {
 }
 
 /// The files below a folder.
-fn listing(folder: &Path) -> Vec<PathBuf> {
+pub(super) fn listing(folder: &Path) -> Vec<PathBuf> {
     let mut all = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

@@ -1,93 +1,158 @@
-//! `channel`: looking into the directories of a file channel.
+//! `channel`: what the folders of a file channel hold, without an agent.
+//!
+//! The law: only `repair` changes anything, and it needs a channel that is stopped. The others read
+//! with [`flume_log::verify`], which shares no code with the reader that delivers, and need no lock.
+//! Of a channel that runs they see some moment: what was delivered just before may still wait.
 
-use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::fmt::Display;
+use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Args, Subcommand};
-use flume_adopt::{Directories, Holds, Limits, ReadError, Refusal, find};
 use flume_core::shell::{EXIT_NO_INPUT, complain, print};
+use flume_log::disk::{Disk, Folders};
+use flume_log::verify::{self, Inspection};
+use flume_log::{LogError, Options};
 
-/// Looks into the directories of a file channel.
+use self::progress::Progress;
+use self::report::Holds;
+
+mod adopt;
+mod export;
+mod progress;
+mod report;
+
+/// Looks that a channel that runs may spoil: a segment is renamed while the folder is read.
+const MOST_LOOKS: usize = 10;
+
+/// Looks into the folders of a file channel, or into those that a Flume has left.
 #[derive(Debug, Args)]
 pub(crate) struct ChannelArgs {
     #[command(subcommand)]
-    command: ChannelCommand,
+    command: Command,
 }
 
 #[derive(Debug, Subcommand)]
-enum ChannelCommand {
-    Adopt(AdoptArgs),
+enum Command {
+    /// Says what the folders hold: segments, events that wait, damage. The channel may run.
+    Inspect(LookArgs),
+    /// Reads everything, and lists what is damaged. Exits with 1 if events are lost. The channel
+    /// may run.
+    Verify(LookArgs),
+    /// Puts copies of what is damaged into files beside it, and has the channel pass over it. The
+    /// channel must be stopped.
+    Repair(FolderArgs),
+    /// Writes the events that wait as lines of JSON to standard output, and changes nothing. A body
+    /// that is no text is in `bodyBase64`.
+    Export(FolderArgs),
+    Adopt(adopt::AdoptArgs),
 }
 
-/// Says what a file channel of Apache Flume (1.3 to 1.11) holds that was not delivered, what of it
-/// may have been, and what is damaged. Flume must have ended.
 #[derive(Debug, Args)]
-struct AdoptArgs {
-    /// Only look: nothing is changed. It must be given; a file channel adopts when its agent
-    /// starts.
-    #[arg(long, required = true)]
-    dry_run: bool,
-    /// The directory of the channel's directories, or each of them: `checkpointDir`, all
-    /// `dataDirs`, `backupCheckpointDir`.
-    #[arg(required = true)]
-    directories: Vec<PathBuf>,
+struct LookArgs {
+    #[command(flatten)]
+    folders: FolderArgs,
+    /// One object of JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct FolderArgs {
+    /// The folders of the channel's `dataDirs`, all of them.
+    #[arg(value_name = "DIR", required = true)]
+    folders: Vec<PathBuf>,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &ChannelArgs) -> ExitCode {
-    let ChannelCommand::Adopt(args) = &args.command;
-    match look(&args.directories) {
-        Ok(text) => {
-            print(&text);
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            complain(&format!("error: {error}\n"));
-            match error {
-                ReadError::Io { .. } | ReadError::Refused(Refusal::Io { .. }) => {
-                    ExitCode::from(EXIT_NO_INPUT)
-                }
-                _ => ExitCode::FAILURE,
-            }
-        }
-    }
-}
-
-/// Nobody takes the events, so nobody fails at it.
-type Error = ReadError<std::convert::Infallible>;
-
-fn look(directories: &[PathBuf]) -> Result<String, Error> {
-    let directories = Directories::within(directories)?;
-    let found = match find(&directories, Limits::default())? {
-        Holds::Nothing => return Ok("no channel of Flume is there\n".to_owned()),
-        Holds::Adopted(_) => {
-            return Ok("all events are adopted; some files are not moved away yet\n".to_owned());
-        }
-        Holds::Channel(found) => found,
+    let done = match &args.command {
+        Command::Inspect(args) => inspected(args).map(|_| ExitCode::SUCCESS),
+        Command::Verify(args) => inspected(args).map(|holds| match holds.lost {
+            0 => ExitCode::SUCCESS,
+            _ => ExitCode::FAILURE,
+        }),
+        Command::Repair(args) => repair(&args.folders),
+        Command::Export(args) => export::run(&args.folders),
+        Command::Adopt(args) => Ok(adopt::run(args)),
     };
-    let report = found.read(u64::MAX, |_| Ok(()))?;
-    let mut text = String::new();
-    for (key, path) in places(&directories) {
-        line(&mut text, key, path);
-    }
-    text.push_str(&report.to_string());
-    for file in found.files() {
-        line(&mut text, "would be moved aside", file);
-    }
-    Ok(text)
+    done.unwrap_or_else(|code| code)
 }
 
-fn places(directories: &Directories) -> impl Iterator<Item = (&'static str, &Path)> {
-    let data = directories.data.iter().map(|path| ("dataDirs", path));
-    let backup = directories.backup.iter();
-    std::iter::once(("checkpointDir", &directories.checkpoint))
-        .chain(data)
-        .chain(backup.map(|path| ("backupCheckpointDir", path)))
-        .map(|(key, path)| (key, path.as_path()))
+/// Says that something failed, and gives the exit status for it.
+fn failed(error: &dyn Display) -> ExitCode {
+    complain(&format!("error: {error}\n"));
+    ExitCode::FAILURE
 }
 
-fn line(text: &mut String, what: &str, path: &Path) {
-    // Writing to a text cannot fail.
-    writeln!(text, "{what}: {}", path.display()).unwrap_or_default();
+fn unreadable(error: &dyn Display) -> ExitCode {
+    complain(&format!("error: {error}\n"));
+    ExitCode::from(EXIT_NO_INPUT)
+}
+
+fn inspected(args: &LookArgs) -> Result<Inspection, ExitCode> {
+    let folders = &args.folders.folders;
+    let (inspection, kept) = look(folders, |disk, progress| {
+        verify::inspect(disk, &mut |now| progress.show(now))
+    })?;
+    let holds = Holds::new(&inspection, &kept);
+    print(&match args.json {
+        true => format!("{}\n", holds.json()),
+        false => holds.to_string(),
+    });
+    Ok(inspection)
+}
+
+/// Reads folders without a lock; returns what was found, and the copies of damage that are there.
+fn look(
+    folders: &[PathBuf],
+    mut read: impl FnMut(&dyn Disk, &mut Progress) -> Result<Inspection, LogError>,
+) -> Result<(Inspection, Vec<String>), ExitCode> {
+    let mut looks = 0;
+    loop {
+        looks += 1;
+        let disk = Folders::look(folders).map_err(|error| unreadable(&error))?;
+        let kept = report::kept(&disk).map_err(|error| unreadable(&error))?;
+        match read(&disk, &mut Progress::new()) {
+            Ok(found) if is_channel(&found) => return Ok((found, kept)),
+            Ok(_) => {
+                let advice = "for those of Flume there is `channel adopt`";
+                let said = format!("there is no segment of a file channel here; {advice}");
+                return Err(unreadable(&said));
+            }
+            Err(error) if looks < MOST_LOOKS && is_gone(&error) => {}
+            Err(error) => return Err(unreadable(&error)),
+        }
+    }
+}
+
+/// An open channel has a segment, and so has a closed one.
+fn is_channel(found: &Inspection) -> bool {
+    !(found.segments.is_empty() && found.unused.is_empty() && found.spares.is_empty())
+}
+
+fn is_gone(error: &LogError) -> bool {
+    matches!(error, LogError::Disk { error, .. } if error.kind() == io::ErrorKind::NotFound)
+}
+
+fn repair(folders: &[PathBuf]) -> Result<ExitCode, ExitCode> {
+    // A folder with a misspelt name would be made.
+    look(folders, |disk, _| verify::inspect(disk, &mut |_| {}))?;
+    let disk = Folders::own(folders).map_err(|error| failed(&error))?;
+    let disk: Arc<dyn Disk> = Arc::new(disk);
+    let mut progress = Progress::new();
+    let repaired = verify::repair(&disk, Options::default(), &mut |now| progress.show(now));
+    drop(progress);
+    let damaged = repaired.map_err(|error| failed(&error))?;
+    let lost: u64 = damaged.iter().map(|damage| damage.lost).sum();
+    for damage in &damaged {
+        print(&format!("{damage}\n"));
+    }
+    print(&match damaged.len() {
+        0 => "no event is lost; nothing was changed\n".to_owned(),
+        ranges => format!("damaged ranges passed over from now on: {ranges}, lost: {lost}\n"),
+    });
+    Ok(ExitCode::SUCCESS)
 }

@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use flume_core::channel::Steps;
 use flume_core::channel::bounded::NoRoom;
 use flume_core::{
@@ -44,6 +45,11 @@ pub const NAMES: &[&str] = &["file", "org.apache.flume.channel.file.FileChannel"
 /// Reads the keys of [`FileConfig`].
 pub fn configure(context: &mut Context, _: &Services) -> Option<Arc<dyn ChannelRecipe>> {
     Some(Arc::new(FileConfig::configure(context)?))
+}
+
+/// The event of a record in the log of a channel; `None` if it is none.
+pub fn event_of(record: Bytes) -> Option<Event> {
+    record::read(record)
 }
 
 /// A channel on a disk.

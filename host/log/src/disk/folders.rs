@@ -19,7 +19,7 @@ use crate::segment::Named;
 /// New segments for which a folder that failed is passed over.
 const TURNS_OUT: u32 = 16;
 
-/// Folders that this process owns.
+/// Folders that this process owns, or looks at.
 #[derive(Debug)]
 pub struct Folders {
     members: Vec<Member>,
@@ -59,6 +59,20 @@ impl Folders {
         }
         members::list(paths)?;
         Self::of(disks)
+    }
+
+    /// Folders that are only looked at, whoever owns them: what would change them is refused.
+    ///
+    /// # Errors
+    /// One is missing, or cannot be read. The error names it.
+    pub fn look(paths: &[PathBuf]) -> io::Result<Self> {
+        if let Some(path) = paths.iter().find(|path| !path.is_dir()) {
+            let said = format!("{} is no folder", path.display());
+            return Err(io::Error::new(io::ErrorKind::NotFound, said));
+        }
+        members::check(paths)?;
+        let look = |path: &PathBuf| Arc::new(Folder::look(path)) as Arc<dyn Disk>;
+        Self::of(paths.iter().map(look).collect())
     }
 
     /// Takes disks as they are.
