@@ -55,6 +55,8 @@ pub enum Row {
     B10,
     /// Interceptors before Flume's default channel.
     B11,
+    /// The durable channel.
+    B12,
     /// A hostile tenant beside another one.
     Tenants,
     /// The bucket writer, into HDFS and onto disk.

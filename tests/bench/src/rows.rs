@@ -20,6 +20,7 @@ mod balance;
 mod buckets;
 mod ceiling;
 mod default_channel;
+mod durable;
 mod interceptors;
 mod into_avro;
 mod into_null;
@@ -76,6 +77,7 @@ impl Bench<'_> {
             Row::B9 => latency::measure(self),
             Row::B10 => swap::measure(self),
             Row::B11 => default_channel::measure(self),
+            Row::B12 => durable::measure(self),
             Row::Tenants => tenants::measure(self),
             Row::Buckets => buckets::measure(self),
         }

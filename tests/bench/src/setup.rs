@@ -14,6 +14,8 @@ pub enum Channel {
     Default,
     /// For throughput: capacity 100000, transactionCapacity 10000.
     Tuned,
+    /// On the disk.
+    File,
 }
 
 /// The task of an agent.
@@ -30,7 +32,7 @@ impl Setup {
     fn agent(self) -> AgentFile {
         let file = AgentFile::new("a1").plain_memory("c1");
         match self.channel {
-            Channel::Default => file,
+            Channel::Default | Channel::File => file,
             Channel::Tuned => file
                 .set("channels.c1.capacity", 100_000)
                 .set("channels.c1.transactionCapacity", 10_000),
@@ -107,6 +109,7 @@ impl Setup {
         let channel = match self.channel {
             Channel::Default => "default channel (100 events)",
             Channel::Tuned => "channel 100000/10000",
+            Channel::File => "file channel, a sync before each answer",
         };
         format!("{size} B, batch {batch}, {ack}, {channel}")
     }

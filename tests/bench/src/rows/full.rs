@@ -30,6 +30,10 @@ fn rows_of_throughput_lose_and_duplicate_nothing() {
         (Row::B6, &["3 redact.wasm / 3 search_replace"]),
         (Row::B7, &["the policy / native"]),
         (Row::B11, &["redact.wasm / none, 20 B"]),
+        (
+            Row::B12,
+            &["append and sync, batch 1000", "append and sync, lines"],
+        ),
     ] {
         let text = output(row);
         for part in parts {
