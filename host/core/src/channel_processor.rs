@@ -216,7 +216,9 @@ impl ChannelProcessor {
         let (required, optional) = self.distribute(events);
         let reserved = reserve_all(required, rooms).await;
         let mut reserved = reserved.map_err(Refused::counted)?;
-        reserved.extend(aside);
+        if !aside.is_empty() {
+            reserved.extend(aside);
+        }
         commit_all(reserved).await?;
         self.put_optional(optional);
         Ok(())

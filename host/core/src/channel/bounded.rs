@@ -135,23 +135,24 @@ impl<Q: Queue> Bounded<Q> {
         self.state.lock().room.reserve_prefix(events)
     }
 
+    /// Reserves room for all events, if there is room now.
+    pub fn reserve_now(&self, events: &[Event]) -> bool {
+        events.is_empty() || {
+            let slots = slots_of(events);
+            self.state.lock().room.reserve(events.len(), slots)
+        }
+    }
+
     /// Reserves room for all events, waiting no longer than `keep-alive`. Bytes first, then places,
     /// each with its own wait: that is Flume's order.
     ///
     /// # Errors
     /// Nothing stays reserved.
     pub async fn reserve(&self, events: &[Event]) -> Result<(), NoRoom> {
-        if events.is_empty() {
+        if self.reserve_now(events) {
             return Ok(());
         }
-        let slots = slots_of(events);
-        let keep_alive = {
-            let mut state = self.state.lock();
-            if state.room.reserve(events.len(), slots) {
-                return Ok(());
-            }
-            state.keep_alive
-        };
+        let (slots, keep_alive) = (slots_of(events), self.state.lock().keep_alive);
         let _waiting = WaitingPut::new(self);
         let deadline = clock::now() + keep_alive;
         let bytes = self.wait_for_room(deadline, |room| room.reserve_bytes(slots));
