@@ -97,9 +97,18 @@ pub trait Channel: Steps + Send + Sync + fmt::Debug {
     async fn close(&self) {}
 
     /// What is wrong with it, for operators; `None` if nothing is.
-    fn fault(&self) -> Option<String> {
+    fn fault(&self) -> Option<ChannelFault> {
         None
     }
+}
+
+/// What is wrong with the place of a channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChannelFault {
+    /// What, in words.
+    pub cause: String,
+    /// Whether it takes no event in.
+    pub refuses_puts: bool,
 }
 
 /// The steps of transactions over a channel. Who uses a channel does not call them.

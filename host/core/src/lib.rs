@@ -32,7 +32,7 @@ pub mod source;
 pub mod testing;
 pub mod transaction;
 
-pub use channel::{Channel, ChannelError, ChannelRecipe, Commit, Taken};
+pub use channel::{Channel, ChannelError, ChannelFault, ChannelRecipe, Commit, Taken};
 pub use channel_processor::{ChannelProcessor, Outcomes, ProcessError, Progress, PutInProgress};
 pub use channel_selector::{ChannelSelector, Selection};
 pub use context::Context;

@@ -24,6 +24,9 @@ fn a_full_disk_stops_puts_and_nothing_else() {
         PATIENCE,
     );
     assert!(!full.failed.is_empty(), "the disk is full");
+    let (status, page) = agent.page("/readyz?verbose").unwrap();
+    assert_eq!(status, 503, "{page}");
+    assert!(page.contains("Usable space exhausted"), "{page}");
     let (_collector, landed) = collector(&scratch, "collector", output);
     let answered: Vec<u64> = (0..2_000).chain(full.acknowledged).collect();
     let delivered = || {

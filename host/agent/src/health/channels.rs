@@ -1,5 +1,6 @@
 //! What is wrong with a channel and the sinks that drain it.
 
+use flume_core::ChannelFault;
 use flume_core::clock::{self, Instant};
 
 use super::{Level, Trouble};
@@ -35,17 +36,27 @@ pub(super) fn channel(view: &AgentView, running: &RunningChannel) -> Vec<Trouble
 
 /// What a channel says of itself.
 fn fault(view: &AgentView, running: &RunningChannel) -> Option<Trouble> {
-    let cause = running.channel.fault()?;
+    let ChannelFault {
+        cause,
+        refuses_puts,
+    } = running.channel.fault()?;
+    let takes_nothing_in = refuses_puts && !requiring(view, running).is_empty();
     Some(Trouble {
         component: component(view, running),
-        state: Level::Degraded,
+        state: match refuses_puts {
+            true => Level::Failing,
+            false => Level::Degraded,
+        },
         since_seconds: None,
         symptom: "the place of its events is at fault".to_owned(),
-        impact: "puts or takes may fail; they are tried again".to_owned(),
+        impact: match refuses_puts {
+            true => "it takes no event in, and delivers what it has".to_owned(),
+            false => "takes may fail; they are tried again".to_owned(),
+        },
         cause,
         what_to_do: "look at the disk, and at what the log says of this channel".to_owned(),
         agent: Some(view.plan.name.clone()),
-        takes_nothing_in: false,
+        takes_nothing_in,
     })
 }
 

@@ -22,8 +22,8 @@ use bytes::Bytes;
 use flume_core::channel::Steps;
 use flume_core::channel::bounded::NoRoom;
 use flume_core::{
-    Channel, ChannelCounter, ChannelError, ChannelRecipe, Commit, ComponentError, Context, Event,
-    Taken,
+    Channel, ChannelCounter, ChannelError, ChannelFault, ChannelRecipe, Commit, ComponentError,
+    Context, Event, Taken,
 };
 
 use self::keys::FileConfig;
@@ -135,7 +135,7 @@ impl Channel for FileChannel {
         Arc::clone(&self.store).close().await;
     }
 
-    fn fault(&self) -> Option<String> {
+    fn fault(&self) -> Option<ChannelFault> {
         self.store.fault()
     }
 }

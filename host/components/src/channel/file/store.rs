@@ -6,7 +6,8 @@ use std::time::Duration;
 use flume_core::channel::bounded::Bounded;
 use flume_core::clock;
 use flume_core::{
-    ChannelCounter, ChannelError, Commit, ComponentError, DurableCounter, Event, LogLimit, Taken,
+    ChannelCounter, ChannelError, ChannelFault, Commit, ComponentError, DurableCounter, Event,
+    LogLimit, Taken,
 };
 use flume_log::{Committed, Done, Log, LogError, OnDamage, Options, Put, Read, Reader};
 use parking_lot::{Mutex, RwLock};
@@ -358,14 +359,19 @@ impl Store {
     }
 
     /// What is wrong, for operators.
-    pub(super) fn fault(&self) -> Option<String> {
+    pub(super) fn fault(&self) -> Option<ChannelFault> {
+        let space = self.has_space().err().map(|error| error.to_string());
         let health = self.health.lock();
+        let refuses_puts = space.is_some() || health.put.is_some();
         let damage = health.damage.as_ref().map(|(text, lost)| {
             format!("{lost} events are lost, because what was stored is damaged: {text}")
         });
-        let faults = [health.put.clone(), health.read.clone(), damage];
+        let faults = [space, health.put.clone(), health.read.clone(), damage];
         let faults: Vec<String> = faults.into_iter().flatten().collect();
-        (!faults.is_empty()).then(|| faults.join("; "))
+        (!faults.is_empty()).then(|| ChannelFault {
+            cause: faults.join("; "),
+            refuses_puts,
+        })
     }
 
     fn durable(&self) -> &DurableCounter {
