@@ -42,7 +42,7 @@ mod tests;
 /// The name to write, then Flume's class.
 pub const NAMES: &[&str] = &["file", "org.apache.flume.channel.file.FileChannel"];
 
-/// Reads the keys of [`FileConfig`].
+/// Reads the keys of a file channel.
 pub fn configure(context: &mut Context, _: &Services) -> Option<Arc<dyn ChannelRecipe>> {
     Some(Arc::new(FileConfig::configure(context)?))
 }
