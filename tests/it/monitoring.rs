@@ -31,7 +31,8 @@ fn keystore() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(stores)
 }
 
-/// An agent with an interceptor, a policy, a port with TLS, a sink that works and one that does not.
+/// An agent with an interceptor, a policy, a port with TLS, a durable channel, a sink that works and one
+/// that does not.
 pub(crate) fn monitored(scratch: &Scratch, input: u16) -> AgentFile {
     AgentFile::new("a1")
         .memory("c1", 1_000, 100)
@@ -55,6 +56,10 @@ pub(crate) fn monitored(scratch: &Scratch, input: u16) -> AgentFile {
             &format!("file://{}", scratch.folder("landed").display()),
             100,
         )
+        .file_channel("c2", &scratch.folder("c2"))
+        .null("k3", 100)
+        .drains("k3", "c2")
+        .feeds("r1", "c1")
         .set("sinkgroups", "g1")
         .set("sinkgroups.g1.sinks", "k1 k2")
         .set("sinkgroups.g1.processor.type", "failover")
