@@ -141,7 +141,9 @@ impl Reader {
                 self.at = behind;
                 continue;
             };
-            if frame.head.kind == Kind::Put && frame.head.sequence < segment.next {
+            // What ends behind the first record of the next segment was given up. (Where the head of
+            // that one is damaged, its first record is in the midst of such a put, maybe.)
+            if frame.head.kind == Kind::Put && frame.head.next() <= segment.next {
                 if let Some(damage) = self.lost(&segment, frame.head.sequence) {
                     return Ok(Read::Damaged(damage));
                 }

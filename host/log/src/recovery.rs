@@ -5,6 +5,7 @@
 //! damaged or missing is found, and told, by the reader.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
 
 use crate::disk::{Disk, DiskFile};
@@ -96,29 +97,38 @@ fn open(disk: &dyn Disk, generation: u64) -> Result<Option<Opened>, LogError> {
     if let Some(head) = head {
         return Ok(Some(Opened { head, file, length }));
     }
-    let mut scan = Scan::new(generation);
-    let is_put = |head: &frame::Head| head.kind == Kind::Put;
-    let first = scan.next_whole(file.as_ref(), FIRST_FRAME - 1, length, is_put);
-    let Some(first) = first.map_err(doing("read"))? else {
+    let Some(first) = first_record(file.as_ref(), generation, length).map_err(doing("read"))?
+    else {
         return Ok(None);
     };
-    let frame = scan
-        .frame(file.as_ref(), first, length)
-        .map_err(doing("read"))?;
     tracing::error!(
         file = name,
         "the head of a segment is damaged; its records are there"
     );
-    Ok(frame.map(|frame| Opened {
-        head: SegmentHead {
-            generation,
-            first: frame.head.sequence,
-            previous: generation - 1,
-            sealed: UNKNOWN,
-        },
-        file,
-        length,
-    }))
+    let head = SegmentHead {
+        generation,
+        first,
+        previous: generation - 1,
+        sealed: UNKNOWN,
+    };
+    Ok(Some(Opened { head, file, length }))
+}
+
+/// The first record of a segment with puts, as its frames tell it: the settle frame that was written
+/// with the head, or else the first put that is whole.
+fn first_record(file: &dyn DiskFile, generation: u64, length: u64) -> io::Result<Option<u64>> {
+    let mut scan = Scan::new(generation);
+    let is_put = |head: &frame::Head| head.kind == Kind::Put;
+    let Some(put) = scan.next_whole(file, FIRST_FRAME - 1, length, is_put)? else {
+        return Ok(None);
+    };
+    if let Some(frame) = scan.frame(file, FIRST_FRAME, length)?
+        && frame.head.kind == Kind::Settle
+    {
+        return Ok(Some(frame::settled(&frame.payload).0));
+    }
+    let frame = scan.frame(file, put, length)?;
+    Ok(frame.map(|frame| frame.head.sequence))
 }
 
 /// Puts the segments in order, from the last one back, each of which names the one before it.
@@ -137,7 +147,7 @@ fn chain(
         let name = Named::Segment(after.generation).name();
         tracing::warn!(file = name, %error, "the end of the log could not be written before");
     }
-    let tail = tail(last)?;
+    let tail = tail(last, UNKNOWN)?;
     found.next = tail.segment.next;
     found.until = tail.until;
     let torn = tail.torn;
@@ -166,7 +176,7 @@ fn chain(
             continue;
         }
         // The one after it is missing, or does not say where this one ends, or what is settled.
-        let tail = self::tail(segment)?;
+        let tail = self::tail(segment, next)?;
         settled = settled.or(tail.settled);
         segments.push(match is_sealed {
             true => Segment {
@@ -174,11 +184,7 @@ fn chain(
                 next,
                 ..tail.segment
             },
-            // What it has from there on was given up, and is in the segment after it.
-            false => Segment {
-                next: tail.segment.next.min(next),
-                ..tail.segment
-            },
+            false => tail.segment,
         });
     }
     segments.reverse();
@@ -203,13 +209,15 @@ struct Tail {
 }
 
 /// Reads a segment to its end. What cannot be read behind the place that was safe when the last frame
-/// was written, was torn; before it, it is damaged, and the reader tells it.
-fn tail(segment: Opened) -> Result<Tail, LogError> {
+/// was written, was torn; before it, it is damaged, and the reader tells it. A put that does not end
+/// before `limit`, the first record of the next segment, was given up.
+fn tail(segment: Opened, limit: u64) -> Result<Tail, LogError> {
     let Opened { head, file, length } = segment;
     let name = Named::Segment(head.generation).name();
     let doing = || LogError::disk(format!("read {name}"));
     let mut scan = Scan::new(head.generation);
-    let (mut at, mut next, mut until) = (FIRST_FRAME, head.first, head.first);
+    let first = head.first.min(limit);
+    let (mut at, mut next, mut until) = (FIRST_FRAME, first, head.first);
     let (mut safe, mut settled) = (FIRST_FRAME, None);
     // Where each gap begins, and the records that are not in the log because of it.
     let (mut gaps, mut gap) = (Vec::new(), None);
@@ -230,7 +238,7 @@ fn tail(segment: Opened) -> Result<Tail, LogError> {
             let (behind, ranges) = frame::settled(&frame.payload);
             settled = Some(Settled::new(frame.head.sequence, &ranges));
             until = behind;
-        } else {
+        } else if frame.head.next() <= limit {
             if let Some(gap) = gap.take() {
                 gaps.push((gap, next, frame.head.sequence));
             }

@@ -55,7 +55,7 @@ impl Case {
                 life.reader = Reader::new(Arc::clone(&life.shared));
                 model.live(&mut life, &mut random);
             }
-            seen = self.end(&disks, &mut random);
+            seen = self.end(&disks, &mut random, &what);
         }
         let life = self.begin(&disks);
         let mut life = life.unwrap_or_else(|error| panic!("{what}: {error}"));
@@ -72,7 +72,7 @@ impl Case {
     }
 
     /// The process ends, and usually the machine with it. Returns what the second reader sees then.
-    fn end(&self, disks: &[SimDisk], random: &mut Rng) -> Option<Inspection> {
+    fn end(&self, disks: &[SimDisk], random: &mut Rng, what: &str) -> Option<Inspection> {
         // After a late sync that failed, what is read may be in memory only, for more than one life.
         let has_failed = self.has(Fault::Error) || self.has(Fault::Dies);
         let is_late = self.options.sync != Sync::Always;
@@ -88,7 +88,7 @@ impl Case {
             }
         }
         // What a killed process has left in memory, the next one may not see.
-        (!is_kill).then(|| super::verify::seen(disks))
+        (!is_kill).then(|| super::verify::seen(disks, what))
     }
 }
 

@@ -52,7 +52,7 @@ fn a_byte_that_changed_costs_one_put_and_is_told() {
         let at = random.usize(0..96 << 10);
         disk.flip(&name, at);
         let what = format!("seed {seed}: byte {at} of {name}");
-        let inspection = super::verify::seen(std::slice::from_ref(&disk));
+        let inspection = super::verify::seen(std::slice::from_ref(&disk), &what);
         let mut life = Life::begin(&disk, SMALL).unwrap();
         let torn = life.recovered.torn;
         let damage = assert_told(&mut life, count, torn, &what);
@@ -178,10 +178,44 @@ fn damage_that_goes_on_behind_what_is_told_apart_is_one_range() {
     // Two puts in a row, and the settle frame between them stays whole.
     let name = "00000000000000000001.log";
     [5_000, 8_000].iter().for_each(|at| disk.flip(name, *at));
-    let inspection = super::verify::seen(std::slice::from_ref(&disk));
+    let inspection = super::verify::seen(std::slice::from_ref(&disk), "much damage");
     let (_, damage) = Life::begin(&disk, SMALL).unwrap().rest();
     let [damage] = damage.try_into().unwrap();
     assert_eq!((damage.first, damage.lost), (3, 6));
     assert!(damage.bytes.contains(&5_000) && damage.bytes.contains(&8_000));
     assert_eq!(inspection.segments[0].damaged[0].bytes, damage.bytes);
+}
+
+#[test]
+fn a_put_that_was_given_up_stands_for_no_other() {
+    // The head of the segment behind it, the frame that was written with that, and the first put.
+    for damaged in [&[20, 1_000][..], &[20, 70, 1_000]] {
+        let disk = SimDisk::new(1);
+        let mut life = Life::begin(&disk, SMALL).unwrap();
+        let commit = |life: &mut Life, numbers| {
+            let put = super::put(numbers, 1_000);
+            life.writer.commit(&mut [put.draft()]).map(drop)
+        };
+        commit(&mut life, 0..3).unwrap();
+        // It is written, cannot be synced, and there is no room for another segment.
+        disk.fault_at(disk.steps() + 1, Fault::Error);
+        disk.leave_room(0);
+        commit(&mut life, 10..13).unwrap_err();
+        disk.make_room();
+        // These have its sequences.
+        commit(&mut life, 3..5).unwrap();
+        commit(&mut life, 5..7).unwrap();
+        disk.kill();
+        let last = disk.list().unwrap().into_iter().max().unwrap();
+        damaged.iter().for_each(|at| disk.flip(&last, *at));
+        let what = format!("{damaged:?}");
+        let inspection = super::verify::seen(std::slice::from_ref(&disk), &what);
+        let mut life = Life::begin(&disk, SMALL).unwrap();
+        let (records, damage) = life.rest();
+        super::verify::assert_same(&inspection, life.recovered, &damage, &what);
+        let there: Vec<u64> = records.iter().map(|(_, number)| *number).collect();
+        assert_eq!(there, [0, 1, 2, 5, 6], "{what}");
+        let [damage] = damage.try_into().unwrap();
+        assert_eq!((damage.first, damage.lost), (3, 2), "{what}: {damage}");
+    }
 }

@@ -6,7 +6,7 @@ use crate::disk::Folder;
 use crate::verify::{Progress, export, inspect, repair};
 
 /// What the second reader sees on disks.
-pub(super) fn seen(disks: &[SimDisk]) -> Inspection {
+pub(super) fn seen(disks: &[SimDisk], what: &str) -> Inspection {
     let mut done = 0;
     let disk = striped(disks).unwrap();
     let mut progress = |progress: Progress| {
@@ -15,7 +15,10 @@ pub(super) fn seen(disks: &[SimDisk]) -> Inspection {
     };
     let mut next = 0;
     let inspection = export(disk.as_ref(), &mut progress, &mut |sequence, _| {
-        assert!(sequence >= next, "{sequence} is exported behind {next}");
+        assert!(
+            sequence >= next,
+            "{what}: {sequence} is exported behind {next}"
+        );
         next = sequence + 1;
     });
     inspection.unwrap()
@@ -70,7 +73,7 @@ fn filled(disk: &SimDisk) -> Life {
 fn what_is_in_the_files_is_said_in_full() {
     let disk = SimDisk::new(1);
     let life = filled(&disk);
-    let inspection = seen(std::slice::from_ref(&disk));
+    let inspection = seen(std::slice::from_ref(&disk), "repaired");
     assert_eq!((inspection.next, inspection.waiting), (120, 90));
     assert_eq!(
         (inspection.settled_low, &inspection.settled[..]),
@@ -129,7 +132,7 @@ fn a_log_opens_clean_after_its_repair() {
     assert_eq!(repaired, damage);
     assert!(repaired.iter().all(|damage| damage.kept.is_some()));
     disk.crash();
-    assert_eq!(seen(std::slice::from_ref(&disk)).lost, 0);
+    assert_eq!(seen(std::slice::from_ref(&disk), "repaired").lost, 0);
     let (left, damage) = Life::begin(&disk, SMALL).unwrap().rest();
     assert_eq!((left, damage), (records, vec![]));
     disk.crash();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::format::{FRAMES, Head, STEP, Source};
+use super::format::{FRAMES, Head, STEP, Source, number};
 use crate::disk::Disk;
 use crate::error::LogError;
 
@@ -25,7 +25,7 @@ pub(super) struct Link {
     pub(super) first: u64,
     /// Where it ends, and the sequence there, if the next one says that.
     pub(super) sealed: Option<(u64, u64)>,
-    /// The first record of the next one. What this one has from there on was given up.
+    /// The first record of the next one. A put that does not end before it was given up.
     pub(super) until: u64,
 }
 
@@ -88,16 +88,23 @@ fn made_up(
     head: Option<Head>,
 ) -> std::io::Result<Option<Head>> {
     let mut at = FRAMES;
+    // The first frame was written with the head, and says how far the puts before it went.
+    let mut said = None;
     while head.is_none() && at < source.length {
         match source.frame(generation, at, source.length)? {
             Some(frame) if frame.is_put => {
                 return Ok(Some(Head {
-                    first: frame.sequence,
+                    first: said.unwrap_or(frame.sequence),
                     previous: generation - 1,
                     sealed: u64::MAX,
                 }));
             }
-            Some(frame) => at = frame.end(),
+            Some(frame) => {
+                if at == FRAMES {
+                    said = Some(number(&source.payload(&frame)?, 0, 8));
+                }
+                at = frame.end();
+            }
             None => at += STEP,
         }
     }

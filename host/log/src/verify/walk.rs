@@ -82,7 +82,7 @@ pub(super) fn walk(link: &mut Link, expected: u64, each: Each<'_>) -> io::Result
             walk.settle = Some((settled, number(&said, 0, 8)));
             continue;
         }
-        if frame.sequence >= link.until {
+        if frame.next() > link.until {
             continue;
         }
         walk.gap(&mut bad, frame.offset, frame.sequence);
