@@ -12,6 +12,7 @@ use flume_tests::{AgentFile, Feed, Host, Lines, Scratch, collector, eventually, 
 mod adopt;
 mod disk;
 mod full;
+mod import;
 mod tools;
 
 /// Far more than any step takes.

@@ -1,6 +1,6 @@
 //! `channel`: what the folders of a file channel hold, without an agent.
 //!
-//! The law: only `repair` changes anything, and it needs a channel that is stopped. The others read
+//! The law: only `repair` and `import` change anything, and they need a channel that is stopped. The others read
 //! with [`flume_log::verify`], which shares no code with the reader that delivers, and need no lock.
 //! Of a channel that runs they see some moment: what was delivered just before may still wait.
 
@@ -21,6 +21,7 @@ use self::report::Holds;
 
 mod adopt;
 mod export;
+mod import;
 mod progress;
 mod report;
 
@@ -47,6 +48,7 @@ enum Command {
     /// Writes the events that wait as lines of JSON to standard output, and changes nothing. A body
     /// that is no text is in `bodyBase64`.
     Export(FolderArgs),
+    Import(import::ImportArgs),
     Adopt(adopt::AdoptArgs),
 }
 
@@ -76,6 +78,7 @@ pub(crate) fn run(args: &ChannelArgs) -> ExitCode {
         }),
         Command::Repair(args) => repair(&args.folders),
         Command::Export(args) => export::run(&args.folders),
+        Command::Import(args) => import::run(args),
         Command::Adopt(args) => Ok(adopt::run(args)),
     };
     done.unwrap_or_else(|code| code)

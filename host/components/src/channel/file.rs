@@ -52,6 +52,12 @@ pub fn event_of(record: Bytes) -> Option<Event> {
     record::read(record)
 }
 
+/// Adds the record of an event to a put for the log of a channel; false if it does not fit. `head` is
+/// room to work in.
+pub fn write_event(put: &mut flume_log::Put, event: &Event, head: &mut Vec<u8>) -> bool {
+    record::write(put, event, head)
+}
+
 /// A channel on a disk.
 pub struct FileChannel {
     store: Arc<Store>,
