@@ -57,6 +57,8 @@ pub enum Row {
     B11,
     /// The durable channel.
     B12,
+    /// The durable channel with a backlog.
+    B13,
     /// A hostile tenant beside another one.
     Tenants,
     /// The bucket writer, into HDFS and onto disk.
@@ -123,6 +125,15 @@ impl Scale {
             time: Duration::from_millis(20),
             warm: 1000,
             full: false,
+        }
+    }
+
+    /// How many of these events a row takes: fewer where it only has to work.
+    #[must_use]
+    pub fn events(&self, events: u64) -> u64 {
+        match self.time {
+            time if time < Duration::from_millis(100) => events / 1_000,
+            _ => events,
         }
     }
 

@@ -16,6 +16,7 @@ use crate::setup::{Channel, Setup};
 use crate::subject::{Peers, Subject};
 use crate::table::Table;
 
+mod backlog;
 mod balance;
 mod buckets;
 mod ceiling;
@@ -78,6 +79,7 @@ impl Bench<'_> {
             Row::B10 => swap::measure(self),
             Row::B11 => default_channel::measure(self),
             Row::B12 => durable::measure(self),
+            Row::B13 => backlog::measure(self),
             Row::Tenants => tenants::measure(self),
             Row::Buckets => buckets::measure(self),
         }

@@ -46,6 +46,7 @@ fn rows_of_throughput_lose_and_duplicate_nothing() {
 fn starts_and_waits_are_measured() {
     for (row, parts) in [
         (Row::B8, &["with a cached policy", "idle"][..]),
+        (Row::B13, &["listening, ms, 1000 events", "delivered"][..]),
         (Row::B9, &["p50 at 1000", "p99 at 2 a second"]),
     ] {
         let text = output(row);

@@ -4,6 +4,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, TcpStream};
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use flume_tests::figures::{Estimate, millis};
 use flume_tests::{Process, Scratch, host, ports};
 
 use super::{Bench, RELEASES, SETUP, shipped_policy};
-use crate::cost;
+use crate::cost::{self, Memory};
 use crate::subject::Subject;
 use crate::table::{Target, mega};
 
@@ -48,7 +49,7 @@ pub(super) fn measure(bench: &mut Bench<'_>) -> io::Result<()> {
         }
     }
     let starts = |all: &[Start]| estimate(all, |start| millis(start.time));
-    let memory = |all: &[Start]| estimate(all, |start| start.resident as f64 / 1e6);
+    let memory = |all: &[Start]| estimate(all, |start| start.memory.resident as f64 / 1e6);
     let table = &mut bench.table;
     table.target("B8 listening, ms", &starts(&plain), 1, PLAIN)?;
     table.target(
@@ -81,12 +82,13 @@ pub(super) fn measure(bench: &mut Bench<'_>) -> io::Result<()> {
 }
 
 /// One start.
-struct Start {
-    time: Duration,
-    resident: u64,
+pub(super) struct Start {
+    pub(super) time: Duration,
+    /// When it has settled.
+    pub(super) memory: Memory,
 }
 
-/// Starts an agent as operators do: no admin pages, the log on standard error.
+/// Starts an agent through a channel in memory.
 fn start(words: &[&str]) -> Start {
     let (scratch, input, output) = (Scratch::new(), ports::free(), ports::free());
     let file = match words {
@@ -94,6 +96,11 @@ fn start(words: &[&str]) -> Start {
         _ => SETUP.balanced(input, &[output, ports::free()], 1),
     };
     let file = scratch.file("a1.properties", &file.text());
+    listening(&scratch, &file, words, input)
+}
+
+/// Starts an agent as operators do: no admin pages, the log on standard error.
+pub(super) fn listening(scratch: &Scratch, file: &Path, words: &[&str], input: u16) -> Start {
     let mut program = host::program();
     program.args(["run", "--no-reload-conf", "-f"]).arg(file);
     let log = scratch.path("a1.log");
@@ -108,11 +115,11 @@ fn start(words: &[&str]) -> Start {
     thread::sleep(SETTLED);
     Start {
         time,
-        resident: cost::memory(process.id()).resident,
+        memory: cost::memory(process.id()),
     }
 }
 
-fn estimate(starts: &[Start], figure: impl Fn(&Start) -> f64) -> Estimate {
+pub(super) fn estimate(starts: &[Start], figure: impl Fn(&Start) -> f64) -> Estimate {
     let figures: Vec<f64> = starts.iter().map(figure).collect();
     Estimate::of(&figures)
 }
