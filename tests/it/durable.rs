@@ -13,6 +13,7 @@ mod adopt;
 mod disk;
 mod full;
 mod import;
+mod meets;
 mod tools;
 
 /// Far more than any step takes.

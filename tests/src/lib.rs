@@ -10,6 +10,7 @@
 //! | `FLUME_HOST_BIN` | the agent to test, in place of one that cargo builds |
 //! | `FLUME_TESTS_REQUIRE_PEERS=1` | a missing peer fails the test instead of skipping it |
 //! | `FLUME_TESTS_SEED` | the choices of a drill that makes random ones; each says the seed that it has |
+//! | `FLUME_TESTS_ROUNDS` | how often a real Flume is killed and replaced, in place of twice |
 //! | `FLUME_TESTS_PEERS_DIR` | where peers and toolchains are kept, in place of `target/`; it may outlive the clone |
 //!
 //! Skipped scenarios are listed in `target/skipped.txt`.

@@ -1,5 +1,6 @@
 //! Avro RPC with independent peers: two releases of real Flume, and npm's avsc.
 
+mod adopted;
 mod avsc;
 mod fleet;
 mod flume;
