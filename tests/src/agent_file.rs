@@ -54,15 +54,19 @@ impl AgentFile {
 
     /// A file channel in this folder, with Flume's default capacities and a keep-alive of one second.
     #[must_use]
-    pub fn file_channel(mut self, name: &str, folder: &Path) -> Self {
+    pub fn file_channel(self, name: &str, folder: &Path) -> Self {
+        let data = folder.join("data").display().to_string();
+        self.file_channel_in(name, &folder.join("checkpoint"), &data)
+    }
+
+    /// The same with these `dataDirs`.
+    #[must_use]
+    pub fn file_channel_in(mut self, name: &str, checkpoint: &Path, data: &str) -> Self {
         self.channels.push(name.to_owned());
-        let place = |part: &str| folder.join(part).display().to_string();
+        let checkpoint = checkpoint.display();
         self.set(&format!("channels.{name}.type"), "file")
-            .set(
-                &format!("channels.{name}.checkpointDir"),
-                place("checkpoint"),
-            )
-            .set(&format!("channels.{name}.dataDirs"), place("data"))
+            .set(&format!("channels.{name}.checkpointDir"), checkpoint)
+            .set(&format!("channels.{name}.dataDirs"), data)
             .set(&format!("channels.{name}.minimumRequiredSpace"), 1 << 20)
             .set(&format!("channels.{name}.keep-alive"), 1)
     }

@@ -76,6 +76,20 @@ pub fn program() -> Command {
     program
 }
 
+/// The agent's command, started by another program, whose command ends where the agent's begins.
+#[must_use]
+pub fn program_by(mut other: Command) -> Command {
+    let agent = program();
+    for (name, value) in agent.get_envs() {
+        match value {
+            Some(value) => other.env(name, value),
+            None => other.env_remove(name),
+        };
+    }
+    other.arg(agent.get_program());
+    other
+}
+
 fn build() -> PathBuf {
     let folder = target::profile();
     let profile = folder

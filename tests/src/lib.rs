@@ -32,6 +32,7 @@ pub mod agent_file;
 pub mod cargo;
 pub mod collector;
 pub mod eventually;
+pub mod failing_disk;
 pub mod figures;
 pub mod host;
 pub mod landing;

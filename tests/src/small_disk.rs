@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::host::program;
+use crate::host::program_by;
 use crate::process::{self, Process};
 use crate::skip::Availability;
 
@@ -44,16 +44,7 @@ impl SmallDisk {
     /// `exec 2>file`.
     #[must_use]
     pub fn program(&self, first: &str) -> Command {
-        let agent = program();
-        let mut command = self.around(first);
-        for (name, value) in agent.get_envs() {
-            match value {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
-            };
-        }
-        command.arg(agent.get_program());
-        command
+        program_by(self.around(first))
     }
 
     /// The disk as a running agent sees it.

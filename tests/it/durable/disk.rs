@@ -1,6 +1,6 @@
-//! A disk that is full: puts are refused, takes go on, and what was answered is delivered.
+//! Disks that are full, die or become read-only: what was answered is delivered.
 
-use flume_tests::{SmallDisk, require, small_disk};
+use flume_tests::{SmallDisk, failing_disk, require, small_disk};
 
 use super::*;
 
@@ -43,4 +43,74 @@ fn a_full_disk_stops_puts_and_nothing_else() {
         again.failed.is_empty().then_some(())
     };
     eventually("puts go on", PATIENCE, puts);
+}
+
+/// Lines, most of which come when the disk has failed.
+const LINES: u64 = 100_000;
+
+/// One of two disks fails for good, in the midst of lines.
+fn one_of_two_fails(error: &str) {
+    let scratch = Scratch::new();
+    let (input, output) = (ports::free(), ports::free());
+    let [one, other] = ["one", "other"].map(|name| scratch.folder(name));
+    let both = format!("{},{}", one.display(), other.display());
+    let text = AgentFile::new("a1")
+        .file_channel_in("c1", &scratch.folder("checkpoint"), &both)
+        .set("channels.c1.maxFileSize", 1 << 20)
+        .netcat("r1", input)
+        .avro_sink("k1", output, 100)
+        .text();
+    let mut program = require!(failing_disk::program_on(Some(&other), error, 8));
+    let file = scratch.file("sender.properties", &text);
+    let mut agent = Host::run_by(&mut program, &scratch, "sender", &file, &[]);
+    Feed::send(input, Lines::new("n", LINES), PATIENCE).assert_all_acknowledged();
+    assert!(
+        agent.process().said("a segment of the log is given up") > 0,
+        "the disk has not failed: {}",
+        agent.process().log()
+    );
+    agent.kill();
+    // With disks that work, all is there.
+    let mut next = Host::start(&scratch, "next", &text);
+    assert_eq!(next.counter("CHANNEL.c1", "EventFoundCount"), LINES);
+    let (_collector, landed) = collector(&scratch, "collector", output);
+    next.await_delivered("c1", LINES, PATIENCE);
+    landing::count(&[&landed], "n", LINES).assert_exact("a dead disk");
+    assert!(next.term(PATIENCE).success());
+}
+
+#[test]
+fn one_of_two_disks_dies_and_nothing_is_refused_or_lost() {
+    one_of_two_fails("EIO");
+}
+
+#[test]
+fn one_of_two_disks_becomes_read_only_and_nothing_is_refused_or_lost() {
+    one_of_two_fails("EROFS");
+}
+
+/// The only disk becomes read-only: lines are refused, what was answered before is delivered.
+#[test]
+fn a_disk_that_becomes_read_only_refuses_puts_and_delivers_what_it_has() {
+    let scratch = Scratch::new();
+    let (input, output) = (ports::free(), ports::free());
+    let folder = scratch.folder("channel");
+    let text = sender(input, output, &folder).text();
+    let mut program = require!(failing_disk::program_on(None, "EROFS", 8));
+    let file = scratch.file("sender.properties", &text);
+    let agent = Host::run_by(&mut program, &scratch, "sender", &file, &[]);
+    let replies = Feed::send(input, Lines::new("n", 1_000).rate(500), PATIENCE);
+    assert!(!replies.failed.is_empty() && !replies.acknowledged.is_empty());
+    let (status, page) = agent.page("/readyz?verbose").unwrap();
+    assert_eq!(status, 503, "{page}");
+    assert!(page.contains("Read-only file system"), "{page}");
+    let (_collector, landed) = collector(&scratch, "collector", output);
+    let all = || {
+        let tally = landing::count(&[&landed], "n", 1_000);
+        let is_there = |number: &u64| tally.has(*number);
+        replies.acknowledged.iter().all(is_there).then_some(tally)
+    };
+    let tally = eventually("all that was answered has landed", PATIENCE, all);
+    let answered = replies.acknowledged.len() as u64;
+    assert_eq!((tally.arrived(), tally.doubled()), (answered, 0));
 }

@@ -1,0 +1,43 @@
+//! A disk that fails: `strace` lets the agent's calls fail that write to certain files.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::host::program_by;
+use crate::process;
+use crate::skip::Availability;
+
+/// Long enough to look at one process.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// More segments than a log makes in a scenario. They are named before it makes them.
+const SEGMENTS: u64 = 200;
+
+/// The agent's command, with a disk that fails for good: from the `nth` call on, writing and syncing
+/// segments in this folder, or in all, ends with this error (`EIO`, or `EROFS` as after a remount).
+#[must_use]
+pub fn program_on(folder: Option<&Path>, error: &str, nth: u32) -> Availability<Command> {
+    // Some machines have it, and do not let it look at another process.
+    let mut tried = Command::new("strace");
+    tried.args(["-qq", "-o", "/dev/null", "true"]);
+    match process::run(&mut tried, "", LOOK) {
+        Ok(tried) if tried.status.success() => {}
+        Ok(tried) => return Availability::Missing(format!("strace: {}", tried.stderr.trim())),
+        Err(why) => return Availability::Missing(format!("strace: {why}")),
+    }
+    let mut strace = Command::new("strace");
+    // The agent is the process that was started, and strace its grandchild.
+    strace.args(["-D", "-f", "-qq", "-o", "/dev/null"]);
+    strace.args(["-e", "trace=pwritev,fdatasync", "-e"]);
+    strace.arg(format!(
+        "inject=pwritev,fdatasync:error={error}:when={nth}+"
+    ));
+    if let Some(folder) = folder {
+        for generation in 1..=SEGMENTS {
+            strace.arg("-P");
+            strace.arg(folder.join(format!("{generation:020}.log")));
+        }
+    }
+    Availability::Ready(program_by(strace))
+}
