@@ -25,6 +25,10 @@ mod import;
 mod progress;
 mod report;
 
+/// Bytes of the segment that a repair makes, to say what is passed over: a disk that is nearly full
+/// has room for it.
+const REPAIR_BYTES: u64 = 1 << 20;
+
 /// Looks that a channel that runs may spoil: a segment is renamed while the folder is read.
 const MOST_LOOKS: usize = 10;
 
@@ -146,7 +150,11 @@ fn repair(folders: &[PathBuf]) -> Result<ExitCode, ExitCode> {
     let disk = Folders::own(folders).map_err(|error| failed(&error))?;
     let disk: Arc<dyn Disk> = Arc::new(disk);
     let mut progress = Progress::new();
-    let repaired = verify::repair(&disk, Options::default(), &mut |now| progress.show(now));
+    let options = Options {
+        segment_bytes: REPAIR_BYTES,
+        ..Options::default()
+    };
+    let repaired = verify::repair(&disk, options, &mut |now| progress.show(now));
     drop(progress);
     let damaged = repaired.map_err(|error| failed(&error))?;
     let lost: u64 = damaged.iter().map(|damage| damage.lost).sum();
