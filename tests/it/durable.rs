@@ -14,6 +14,7 @@ mod disk;
 mod full;
 mod import;
 mod meets;
+mod spare;
 mod tools;
 
 /// Far more than any step takes.

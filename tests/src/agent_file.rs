@@ -176,6 +176,13 @@ impl AgentFile {
         self.sink(name, "logger")
     }
 
+    /// A sink that puts its events into this channel: the spare of a group.
+    #[must_use]
+    pub fn spare(self, name: &str, spill: &str) -> Self {
+        self.sink(name, "channel")
+            .set(&format!("sinks.{name}.to"), spill)
+    }
+
     /// A group `g1` of these sinks, with keys of its processor.
     #[must_use]
     pub fn group(self, sinks: &str, keys: &[(&str, &str)]) -> Self {

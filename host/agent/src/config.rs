@@ -133,6 +133,7 @@ pub(crate) fn is_ours(code: Code) -> bool {
     matches!(
         code,
         Code::Unsupported
+            | Code::Spare
             | Code::PolicyFile
             | Code::PolicyRefused
             | Code::PolicyConfig

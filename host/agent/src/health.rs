@@ -11,6 +11,7 @@
 //! | a channel that is full, and no sink of it works | failing | if a running source requires it |
 //! | no sink of a channel works | failing | no |
 //! | one of several sinks fails | degraded | no |
+//! | events that the spare of a group took, while no other sink works; while they come home | degraded; waiting | no |
 //! | events that a sink can never deliver; so many that it stands | degraded; failing | no |
 //! | a policy of a group that is not asked, or could not be loaded: its fallback stands in | degraded | no |
 //! | a policy of an interceptor that is not asked, unless its events may pass | failing | until the next try |

@@ -258,6 +258,9 @@ fn departing_groups(view: &AgentView) -> Vec<&GroupView> {
 
 fn processor(group: &GroupView) -> Vec<(&'static Metric, Number)> {
     let mut attributes = table::read(table::PROCESSOR, group);
+    if let Some(home) = group.runner.home() {
+        attributes.extend(table::read(table::SPARE, home));
+    }
     let Watchers { shadow, record } = &group.watchers;
     if let Some(shadow) = shadow {
         attributes.extend(table::read(table::SHADOW, shadow));

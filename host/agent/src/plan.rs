@@ -29,7 +29,8 @@ use std::sync::Arc;
 use flume_core::context::Mode;
 use flume_core::sink_processor::ProcessorRecipe;
 use flume_core::{
-    ChannelRecipe, ChannelSelector, Diagnostic, Recipe, Sink, Source, sink_processor,
+    ChannelRecipe, ChannelSelector, Diagnostic, Outlet, Recipe, Sink, SinkIndex, Source,
+    sink_processor,
 };
 
 use crate::config::AgentTree;
@@ -56,6 +57,7 @@ mod parts;
 pub(crate) mod policy;
 mod sinks;
 mod sources;
+mod spares;
 pub(crate) mod traces;
 mod warnings;
 
@@ -182,6 +184,12 @@ pub(crate) struct GroupPlan {
 }
 
 impl GroupPlan {
+    /// Its spare, with its place in the group and the channel into which it puts events.
+    pub(crate) fn spare(&self) -> Option<(SinkIndex, &SinkPlan, &Outlet)> {
+        let mut sinks = self.sinks.iter().enumerate();
+        sinks.find_map(|(at, sink)| Some((at, sink, sink.outlet.as_ref()?)))
+    }
+
     /// A sink alone.
     pub(crate) fn of_one(sink: SinkPlan, keys: Written) -> Self {
         Self {
@@ -206,13 +214,22 @@ pub(crate) struct SinkPlan {
     pub channel: String,
     /// What becomes of events that it can never deliver.
     pub on_error: OnError,
+    /// The channel into which it puts events, if it is the spare of its group.
+    pub outlet: Option<Outlet>,
 }
 
 impl SinkPlan {
-    /// All channels that it needs: its own, and the one for what it can never deliver.
+    /// All channels that it needs: its own, the one for what it can never deliver, and that of a
+    /// spare.
     pub(crate) fn channels(&self) -> impl Iterator<Item = &str> {
         let letters = self.on_error.dead_letters();
-        std::iter::once(self.channel.as_str()).chain(letters)
+        let own = std::iter::once(self.channel.as_str()).chain(letters);
+        own.chain(self.spill())
+    }
+
+    /// The channel into which it puts events, if it is a spare.
+    pub(crate) fn spill(&self) -> Option<&str> {
+        self.outlet.as_ref().map(|outlet| outlet.to.as_str())
     }
 }
 

@@ -6,11 +6,13 @@
 
 mod complaint;
 mod group;
+mod home;
 mod lane;
 mod senders;
 mod source;
 
 pub(crate) use group::{GroupRunner, SinkReport};
+pub(crate) use home::Home;
 #[cfg(test)]
 pub(crate) use lane::AsideHealth;
 pub(crate) use lane::{DeadLetters, Faults, Lane, Remedy};

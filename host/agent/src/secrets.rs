@@ -171,7 +171,7 @@ impl Asking<'_> {
             listed: sinks.clone(),
             has_policy: self.has_policies || is_policy(&selector),
             sinks,
-            seed: 0,
+            ..Group::default()
         };
         for key in ["selector", "shadow"] {
             keys.free_form(key, is_harmless);

@@ -6,6 +6,7 @@ use flume_core::{Recipe, Registry, Sink, Type};
 use crate::component::Configure;
 
 pub mod avro;
+pub mod channel;
 pub mod file_roll;
 #[cfg(feature = "bucket")]
 pub mod hdfs;
@@ -22,6 +23,7 @@ pub static TYPES: Registry<Configure<Recipe<dyn Sink>>> = Registry {
         #[cfg(feature = "bucket")]
         Type::new(hdfs::NAMES, hdfs::configure),
         Type::new(null::NAMES, null::configure),
+        Type::new(channel::NAMES, channel::configure),
     ],
     elsewhere: &[
         "thrift",

@@ -177,6 +177,10 @@ codes! {
     MirroredChannels = "mirrored-channels", Note;
     /// The sinks of a group drain different channels.
     SeparateChannels = "separate-channels", Warning;
+    /// A sink that cannot be the spare of a group, as it is configured.
+    Spare = "spare", Error;
+    /// What a spare takes is lost if the process is killed.
+    VolatileSpare = "volatile-spare", Warning;
     /// Folders by time, and events without one: they can never be written.
     MissingTimestamp = "missing-timestamp", Error;
     /// Files that end after ten events, since one limit was set and not the other.

@@ -46,7 +46,7 @@ pub use log_limit::LogLimit;
 pub use printable::printable;
 pub use recipe::Recipe;
 pub use registry::{Registry, Type};
-pub use sink::{Gather, Pipeline, Sink, SinkMode, Status};
+pub use sink::{DrainShare, Gather, Outlet, Pipeline, Sink, SinkMode, Status};
 pub use sink_group::{Load, SinkIndex, SinkState, Step};
 pub use sink_processor::SinkProcessor;
 pub use sink_selector::SinkSelector;

@@ -7,14 +7,17 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use crate::channel::Channel;
 use crate::clock::Instant;
 use crate::counters::SinkCounter;
 use crate::error::{ComponentError, EventDeliveryError};
 use crate::event::Event;
 
 mod mode;
+mod outlet;
 
 pub use mode::{Gather, IntoSingle, Pipeline, SinkMode};
+pub use outlet::{DrainShare, Outlet};
 
 /// The result of a call of a sink or a sink processor that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +66,15 @@ pub trait Sink: Send + IntoSingle {
     fn into_mode(self: Box<Self>) -> SinkMode {
         self.into_single()
     }
+
+    /// The channel of its agent into which it puts its events, if that is what it does: it is the
+    /// spare of its group.
+    fn outlet(&self) -> Option<&Outlet> {
+        None
+    }
+
+    /// Gives it that channel, before it starts.
+    fn set_outlet(&mut self, _channel: &Arc<dyn Channel>) {}
 
     /// When [`tick`](Self::tick) is to be called next, even without events.
     fn next_tick(&self) -> Option<Instant> {

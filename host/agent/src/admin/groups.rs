@@ -14,8 +14,8 @@ use crate::policies::PolicyFileReport;
 use crate::runner::SinkReport;
 use crate::topology::{AgentView, GroupView, SinkView};
 
-/// By agent and group: `processor`, `selector` (null where nothing is balanced), `shadow` and
-/// `record` (null where there is none) and `sinks`.
+/// By agent and group: `processor`, `selector` (null where nothing is balanced), `shadow`, `record`
+/// and `spare` (null where there is none) and `sinks`.
 pub(super) async fn show(
     State(admin): State<AdminView>,
     Extension(caller): Extension<Caller>,
@@ -38,6 +38,7 @@ fn agent(view: &AgentView, reports: &[PolicyFileReport]) -> Value {
             "selector": selector(plan, &view.plan.name, reports),
             "shadow": shadow(group, plan, &view.plan.name, reports),
             "record": record(group),
+            "spare": spare(group),
             "sinks": sinks(group),
         });
         (plan.name.clone(), shown)
@@ -117,6 +118,22 @@ fn record(group: &GroupView) -> Value {
         "dropped": dropped,
         "bytes": stats.written(),
         "failed-writes": stats.failures(),
+    })
+}
+
+/// The spare of a group, and what is on its way home.
+fn spare(group: &GroupView) -> Value {
+    let Some(home) = group.runner.home() else {
+        return Value::Null;
+    };
+    json!({
+        "sink": home.spare(),
+        "channel": home.channel().name(),
+        "drain-share": home.share().fraction(),
+        "spilling-since": home.spilling_since().map(ago),
+        "waiting": home.channel().depth(),
+        "spilled": home.counts().spilled.get(),
+        "came-home": home.counts().came_home.get(),
     })
 }
 

@@ -1,14 +1,20 @@
 //! What is wrong with a channel and the sinks that drain it.
 
+use std::sync::Arc;
+
 use flume_core::ChannelFault;
 use flume_core::clock::{self, Instant};
 
 use super::{Level, Trouble};
-use crate::runner::{SinkReport, SourceState};
+use crate::runner::{Home, SinkReport, SourceState};
 use crate::topology::{AgentView, DepartingView, RunningChannel};
 
 /// What is wrong with a channel and its sinks.
 pub(super) fn channel(view: &AgentView, running: &RunningChannel) -> Vec<Trouble> {
+    let waiting = spill(view, running);
+    if !waiting.is_empty() {
+        return waiting.into_iter().chain(fault(view, running)).collect();
+    }
     let sinks_of = drains(view, running);
     let failing = sinks_of.iter().filter(|sink| !sink.is_usable());
     let failing: Vec<&SinkReport> = failing.collect();
@@ -26,12 +32,65 @@ pub(super) fn channel(view: &AgentView, running: &RunningChannel) -> Vec<Trouble
             let impact = format!("{depth} of {capacity} events wait in channel {name}");
             (Level::Failing, impact)
         }
-        false => (Level::Degraded, "the other sinks deliver".to_owned()),
+        false => (Level::Degraded, impact_beside_others(view, &sinks_of)),
     };
     let sinks = failing.into_iter();
     troubles.extend(sinks.map(|sink| failing_sink(view, sink, state, impact.clone())));
     troubles.extend(sinks_of.iter().filter_map(|sink| aside(view, sink)));
     troubles
+}
+
+/// What the sinks that work do while others fail.
+fn impact_beside_others(view: &AgentView, sinks: &[SinkReport]) -> String {
+    let mut usable = sinks.iter().filter(|sink| sink.is_usable());
+    let homes = view.groups.iter().filter_map(|group| group.runner.home());
+    let homes: Vec<&Home> = homes.collect();
+    let spare = |sink: &SinkReport| homes.iter().find(|home| home.spare() == sink.name);
+    match (usable.next(), usable.next()) {
+        (Some(last), None) if let Some(home) = spare(last) => {
+            format!("new events go to channel {}", home.channel().name())
+        }
+        _ => "the other sinks deliver".to_owned(),
+    }
+}
+
+/// Events of a spare that wait to come home.
+fn spill(view: &AgentView, running: &RunningChannel) -> Vec<Trouble> {
+    let is_of = |home: &&Home| Arc::ptr_eq(home.channel(), &running.channel);
+    let groups = view.groups.iter();
+    let mut groups = groups.filter_map(|group| Some((group, group.runner.home().filter(is_of)?)));
+    let Some((group, home)) = groups.next() else {
+        return Vec::new();
+    };
+    let (depth, capacity) = (running.channel.depth(), running.channel.capacity());
+    if depth == 0 {
+        return Vec::new();
+    }
+    let (name, spare) = (group.runner.name(), home.spare());
+    let since = home.spilling_since();
+    let is_full = since.is_some() && running.full.since(&*running.channel).is_some();
+    let impact = match since {
+        _ if is_full => format!("it is full: what is new waits in the channel of {name}"),
+        Some(_) => format!("they come home when another sink of {name} delivers"),
+        None => format!("the other sinks of {name} deliver them, beside what is new"),
+    };
+    vec![Trouble {
+        component: component(view, running),
+        state: match since {
+            Some(_) => Level::Degraded,
+            None => Level::Waiting,
+        },
+        since_seconds: since.map(clock::seconds_since),
+        symptom: format!("{depth} of {capacity} events that the spare {spare} took wait in it"),
+        impact,
+        cause: String::new(),
+        what_to_do: match since {
+            Some(_) => format!("have another sink of {name} deliver again"),
+            None => String::new(),
+        },
+        agent: Some(view.plan.name.clone()),
+        takes_nothing_in: false,
+    }]
 }
 
 /// What a channel says of itself.

@@ -11,7 +11,7 @@ use flume_policy::shadow::ShadowStats;
 
 use super::{Number, ProcessStats, ProcessView};
 use crate::record::RecordStats;
-use crate::runner::{SinkReport, SourceState};
+use crate::runner::{Home, SinkReport, SourceState};
 use crate::topology::{GroupView, RunningChannel, SourceView};
 
 mod policy;
@@ -167,6 +167,31 @@ pub(super) const PROCESSOR: &[Reading<GroupView>] = &[
         "restarts",
         "Times that the runner of the group panicked and began again.",
         |r| Number::Whole(r.runner.restarts()),
+    ),
+];
+
+/// The numbers of a group with a spare, a sink of type `channel`.
+pub(super) const SPARE: &[Reading<Home>] = &[
+    reading(
+        Counter,
+        "EventSpilledCount",
+        "events",
+        "Events that the spare took into its channel, as all other sinks were in penalty.",
+        |r| Number::Whole(r.counts().spilled.get()),
+    ),
+    reading(
+        Counter,
+        "EventCameHomeCount",
+        "events",
+        "Events of the spare's channel that another sink delivered.",
+        |r| Number::Whole(r.counts().came_home.get()),
+    ),
+    reading(
+        Gauge,
+        "Spilling",
+        "1 or 0",
+        "1 from the first batch that the spare took until another sink delivers.",
+        |r| Number::Whole(u64::from(r.spilling_since().is_some())),
     ),
 ];
 
@@ -446,6 +471,11 @@ pub(crate) fn metrics() -> Vec<(&'static str, &'static str, Vec<&'static Metric>
             "SINK_PROCESSOR",
             "Groups, and sinks without a group",
             all(&[], PROCESSOR),
+        ),
+        (
+            "SINK_PROCESSOR",
+            "Groups with a spare, a sink of type `channel`",
+            all(&[], SPARE),
         ),
         (
             "SINK_PROCESSOR",

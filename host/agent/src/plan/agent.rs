@@ -9,7 +9,8 @@ use super::parts::Parts;
 use super::policy::file::AgentPolicies;
 use super::{AgentDraft, AgentPlan, Setting};
 use super::{
-    buckets, channels, delivery, files, groups, lenient, letters, mirrors, sinks, sources, warnings,
+    buckets, channels, delivery, files, groups, lenient, letters, mirrors, sinks, sources, spares,
+    warnings,
 };
 use crate::config::AgentTree;
 
@@ -32,6 +33,7 @@ pub(super) fn plan(tree: &AgentTree, setting: Setting<'_>) -> (AgentDraft, Vec<D
     };
     found.extend(warnings::wiring(parts));
     found.extend(letters::circles(parts).into_iter().map(Finding::Problem));
+    found.extend(spares::find(parts).into_iter().map(Finding::Problem));
     found.extend(buckets::find(parts));
     let mirrors = mirrors::find(parts).note(&mut found);
     let mut all = found.iter();

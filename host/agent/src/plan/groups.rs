@@ -203,6 +203,15 @@ impl Reader<'_> {
         }
     }
 
+    /// The sink that takes events only while all others are in penalty.
+    fn spare(&self, members: &[Word]) -> Option<String> {
+        let is_spare = |name: &&Word| {
+            let sink = self.sinks.find(&name.text);
+            sink.is_some_and(|sink| sink.spill().is_some())
+        };
+        members.iter().find(is_spare).map(|name| name.text.clone())
+    }
+
     /// Has the processor read its keys; `None` if there is no such type.
     fn processor(
         &self,
@@ -232,6 +241,7 @@ impl Reader<'_> {
             listed,
             seed: seed(&self.tree.name, &group.node.name),
             has_policy: file.is_some(),
+            spare: self.spare(members),
         };
         sink_processor::foreign_keys(&mut own, kind);
         let read = (kind.configure)(&mut own, &for_group);

@@ -3,7 +3,7 @@
 use flume_components::sink;
 use flume_core::context::{Context, Word};
 use flume_core::registry::Named;
-use flume_core::{Recipe, Sink, SinkMode, Span};
+use flume_core::{Outlet, Recipe, Sink, SinkMode, Span};
 
 use super::batch_size::BatchSize;
 use super::channels::Channels;
@@ -36,6 +36,8 @@ pub(super) struct ListedSink {
     pub(super) channel: Option<Word>,
     /// What becomes of events that it can never deliver.
     pub(super) on_error: OnError,
+    /// The channel into which it puts events, and where that is named.
+    pub(super) outlet: Option<(Outlet, Span)>,
     /// Whether Flume's validation lets it pass, so that it may be in a group.
     pub(super) valid: bool,
     pub(super) batch: Option<BatchSize>,
@@ -91,6 +93,7 @@ fn sink(
     let services = &setting.services.components;
     let known = kind.known();
     let made = known.and_then(|kind| (kind.configure)(&mut context, services));
+    let outlet = outlet(made.as_ref(), &mut context, channels);
     let (holds, batch) = appetite(made.as_ref(), &mut context, node.span);
     let carried = known.filter(|_| made.is_some());
     let carried = carried.map(|kind| CarriedSink::new(&node.name, kind.name(), &context));
@@ -113,7 +116,7 @@ fn sink(
         _ if !valid => Some("its channel does not pass validation"),
         Named::Unknown => Some("its type is unknown"),
         Named::Known(_) if made.is_none() => Some("its keys are refused"),
-        Named::Known(_) => refusal(channels, name.as_deref(), on_error.as_ref()),
+        Named::Known(_) => refusal(channels, name.as_deref(), &on_error, &outlet),
     };
     if valid && matches!(kind, Named::Unknown) {
         findings.push(Finding::unknown_class(&path, &node.text("type")));
@@ -129,12 +132,14 @@ fn sink(
         component,
         channel,
         on_error: on_error.clone(),
+        outlet: outlet.as_ref().map(|(outlet, _)| outlet.clone()),
     });
     let value = ListedSink {
         name: node.name.clone(),
         span,
         channel,
         on_error,
+        outlet,
         valid,
         batch,
         holds,
@@ -149,7 +154,8 @@ fn sink(
 fn refusal(
     channels: &Channels<'_>,
     name: Option<&str>,
-    on_error: Option<&OnError>,
+    on_error: &Option<OnError>,
+    outlet: &Option<(Outlet, Span)>,
 ) -> Option<&'static str> {
     let Some(on_error) = on_error else {
         return Some("its keys are refused");
@@ -157,9 +163,27 @@ fn refusal(
     if !name.is_some_and(|name| channels.runs(name)) {
         return Some("its channel does not run");
     }
+    let outlet = outlet.as_ref();
+    if outlet.is_some_and(|(outlet, _)| !channels.runs(&outlet.to)) {
+        return Some("the channel that it puts events into does not run");
+    }
     let mut letters = on_error.dead_letters().into_iter();
     let runs = letters.all(|name| channels.runs(name));
     (!runs).then_some("its channel for dead letters does not run")
+}
+
+/// The channel into which a sink puts events, and where that is named. The agent may not have it.
+fn outlet(
+    made: Option<&Recipe<dyn Sink>>,
+    context: &mut Context,
+    channels: &Channels<'_>,
+) -> Option<(Outlet, Span)> {
+    let outlet = made?.make().outlet()?.clone();
+    let span = context.value("to")?.span;
+    if !channels.lists(&outlet.to) {
+        channels.unknown(context, "to", &outlet.to, span);
+    }
+    Some((outlet, span))
 }
 
 /// How many events of a file a sink holds uncommitted, and how many it takes at once.
@@ -203,6 +227,11 @@ impl ListedSink {
     /// The channel for what it can never deliver, if there is one.
     pub(super) fn dead_letters(&self) -> Option<&str> {
         self.on_error.dead_letters()
+    }
+
+    /// The channel into which it puts events, if it is a spare.
+    pub(super) fn spill(&self) -> Option<&str> {
+        self.outlet.as_ref().map(|(outlet, _)| outlet.to.as_str())
     }
 
     /// Whether it drains this channel.

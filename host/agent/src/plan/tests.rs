@@ -14,6 +14,7 @@ mod matrix;
 mod mirrors;
 mod on_error;
 mod policies;
+mod spares;
 
 fn load(text: &str, mode: Mode) -> Loaded {
     let options = Options {

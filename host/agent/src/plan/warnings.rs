@@ -14,7 +14,13 @@ use super::{AgentPlan, SourcePlan};
 pub(super) fn wiring(parts: Parts<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for channel in parts.channels.all.iter().filter(|channel| channel.counts) {
-        if let Some(found) = ends(parts, channel) {
+        // What a spare puts events into is filled and drained by its group.
+        let is_spill = |sink: &ListedSink| sink.spill() == Some(channel.name.as_str());
+        let found = match parts.counted_sinks().any(is_spill) {
+            true => None,
+            false => ends(parts, channel),
+        };
+        if let Some(found) = found {
             findings.push(Finding::Problem(found));
         }
         findings.extend(batches(parts, channel).map(Finding::Problem));

@@ -15,7 +15,7 @@ use flume_core::clock;
 use flume_core::counters::Counter;
 use flume_core::sink_group::SinkState;
 use flume_core::sink_schedule::{Pace, Rest};
-use flume_core::{Channel, SinkProcessor, panic_text};
+use flume_core::{Channel, SinkProcessor, Status, panic_text};
 use futures_util::FutureExt;
 use parking_lot::Mutex;
 use tokio::sync::Mutex as AsyncMutex;
@@ -25,6 +25,7 @@ use tracing::Instrument;
 use self::beside::Beside;
 use self::call::End;
 use self::complaints::Complaints;
+use super::home::{Home, Spare};
 use super::lane::{Faults, Lane, LaneHealth};
 use super::senders::Senders;
 
@@ -32,7 +33,11 @@ mod beside;
 mod call;
 mod complaints;
 mod shown;
+mod spare;
 mod wait;
+
+/// The pause after a call in which nobody could take anything home.
+const NOBODY_PAUSE: Duration = Duration::from_millis(50);
 
 /// One group of sinks at work.
 #[derive(Clone)]
@@ -54,6 +59,7 @@ pub(crate) struct GroupRunner {
     /// Who puts dead letters into the channels.
     senders: Arc<[Senders]>,
     counts: Arc<CallCounts>,
+    spare: Option<Spare>,
 }
 
 /// Calls of a processor.
@@ -135,6 +141,7 @@ impl GroupRunner {
             workers: workers.max(1),
             senders: Arc::default(),
             counts: Arc::default(),
+            spare: None,
         }
     }
 
@@ -156,7 +163,9 @@ impl GroupRunner {
 
     /// Whether all that it drains outlives the process.
     pub(crate) fn is_durable(&self) -> bool {
-        self.channels.iter().all(|channel| channel.is_durable())
+        let home = self.home().map(Home::channel);
+        let mut channels = self.channels.iter().chain(home);
+        channels.all(|channel| channel.is_durable())
     }
 
     /// The group's name.
@@ -186,6 +195,9 @@ impl GroupRunner {
     /// Works until `drain` is cancelled and the channels are empty, or until `stop` is.
     pub(crate) async fn run(self, drain: CancellationToken, stop: CancellationToken) {
         let _ends_tasks = self.beside.end_with();
+        if let Some(home) = self.home() {
+            home.begin();
+        }
         self.start().await;
         let mut workers = tokio::task::JoinSet::new();
         for _ in 1..self.workers {
@@ -233,8 +245,12 @@ impl GroupRunner {
             self.channels.len()
         });
         while !stop.is_cancelled() {
-            if self.is_idle() {
+            if self.is_idle(drain) {
                 if drain.is_cancelled() {
+                    if self.has_to_take_home() {
+                        self.idle(self.any_ready(), drain, stop).await;
+                        continue;
+                    }
                     self.beside.close();
                     if !self.beside.any_away() {
                         match self.senders.iter().find(|senders| senders.any()) {
@@ -256,7 +272,12 @@ impl GroupRunner {
                 self.idle(self.any_ready(), drain, stop).await;
                 continue;
             }
+            let only_home = self.depth() == 0;
             match self.call().await {
+                // The sink that was to take something home was not tried.
+                End::Returned(Status::Backoff, _) if only_home && self.spare.is_some() => {
+                    pause(NOBODY_PAUSE, stop).await;
+                }
                 End::Exhausted => pause(pace.exhausted(), stop).await,
                 End::Away => tokio::select! {
                     () = self.beside.one_comes_back() => {}
@@ -277,11 +298,11 @@ impl GroupRunner {
 
     /// Whether a call would find nothing: no events in any channel, and no answers due. Such calls
     /// are not made, so that turns are taken by events and not by looks at an empty channel.
-    fn is_idle(&self) -> bool {
+    fn is_idle(&self, drain: &CancellationToken) -> bool {
         // A lane in use belongs to another worker.
         let busy =
             |lane: &AsyncMutex<Lane>| lane.try_lock().is_ok_and(|lane| lane.waits_for_answers());
-        self.depth() == 0 && !self.lanes.iter().any(busy)
+        self.depth() == 0 && !self.may_take_home(drain) && !self.lanes.iter().any(busy)
     }
 
     /// Whether a lane that drains has events aside. They are tried as [`idle`](Self::idle) says.

@@ -21,6 +21,7 @@ use futures_util::FutureExt;
 use self::aside::Aside;
 use self::mode::LaneMode;
 use self::takes::Takes;
+use super::home::Home;
 
 #[cfg(test)]
 pub(crate) use self::aside::TRIES;
@@ -79,6 +80,12 @@ impl Lane {
     /// The same lane with something else to do about events that can never be delivered.
     pub(crate) fn on_error(mut self, remedy: Remedy) -> Self {
         self.takes.aside = Aside::new(&self.name, remedy);
+        self
+    }
+
+    /// The same lane in a group with a spare: it takes home what that took.
+    pub(crate) fn taking_home(mut self, home: &Arc<Home>) -> Self {
+        self.takes.home = Some(Arc::clone(home));
         self
     }
 
@@ -189,8 +196,8 @@ impl Lane {
     /// Takes the next batch, to be [delivered](Self::deliver) in one piece. `None` if the channel is
     /// empty.
     pub(crate) fn take(&self) -> Option<TakeTransaction> {
-        let mut batch = TakeTransaction::begin(self.channel());
-        (batch.take_batch(self.batch_size()) > 0).then_some(batch)
+        let batch = self.takes.next_batch(self.batch_size());
+        (!batch.events().is_empty()).then_some(batch)
     }
 
     /// Delivers a batch that was taken elsewhere, in one piece.

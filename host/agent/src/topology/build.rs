@@ -7,7 +7,7 @@ use std::sync::Arc;
 use flume_core::counters::Counter;
 use flume_core::{
     Channel, ChannelProcessor, ComponentError, Interceptor, InterceptorChain, SinkCounter,
-    SourceContext, SourceCounter,
+    SinkIndex, SourceContext, SourceCounter,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::plan::{ChannelPlan, GroupPlan, InterceptorPlan, OnError, SinkPlan, SourcePlan};
 use crate::policies::{PolicyUseError, Vacancy};
-use crate::runner::{DeadLetters, GroupRunner, Lane, Remedy, Senders, SourceRunner};
+use crate::runner::{DeadLetters, GroupRunner, Home, Lane, Remedy, Senders, SourceRunner};
 use crate::services::Services;
 
 /// An empty channel.
@@ -52,6 +52,7 @@ impl Builder<'_> {
             Some(native) if is_special => self.balanced(plan, native)?,
             _ => (plan.processor.processor.make(), Watchers::default()),
         };
+        let home = self.home(plan)?;
         let mut lanes = Vec::new();
         let mut sinks = Vec::new();
         for sink in &plan.sinks {
@@ -62,13 +63,21 @@ impl Builder<'_> {
                 channel: sink.channel.clone(),
                 counters: Arc::clone(&counters),
             });
-            lanes.push(self.lane(sink, counters)?);
+            let lane = self.lane(sink, counters)?;
+            lanes.push(match &home {
+                Some((_, home)) if sink.outlet.is_none() => lane.taking_home(home),
+                _ => lane,
+            });
         }
         let how = &plan.processor;
         let (pipelined, parallelism) = (how.pipelined, how.parallelism);
         let runner = GroupRunner::new(&plan.name, processor, lanes, pipelined, parallelism);
         let drained = plan.sinks.iter().map(|sink| sink.channel.as_str());
         let runner = runner.fed_by(self.senders(drained)?);
+        let runner = match home {
+            Some((spare, home)) => runner.with_spare(spare, home),
+            None => runner,
+        };
         let letters = plan.sinks.iter();
         let letters = letters.filter_map(|sink| sink.on_error.dead_letters());
         let letters = self.senders(letters)?;
@@ -89,10 +98,32 @@ impl Builder<'_> {
         let drained = self.running(&plan.channel)?;
         let channel = Arc::clone(&drained.channel);
         let recipe = plan.component.recipe.clone();
-        let factory = Box::new(move || recipe.make());
+        let outlet = plan.outlet.as_ref();
+        let outlet = outlet.map(|outlet| self.channel(&outlet.to)).transpose()?;
+        let factory = Box::new(move || {
+            let mut sink = recipe.make();
+            if let Some(outlet) = &outlet {
+                sink.set_outlet(outlet);
+            }
+            sink
+        });
         let lane = Lane::new(&plan.component.name, channel, counters, factory);
         drained.ages.note_aside_of(&lane.faults());
         Ok(lane.on_error(self.remedy(&plan.on_error)?))
+    }
+
+    /// The spare of a group, and the way home of what it takes.
+    fn home(&self, plan: &GroupPlan) -> Result<Option<(SinkIndex, Arc<Home>)>, ComponentError> {
+        let Some((at, spare, outlet)) = plan.spare() else {
+            return Ok(None);
+        };
+        let known = self.before.into_iter().flat_map(|before| &before.groups);
+        let mut known = known.filter(|group| group.runner.name() == plan.name);
+        let counts = known.find_map(|group| Some(Arc::clone(group.runner.home()?.counts())));
+        let names = (plan.name.as_str(), spare.component.name.as_str());
+        let channel = self.channel(&outlet.to)?;
+        let home = Home::new(names, channel, outlet.share, counts.unwrap_or_default());
+        Ok(Some((at, Arc::new(home))))
     }
 
     fn remedy(&self, on_error: &OnError) -> Result<Remedy, ComponentError> {

@@ -46,6 +46,14 @@ pub(crate) struct DepartingView {
 impl Departing {
     /// The group drains its channels and ends.
     pub(super) fn by(group: RunningGroup, channels: Vec<RunningChannel>) -> Self {
+        // Only what leaves: a channel that stays keeps what it has.
+        if let Some(home) = group.view.runner.home()
+            && channels
+                .iter()
+                .any(|gone| Arc::ptr_eq(&gone.channel, home.channel()))
+        {
+            home.empty_it();
+        }
         group.drain.cancel();
         Self {
             channels,

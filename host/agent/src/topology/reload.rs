@@ -24,7 +24,7 @@ use super::departing::Departing;
 use super::{
     Builder, RunningAgent, RunningChannel, RunningGroup, RunningSource, close_all, open_all,
 };
-use crate::plan::{AgentPlan, SinkPlan, SourcePlan};
+use crate::plan::{AgentPlan, GroupPlan, SinkPlan, SourcePlan};
 use crate::services::Services;
 
 mod channels;
@@ -85,7 +85,7 @@ impl RunningAgent {
     ) -> Result<(), ComponentError> {
         let mut made = self.make(&plan, services)?;
         let leaving = self.leaving(&made.channels);
-        self.refuse_loss(&leaving, terms.may_lose)?;
+        self.refuse_loss(&leaving, &plan, terms.may_lose)?;
         let new = self.open_new(&made.channels).await?;
         let opened = self.open_ports(&plan.sources, &mut made.sources, terms);
         if let Err(error) = opened.await {
@@ -191,12 +191,14 @@ impl RunningAgent {
     fn refuse_loss(
         &self,
         leaving: &[RunningChannel],
+        plan: &AgentPlan,
         may_lose: bool,
     ) -> Result<(), ComponentError> {
         for channel in leaving {
             let (name, events) = (channel.names.join("+"), channel.channel.depth());
             let stay = channel.channel.is_durable();
-            if events == 0 || stay || !sinks_of(&self.plan, &channel.names).is_empty() {
+            let is_drained = !sinks_of(&self.plan, &channel.names).is_empty();
+            if events == 0 || stay || is_drained || self.goes_with_its_group(channel, plan) {
                 continue;
             }
             if !may_lose {
@@ -215,6 +217,26 @@ impl RunningAgent {
             );
         }
         Ok(())
+    }
+
+    /// Whether a channel is that of a spare whose group goes too, with all of its sinks, and empties
+    /// it on its way out.
+    fn goes_with_its_group(&self, channel: &RunningChannel, plan: &AgentPlan) -> bool {
+        let is_its = |group: &&GroupPlan| {
+            let spare = group.spare();
+            spare.is_some_and(|(_, _, outlet)| channel.names.contains(&outlet.to))
+        };
+        let stays = |sink: &SinkPlan| {
+            let mut sinks = plan.groups.iter().flat_map(|group| &group.sinks);
+            sinks.any(|other| other.component.name == sink.component.name)
+        };
+        let drained = |sink: &SinkPlan| {
+            let mut channels = plan.channels.iter();
+            channels.any(|channel| channel.names.contains(&sink.channel))
+        };
+        let mut groups = self.plan.groups.iter();
+        let group = groups.find(is_its);
+        group.is_some_and(|group| !group.sinks.iter().any(|sink| stays(sink) || drained(sink)))
     }
 
     /// Opens the ports of new sources. One that cannot be opened is a reason to refuse the plan if an

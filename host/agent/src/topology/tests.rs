@@ -6,6 +6,7 @@ use flume_core::TakeTransaction;
 use tokio::time::sleep;
 
 mod letters;
+mod spares;
 
 use super::*;
 use crate::runner::SourceState;

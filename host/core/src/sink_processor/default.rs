@@ -21,6 +21,7 @@ pub const ABILITIES: Abilities = Abilities {
     mirrors: false,
     selects: false,
     pipelines: true,
+    spares: false,
     own_keys: &[],
 };
 

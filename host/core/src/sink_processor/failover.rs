@@ -40,18 +40,19 @@ pub const ABILITIES: Abilities = Abilities {
     mirrors: true,
     selects: false,
     pipelines: true,
+    spares: true,
     own_keys: &[("mirrored", "only `failover` looks for mirrored channels")],
 };
 
 /// Reads `mirrored` (`auto`; or `false`), `priority.<sink>` (−1, −2, … for those without, so that
-/// they follow the order of the file) and `maxpenalty` (ms, 30000).
+/// they follow the order of the file; a spare without comes last) and `maxpenalty` (ms, 30000).
 pub fn configure(context: &mut Context, group: &Group) -> ProcessorKeys {
     for sink in &group.listed {
         context.accept(&format!("priority.{sink}"));
     }
     let meanings = [("auto", true), ("false", false)];
     let mirrored = context.one_of("mirrored", "auto", &meanings);
-    let priorities = priorities(context, &group.sinks);
+    let priorities = with_spare(context, group);
     let max_penalty = context.number_or_default("maxpenalty", MAX_PENALTY_MS, 0..=MOST_PENALTY_MS);
     let settings = (priorities, Duration::from_millis(max_penalty));
     let recipe = Recipe::<dyn SinkProcessor>::new(settings, |(priorities, max_penalty)| {
@@ -61,6 +62,33 @@ pub fn configure(context: &mut Context, group: &Group) -> ProcessorKeys {
         mirrored: mirrored.unwrap_or(false),
         ..ProcessorRecipe::plain(recipe, &ABILITIES)
     })
+}
+
+/// The priorities of all sinks. That of a spare is the lowest.
+fn with_spare(context: &mut Context, group: &Group) -> Vec<i32> {
+    let is_spare = |sink: &&String| group.spare.as_ref() == Some(sink);
+    let others: Vec<String> = group
+        .sinks
+        .iter()
+        .filter(|s| !is_spare(s))
+        .cloned()
+        .collect();
+    let mut priorities = priorities(context, &others);
+    let Some(at) = group.sinks.iter().position(|sink| is_spare(&sink)) else {
+        return priorities;
+    };
+    let lowest = priorities.iter().copied().min().unwrap_or_default();
+    let key = format!("priority.{}", group.spare.as_deref().unwrap_or_default());
+    let last = lowest.saturating_sub(1);
+    let priority = context.number_or_default(&key, last, i32::MIN..=i32::MAX);
+    if !others.is_empty() && priority >= lowest {
+        let path = context.path();
+        let message = format!("`{path}.{key}` is {priority}, and the spare has to come last");
+        let help = format!("another sink has {lowest}: remove the key, or give the spare less");
+        context.error(&key, Code::Spare, message, &help);
+    }
+    priorities.insert(at, priority);
+    priorities
 }
 
 fn priorities(context: &mut Context, sinks: &[String]) -> Vec<i32> {

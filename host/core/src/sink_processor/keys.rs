@@ -27,6 +27,8 @@ pub struct Group {
     pub seed: u64,
     /// Whether a policy orders its sinks. The selector read is then the fallback.
     pub has_policy: bool,
+    /// The sink that takes events only while all others are in penalty.
+    pub spare: Option<String>,
 }
 
 /// The abilities of a type of processor, regardless of its keys.
@@ -39,6 +41,8 @@ pub struct Abilities {
     pub selects: bool,
     /// A sink may have several batches in flight.
     pub pipelines: bool,
+    /// A sink may be the spare: it takes events only while all others are in penalty.
+    pub spares: bool,
     /// The keys that only this type has, each with why it has no effect elsewhere.
     pub own_keys: &'static [(&'static str, &'static str)],
 }

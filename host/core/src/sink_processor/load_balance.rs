@@ -23,6 +23,7 @@ pub const ABILITIES: Abilities = Abilities {
     mirrors: false,
     selects: true,
     pipelines: false,
+    spares: false,
     own_keys: &[
         (
             "parallelism",

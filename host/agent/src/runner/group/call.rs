@@ -156,6 +156,7 @@ impl GroupRunner {
         self.beside.note(sink, outcome, events, latency);
         if events > 0 {
             self.delivered(sink, now);
+            self.note_home(sink, events);
         }
         let mut processor = self.processor.lock();
         let verdict = processor.report(call, sink, outcome, now);

@@ -21,6 +21,7 @@ mod beside;
 mod gathering;
 #[cfg(feature = "desk")]
 mod simulated;
+mod spare;
 
 /// What a [`Double`] does with its next batches; when the script is over it delivers.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +31,8 @@ pub(super) enum Do {
     Panic,
     /// Delivers after this many milliseconds.
     Slow(u64),
+    /// Fails after this many milliseconds.
+    Hang(u64),
 }
 
 /// What all doubles of a test did: sink and body, in order.
@@ -51,6 +54,10 @@ impl Double {
         match next {
             Do::Deliver => {}
             Do::Slow(millis) => sleep(Duration::from_millis(millis)).await,
+            Do::Hang(millis) => {
+                sleep(Duration::from_millis(millis)).await;
+                return Err(EventDeliveryError::new("no answer"));
+            }
             Do::Fail => return Err(EventDeliveryError::new("told to fail")),
             Do::Panic => panic!("told to panic"),
         }

@@ -118,7 +118,10 @@ impl GroupRunner {
     }
 
     pub(super) async fn any_ready(&self) {
-        select_all(self.channels.iter().map(|channel| channel.ready())).await;
+        tokio::select! {
+            _ = select_all(self.channels.iter().map(|channel| channel.ready())) => {}
+            () = self.home_ready() => {}
+        }
     }
 }
 

@@ -12,6 +12,7 @@
 //! none is set aside unless another one was delivered alone, as it was tried.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use flume_core::{Blame, EventDeliveryError, Sink, TakeTransaction, chain};
 
@@ -101,6 +102,7 @@ pub(super) async fn search(
     takes: &mut Takes,
 ) -> Result<(), (Option<TakeTransaction>, EventDeliveryError)> {
     let events = batch.events().len();
+    let from = Arc::clone(batch.channel());
     let mut search = Search {
         suspects: Vec::new(),
         parts: [batch].into(),
@@ -114,7 +116,7 @@ pub(super) async fn search(
         let Some(part) = search.parts.front() else {
             // Another event shows whether the place takes any.
             let wanted = !search.progress;
-            let Some(company) = wanted.then(|| takes.take(1)).flatten() else {
+            let Some(company) = wanted.then(|| takes.take_one(&from)).flatten() else {
                 break;
             };
             search.parts.push_back(company);

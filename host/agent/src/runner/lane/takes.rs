@@ -1,4 +1,4 @@
-//! The lane's side of its channel: batches taken and committed, and counted as Flume counts them.
+//! The lane's side of its channels: batches taken and committed, and counted as Flume counts them.
 
 use std::sync::Arc;
 
@@ -8,11 +8,12 @@ use super::aside::Aside;
 use super::faults::Faults;
 use super::remedy::Remedy;
 use super::sent::Sent;
+use crate::runner::home::Home;
 
 /// Events in a row that may fail alone in a search before the place is to blame, at first.
 pub(super) const FIRST_IN_A_ROW: usize = 4;
 
-/// Takes from one channel for one sink.
+/// Takes from one channel for one sink, and from what its group has to take home.
 pub(super) struct Takes {
     channel: Arc<dyn Channel>,
     counters: Arc<SinkCounter>,
@@ -23,6 +24,8 @@ pub(super) struct Takes {
     pub(super) aside: Aside,
     /// Events in a row that may fail alone in a search.
     pub(super) in_a_row: usize,
+    /// The way home of what the spare of the group has taken.
+    pub(super) home: Option<Arc<Home>>,
     log: LogLimit,
 }
 
@@ -40,6 +43,7 @@ impl Takes {
             delivered: 0,
             aside: Aside::new(sink, Remedy::default()),
             in_a_row: FIRST_IN_A_ROW,
+            home: None,
             log: LogLimit::per_second(1),
         }
     }
@@ -65,11 +69,31 @@ impl Takes {
         wanted.clamp(1, self.channel.transaction_capacity())
     }
 
-    /// Takes the next batch. `None` if the channel is empty.
+    /// Takes the next batch. `None` if there is none.
     pub(super) fn take(&self, most: usize) -> Option<TakeTransaction> {
-        let mut batch = TakeTransaction::begin(&self.channel);
-        let taken = batch.take_batch(most);
-        self.count(taken, most);
+        let batch = self.next_batch(most);
+        self.count(batch.events().len(), most);
+        (!batch.events().is_empty()).then_some(batch)
+    }
+
+    /// The next batch, which may be empty, and is not counted.
+    pub(super) fn next_batch(&self, most: usize) -> TakeTransaction {
+        let home = self.home.as_ref();
+        let from = home.map_or(&self.channel, |home| home.next(&self.channel));
+        let mut batch = TakeTransaction::begin(from);
+        if batch.take_batch(most) == 0 && !Arc::ptr_eq(from, &self.channel) {
+            // Another lane was faster.
+            batch = TakeTransaction::begin(&self.channel);
+            batch.take_batch(most);
+        }
+        batch
+    }
+
+    /// Takes one more event for a batch of this channel.
+    pub(super) fn take_one(&self, from: &Arc<dyn Channel>) -> Option<TakeTransaction> {
+        let mut batch = TakeTransaction::begin(from);
+        let taken = batch.take_batch(1);
+        self.count(taken, 1);
         (taken > 0).then_some(batch)
     }
 
@@ -94,15 +118,23 @@ impl Takes {
         self.counters.event_drain_success.add(events);
         let events = u64::try_from(events).unwrap_or(u64::MAX);
         self.delivered = self.delivered.saturating_add(events);
+        if let Some(home) = self.home_of(&batch) {
+            home.came_home(batch.events().len());
+        }
         self.end(batch).await;
     }
 
     /// Ends a take for good. If the channel cannot note it, that is no failure of the sink.
     pub(super) async fn end(&mut self, take: TakeTransaction) {
-        if let Err(error) = take.commit().await
+        let channel = Arc::clone(take.channel());
+        let ended = take.commit().await;
+        if let Some(home) = self.home.as_ref().filter(|home| home.is(&channel)) {
+            home.left();
+        }
+        if let Err(error) = ended
             && let Some(left_out) = self.log.admit(clock::now())
         {
-            let channel = self.channel.name();
+            let channel = channel.name();
             tracing::warn!(
                 channel,
                 %error,
@@ -112,9 +144,15 @@ impl Takes {
         }
     }
 
+    /// The way home, if the batch is on it.
+    fn home_of(&self, batch: &TakeTransaction) -> Option<&Arc<Home>> {
+        self.home.as_ref().filter(|home| home.is(batch.channel()))
+    }
+
     /// Whether a batch of this size can be taken.
     pub(super) fn has(&self, events: usize) -> bool {
-        self.channel.depth() >= events
+        let home = self.home.as_ref().map_or(0, |home| home.channel().depth());
+        self.channel.depth().max(home) >= events
     }
 
     /// Lets puts that wait for room have what the last commit freed, if the next batch would not be

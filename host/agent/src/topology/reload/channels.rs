@@ -29,11 +29,11 @@ impl RunningAgent {
             if matched.get(at).is_some_and(Option::is_some) {
                 continue;
             }
-            let sinks = sinks_of(plan, &wanted.names);
+            let sinks = users_of(plan, &wanted.names);
             let renamed = self.channels.iter().find(|old| {
                 can_become(old, wanted)
                     && !sinks.is_empty()
-                    && sinks_of(&self.plan, &old.names) == sinks
+                    && users_of(&self.plan, &old.names) == sinks
                     && !is_taken(&matched, old)
                     && !is_named(plan, &old.names)
             });
@@ -81,6 +81,18 @@ fn is_taken(matched: &[Option<RunningChannel>], channel: &RunningChannel) -> boo
 fn is_named(plan: &AgentPlan, names: &[String]) -> bool {
     let mut wanted = plan.channels.iter().flat_map(|channel| &channel.names);
     wanted.any(|name| names.contains(name))
+}
+
+/// The names of the sinks that drain a channel, or put events into it as a spare.
+fn users_of<'a>(plan: &'a AgentPlan, channel: &[String]) -> BTreeSet<&'a str> {
+    let mut users = sinks_of(plan, channel);
+    let sinks = plan.groups.iter().flat_map(|group| &group.sinks);
+    let spares = sinks.filter(|sink| {
+        let mut spill = sink.spill().into_iter();
+        spill.any(|spill| channel.iter().any(|name| name == spill))
+    });
+    users.extend(spares.map(|sink| sink.component.name.as_str()));
+    users
 }
 
 /// The names of the sinks that drain a channel.

@@ -169,11 +169,15 @@ impl RunningAgent {
     }
 }
 
-/// The channels of a group that leave, and whose events its sinks deliver.
+/// The channels of a group that leave, and whose events its sinks deliver. That of a spare is one.
 fn drained(plan: &GroupPlan, leaving: &[Leaving]) -> Vec<RunningChannel> {
     let of_group = |channel: &RunningChannel| {
         let mut sinks = plan.sinks.iter();
-        sinks.any(|sink| channel.names.contains(&sink.channel))
+        sinks.any(|sink| {
+            let spill = sink.spill().into_iter();
+            let mut all = spill.chain([sink.channel.as_str()]);
+            all.any(|name| channel.names.iter().any(|known| known == name))
+        })
     };
     let without_target = leaving.iter().filter(|leaving| leaving.target.is_none());
     let channels = without_target.map(|leaving| &leaving.channel);
