@@ -10,6 +10,7 @@ use flume_core::{PutTransaction, TakeTransaction};
 
 use super::*;
 
+mod cases;
 mod laws;
 
 /// The settings of a channel in this folder, with more keys.
