@@ -12,6 +12,7 @@ pub mod frames;
 pub mod line_receiver;
 pub mod lines;
 pub mod netcat;
+pub mod numbers;
 pub mod paced;
 pub mod reading;
 
@@ -19,3 +20,4 @@ pub use arrivals::{Arrivals, Slot, Verdict};
 pub use avro_receiver::AvroReceiver;
 pub use line_receiver::LineReceiver;
 pub use lines::Shape;
+pub use numbers::Numbers;

@@ -111,7 +111,11 @@ impl Bench<'_> {
             memory: None,
         };
         self.table.series(&cold)?;
-        candidate.warm(self.scale.warm);
+        // Through its file channel, so many would take it minutes.
+        candidate.warm(match way.setup.channel {
+            Channel::File => self.scale.warm / 10,
+            Channel::Default | Channel::Tuned => self.scale.warm,
+        });
         Ok(Some(candidate))
     }
 }

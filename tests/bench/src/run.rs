@@ -11,6 +11,7 @@ use crate::cost;
 use crate::load::arrivals::{Arrivals, Slot, Verdict};
 use crate::load::lines::Shape;
 use crate::load::netcat::Sent;
+use crate::load::numbers::Numbers;
 use crate::load::{avro_sender, netcat};
 
 /// How long the last events of a run may take to arrive.
@@ -137,10 +138,26 @@ impl Lane<'_> {
     }
 
     fn send(&self, time: Duration, most: u64) -> io::Result<Sent> {
-        match self.feed {
-            Feed::Netcat => netcat::send(self.input, self.shape, self.next, most, time),
-            Feed::Avro => avro_sender::send(self.input, self.shape, self.next, most, time),
+        let batch = u64::from(self.shape.batch);
+        let numbers = Numbers::new(self.next, most / batch * batch);
+        let (feed, input, shape) = (self.feed, self.input, self.shape);
+        let send = || match feed {
+            Feed::Netcat => netcat::send(input, shape, &numbers, time),
+            Feed::Avro => avro_sender::send(input, shape, &numbers, time),
+        };
+        if shape.connections == 1 {
+            return send();
         }
+        std::thread::scope(|scope| {
+            let all: Vec<_> = (0..shape.connections).map(|_| scope.spawn(send)).collect();
+            all.into_iter().try_fold(Sent::default(), |sum, one| {
+                let one = one.join().expect("a sender")?;
+                Ok(Sent {
+                    events: sum.events + one.events,
+                    refused: sum.refused + one.refused,
+                })
+            })
+        })
     }
 
     /// Waits for the last event; refused events are not expected.

@@ -104,13 +104,22 @@ impl Setup {
     /// Its description in a heading.
     #[must_use]
     pub fn described(self) -> String {
-        let Shape { size, batch, ack } = self.shape;
+        let Shape {
+            size,
+            batch,
+            ack,
+            connections,
+        } = self.shape;
+        let connections = match connections {
+            1 => String::new(),
+            some => format!(", {some} connections"),
+        };
         let ack = if ack { "ack per line" } else { "no acks" };
         let channel = match self.channel {
             Channel::Default => "default channel (100 events)",
             Channel::Tuned => "channel 100000/10000",
             Channel::File => "file channel, a sync before each answer",
         };
-        format!("{size} B, batch {batch}, {ack}, {channel}")
+        format!("{size} B, batch {batch}{connections}, {ack}, {channel}")
     }
 }

@@ -11,6 +11,7 @@ use flume_avro::{FLUME_HASH, Hash, PLAIN_HASH};
 use super::frames::{Frame, put_frame, put_long};
 use super::lines::{DIGITS, Shape, body, write_number};
 use super::netcat::{Sent, connect};
+use super::numbers::Numbers;
 
 /// The least size of one write, in bytes.
 const WRITE: usize = 128 * 1024;
@@ -18,12 +19,12 @@ const WRITE: usize = 128 * 1024;
 /// How many writes may be without an answer.
 const WINDOW: usize = 4;
 
-/// Writes numbered events from `first` for this long, at most `most`; returns when all are answered.
+/// Writes numbered events for this long, while there are numbers; returns when all are answered.
 ///
 /// # Errors
 /// Nothing listens on the port, or the other end stalls, hangs up, or does not speak Flume's
 /// protocol.
-pub fn send(port: u16, shape: Shape, first: u64, most: u64, time: Duration) -> io::Result<Sent> {
+pub fn send(port: u16, shape: Shape, numbers: &Numbers, time: Duration) -> io::Result<Sent> {
     let mut connection = SenderConnection {
         stream: connect(port)?,
         buffer: Vec::new(),
@@ -35,15 +36,16 @@ pub fn send(port: u16, shape: Shape, first: u64, most: u64, time: Duration) -> i
     let batch = u64::from(shape.batch);
     // At least one, and no more than there are to send.
     let frames = WRITE.div_ceil(shape.size * shape.batch as usize) as u64;
-    let frames = frames.min(most / batch).max(1) as usize;
+    let frames = frames.min(numbers.left() / batch).max(1) as usize;
     let mut requests = Requests::new(shape, frames);
     let (began, mut sent) = (Instant::now(), 0);
-    while began.elapsed() < time && sent + requests.events() <= most {
-        connection
-            .stream
-            .write_all(requests.numbered(first + sent))?;
+    let events = requests.events();
+    while began.elapsed() < time
+        && let Some((first, _)) = numbers.take(events, events)
+    {
+        connection.stream.write_all(requests.numbered(first))?;
         connection.open += frames;
-        sent += requests.events();
+        sent += events;
         while connection.open > frames * (WINDOW - 1) {
             connection.read_answers()?;
         }

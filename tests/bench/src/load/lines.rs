@@ -25,14 +25,18 @@ pub struct Shape {
     pub batch: u32,
     /// Whether a netcat source answers each line.
     pub ack: bool,
+    /// Connections that send at the same time.
+    pub connections: u32,
 }
 
 impl Shape {
-    /// The shape that the targets are set for: 500 bytes, batches of 100, no answer.
+    /// The shape that the targets are set for: 500 bytes, batches of 100, no answer,
+    /// one connection.
     pub const USUAL: Self = Self {
         size: 500,
         batch: 100,
         ack: false,
+        connections: 1,
     };
 }
 

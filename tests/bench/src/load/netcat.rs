@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use memchr::memchr_iter;
 
 use super::lines::{Block, Shape};
+use super::numbers::Numbers;
 
 /// How long the receiver may neither read nor answer before the run is abandoned.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -21,32 +22,29 @@ pub struct Sent {
     pub refused: u64,
 }
 
-/// Writes numbered lines from `first` for this long, at most `most`, in whole batches; returns when
-/// the last answer has come, if there are answers.
+/// Writes numbered lines for this long, in whole batches while there are numbers; returns when the last
+/// answer has come, if there are answers.
 ///
 /// # Errors
 /// Nothing listens on the port, or the receiver stalls or hangs up.
-pub fn send(port: u16, shape: Shape, first: u64, most: u64, time: Duration) -> io::Result<Sent> {
+pub fn send(port: u16, shape: Shape, numbers: &Numbers, time: Duration) -> io::Result<Sent> {
     let mut stream = connect(port)?;
     let answers = shape.ack.then(|| count_answers(&stream)).transpose()?;
     let mut block = Block::new(shape.size);
-    let (began, mut sent) = (Instant::now(), 0);
+    let (began, mut sent) = (Instant::now(), 0_u64);
     let batch = u64::from(shape.batch);
-    let most = most / batch * batch;
     let mut over = false;
-    while sent < most {
+    loop {
         over |= began.elapsed() >= time;
-        let left = if over {
-            sent.next_multiple_of(batch)
-        } else {
-            most
-        } - sent;
-        if left == 0 {
+        let left = match over {
+            true => sent.next_multiple_of(batch) - sent,
+            false => u64::MAX,
+        };
+        let Some((first, count)) = numbers.take(1, block.lines().min(left)) else {
             break;
-        }
-        let bytes = block.numbered(first + sent, left);
-        stream.write_all(bytes)?;
-        sent += (bytes.len() / (shape.size + 1)) as u64;
+        };
+        stream.write_all(block.numbered(first, count))?;
+        sent += count;
     }
     stream.shutdown(Shutdown::Write)?;
     let refused = match answers {

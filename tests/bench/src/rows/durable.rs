@@ -3,7 +3,8 @@
 //! | part | shows |
 //! |---|---|
 //! | netcat → file → null, an answer for each line | what lines cost that are answered one by one |
-//! | avro → file → avro, batches of 100 and 1000 | both ends of the channel |
+//! | the same with 64 clients | what they share |
+//! | avro → file → avro, batches of 1, 100 and 1000 from one to 32 connections | both ends of the channel |
 //!
 //! Beside them stands what the disk gives: one process that appends as many bytes and syncs them, again
 //! and again. No channel that writes a batch at a time is faster than that.
@@ -29,29 +30,38 @@ const RATE: Target = Target::Least(10.0);
 /// How many times as much CPU time Flume needs for an event.
 const CPU: Target = Target::Least(20.0);
 
+/// Events in a batch that leaves, at least: few come in one by one and go on so.
+const LEAST_OUT: u32 = 100;
+
 /// Measures it.
 pub(super) fn measure(bench: &mut Bench<'_>) -> io::Result<()> {
-    lines(bench)?;
-    for batch in [100, 1000] {
-        batches(bench, batch)?;
+    for connections in [1, 64] {
+        let shape = Shape {
+            ack: true,
+            connections,
+            ..Shape::USUAL
+        };
+        lines(bench, setup(shape))?;
+    }
+    for (batch, connections) in [(1, 32), (100, 1), (100, 4), (1000, 1), (1000, 4)] {
+        let shape = Shape {
+            batch,
+            connections,
+            ..Shape::USUAL
+        };
+        batches(bench, setup(shape))?;
     }
     Ok(())
 }
 
-fn setup(batch: u32, ack: bool) -> Setup {
-    let shape = Shape {
-        batch,
-        ack,
-        ..Shape::USUAL
-    };
+fn setup(shape: Shape) -> Setup {
     Setup {
         shape,
         channel: Channel::File,
     }
 }
 
-fn lines(bench: &mut Bench<'_>) -> io::Result<()> {
-    let setup = setup(100, true);
+fn lines(bench: &mut Bench<'_>, setup: Setup) -> io::Result<()> {
     let title = format!("B12 netcat → file → null: {}", setup.described());
     bench.table.throughput(&title)?;
     let scratch = Scratch::new();
@@ -70,8 +80,7 @@ fn lines(bench: &mut Bench<'_>) -> io::Result<()> {
     one(bench, way, &file)
 }
 
-fn batches(bench: &mut Bench<'_>, batch: u32) -> io::Result<()> {
-    let setup = setup(batch, false);
+fn batches(bench: &mut Bench<'_>, setup: Setup) -> io::Result<()> {
     let title = format!("B12 avro → file → avro: {}", setup.described());
     bench.table.throughput(&title)?;
     let (scratch, slot) = (Scratch::new(), Slot::new());
@@ -84,8 +93,11 @@ fn batches(bench: &mut Bench<'_>, batch: u32) -> io::Result<()> {
     };
     let file = |name: &str, input: u16| {
         let file = AgentFile::new("a1").file_channel("c1", &scratch.folder(name));
-        file.avro_source("r1", input)
-            .avro_sink("k1", receiver.port(), batch)
+        file.avro_source("r1", input).avro_sink(
+            "k1",
+            receiver.port(),
+            setup.shape.batch.max(LEAST_OUT),
+        )
     };
     one(bench, way, &file)
 }
@@ -109,9 +121,15 @@ fn one(
     let [own, peers @ .., floor] = all.as_slice() else {
         return Ok(());
     };
-    let what = match setup.shape.ack {
-        true => "lines".to_owned(),
-        false => format!("batch {}", setup.shape.batch),
+    let Shape {
+        batch,
+        ack,
+        connections,
+        ..
+    } = setup.shape;
+    let what = match ack {
+        true => format!("lines × {connections}"),
+        false => format!("batch {batch} × {connections}"),
     };
     let share = ratio(own, floor, Run::rate);
     let name = format!("B12 events/s of {} / {FLOOR}, {what}", own.name);

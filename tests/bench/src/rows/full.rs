@@ -32,7 +32,10 @@ fn rows_of_throughput_lose_and_duplicate_nothing() {
         (Row::B11, &["redact.wasm / none, 20 B"]),
         (
             Row::B12,
-            &["append and sync, batch 1000", "append and sync, lines"],
+            &[
+                "append and sync, batch 1000 × 4",
+                "append and sync, lines × 64",
+            ],
         ),
     ] {
         let text = output(row);

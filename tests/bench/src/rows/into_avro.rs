@@ -26,9 +26,8 @@ const DEFAULTS: f64 = 15.0;
 /// The file of the comparison with Flume, tuned for throughput.
 const THROUGHPUT: Setup = Setup {
     shape: Shape {
-        size: 500,
         batch: 1000,
-        ack: false,
+        ..Shape::USUAL
     },
     channel: Channel::Tuned,
 };
@@ -36,9 +35,8 @@ const THROUGHPUT: Setup = Setup {
 /// Flume's defaults.
 const AS_IS: Setup = Setup {
     shape: Shape {
-        size: 500,
-        batch: 100,
         ack: true,
+        ..Shape::USUAL
     },
     channel: Channel::Default,
 };
@@ -184,7 +182,14 @@ fn variants(bench: &mut Bench<'_>) -> io::Result<()> {
     let all = || {
         let sizes = [100, 500, 2000].into_iter();
         let batches = sizes.flat_map(|size| [1, 100, 1000].map(|batch| (size, batch)));
-        batches.flat_map(|(size, batch)| [false, true].map(|ack| Shape { size, batch, ack }))
+        batches.flat_map(|(size, batch)| {
+            [false, true].map(|ack| Shape {
+                size,
+                batch,
+                ack,
+                ..Shape::USUAL
+            })
+        })
     };
     let shapes: Vec<Shape> = if bench.scale.full {
         all().collect()
