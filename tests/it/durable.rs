@@ -13,6 +13,7 @@ mod adopt;
 mod disk;
 mod full;
 mod import;
+mod letters;
 mod meets;
 mod spare;
 mod tools;

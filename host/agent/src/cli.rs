@@ -23,6 +23,7 @@ pub(crate) mod check;
 pub(crate) mod compile;
 pub(crate) mod components;
 pub(crate) mod convert;
+pub(crate) mod dead_letters;
 pub(crate) mod metrics;
 #[cfg(not(feature = "desk"))]
 pub(crate) mod no_desk;
@@ -53,6 +54,7 @@ enum Command {
     Channel(channel::ChannelArgs),
     Check(check::CheckArgs),
     Convert(convert::ConvertArgs),
+    DeadLetters(dead_letters::DeadLettersArgs),
     Components(components::ComponentsArgs),
     Metrics(metrics::MetricsArgs),
     Policy(policy::PolicyArgs),
@@ -69,6 +71,7 @@ impl Cli {
             Some(Command::Channel(args)) => channel::run(&args),
             Some(Command::Check(args)) => check::run(&args),
             Some(Command::Convert(args)) => convert::run(&args),
+            Some(Command::DeadLetters(args)) => dead_letters::run(&args),
             Some(Command::Components(args)) => components::run(&args),
             Some(Command::Metrics(args)) => metrics::run(&args),
             Some(Command::Policy(args)) => policy::run(&args),

@@ -15,6 +15,6 @@ pub(crate) use group::{GroupRunner, SinkReport};
 pub(crate) use home::Home;
 #[cfg(test)]
 pub(crate) use lane::AsideHealth;
-pub(crate) use lane::{DeadLetters, Faults, Lane, Remedy};
+pub(crate) use lane::{Faults, Lane, Remedy};
 pub(crate) use senders::Senders;
 pub(crate) use source::{SourceRunner, SourceState, SourceStatus};

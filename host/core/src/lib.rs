@@ -12,6 +12,7 @@ pub mod channel_selector;
 pub mod clock;
 pub mod context;
 pub mod counters;
+pub mod dead_letter;
 pub mod diagnostic;
 pub mod error;
 pub mod event;
@@ -37,6 +38,7 @@ pub use channel_processor::{ChannelProcessor, Outcomes, ProcessError, Progress, 
 pub use channel_selector::{ChannelSelector, Selection};
 pub use context::Context;
 pub use counters::{ChannelCounter, DurableCounter, FileCounter, SinkCounter, SourceCounter};
+pub use dead_letter::DeadLetters;
 pub use diagnostic::{Code, Diagnostic, Severity, Span};
 pub use error::{Blame, ComponentError, EventDeliveryError, chain, panic_text};
 pub use event::{Event, Headers, JavaMap};

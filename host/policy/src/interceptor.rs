@@ -17,10 +17,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cpu_time::ThreadTime;
-use flume_core::clock::{self, Instant};
+use flume_core::clock::{self, Instant, WallClock};
+use flume_core::dead_letter::By;
 use flume_core::{
-    Batch, Channel, Event, Gate, Interceptor, InterceptorError, LogLimit, PutTransaction,
-    ReservedPut,
+    Batch, Channel, DeadLetters, Event, Gate, Interceptor, InterceptorError, LogLimit,
+    PutTransaction, ReservedPut,
 };
 use parking_lot::Mutex;
 
@@ -40,6 +41,9 @@ use parts::{Part, Parts};
 
 /// Deadlines that a batch may spend on the search for its poison.
 const PATIENCE: u32 = 10;
+
+/// What a dead letter of a policy says of its tries: it was alone in a call, or rejected in one.
+const ATTEMPTS: u32 = 1;
 
 /// Log lines in a second about events that were not handled.
 const COMPLAINTS: u32 = 10;
@@ -73,16 +77,21 @@ impl OnError {
         })
     }
 
-    /// The same with the channel itself; `None` if there is no such channel.
+    /// The same with the channel itself, and a clock for what goes there; `None` if there is no such
+    /// channel.
     pub fn resolve(
         &self,
         channel: impl FnOnce(&str) -> Option<Arc<dyn Channel>>,
+        wall: &WallClock,
     ) -> Option<Remedy> {
         Some(match self {
             Self::Fail => Remedy::Fail,
             Self::Drop => Remedy::Drop,
             Self::Pass => Remedy::Pass,
-            Self::DeadLetter(name) => Remedy::DeadLetter(channel(name)?),
+            Self::DeadLetter(name) => Remedy::DeadLetter(DeadLetters {
+                channel: channel(name)?,
+                wall: wall.clone(),
+            }),
         })
     }
 }
@@ -98,7 +107,7 @@ pub enum Remedy {
     Pass,
     /// Put into this channel. If it has no room at once, the source gets an error, and can offer
     /// them again.
-    DeadLetter(Arc<dyn Channel>),
+    DeadLetter(DeadLetters),
 }
 
 /// Gives batches to a policy. One instance serves all connections of the source, one after the
@@ -192,7 +201,7 @@ impl PolicyInterceptor {
     }
 
     /// What becomes of the poison of a batch. Events for the dead letters are set aside.
-    fn dispose(&self, batch: &mut Batch, poison: &[Poison]) -> Disposal {
+    fn dispose(&self, batch: &mut Batch, poison: &[Poison], digest: &str) -> Disposal {
         // One line for a batch and not for each event: a policy that rejects all would flood the log.
         if let Some(Poison { at, why }) = poison.first()
             && let Some(left_out) = self.complaints.lock().admit(clock::now())
@@ -210,9 +219,14 @@ impl PolicyInterceptor {
             Remedy::Pass => Disposal::Keep,
             Remedy::Drop => Disposal::Drop,
             Remedy::Fail => Disposal::Refuse,
-            Remedy::DeadLetter(channel) => {
-                let find = |poison: &Poison| batch.events().get(poison.at).cloned();
-                let events: Vec<Event> = poison.iter().filter_map(find).collect();
+            Remedy::DeadLetter(letters) => {
+                let place = self.name.as_str();
+                let by = By::Policy { place, digest };
+                let letter = |Poison { at, why }: &Poison| {
+                    Some(letters.letter(batch.events().get(*at)?, by, why, ATTEMPTS))
+                };
+                let events: Vec<Event> = poison.iter().filter_map(letter).collect();
+                let channel = &letters.channel;
                 match reserve_now(channel, events) {
                     Some(puts) => {
                         batch.set_aside(puts);
@@ -272,6 +286,7 @@ impl Interceptor for PolicyInterceptor {
     fn intercept(&self, batch: &mut Batch) -> Result<(), InterceptorError> {
         let mut becomes = vec![EventVerdict::Keep; batch.events().len()];
         let mut poison = Vec::new();
+        let mut digest = String::new();
         let interrupted;
         {
             let shared = &mut *self.shared.lock();
@@ -302,8 +317,11 @@ impl Interceptor for PolicyInterceptor {
                 (Err(interrupted), _) => Some(interrupted),
             };
             policy.stats().poison.add(poison.len());
+            if !poison.is_empty() {
+                digest.push_str(shared.seat.digest());
+            }
         }
-        let disposal = self.dispose(batch, &poison);
+        let disposal = self.dispose(batch, &poison, &digest);
         self.apply(batch, &becomes, poison, (&disposal, interrupted.as_ref()));
         Ok(())
     }
@@ -546,7 +564,7 @@ mod tests {
         assert!(
             OnError::parse("dead-letter:c9")
                 .unwrap()
-                .resolve(|_| None)
+                .resolve(|_| None, &WallClock::fixed(0))
                 .is_none()
         );
     }

@@ -138,6 +138,11 @@ impl Seat {
         self.control.wanted()
     }
 
+    /// The digest of the version that runs.
+    pub(crate) fn digest(&self) -> &str {
+        self.current.generation.artifact.digest()
+    }
+
     pub(crate) fn limits(&self) -> &Limits {
         &self.control.terms.limits
     }

@@ -169,6 +169,38 @@ fn properties(name: &str, path: &Path) -> Result<(Context, config::SourceFile), 
     Ok((context, file))
 }
 
+/// A connection to one avro source, for other commands.
+pub(super) struct OneSource(RpcClient);
+
+impl OneSource {
+    /// Connects to a source.
+    ///
+    /// # Errors
+    /// It cannot be reached.
+    pub(super) async fn connect(address: Address) -> Result<Self, EventDeliveryError> {
+        let services = Services::system(Resolver::default());
+        let mut context = Context::of("dead-letters", &[]);
+        let settings = ClientSettings::single(&mut context, &services, address, usize::MAX);
+        let settings = settings.ok_or_else(|| EventDeliveryError::new("no settings"))?;
+        let mut client = RpcClient::new(settings);
+        client.connect().await?;
+        Ok(Self(client))
+    }
+
+    /// Sends events in one request, and waits for the answer.
+    ///
+    /// # Errors
+    /// They were not acknowledged.
+    pub(super) async fn send(&mut self, events: &[Event]) -> Result<(), EventDeliveryError> {
+        self.0.send(events).await
+    }
+
+    /// Ends the connection.
+    pub(super) async fn close(self) {
+        self.0.close().await;
+    }
+}
+
 /// Counts of events.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Tally {

@@ -16,7 +16,7 @@ use flume_log::disk::{Disk, Folders};
 use flume_log::verify::{self, Inspection};
 use flume_log::{LogError, Options};
 
-use self::progress::Progress;
+pub(super) use self::progress::Progress;
 use self::report::Holds;
 
 mod adopt;
@@ -66,10 +66,10 @@ struct LookArgs {
 }
 
 #[derive(Debug, Args)]
-struct FolderArgs {
+pub(super) struct FolderArgs {
     /// The folders of the channel's `dataDirs`, all of them.
     #[arg(value_name = "DIR", required = true)]
-    folders: Vec<PathBuf>,
+    pub(super) folders: Vec<PathBuf>,
 }
 
 /// Runs the command.
@@ -89,12 +89,12 @@ pub(crate) fn run(args: &ChannelArgs) -> ExitCode {
 }
 
 /// Says that something failed, and gives the exit status for it.
-fn failed(error: &dyn Display) -> ExitCode {
+pub(super) fn failed(error: &dyn Display) -> ExitCode {
     complain(&format!("error: {error}\n"));
     ExitCode::FAILURE
 }
 
-fn unreadable(error: &dyn Display) -> ExitCode {
+pub(super) fn unreadable(error: &dyn Display) -> ExitCode {
     complain(&format!("error: {error}\n"));
     ExitCode::from(EXIT_NO_INPUT)
 }
@@ -113,7 +113,7 @@ fn inspected(args: &LookArgs) -> Result<Inspection, ExitCode> {
 }
 
 /// Reads folders without a lock; returns what was found, and the copies of damage that are there.
-fn look(
+pub(super) fn look(
     folders: &[PathBuf],
     mut read: impl FnMut(&dyn Disk, &mut Progress) -> Result<Inspection, LogError>,
 ) -> Result<(Inspection, Vec<String>), ExitCode> {

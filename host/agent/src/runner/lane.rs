@@ -28,7 +28,7 @@ pub(crate) use self::aside::TRIES;
 #[cfg(test)]
 pub(crate) use self::faults::AsideHealth;
 pub(crate) use self::faults::{Faults, LaneHealth};
-pub(crate) use self::remedy::{DeadLetters, Remedy};
+pub(crate) use self::remedy::Remedy;
 
 mod aside;
 mod blame;

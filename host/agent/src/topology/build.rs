@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use flume_core::counters::Counter;
 use flume_core::{
-    Channel, ChannelProcessor, ComponentError, Interceptor, InterceptorChain, SinkCounter,
-    SinkIndex, SourceContext, SourceCounter,
+    Channel, ChannelProcessor, ComponentError, DeadLetters, Interceptor, InterceptorChain,
+    SinkCounter, SinkIndex, SourceContext, SourceCounter,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::plan::{ChannelPlan, GroupPlan, InterceptorPlan, OnError, SinkPlan, SourcePlan};
 use crate::policies::{PolicyUseError, Vacancy};
-use crate::runner::{DeadLetters, GroupRunner, Home, Lane, Remedy, Senders, SourceRunner};
+use crate::runner::{GroupRunner, Home, Lane, Remedy, Senders, SourceRunner};
 use crate::services::Services;
 
 /// An empty channel.
@@ -207,7 +207,10 @@ impl Builder<'_> {
         };
         let channel = |name: &str| self.channel(name).ok();
         let place = format!("{source}.{}", plan.name);
-        let Some(remedy) = plan.on_error.resolve(channel) else {
+        let Some(remedy) = plan
+            .on_error
+            .resolve(channel, &self.services.components.wall)
+        else {
             let message = format!("`{place}`: no channel for dead letters in the plan");
             return Err(ComponentError::new(message));
         };

@@ -7,7 +7,7 @@ use flume_core::channel::memory::{MemoryChannel, MemoryConfig};
 use flume_core::{Batch, Channel, Context, Event, Interceptor, InterceptorError, TakeTransaction};
 use flume_policy::{Limits, PolicyInterceptor, Remedy, SeatState, StandIn};
 
-use crate::support::{guest, interceptor, limited, policy};
+use crate::support::{dead_letters, guest, interceptor, limited, policy};
 
 fn poisoned() -> Batch {
     Batch::new(["a", "poison", "b"].map(Event::new).to_vec())
@@ -166,7 +166,7 @@ fn channel(capacity: &str) -> Arc<dyn Channel> {
 fn poison_may_go_to_a_channel() {
     let policy = policy(guest("hostile-trap"));
     let dead = channel("1");
-    let trap = interceptor(&policy, &[], Remedy::DeadLetter(Arc::clone(&dead))).unwrap();
+    let trap = interceptor(&policy, &[], dead_letters(&dead)).unwrap();
     let mut batch = poisoned();
     trap.intercept(&mut batch).unwrap();
     assert_eq!((batch.events().len(), dead.depth()), (2, 0));

@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use flume_artifacts::slow_interceptor;
 use flume_core::channel::memory::{MemoryChannel, MemoryConfig};
+use flume_core::dead_letter;
 use flume_core::{
     Batch, Channel, ChannelProcessor, Context, Event, Interceptor as _, InterceptorChain,
     TakeTransaction, channel_selector,
 };
 use flume_policy::{Artifact, Limits, PolicyInterceptor, Remedy, SeatState};
 
-use crate::support::{Limited, guest, interceptor, limited, policy, text};
+use crate::support::{Limited, dead_letters, guest, interceptor, limited, policy, text};
 
 /// About 76 µs, which is what a plain JSON interceptor in Go takes.
 const TURNS: u32 = 280_000;
@@ -168,7 +169,7 @@ async fn of_a_batch_whose_last_part_fails_nothing_is_put() {
 fn poison_of_any_part_goes_to_the_dead_letters() {
     let policy = policy(guest("hostile-trap"));
     let dead = channel("dead", "10");
-    let remedy = Remedy::DeadLetter(Arc::clone(&dead));
+    let remedy = dead_letters(&dead);
     let trap = interceptor(&policy, &[], remedy).unwrap();
     let poison = [0, 3, 700, 1_999];
     let mut batch = Batch::new(poisoned(&poison));
@@ -178,7 +179,21 @@ fn poison_of_any_part_goes_to_the_dead_letters() {
     let mut letters = TakeTransaction::begin(&dead);
     letters.take_batch(10);
     let bodies = poison.map(|at| Event::new(format!("poison {at}")));
-    assert_eq!(letters.events(), bodies);
+    let letters: Vec<Event> = letters.events().to_vec();
+    let digest = policy.report().digest;
+    for letter in &letters {
+        let header = |name| letter.headers.get(name).map(|value| &**value);
+        assert_eq!(header(dead_letter::POLICY_DIGEST), Some(digest.as_str()));
+        assert_eq!(header(dead_letter::TIME), Some("77"));
+        assert_eq!(header(dead_letter::ATTEMPTS), Some("1"));
+        assert!(header(dead_letter::REASON).unwrap().contains("trap"));
+        assert!(header(dead_letter::INTERCEPTOR).is_some() && header(dead_letter::SINK).is_none());
+    }
+    let plain = letters.into_iter().map(|mut letter| {
+        dead_letter::take_off(&mut letter.headers);
+        letter
+    });
+    assert_eq!(plain.collect::<Vec<_>>(), bodies);
     let expected: Vec<Event> = poisoned(&poison)
         .into_iter()
         .filter(|event| !bodies.contains(event))

@@ -242,3 +242,11 @@ impl tracing::Subscriber for Lines {
     fn enter(&self, _: &tracing::span::Id) {}
     fn exit(&self, _: &tracing::span::Id) {}
 }
+
+/// What a policy cannot handle goes to this channel.
+pub(crate) fn dead_letters(channel: &Arc<dyn flume_core::Channel>) -> Remedy {
+    Remedy::DeadLetter(flume_core::DeadLetters {
+        channel: Arc::clone(channel),
+        wall: flume_core::clock::WallClock::fixed(77),
+    })
+}

@@ -6,20 +6,20 @@ use flume_core::shell::complain;
 use flume_log::verify;
 
 /// A line that is written again and again, and wiped at the end.
-pub(super) struct Progress {
+pub(in crate::cli) struct Progress {
     is_shown: bool,
     is_written: bool,
 }
 
 impl Progress {
-    pub(super) fn new() -> Self {
+    pub(in crate::cli) fn new() -> Self {
         Self {
             is_shown: stderr().is_terminal(),
             is_written: false,
         }
     }
 
-    pub(super) fn show(&mut self, now: verify::Progress) {
+    pub(in crate::cli) fn show(&mut self, now: verify::Progress) {
         if self.is_shown {
             self.is_written = true;
             complain(&line(now));

@@ -19,7 +19,7 @@ use flume_core::clock::{self, Instant};
 use flume_core::{Blame, Event, EventDeliveryError, LogLimit, TakeTransaction, chain};
 
 use super::faults::AsideHealth;
-use super::remedy::Remedy;
+use super::remedy::{self, Remedy};
 use super::takes::Takes;
 
 /// The most events aside on a lane; with a small channel, half of what that holds.
@@ -312,7 +312,7 @@ impl Takes {
             (Remedy::Retry, Some(_)) => false,
             (Remedy::Drop, _) | (_, None) => true,
             (Remedy::DeadLetter(to), Some(letter)) => {
-                to.put(letter, &aside.sink, &event.reason).await
+                remedy::put(to, letter, (&aside.sink, &event.reason, event.tries)).await
             }
         };
         if let Some(left_out) = aside.log.admit(now) {

@@ -6,7 +6,8 @@ use flume_core::{ReservedFront, TakeTransaction};
 use proptest::prelude::{Strategy, any, prop_assert_eq, proptest};
 
 use super::*;
-use crate::runner::lane::{AsideHealth, DeadLetters, Remedy, TRIES};
+use crate::runner::lane::{AsideHealth, Remedy, TRIES};
+use flume_core::DeadLetters;
 
 const MODES: [Picky; 4] = [
     Picky::Single,
@@ -178,6 +179,7 @@ async fn one_bad_event_goes_to_the_dead_letters_and_the_others_are_delivered_in_
         assert_eq!(header("dead-letter.sink"), Some("k1"));
         assert_eq!(header("dead-letter.reason"), Some("more than it takes"));
         assert_eq!(header("dead-letter.time"), Some("77"));
+        assert_eq!(header("dead-letter.attempts"), Some("10"));
         places.drained().await;
         let good = [numbers(0..7), numbers(10..60)].concat();
         assert_eq!(places.delivered(), good, "{mode:?} {knows}");
