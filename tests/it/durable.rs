@@ -101,7 +101,7 @@ fn a_backlog_outlives_a_kill_and_a_stop() {
     sender.restart();
     sender.await_delivered("c1", 10_000, PATIENCE);
     assert!(sender.term(PATIENCE).success());
-    let tally = landing::count(&[&landed], "n", 10_000);
+    let tally = landing::await_count(&[&landed], "n", 10_000, PATIENCE);
     tally.assert_exact("through a kill and a stop");
 }
 

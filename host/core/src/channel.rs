@@ -41,8 +41,11 @@ pub trait Channel: Steps + Send + Sync + fmt::Debug {
     /// The most events in one put transaction and in one take transaction.
     fn transaction_capacity(&self) -> usize;
 
-    /// Events that can be taken now.
+    /// Events that wait in it. Some may have to be read first.
     fn depth(&self) -> usize;
+
+    /// Whether one of them can be taken now. If not, [`ready`](Self::ready) waits until one can.
+    fn has_events(&self) -> bool;
 
     /// Whether there is no room at all, be it for events or for their bytes.
     fn is_full(&self) -> bool {

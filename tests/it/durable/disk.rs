@@ -75,7 +75,7 @@ fn one_of_two_fails(error: &str) {
     assert_eq!(next.counter("CHANNEL.c1", "EventFoundCount"), LINES);
     let (_collector, landed) = collector(&scratch, "collector", output);
     next.await_delivered("c1", LINES, PATIENCE);
-    landing::count(&[&landed], "n", LINES).assert_exact("a dead disk");
+    landing::await_count(&[&landed], "n", LINES, PATIENCE).assert_exact("a dead disk");
     assert!(next.term(PATIENCE).success());
 }
 

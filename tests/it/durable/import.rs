@@ -95,5 +95,58 @@ fn a_channel_that_runs_is_not_imported_into_and_one_that_ran_delivers_what_was()
     let (_collector, landed) = collector(&scratch, "collector", output);
     agent.restart();
     agent.await_delivered("c1", EVENTS, PATIENCE);
-    landing::count(&[&landed], "n", EVENTS).assert_exact("imported");
+    landing::await_count(&[&landed], "n", EVENTS, PATIENCE).assert_exact("imported");
+}
+
+/// Far more than a channel keeps in memory.
+const BACKLOG: u64 = 300_000;
+
+/// A channel with a backlog.
+fn backlog(scratch: &Scratch) -> PathBuf {
+    let channel = scratch.folder("channel");
+    let file = scratch.path("events");
+    let mut text = String::new();
+    for number in 0..BACKLOG {
+        writeln!(text, "{{\"body\":\"{number:0100}\"}}").unwrap();
+    }
+    std::fs::write(&file, text).unwrap();
+    let file = file.to_str().expect("a path of plain letters");
+    let words = ["import", "--new", "--file", file];
+    let done = tool(&words, &channel.join("data"), "");
+    let said = format!("imported: {BACKLOG}\n");
+    assert_eq!(done.stdout, said, "{}", done.stderr);
+    channel
+}
+
+/// Whoever takes is faster than what reads.
+#[test]
+fn a_backlog_leaves_however_fast_its_sink_is_and_nobody_asks_in_vain() {
+    let scratch = Scratch::new();
+    let text = AgentFile::new("a1")
+        .file_channel("c1", &backlog(&scratch))
+        .netcat("r1", ports::free())
+        .null("k1", 1_000)
+        .text();
+    let mut agent = Host::start(&scratch, "a1", &text);
+    agent.await_delivered("c1", BACKLOG, PATIENCE);
+    let asked = agent.counter("CHANNEL.c1", "EventTakeAttemptCount");
+    assert!(asked < BACKLOG + 10_000, "{asked}");
+    assert!(agent.term(PATIENCE).success());
+}
+
+#[test]
+fn a_backlog_moves_to_another_folder_as_a_whole() {
+    let scratch = Scratch::new();
+    let (input, output) = (ports::free(), ports::free());
+    let [one, other] = [backlog(&scratch), scratch.folder("other")];
+    let mut agent = Host::start(&scratch, "a1", &sender(input, output, &one).text());
+    agent.reload(&sender(input, output, &other).text(), 1, PATIENCE);
+    let moved = || (agent.counter("CHANNEL.c1", "ChannelSize") == BACKLOG).then_some(());
+    eventually("all has moved", PATIENCE, moved);
+    assert!(agent.term(PATIENCE).success());
+    for (folder, waiting) in [(one, 0), (other, BACKLOG)] {
+        let seen = tool(&["inspect"], &folder.join("data"), "").stdout;
+        let said = format!("waiting: {waiting}, lost: 0\n");
+        assert!(seen.starts_with(&said), "{folder:?}: {seen}");
+    }
 }

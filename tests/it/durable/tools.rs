@@ -139,7 +139,7 @@ fn damage_is_found_by_name_and_the_rest_is_delivered_after_a_repair() {
     let (_collector, landed) = collector(&scratch, "collector", output);
     agent.restart();
     agent.await_delivered("c1", LINES - lost, PATIENCE);
-    let tally = landing::count(&[&landed], "n", LINES);
+    let tally = landing::await_last(&[&landed], "n", LINES, PATIENCE);
     assert_eq!(tally.lost().len() as u64, lost);
     assert!(!tally.has(500) && tally.has(LINES - 1));
 }

@@ -247,7 +247,8 @@ impl GroupRunner {
         while !stop.is_cancelled() {
             if self.is_idle(drain) {
                 if drain.is_cancelled() {
-                    if self.has_to_take_home() {
+                    // What is on a disk is read first.
+                    if self.depth() > 0 || self.has_to_take_home() {
                         self.idle(self.any_ready(), drain, stop).await;
                         continue;
                     }
@@ -272,7 +273,7 @@ impl GroupRunner {
                 self.idle(self.any_ready(), drain, stop).await;
                 continue;
             }
-            let only_home = self.depth() == 0;
+            let only_home = !self.has_events();
             match self.call().await {
                 // The sink that was to take something home was not tried.
                 End::Returned(Status::Backoff, _) if only_home && self.spare.is_some() => {
@@ -286,7 +287,7 @@ impl GroupRunner {
                 End::Returned(status, sink) => match pace.returned(status) {
                     Rest::Call => {}
                     Rest::Event { others_first, .. }
-                        if others_first && !drain.is_cancelled() && self.depth() > 0 => {}
+                        if others_first && !drain.is_cancelled() && self.has_events() => {}
                     Rest::Event { at_most, .. } => {
                         let event = self.ready(sink, at_most, drain.is_cancelled());
                         self.idle(event, drain, stop).await;
@@ -302,7 +303,7 @@ impl GroupRunner {
         // A lane in use belongs to another worker.
         let busy =
             |lane: &AsyncMutex<Lane>| lane.try_lock().is_ok_and(|lane| lane.waits_for_answers());
-        self.depth() == 0 && !self.may_take_home(drain) && !self.lanes.iter().any(busy)
+        !self.has_events() && !self.may_take_home(drain) && !self.lanes.iter().any(busy)
     }
 
     /// Whether a lane that drains has events aside. They are tried as [`idle`](Self::idle) says.
@@ -314,7 +315,15 @@ impl GroupRunner {
         any
     }
 
-    /// Events that can be taken now.
+    /// Whether an event can be taken now.
+    fn has_events(&self) -> bool {
+        match self.channels.first() {
+            Some(channel) if self.one_channel => channel.has_events(),
+            _ => self.channels.iter().any(|channel| channel.has_events()),
+        }
+    }
+
+    /// Events that wait.
     fn depth(&self) -> usize {
         match self.channels.first() {
             Some(channel) if self.one_channel => channel.depth(),

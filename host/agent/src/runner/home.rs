@@ -114,7 +114,7 @@ impl Home {
 
     /// Which of the two channels the next batch is from.
     pub(super) fn next<'c>(&'c self, new: &'c Arc<dyn Channel>) -> &'c Arc<dyn Channel> {
-        let is_home = match (new.depth() > 0, self.channel.depth() > 0) {
+        let is_home = match (new.has_events(), self.channel.has_events()) {
             (_, false) => false,
             (false, true) => true,
             (true, true) => self.share.turn(&mut self.state.lock().credit),

@@ -194,7 +194,12 @@ async fn move_all(from: &Arc<dyn Channel>, into: &Arc<dyn Channel>) {
         let at_once = at_once.into_iter().fold(most, usize::min);
         let mut taken = TakeTransaction::begin(from);
         if taken.take_batch(at_once) == 0 {
-            return;
+            drop(taken);
+            if from.depth() == 0 {
+                return;
+            }
+            from.ready().await;
+            continue;
         }
         if move_batch(taken, into).await {
             most = usize::MAX;

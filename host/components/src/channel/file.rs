@@ -98,6 +98,10 @@ impl Channel for FileChannel {
         self.store.events.depth()
     }
 
+    fn has_events(&self) -> bool {
+        self.store.events.has_events()
+    }
+
     fn is_full(&self) -> bool {
         self.store.events.is_full() || self.store.space.is_short()
     }

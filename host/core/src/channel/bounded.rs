@@ -115,9 +115,14 @@ impl<Q: Queue> Bounded<Q> {
         self.state.lock().transaction_capacity
     }
 
-    /// Events that can be taken now.
+    /// Events that wait.
     pub fn depth(&self) -> usize {
         self.state.lock().queue.depth()
+    }
+
+    /// Whether one of them can be taken now.
+    pub fn has_events(&self) -> bool {
+        self.state.lock().queue.has_events()
     }
 
     /// Whether there is no room at all.

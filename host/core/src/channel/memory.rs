@@ -206,6 +206,10 @@ impl Channel for MemoryChannel {
         self.events.depth()
     }
 
+    fn has_events(&self) -> bool {
+        self.events.has_events()
+    }
+
     fn is_full(&self) -> bool {
         self.events.is_full()
     }

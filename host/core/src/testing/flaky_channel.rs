@@ -73,6 +73,10 @@ impl Channel for FlakyChannel {
         self.inner.depth()
     }
 
+    fn has_events(&self) -> bool {
+        self.inner.has_events()
+    }
+
     fn counters(&self) -> &Arc<ChannelCounter> {
         self.inner.counters()
     }

@@ -36,7 +36,7 @@ impl GroupRunner {
             return false;
         };
         let wanted = !drain.is_cancelled() || home.has_to_be_empty();
-        wanted && home.channel().depth() > 0 && self.home_due().is_some_and(is_over)
+        wanted && home.channel().has_events() && self.home_due().is_some_and(is_over)
     }
 
     /// Whether a group that drains has to take something home before it ends.
@@ -51,7 +51,7 @@ impl GroupRunner {
             return std::future::pending().await;
         };
         loop {
-            if home.channel().depth() == 0 {
+            if !home.channel().has_events() {
                 home.channel().ready().await;
             }
             match self.home_due() {
