@@ -11,6 +11,7 @@
 //! | how is an event stored? | `file/record.rs` |
 //! | which events are in memory? | `file/buffer.rs` |
 //! | how is it opened, read and closed? | `file/store.rs` |
+//! | what is wrong with its disk? | `file/health.rs` |
 //! | what becomes of what a Flume has left? | `file/adopt.rs` |
 
 use std::fmt;
@@ -32,6 +33,7 @@ use crate::services::Services;
 
 mod adopt;
 mod buffer;
+mod health;
 mod keys;
 mod record;
 mod space;

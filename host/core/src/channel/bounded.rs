@@ -12,6 +12,8 @@ use tokio::sync::Notify;
 
 use super::room::{Room, slots_of};
 use crate::clock;
+use crate::context::Context;
+use crate::diagnostic::Code;
 use crate::event::Event;
 
 /// What a channel keeps its events in.
@@ -34,8 +36,42 @@ pub struct Limits {
     pub transaction_capacity: usize,
     /// How long a put waits for room.
     pub keep_alive: Duration,
-    /// Byte slots of stored events.
-    pub byte_slots: u64,
+    /// Byte slots of stored events; `None` if their bytes are not counted.
+    pub byte_slots: Option<u64>,
+}
+
+/// Whether `transactionCapacity` is at most the capacity. If not, the context has an error that names both
+/// keys.
+pub fn transaction_fits(
+    context: &mut Context,
+    transaction_capacity: usize,
+    capacity: usize,
+) -> bool {
+    if transaction_capacity <= capacity {
+        return true;
+    }
+    let key = match context.value("transactionCapacity") {
+        Some(_) => "transactionCapacity",
+        None => "capacity",
+    };
+    let path = context.path();
+    let message = format!(
+        "`{path}.transactionCapacity` ({transaction_capacity}) is larger than `{path}.capacity` \
+         ({capacity})"
+    );
+    let help = format!(
+        "set both, for example `{path}.capacity = {transaction_capacity}` or \
+         `{path}.transactionCapacity = {capacity}`"
+    );
+    context.error(key, Code::OutOfRange, message, &help);
+    false
+}
+
+/// Reads how long a put waits for room, in seconds. A negative number means the same as 0, as in Flume: it
+/// does not wait.
+pub fn keep_alive(context: &mut Context, key: &str, default: i32) -> Duration {
+    let seconds = context.number_or_default(key, default, i32::MIN..=i32::MAX);
+    Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
 }
 
 /// Why there is no room.
@@ -59,6 +95,7 @@ pub struct Bounded<Q> {
     putters: AtomicUsize,
     /// Notified when a putter begins to wait.
     short: Notify,
+    counts_bytes: bool,
 }
 
 /// What the lock guards.
@@ -86,6 +123,7 @@ impl<Q: Queue> Bounded<Q> {
             room: Notify::new(),
             putters: AtomicUsize::new(0),
             short: Notify::new(),
+            counts_bytes: limits.byte_slots.is_some(),
         }
     }
 
@@ -143,7 +181,7 @@ impl<Q: Queue> Bounded<Q> {
     /// Reserves room for all events, if there is room now.
     pub fn reserve_now(&self, events: &[Event]) -> bool {
         events.is_empty() || {
-            let slots = slots_of(events);
+            let slots = self.slots_of(events);
             self.state.lock().room.reserve(events.len(), slots)
         }
     }
@@ -157,7 +195,7 @@ impl<Q: Queue> Bounded<Q> {
         if self.reserve_now(events) {
             return Ok(());
         }
-        let (slots, keep_alive) = (slots_of(events), self.state.lock().keep_alive);
+        let (slots, keep_alive) = (self.slots_of(events), self.state.lock().keep_alive);
         let _waiting = WaitingPut::new(self);
         let deadline = clock::now() + keep_alive;
         let bytes = self.wait_for_room(deadline, |room| room.reserve_bytes(slots));
@@ -197,7 +235,7 @@ impl<Q: Queue> Bounded<Q> {
     /// Frees the room of events that had it reserved, or are delivered.
     pub fn release(&self, events: &[Event]) {
         if !events.is_empty() {
-            let slots = slots_of(events);
+            let slots = self.slots_of(events);
             self.state.lock().room.free(events.len(), slots);
             self.room.notify_waiters();
         }
@@ -205,12 +243,20 @@ impl<Q: Queue> Bounded<Q> {
 
     /// Turns a reservation into another one, if there is room.
     pub fn exchange(&self, reserved: &[Event], wanted: &[Event]) -> bool {
-        let [reserved, wanted] = [reserved, wanted].map(|it| (it.len(), slots_of(it)));
+        let [reserved, wanted] = [reserved, wanted].map(|it| (it.len(), self.slots_of(it)));
         let exchanged = self.state.lock().room.exchange(reserved, wanted);
         if exchanged {
             self.room.notify_waiters();
         }
         exchanged
+    }
+
+    /// The byte slots of events, if they are counted. It looks at each, so it is called without the lock.
+    fn slots_of(&self, events: &[Event]) -> u64 {
+        match self.counts_bytes {
+            true => slots_of(events),
+            false => 0,
+        }
     }
 
     /// Wakes a taker: events have come.

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::bounded::{Bounded, Limits, NoRoom, Queue};
-use super::room::{SLOT_BYTES, slots_of};
+use super::bounded::{Bounded, Limits, NoRoom, Queue, keep_alive, transaction_fits};
+use super::room::SLOT_BYTES;
 use super::{Channel, ChannelError, ChannelRecipe, Commit, Steps, Taken};
 use crate::context::Context;
 use crate::counters::ChannelCounter;
@@ -58,36 +58,18 @@ impl MemoryConfig {
             defaults.transaction_capacity,
             1..=MOST_EVENTS,
         );
-        let keep_alive = context.number_or_default("keep-alive", 3, i32::MIN..=i32::MAX);
+        let keep_alive = keep_alive(context, "keep-alive", 3);
         let byte_capacity =
             context.number_or_default("byteCapacity", defaults.byte_capacity, 0..=u64::MAX);
         let buffer_percentage =
             context.number_or_default("byteCapacityBufferPercentage", 20, 0..=100);
-        if transaction_capacity > capacity {
-            let written = context.value("transactionCapacity").is_some();
-            let key = if written {
-                "transactionCapacity"
-            } else {
-                "capacity"
-            };
-            let message = format!(
-                "`{0}.transactionCapacity` ({transaction_capacity}) is larger than \
-                 `{0}.capacity` ({capacity})",
-                context.path()
-            );
-            let help = format!(
-                "set both, for example `{0}.capacity = {transaction_capacity}` or \
-                 `{0}.transactionCapacity = {capacity}`",
-                context.path()
-            );
-            context.error(key, crate::Code::OutOfRange, message, &help);
+        if !transaction_fits(context, transaction_capacity, capacity) {
             return None;
         }
         Some(Self {
             capacity,
             transaction_capacity,
-            // Negative means the same as 0: do not wait.
-            keep_alive: Duration::from_secs(u64::try_from(keep_alive).unwrap_or(0)),
+            keep_alive,
             byte_capacity,
             buffer_percentage,
         })
@@ -110,7 +92,7 @@ impl From<&MemoryConfig> for Limits {
             capacity: config.capacity as u64,
             transaction_capacity: config.transaction_capacity,
             keep_alive: config.keep_alive,
-            byte_slots: config.byte_slots(),
+            byte_slots: Some(config.byte_slots()),
         }
     }
 }
@@ -302,9 +284,7 @@ impl Steps for MemoryChannel {
 
     fn settle(&self, taken: Taken) -> Commit {
         self.counters.event_take_success.add(taken.len());
-        let slots = slots_of(taken.events());
-        self.events.lock().room.free(taken.len(), slots);
-        self.events.notify_putters();
+        self.events.release(taken.events());
         Commit::Done
     }
 

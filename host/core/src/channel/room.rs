@@ -1,4 +1,5 @@
-//! The arithmetic of a channel's room: how much of its two limits is free.
+//! The arithmetic of a channel's room: how much of its limits is free. All have a limit of events; those
+//! that keep them in memory have one of bytes, too.
 //!
 //! | step | places | byte slots |
 //! |---|---|---|
@@ -26,7 +27,8 @@ const FREE_HEADER_BYTES: usize = 1 << 10;
 #[derive(Debug)]
 pub struct Room {
     places: Limit,
-    bytes: Limit,
+    /// `None` if bytes are not limited, and not counted.
+    bytes: Option<Limit>,
 }
 
 /// A limit, and how much of it is free.
@@ -102,11 +104,11 @@ pub fn slots_of(events: &[Event]) -> u64 {
 }
 
 impl Room {
-    /// Room for so many events with so many byte slots.
-    pub fn new(places: u64, slots: u64) -> Self {
+    /// Room for so many events with so many byte slots, if these are limited.
+    pub fn new(places: u64, slots: Option<u64>) -> Self {
         Self {
             places: Limit::full(places),
-            bytes: Limit::full(slots),
+            bytes: slots.map(Limit::full),
         }
     }
 
@@ -117,23 +119,29 @@ impl Room {
 
     /// Whether there is none for events, or none for bytes.
     pub fn is_full(&self) -> bool {
-        self.places.free == 0 || self.bytes.free == 0
+        self.places.free == 0 || self.bytes.is_some_and(|bytes| bytes.free == 0)
     }
 
     /// Bytes in use, by the slots in which they are counted.
     pub fn bytes_used(&self) -> u64 {
-        self.bytes.used().saturating_mul(SLOT_BYTES)
+        self.slots_used().saturating_mul(SLOT_BYTES)
     }
 
     /// Places and byte slots in use.
     pub fn charged(&self) -> (u64, u64) {
-        (self.places.used(), self.bytes.used())
+        (self.places.used(), self.slots_used())
+    }
+
+    fn slots_used(&self) -> u64 {
+        self.bytes.map_or(0, Limit::used)
     }
 
     /// Charges what is there already, whether there is room for it or not.
     pub fn charge(&mut self, places: u64, slots: u64) {
         self.places.charge(places);
-        self.bytes.charge(slots);
+        if let Some(bytes) = &mut self.bytes {
+            bytes.charge(slots);
+        }
     }
 
     /// Reserves room for all of so many events with so many slots, or for none.
@@ -143,7 +151,7 @@ impl Room {
         }
         let reserved = self.reserve_places(events);
         if !reserved {
-            self.bytes.give(slots);
+            self.free_bytes(slots);
         }
         reserved
     }
@@ -163,7 +171,12 @@ impl Room {
     pub(super) fn reserve_prefix(&mut self, events: &[Event]) -> usize {
         let mut fitting = 0;
         for event in events {
-            if self.places.free == 0 || !self.bytes.take(cost(event)) {
+            if self.places.free == 0 {
+                break;
+            }
+            if let Some(bytes) = &mut self.bytes
+                && !bytes.take(cost(event))
+            {
                 break;
             }
             self.places.free -= 1;
@@ -173,7 +186,7 @@ impl Room {
     }
 
     pub(super) fn reserve_bytes(&mut self, slots: u64) -> bool {
-        self.bytes.take(slots)
+        self.bytes.as_mut().is_none_or(|bytes| bytes.take(slots))
     }
 
     pub(super) fn reserve_places(&mut self, events: usize) -> bool {
@@ -181,18 +194,40 @@ impl Room {
     }
 
     pub(super) fn free_bytes(&mut self, slots: u64) {
-        self.bytes.give(slots);
+        if let Some(bytes) = &mut self.bytes {
+            bytes.give(slots);
+        }
     }
 
     /// Frees the places and bytes of events that had room reserved, or were taken.
     pub fn free(&mut self, events: usize, slots: u64) {
         self.places.give(events as u64);
-        self.bytes.give(slots);
+        self.free_bytes(slots);
     }
 
-    /// Moves the limits, whatever is in use.
-    pub(super) fn resize(&mut self, places: u64, slots: u64) {
+    /// Moves the limits, whatever is in use. Bytes that were not counted so far stay so.
+    pub(super) fn resize(&mut self, places: u64, slots: Option<u64>) {
         self.places.resize(places);
-        self.bytes.resize(slots);
+        if let (Some(bytes), Some(slots)) = (&mut self.bytes, slots) {
+            bytes.resize(slots);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_without_a_limit_are_not_counted() {
+        let mut room = Room::new(3, None);
+        let large = vec![Event::new(vec![0; 1 << 20]); 4];
+        assert_eq!(room.reserve_prefix(&large), 3);
+        assert!(room.is_full());
+        assert_eq!((room.charged(), room.bytes_used()), ((3, 0), 0));
+        room.free(3, 0);
+        room.resize(2, Some(1));
+        assert!(room.reserve(2, 1_000) && !room.reserve(1, 0));
+        assert_eq!(room.charged(), (2, 0));
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flume_core::channel::bounded::Limits;
+use flume_core::channel::bounded::{Limits, keep_alive, transaction_fits};
 use flume_core::{Code, ComponentError, Context};
 use flume_log::disk::{Disk, Folders};
 use flume_log::{OnDamage, Sync};
@@ -77,7 +77,7 @@ impl FileConfig {
         let capacity = context.number_or_default("capacity", 1_000_000, 1..=MOST_EVENTS);
         let transaction_capacity =
             context.number_or_default("transactionCapacity", 10_000, 1..=MOST_TRANSACTION);
-        let keep_alive = context.number_or_default("keep-alive", 3, i32::MIN..=i32::MAX);
+        let keep_alive = keep_alive(context, "keep-alive", 3);
         let required = context.number_or_default("minimumRequiredSpace", SPACE, 0..=u64::MAX);
         let file = context.number_or_default("maxFileSize", MOST_FILE, 1..=u64::MAX);
         let sync = sync(context)?;
@@ -92,7 +92,9 @@ impl FileConfig {
             context.without_effect(key, why);
         }
         refuse_encryption(context)?;
-        fits(context, transaction_capacity, capacity)?;
+        if !transaction_fits(context, transaction_capacity, capacity) {
+            return None;
+        }
         Some(Self {
             place: Place {
                 checkpoint: expanded(&checkpoint),
@@ -106,8 +108,7 @@ impl FileConfig {
             },
             capacity,
             transaction_capacity,
-            // Negative means the same as 0: do not wait.
-            keep_alive: Duration::from_secs(u64::try_from(keep_alive).unwrap_or(0)),
+            keep_alive,
             required_space: required.max(LEAST_SPACE),
         })
     }
@@ -191,26 +192,6 @@ fn refuse_encryption(context: &mut Context) -> Option<()> {
     None
 }
 
-fn fits(context: &mut Context, transaction_capacity: usize, capacity: usize) -> Option<()> {
-    if transaction_capacity <= capacity {
-        return Some(());
-    }
-    let written = context.value("transactionCapacity").is_some();
-    let key = if written {
-        "transactionCapacity"
-    } else {
-        "capacity"
-    };
-    let path = context.path();
-    let message = format!(
-        "`{path}.transactionCapacity` ({transaction_capacity}) is larger than `{path}.capacity` \
-         ({capacity})"
-    );
-    let help = format!("set both, for example `{path}.transactionCapacity = {capacity}`");
-    context.error(key, Code::OutOfRange, message, &help);
-    None
-}
-
 /// A path with the home folder in place of `~`.
 fn expanded(path: &str) -> PathBuf {
     match (path.strip_prefix("~/"), std::env::home_dir()) {
@@ -225,7 +206,7 @@ impl From<&FileConfig> for Limits {
             capacity: config.capacity as u64,
             transaction_capacity: config.transaction_capacity,
             keep_alive: config.keep_alive,
-            byte_slots: u64::MAX / 2,
+            byte_slots: None,
         }
     }
 }

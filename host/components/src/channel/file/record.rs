@@ -33,6 +33,13 @@ pub(super) fn write(put: &mut Put, event: &Event, head: &mut Vec<u8>) -> bool {
     put.push(&[head, &event.body])
 }
 
+/// The bytes that an event takes in a put, together with the length that the log notes.
+pub(super) fn room(event: &Event) -> usize {
+    let headers = event.headers.iter();
+    let headers = headers.map(|(name, value)| 8 + name.len() + value.len());
+    8 + headers.sum::<usize>() + event.body.len()
+}
+
 /// The event of a record. Its text and body are slices of the record. `None` for what [`write`] did not
 /// write.
 pub(super) fn read(mut record: Bytes) -> Option<Event> {
@@ -91,6 +98,7 @@ mod tests {
             event.headers = headers.into_iter().collect();
             prop_assert!(write(&mut Put::new(), &event, &mut Vec::new()));
             let record = record(&event);
+            prop_assert_eq!(room(&event), 4 + record.len());
             prop_assert_eq!(read(record.clone()), Some(event));
             // Cut anywhere in its headers it is none, and nothing panics.
             for end in 0..record.len() {

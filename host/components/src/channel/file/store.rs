@@ -7,7 +7,7 @@ use flume_core::channel::bounded::Bounded;
 use flume_core::clock;
 use flume_core::{
     ChannelCounter, ChannelError, ChannelFault, Commit, ComponentError, DurableCounter, Event,
-    LogLimit, Taken,
+    Taken,
 };
 use flume_log::{Committed, Done, Log, LogError, OnDamage, Options, Put, Read, Reader};
 use parking_lot::{Mutex, RwLock};
@@ -16,15 +16,13 @@ use tokio::sync::oneshot;
 
 use super::adopt::adopt;
 use super::buffer::{Buffer, Rest};
+use super::health::{Asked, Health};
 use super::keys::{FileConfig, Place};
 use super::record;
 use super::space::Space;
 
 /// The pause after a read of the disk that failed.
 const READ_PAUSE: Duration = Duration::from_secs(1);
-
-/// Log lines in a second about a disk that fails.
-const LINES: u32 = 1;
 
 /// The parts of a file channel that its tasks share.
 pub(super) struct Store {
@@ -36,25 +34,13 @@ pub(super) struct Store {
     open: RwLock<Option<Open>>,
     /// What reads the log, unless it is reading.
     reader: Mutex<Option<Reader>>,
-    health: Mutex<Health>,
-    lines: Mutex<LogLimit>,
+    health: Health,
 }
 
 /// What there is while the channel is open.
 struct Open {
     log: Log,
     runtime: Handle,
-}
-
-/// What is wrong.
-#[derive(Debug, Default)]
-struct Health {
-    /// Why puts fail.
-    put: Option<String>,
-    /// Why reads fail.
-    read: Option<String>,
-    /// The first damage that was found, and how many events it cost in all.
-    damage: Option<(String, u64)>,
 }
 
 impl Store {
@@ -69,8 +55,7 @@ impl Store {
             counters,
             open: RwLock::new(None),
             reader: Mutex::new(None),
-            health: Mutex::default(),
-            lines: Mutex::new(LogLimit::per_second(LINES)),
+            health: Health::default(),
         }
     }
 
@@ -145,7 +130,13 @@ impl Store {
     /// Puts events for which there is room.
     pub(super) fn put(self: &Arc<Self>, events: Vec<Event>) -> Commit {
         self.counters.event_put_attempt.add(events.len());
-        let mut put = Put::new();
+        let mut put = Put::with_room(
+            events
+                .iter()
+                .map(record::room)
+                .sum::<usize>()
+                .min(flume_log::MOST_FRAME),
+        );
         let mut head = Vec::new();
         let mut all = events.iter();
         if !all.all(|event| record::write(&mut put, event, &mut head)) {
@@ -178,14 +169,14 @@ impl Store {
                 self.counters.event_put_success.add(count);
                 self.events.lock().queue.committed(put, events);
                 self.events.notify_taker();
-                self.recovered(|health| &mut health.put, "puts go on");
+                self.health.works(&self.name, Asked::Put);
                 Ok(())
             }
             Err(error) => {
                 self.events.release(&events);
                 self.durable().put_error.increment();
                 let reason = format!("Put failed due to IO error: {error}");
-                self.failed(|health| &mut health.put, &reason);
+                self.health.failed(&self.name, Asked::Put, &reason);
                 let reason = format!("{reason} [channel={}]", self.name).into();
                 Err(ChannelError::Place { reason })
             }
@@ -223,8 +214,7 @@ impl Store {
             None => Commit::waits(async { Err(cut_off()) }),
         };
         drop(open);
-        self.events.lock().room.free(taken.len(), 0);
-        self.events.notify_putters();
+        self.events.release(taken.events());
         commit
     }
 
@@ -284,7 +274,7 @@ impl Store {
                 Read::End => {}
             }
             if self.events.lock().queue.pause(is_at_end) {
-                self.recovered(|health| &mut health.read, "it can be read again");
+                self.health.works(&self.name, Asked::Read);
                 return Ok(());
             }
         }
@@ -322,7 +312,7 @@ impl Store {
              `flume-host channel repair`, or set `on-damage = set-aside`"
         );
         tracing::error!(channel = self.name, "{reason}");
-        self.health.lock().read = Some(reason);
+        self.health.stopped(Asked::Read, &reason);
     }
 
     fn note_damage(&self, text: &str, lost: u64) {
@@ -334,39 +324,24 @@ impl Store {
             damage = text,
             "stored events are damaged and lost; those behind them are delivered"
         );
-        let mut health = self.health.lock();
-        let damage = health.damage.get_or_insert((text.to_owned(), 0));
-        damage.1 += lost;
+        self.health.damaged(text, lost);
     }
 
     fn read_failed(&self, error: &str) {
         self.durable().take_error.increment();
         let reason = format!("Take failed due to IO error: {error}");
-        self.failed(|health| &mut health.read, &reason);
-    }
-
-    fn failed(&self, what: fn(&mut Health) -> &mut Option<String>, reason: &str) {
-        *what(&mut self.health.lock()) = Some(reason.to_owned());
-        if let Some(left_out) = self.lines.lock().admit(clock::now()) {
-            tracing::error!(channel = self.name, reason, left_out, "the disk failed");
-        }
-    }
-
-    fn recovered(&self, what: fn(&mut Health) -> &mut Option<String>, words: &str) {
-        if what(&mut self.health.lock()).take().is_some() {
-            tracing::info!(channel = self.name, "the disk works again: {words}");
-        }
+        self.health.failed(&self.name, Asked::Read, &reason);
     }
 
     /// What is wrong, for operators.
     pub(super) fn fault(&self) -> Option<ChannelFault> {
         let space = self.has_space().err().map(|error| error.to_string());
-        let health = self.health.lock();
-        let refuses_puts = space.is_some() || health.put.is_some();
-        let damage = health.damage.as_ref().map(|(text, lost)| {
+        let faults = self.health.faults();
+        let refuses_puts = space.is_some() || faults.put.is_some();
+        let damage = faults.damage.map(|(text, lost)| {
             format!("{lost} events are lost, because what was stored is damaged: {text}")
         });
-        let faults = [space, health.put.clone(), health.read.clone(), damage];
+        let faults = [space, faults.put, faults.read, damage];
         let faults: Vec<String> = faults.into_iter().flatten().collect();
         (!faults.is_empty()).then(|| ChannelFault {
             cause: faults.join("; "),
