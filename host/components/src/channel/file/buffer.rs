@@ -113,6 +113,11 @@ impl Buffer {
         self.next = self.next.max(next);
     }
 
+    /// Nothing that is to be read is before this sequence.
+    pub(super) fn passed(&mut self, next: u64) {
+        self.next = self.next.max(next);
+    }
+
     /// The reader has found the end, or the buffer is full; says whether it stops.
     pub(super) fn pause(&mut self, is_at_end: bool) -> bool {
         if is_at_end && self.next >= self.end {

@@ -271,7 +271,8 @@ impl Store {
                     drop(state);
                     self.events.notify_putters();
                 }
-                Read::End => {}
+                // What is delivered already, or was read before its turn, is passed in silence.
+                Read::End => self.events.lock().queue.passed(reader.next()),
             }
             if self.events.lock().queue.pause(is_at_end) {
                 self.health.works(&self.name, Asked::Read);

@@ -104,6 +104,23 @@ async fn what_was_taken_and_not_committed_comes_again() {
     drop((picked, under_way));
 }
 
+/// The last events of the log are delivered, and those before them are not: they are read, and the reader
+/// comes to its end.
+#[tokio::test]
+async fn a_log_that_ends_with_what_is_delivered_is_read_to_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let channel = opened(folder.path(), &[]).await;
+    put(&channel, numbered(0..1)).await.unwrap();
+    put(&channel, numbered(1..2)).await.unwrap();
+    let first = taken(&channel, 1).await;
+    taken(&channel, 1).await.commit().await.unwrap();
+    first.rollback();
+    channel.close().await;
+    let channel = opened(folder.path(), &[]).await;
+    assert_eq!(contents(&channel).await, numbered(0..1));
+    channel.close().await;
+}
+
 /// Flume: testCapacity (FC3), testReconfigure (FC4).
 #[tokio::test(start_paused = true)]
 async fn a_full_channel_says_so_in_flumes_words_and_keeps_what_it_has() {
