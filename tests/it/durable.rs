@@ -16,6 +16,7 @@ mod import;
 mod letters;
 mod meets;
 mod spare;
+mod spillable;
 mod tools;
 
 /// Far more than any step takes.

@@ -71,6 +71,23 @@ impl AgentFile {
             .set(&format!("channels.{name}.keep-alive"), 1)
     }
 
+    /// A spillable channel in this folder, with so many events in memory, that waits so many seconds before
+    /// it spills.
+    #[must_use]
+    pub fn spillable(mut self, name: &str, folder: &Path, memory: u32, timeout: u32) -> Self {
+        self.channels.push(name.to_owned());
+        let [checkpoint, data] = ["checkpoint", "data"].map(|part| folder.join(part));
+        self.set(&format!("channels.{name}.type"), "SPILLABLEMEMORY")
+            .set(
+                &format!("channels.{name}.checkpointDir"),
+                checkpoint.display(),
+            )
+            .set(&format!("channels.{name}.dataDirs"), data.display())
+            .set(&format!("channels.{name}.minimumRequiredSpace"), 1 << 20)
+            .set(&format!("channels.{name}.memoryCapacity"), memory)
+            .set(&format!("channels.{name}.overflowTimeout"), timeout)
+    }
+
     /// A memory channel with Flume's defaults: places for 100 events, 100 in a transaction.
     #[must_use]
     pub fn plain_memory(mut self, name: &str) -> Self {

@@ -151,9 +151,9 @@ pub(crate) struct RunningChannel {
 }
 
 impl RunningChannel {
-    /// The events that would be lost if the process ended now.
+    /// The events that would be lost if the process ended in order now.
     fn at_risk(&self) -> usize {
-        match self.channel.is_durable() {
+        match self.channel.outlives_stop() {
             true => 0,
             false => self.undelivered(),
         }
@@ -262,7 +262,7 @@ impl RunningAgent {
     }
 
     /// Stops: sources first, then sinks once the channels are empty or `deadline` has passed. What is
-    /// in a durable channel stays there. Returns how many events are lost.
+    /// in a channel that outlives this stays there. Returns how many events are lost.
     pub(crate) async fn stop(&mut self, deadline: clock::Instant, services: &Services) -> usize {
         let now = || services.components.wall.millis();
         for source in &self.sources {
@@ -273,7 +273,7 @@ impl RunningAgent {
         }
         // Before the sinks, because the events may move to them.
         for departing in &mut self.departing {
-            match departing.is_durable() {
+            match departing.outlives_stop() {
                 true => departing.give_up(deadline, now()).await,
                 false => departing.finish(deadline, now()).await,
             }
@@ -284,8 +284,7 @@ impl RunningAgent {
         join_all(self.groups.iter_mut().map(|g| g.finish(deadline, now()))).await;
         let left = self.report_left(services);
         let leaving = self.departing.iter().flat_map(|gone| &gone.channels);
-        close_all(self.channels.iter().chain(leaving)).await;
-        left
+        left + close_all(self.channels.iter().chain(leaving)).await
     }
 
     fn report_left(&self, services: &Services) -> usize {
@@ -329,15 +328,16 @@ async fn open_all(channels: &[RunningChannel]) -> Result<(), ComponentError> {
     Ok(())
 }
 
-/// Ends the use of channels.
-async fn close_all(channels: impl Iterator<Item = &RunningChannel>) {
-    join_all(channels.map(|channel| channel.channel.close())).await;
+/// Ends the use of channels. Returns how many events are lost by that.
+async fn close_all(channels: impl Iterator<Item = &RunningChannel>) -> usize {
+    let lost = join_all(channels.map(|channel| channel.channel.close())).await;
+    lost.into_iter().sum()
 }
 
 impl RunningGroup {
-    /// What ends it at the end of the agent: it empties its channels, unless all of them are durable.
+    /// What ends it at the end of the agent: it empties its channels, unless all of them outlive a stop.
     fn last(&self) -> &CancellationToken {
-        match self.view.runner.is_durable() {
+        match self.view.runner.outlives_stop() {
             true => &self.stop,
             false => &self.drain,
         }

@@ -8,6 +8,7 @@ use crate::component::Configure;
 
 pub mod file;
 pub mod memory;
+pub mod spillable;
 
 /// The types of channels.
 pub static TYPES: Registry<Configure<Arc<dyn ChannelRecipe>>> = Registry {
@@ -15,7 +16,8 @@ pub static TYPES: Registry<Configure<Arc<dyn ChannelRecipe>>> = Registry {
     types: &[
         Type::new(memory::NAMES, memory::configure),
         Type::new(file::NAMES, file::configure),
+        Type::new(spillable::NAMES, spillable::configure),
     ],
-    elsewhere: &["jdbc", "spillablememory", "kafka"],
+    elsewhere: &["jdbc", "kafka"],
     left_out: &[],
 };

@@ -6,8 +6,8 @@
 //! appended or released once, and each taken event is settled or given back once, also when the
 //! transaction is just dropped.
 
-use std::fmt;
 use std::sync::Arc;
+use std::{fmt, vec};
 
 use async_trait::async_trait;
 
@@ -24,7 +24,7 @@ mod taken;
 
 pub use commit::Commit;
 pub use recipe::ChannelRecipe;
-pub use taken::Taken;
+pub use taken::{Taken, UNMARKED};
 
 /// A queue of events with transactional put and take.
 ///
@@ -82,8 +82,19 @@ pub trait Channel: Steps + Send + Sync + fmt::Debug {
     /// more than a limit takes nothing in until it holds less.
     fn resize(&self, recipe: &dyn ChannelRecipe);
 
-    /// Whether its events outlive the process. The commits of one that is not durable are done at once.
-    fn is_durable(&self) -> bool {
+    /// Whether a put can fail when it is committed, or has to wait for that. If not, all commits are done at
+    /// once.
+    fn can_fail(&self) -> bool {
+        false
+    }
+
+    /// Whether its events are there again after the process was stopped and started.
+    fn outlives_stop(&self) -> bool {
+        false
+    }
+
+    /// Whether all of them are, also after it was killed.
+    fn outlives_kill(&self) -> bool {
         false
     }
 
@@ -96,8 +107,11 @@ pub trait Channel: Steps + Send + Sync + fmt::Debug {
     }
 
     /// Ends the use of the channel: what it has to write is written, and what it holds is let go.
-    /// Nothing is put or taken after.
-    async fn close(&self) {}
+    /// Nothing is put or taken after. Returns how many events are lost that should
+    /// [outlive](Self::outlives_stop) this.
+    async fn close(&self) -> usize {
+        0
+    }
 
     /// What is wrong with it, for operators; `None` if nothing is.
     fn fault(&self) -> Option<ChannelFault> {
@@ -138,6 +152,12 @@ pub trait Steps {
     /// they are stored, as successes. (Who gives up a put counts its events as attempts.) They can be
     /// taken when the commit is done. If it fails, they are not there, and their room is free.
     fn append(&self, events: Vec<Event>) -> Commit;
+
+    /// Stores the first so many events of a batch, for which room was reserved, as [`append`](Self::append)
+    /// does, if that is done at once and cannot fail; says whether it did. If not, nothing has changed.
+    fn append_now(&self, _batch: &mut vec::IntoIter<Event>, _count: usize) -> bool {
+        false
+    }
 
     /// Moves up to `most` events to the end of `into` and returns how many. Never waits.
     fn take(&self, most: usize, into: &mut Taken) -> usize;

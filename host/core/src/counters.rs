@@ -178,6 +178,25 @@ counters! {
         put_error: Counter "EventPutErrorCount", "failures";
         /// Reads of the disk that failed; they are tried again.
         take_error: Counter "EventTakeErrorCount", "failures";
+        +
+        /// Further counters of a channel that uses the disk only when memory is full.
+        spill: SpillCounter;
+    }
+}
+
+counters! {
+    /// What a channel counts that uses the disk only when memory is full.
+    SpillCounter {
+        /// Events that were put and had room in memory.
+        kept: Counter "EventKeptCount", "events";
+        /// Events that were put and went to the disk, since memory was full.
+        spilled: Counter "EventSpilledCount", "events";
+        /// Times that the channel began to use its disk.
+        begun: Counter "SpillCount", "times";
+        /// Whether a put that finds memory full goes to the disk at once.
+        is_active: Gauge "Spilling", "0 or 1";
+        /// Events that are on the disk, or were taken from there and are not delivered.
+        on_disk: Gauge "SpilledSize", "events";
     }
 }
 

@@ -173,6 +173,8 @@ codes! {
     SharedFolder = "shared-folder", Error;
     /// A channel answers before its events are safe from a loss of power.
     LateSync = "late-sync", Warning;
+    /// A channel has a disk, and keeps events in memory alone while that has room.
+    InMemory = "in-memory", Note;
     /// The channels of a failover group hold the same events and are treated as one.
     MirroredChannels = "mirrored-channels", Note;
     /// The sinks of a group drain different channels.

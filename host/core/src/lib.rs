@@ -37,7 +37,9 @@ pub use channel::{Channel, ChannelError, ChannelFault, ChannelRecipe, Commit, Ta
 pub use channel_processor::{ChannelProcessor, Outcomes, ProcessError, Progress, PutInProgress};
 pub use channel_selector::{ChannelSelector, Selection};
 pub use context::Context;
-pub use counters::{ChannelCounter, DurableCounter, FileCounter, SinkCounter, SourceCounter};
+pub use counters::{
+    ChannelCounter, DurableCounter, FileCounter, SinkCounter, SourceCounter, SpillCounter,
+};
 pub use dead_letter::DeadLetters;
 pub use diagnostic::{Code, Diagnostic, Severity, Span};
 pub use error::{Blame, ComponentError, EventDeliveryError, chain, panic_text};

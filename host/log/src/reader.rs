@@ -17,6 +17,24 @@ pub struct Place {
     pub(crate) sequence: u64,
 }
 
+impl Place {
+    /// The place as numbers, to be kept.
+    #[must_use]
+    pub fn numbers(self) -> [u64; 3] {
+        [self.generation, self.offset, self.sequence]
+    }
+
+    /// The place of these [numbers](Self::numbers). What a reader finds at a place that never was is damage.
+    #[must_use]
+    pub fn of([generation, offset, sequence]: [u64; 3]) -> Self {
+        Self {
+            generation,
+            offset,
+            sequence,
+        }
+    }
+}
+
 /// A place in a log, which moves on with each read.
 #[derive(Debug)]
 pub struct Reader {

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use flume_core::clock;
 use flume_core::counters::MetricKind::{Counter, Gauge, Histogram};
 use flume_core::counters::{Certificate, Metric, MetricKind};
-use flume_core::{ChannelCounter, DurableCounter, FileCounter, SinkCounter, SourceCounter};
+use flume_core::{
+    ChannelCounter, DurableCounter, FileCounter, SinkCounter, SourceCounter, SpillCounter,
+};
 use flume_policy::shadow::ShadowStats;
 
 use super::{Number, ProcessStats, ProcessView};
@@ -96,7 +98,7 @@ pub(super) const CHANNEL: &[Reading<RunningChannel>] = &[
         Gauge,
         "ChannelBytes",
         "bytes",
-        "Bytes that `byteCapacity` counts, in steps of 100 for each event, those of unfinished puts and \
+        "Bytes that `byteCapacity` counts, in steps of 100 (`spillable`: of `avgEventSize`) for each event, those of unfinished puts and \
          takes included; 0 if the channel counts none.",
         |r| Number::Whole(r.channel.bytes().unwrap_or(0)),
     ),
@@ -456,6 +458,11 @@ pub(crate) fn metrics() -> Vec<(&'static str, &'static str, Vec<&'static Metric>
             "CHANNEL",
             "Durable channels",
             DurableCounter::METRICS.iter().collect(),
+        ),
+        (
+            "CHANNEL",
+            "Channels of type `spillable`",
+            SpillCounter::METRICS.iter().collect(),
         ),
         (
             "SINK",

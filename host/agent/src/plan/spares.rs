@@ -149,7 +149,7 @@ impl Spare<'_> {
     fn volatile(&self) -> Option<Diagnostic> {
         let to = self.to;
         let channel = self.parts.channels.find(to)?;
-        if channel.recipe()?.make(to).is_durable() {
+        if channel.recipe()?.make(to).outlives_kill() {
             return None;
         }
         let message = format!(

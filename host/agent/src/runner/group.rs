@@ -161,11 +161,11 @@ impl GroupRunner {
         self.counts.exhausted.get()
     }
 
-    /// Whether all that it drains outlives the process.
-    pub(crate) fn is_durable(&self) -> bool {
+    /// Whether all that it drains outlives a stop.
+    pub(crate) fn outlives_stop(&self) -> bool {
         let home = self.home().map(Home::channel);
         let mut channels = self.channels.iter().chain(home);
-        channels.all(|channel| channel.is_durable())
+        channels.all(|channel| channel.outlives_stop())
     }
 
     /// The group's name.

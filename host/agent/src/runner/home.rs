@@ -109,7 +109,7 @@ impl Home {
 
     /// Whether a group that drains is not at its end before this channel is empty.
     pub(super) fn has_to_be_empty(&self) -> bool {
-        !self.channel.is_durable() || self.empties.load(Relaxed)
+        !self.channel.outlives_stop() || self.empties.load(Relaxed)
     }
 
     /// Which of the two channels the next batch is from.

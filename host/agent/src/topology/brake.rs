@@ -56,7 +56,7 @@ impl Brake {
                 SourceState::Completed | SourceState::Stopped
             )
         };
-        let is_empty = |it: &Arc<dyn Channel>| it.depth() == 0 || it.is_durable();
+        let is_empty = |it: &Arc<dyn Channel>| it.depth() == 0 || it.outlives_stop();
         let is_quiet = || self.sources.iter().all(ended) && self.departing.iter().all(is_empty);
         while !is_quiet() && clock::now() < deadline {
             sleep(LOOK_EVERY).await;

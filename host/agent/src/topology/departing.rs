@@ -72,10 +72,10 @@ impl Departing {
         }
     }
 
-    /// Whether its events outlive the process.
-    pub(super) fn is_durable(&self) -> bool {
+    /// Whether its events outlive a stop.
+    pub(super) fn outlives_stop(&self) -> bool {
         let mut channels = self.channels.iter();
-        channels.all(|channel| channel.channel.is_durable())
+        channels.all(|channel| channel.channel.outlives_stop())
     }
 
     /// Whether it is over.

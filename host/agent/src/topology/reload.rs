@@ -196,7 +196,7 @@ impl RunningAgent {
     ) -> Result<(), ComponentError> {
         for channel in leaving {
             let (name, events) = (channel.names.join("+"), channel.channel.depth());
-            let stay = channel.channel.is_durable();
+            let stay = channel.channel.outlives_stop();
             let is_drained = !sinks_of(&self.plan, &channel.names).is_empty();
             if events == 0 || stay || is_drained || self.goes_with_its_group(channel, plan) {
                 continue;

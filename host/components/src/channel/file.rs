@@ -10,6 +10,8 @@
 //! | which keys are there? | `file/keys.rs` |
 //! | how is an event stored? | `file/record.rs` |
 //! | which events are in memory? | `file/buffer.rs` |
+//! | and which are in memory alone, if it comes first (`spillable`)? | `file/spill.rs`, `file/memory_first.rs` |
+//! | in which order are they after a stop? | `file/order.rs` |
 //! | how is it opened, read and closed? | `file/store.rs` |
 //! | what is wrong with its disk? | `file/health.rs` |
 //! | what becomes of what a Flume has left? | `file/adopt.rs` |
@@ -32,14 +34,18 @@ use self::store::Store;
 use crate::services::Services;
 
 mod adopt;
+mod batch;
 mod buffer;
 mod health;
-mod keys;
+pub(super) mod keys;
+mod memory_first;
+mod order;
 mod record;
 mod space;
-mod store;
+pub(super) mod spill;
+pub(super) mod store;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 /// The name to write, then Flume's class.
 pub const NAMES: &[&str] = &["file", "org.apache.flume.channel.file.FileChannel"];
@@ -126,16 +132,24 @@ impl Channel for FileChannel {
 
     fn can_become(&self, recipe: &dyn ChannelRecipe) -> bool {
         let config = recipe.downcast_ref::<FileConfig>();
-        config.is_some_and(|config| config.place == self.store.place)
+        config.is_some_and(|config| config.log.place == self.store.place)
     }
 
     fn resize(&self, recipe: &dyn ChannelRecipe) {
         if let Some(config) = recipe.downcast_ref::<FileConfig>() {
-            self.store.resize(config);
+            self.store.resize(&config.log, &config.into());
         }
     }
 
-    fn is_durable(&self) -> bool {
+    fn can_fail(&self) -> bool {
+        true
+    }
+
+    fn outlives_stop(&self) -> bool {
+        true
+    }
+
+    fn outlives_kill(&self) -> bool {
         true
     }
 
@@ -143,8 +157,8 @@ impl Channel for FileChannel {
         Arc::clone(&self.store).open().await
     }
 
-    async fn close(&self) {
-        Arc::clone(&self.store).close().await;
+    async fn close(&self) -> usize {
+        Arc::clone(&self.store).close().await
     }
 
     fn fault(&self) -> Option<ChannelFault> {
@@ -216,7 +230,7 @@ impl ChannelRecipe for FileConfig {
     }
 
     fn folders(&self) -> &[PathBuf] {
-        &self.place.data
+        &self.log.place.data
     }
 
     fn shown(&self) -> Vec<(&'static str, u64)> {
@@ -224,13 +238,13 @@ impl ChannelRecipe for FileConfig {
             ("capacity", self.capacity as u64),
             ("transactionCapacity", self.transaction_capacity as u64),
             ("keep-alive", self.keep_alive.as_secs()),
-            ("minimumRequiredSpace", self.required_space),
+            ("minimumRequiredSpace", self.log.required_space),
         ]
     }
 }
 
 /// No place came free in time, in Flume's words.
-const FULL: ChannelError = ChannelError::Full {
+pub(super) const FULL: ChannelError = ChannelError::Full {
     words: "The channel has reached it's capacity. This might be the result of a sink on the channel \
             having too low of batch size, a downstream system running slower than normal, or that \
             the channel capacity is just too low.",

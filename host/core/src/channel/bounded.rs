@@ -10,7 +10,7 @@ use std::time::Duration;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
-use super::room::{Room, slots_of};
+use super::room::{Room, SLOT_BYTES, slots_of};
 use crate::clock;
 use crate::context::Context;
 use crate::diagnostic::Code;
@@ -109,6 +109,13 @@ pub struct State<Q> {
     transaction_capacity: usize,
 }
 
+impl<Q> State<Q> {
+    /// How long a put waits for room.
+    pub fn keep_alive(&self) -> Duration {
+        self.keep_alive
+    }
+}
+
 impl<Q: Queue> Bounded<Q> {
     /// A queue with these limits.
     pub fn new(queue: Q, limits: &Limits) -> Self {
@@ -175,7 +182,7 @@ impl<Q: Queue> Bounded<Q> {
 
     /// Reserves room for as many of the first events as fit now, and returns how many.
     pub fn try_reserve(&self, events: &[Event]) -> usize {
-        self.state.lock().room.reserve_prefix(events)
+        self.state.lock().room.reserve_prefix(events, SLOT_BYTES)
     }
 
     /// Reserves room for all events, if there is room now.
@@ -198,13 +205,13 @@ impl<Q: Queue> Bounded<Q> {
         let (slots, keep_alive) = (self.slots_of(events), self.state.lock().keep_alive);
         let _waiting = WaitingPut::new(self);
         let deadline = clock::now() + keep_alive;
-        let bytes = self.wait_for_room(deadline, |room| room.reserve_bytes(slots));
+        let bytes = self.wait_for_room(deadline, |state| state.room.reserve_bytes(slots));
         if !bytes.await {
             return Err(NoRoom::Bytes);
         }
         let held = HeldBytes { store: self, slots };
         let deadline = clock::now() + keep_alive;
-        let places = self.wait_for_room(deadline, |room| room.reserve_places(events.len()));
+        let places = self.wait_for_room(deadline, |state| state.room.reserve_places(events.len()));
         if !places.await {
             return Err(NoRoom::Places);
         }
@@ -212,22 +219,30 @@ impl<Q: Queue> Bounded<Q> {
         Ok(())
     }
 
+    /// Waits for room in another way than [`reserve`](Self::reserve), no longer than `keep-alive`: tries again
+    /// each time room is freed, and says whether that succeeded.
+    pub async fn retry(&self, attempt: impl FnMut(&mut State<Q>) -> bool) -> bool {
+        let keep_alive = self.state.lock().keep_alive;
+        let _waiting = WaitingPut::new(self);
+        self.wait_for_room(clock::now() + keep_alive, attempt).await
+    }
+
     /// Tries again each time room is freed, until it succeeds or the deadline has passed.
     async fn wait_for_room(
         &self,
         deadline: clock::Instant,
-        mut attempt: impl FnMut(&mut Room) -> bool,
+        mut attempt: impl FnMut(&mut State<Q>) -> bool,
     ) -> bool {
         loop {
             let freed = self.room.notified();
             tokio::pin!(freed);
             // Registered before the attempt, so that room freed in between is not missed.
             freed.as_mut().enable();
-            if attempt(&mut self.state.lock().room) {
+            if attempt(&mut self.state.lock()) {
                 return true;
             }
             if clock::timeout_at(deadline, freed).await.is_err() {
-                return attempt(&mut self.state.lock().room);
+                return attempt(&mut self.state.lock());
             }
         }
     }

@@ -87,20 +87,22 @@ impl Limit {
     }
 }
 
-/// The byte slots that an event costs: those of its body, and of its headers beyond what is free.
-fn cost(event: &Event) -> u64 {
+/// The slots of so many bytes that an event costs: those of its body, and of its headers beyond what is free.
+/// `slot` is at least 1.
+#[inline]
+pub fn cost(event: &Event, slot: u64) -> u64 {
     let mut bytes = event.body.len();
     // Most events have none, and this is asked twice of each.
     if !event.headers.is_empty() {
         bytes += event.headers.bytes().saturating_sub(FREE_HEADER_BYTES);
     }
     // Rounded up, and at least one.
-    (bytes as u64).saturating_sub(1) / SLOT_BYTES + 1
+    (bytes as u64).saturating_sub(1) / slot + 1
 }
 
 /// The byte slots that a batch costs. It looks at every header, so it is called without the lock.
 pub fn slots_of(events: &[Event]) -> u64 {
-    events.iter().map(cost).sum()
+    events.iter().map(|event| cost(event, SLOT_BYTES)).sum()
 }
 
 impl Room {
@@ -127,6 +129,22 @@ impl Room {
         self.slots_used().saturating_mul(SLOT_BYTES)
     }
 
+    /// Whether so many events have room now, if not for their bytes.
+    pub fn has_places(&self, events: usize) -> bool {
+        self.places.free >= events as u64
+    }
+
+    /// Whether more is charged than there is room for.
+    pub fn is_exceeded(&self) -> bool {
+        self.places.excess > 0 || self.bytes.is_some_and(|bytes| bytes.excess > 0)
+    }
+
+    /// Whether so many events with so many slots ever have room.
+    pub fn can_hold(&self, events: usize, slots: u64) -> bool {
+        let fits = self.places.total >= events as u64;
+        fits && self.bytes.is_none_or(|bytes| bytes.total >= slots)
+    }
+
     /// Places and byte slots in use.
     pub fn charged(&self) -> (u64, u64) {
         (self.places.used(), self.slots_used())
@@ -145,7 +163,7 @@ impl Room {
     }
 
     /// Reserves room for all of so many events with so many slots, or for none.
-    pub(super) fn reserve(&mut self, events: usize, slots: u64) -> bool {
+    pub fn reserve(&mut self, events: usize, slots: u64) -> bool {
         if !self.reserve_bytes(slots) {
             return false;
         }
@@ -157,7 +175,7 @@ impl Room {
     }
 
     /// Reserves room for other events in place of these, or changes nothing.
-    pub(super) fn exchange(&mut self, reserved: (usize, u64), wanted: (usize, u64)) -> bool {
+    pub fn exchange(&mut self, reserved: (usize, u64), wanted: (usize, u64)) -> bool {
         let before = (self.places, self.bytes);
         self.free(reserved.0, reserved.1);
         let exchanged = self.reserve(wanted.0, wanted.1);
@@ -167,15 +185,15 @@ impl Room {
         exchanged
     }
 
-    /// Reserves room for as many of the first events as fit, and returns how many.
-    pub(super) fn reserve_prefix(&mut self, events: &[Event]) -> usize {
+    /// Reserves room for as many of the first events as fit, and returns how many. A slot has so many bytes.
+    pub fn reserve_prefix(&mut self, events: &[Event], slot: u64) -> usize {
         let mut fitting = 0;
         for event in events {
             if self.places.free == 0 {
                 break;
             }
             if let Some(bytes) = &mut self.bytes
-                && !bytes.take(cost(event))
+                && !bytes.take(cost(event, slot))
             {
                 break;
             }
@@ -222,7 +240,7 @@ mod tests {
     fn bytes_without_a_limit_are_not_counted() {
         let mut room = Room::new(3, None);
         let large = vec![Event::new(vec![0; 1 << 20]); 4];
-        assert_eq!(room.reserve_prefix(&large), 3);
+        assert_eq!(room.reserve_prefix(&large, SLOT_BYTES), 3);
         assert!(room.is_full());
         assert_eq!((room.charged(), room.bytes_used()), ((3, 0), 0));
         room.free(3, 0);

@@ -105,7 +105,7 @@ impl Channel for FlakyChannel {
         self.inner.resize(recipe);
     }
 
-    fn is_durable(&self) -> bool {
+    fn can_fail(&self) -> bool {
         self.failing.is_some()
     }
 }

@@ -125,24 +125,31 @@ pub struct NotCommitted {
     pub error: ChannelError,
 }
 
-/// Commits puts into several channels: all of them, or, if a durable one fails, as few as possible.
-/// What is durable comes first, at the same time, and what is in memory only after it is safe.
+/// Commits puts into several channels: all of them, or, if one fails, as few as possible. Those that can
+/// fail come first, at the same time, and what is in memory only after they are safe.
 ///
 /// # Errors
-/// A durable channel failed. No channel in memory has its events; other durable ones may, so whoever
-/// sends the events again makes doubles there.
+/// A channel failed. No channel in memory has its events; others that can fail may, so whoever sends the
+/// events again makes doubles there.
 pub async fn commit_all(puts: Vec<ReservedPut>) -> Result<(), NotCommitted> {
-    if !puts.iter().any(|put| put.channel.is_durable()) {
+    if !puts.iter().any(|put| put.channel.can_fail()) {
         for put in puts {
             let committed = put.commit();
-            debug_assert!(committed.is_done(), "only a durable channel waits");
+            debug_assert!(committed.is_done(), "only a channel that can fail waits");
         }
         return Ok(());
     }
-    let (durable, others): (Vec<_>, Vec<_>) =
-        puts.into_iter().partition(|put| put.channel.is_durable());
     let begin = |put: ReservedPut| (Arc::clone(&put.channel), put.commit());
-    let begun: Vec<(Arc<dyn Channel>, Commit)> = durable.into_iter().map(begin).collect();
+    if puts.len() == 1 {
+        for (channel, commit) in puts.into_iter().map(begin) {
+            let committed = commit.await;
+            committed.map_err(|error| NotCommitted { channel, error })?;
+        }
+        return Ok(());
+    }
+    let (failing, others): (Vec<_>, Vec<_>) =
+        puts.into_iter().partition(|put| put.channel.can_fail());
+    let begun: Vec<(Arc<dyn Channel>, Commit)> = failing.into_iter().map(begin).collect();
     for (channel, commit) in begun.into_iter().chain(others.into_iter().map(begin)) {
         let committed = commit.await;
         committed.map_err(|error| NotCommitted { channel, error })?;
@@ -208,11 +215,16 @@ impl<'a> ReservedFront<'a> {
     /// # Errors
     /// As that of [`commit_all`]. The events are still in the batch.
     pub async fn commit(mut self) -> Result<(), NotCommitted> {
-        if !self.channels.iter().any(|channel| channel.is_durable()) {
+        if !self.channels.iter().any(|channel| channel.can_fail()) {
             self.hand_over();
             return Ok(());
         }
         let count = mem::take(&mut self.count);
+        if let [channel] = self.channels
+            && channel.append_now(self.batch, count)
+        {
+            return Ok(());
+        }
         let events = self.batch.as_slice().get(..count).unwrap_or_default();
         let put = |channel: &&Arc<dyn Channel>| ReservedPut {
             channel: Arc::clone(channel),

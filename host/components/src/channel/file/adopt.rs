@@ -4,21 +4,14 @@
 //! started there by mistake finds an empty channel. How a kill in the middle is made good:
 //! [`flume_adopt`].
 
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 
 use flume_adopt::{Directories, Found, Holds, Limits, ReadError, Report, find};
 use flume_core::{ComponentError, Event, Headers};
-use flume_log::{Log, LogError, Put};
+use flume_log::{Log, LogError};
 
+use super::batch::Batch;
 use super::keys::Place;
-use super::record;
-
-/// Events that are made safe together. One put at a time is under way, so what is safe is always the
-/// first part of the events.
-const MOST_TOGETHER: usize = 10_000;
-
-/// Bytes of bodies that are made safe together.
-const MOST_BYTES: usize = 8 << 20;
 
 /// Takes over what is there; returns how many events were put into the log.
 ///
@@ -77,81 +70,17 @@ fn copy(found: &Found, safe: u64, log: &Log) -> Result<Report, ComponentError> {
         ComponentError::caused_by("Flume's events could not be copied", error)
     };
     let mut batch = Batch::new(log);
-    let report = found.read(safe, |event| batch.push(event));
+    let report = found.read(safe, |event| batch.push(&ours(event)));
     let report = report.map_err(failed)?;
-    let flushed = batch.flush().and_then(|()| synced(log));
-    flushed.map_err(|error| failed(ReadError::Taker(error)))?;
+    let finished = batch.finish();
+    finished.map_err(|error| failed(ReadError::Taker(error)))?;
     Ok(report)
 }
 
-/// With `sync = interval`, what was put may not be safe yet.
-fn synced(log: &Log) -> Result<(), Arc<LogError>> {
-    let (tell, told) = mpsc::channel();
-    // Whoever waits is below.
-    log.flush(Box::new(move |done| {
-        tell.send(done).ok();
-    }));
-    told.recv()
-        .unwrap_or_else(|_| Err(Arc::new(LogError::Closed)))
-}
-
-/// Events that become safe together.
-struct Batch<'a> {
-    log: &'a Log,
-    put: Put,
-    head: Vec<u8>,
-    events: usize,
-    bytes: usize,
-}
-
-impl<'a> Batch<'a> {
-    fn new(log: &'a Log) -> Self {
-        Self {
-            log,
-            put: Put::new(),
-            head: Vec::new(),
-            events: 0,
-            bytes: 0,
-        }
-    }
-
-    fn push(&mut self, event: flume_adopt::Event) -> Result<(), Arc<LogError>> {
-        let event = Event {
-            headers: Headers::from_pairs(event.headers),
-            body: event.body,
-        };
-        if !record::write(&mut self.put, &event, &mut self.head) {
-            self.flush()?;
-            let fits = record::write(&mut self.put, &event, &mut self.head);
-            debug_assert!(
-                fits,
-                "the largest record of Flume is half of the largest put"
-            );
-        }
-        self.bytes += event.body.len() + event.headers.bytes();
-        self.events += 1;
-        match self.events >= MOST_TOGETHER || self.bytes >= MOST_BYTES {
-            true => self.flush(),
-            false => Ok(()),
-        }
-    }
-
-    /// Makes safe what was collected, and waits for it.
-    fn flush(&mut self) -> Result<(), Arc<LogError>> {
-        if self.events == 0 {
-            return Ok(());
-        }
-        let put = std::mem::take(&mut self.put);
-        (self.events, self.bytes) = (0, 0);
-        let (tell, told) = mpsc::channel();
-        self.log.put(
-            put,
-            Box::new(move |done| {
-                // Whoever waits is below.
-                tell.send(done.map(|_| ())).ok();
-            }),
-        );
-        told.recv()
-            .unwrap_or_else(|_| Err(Arc::new(LogError::Closed)))
+/// The event, as ours.
+fn ours(event: flume_adopt::Event) -> Event {
+    Event {
+        headers: Headers::from_pairs(event.headers),
+        body: event.body,
     }
 }

@@ -12,25 +12,32 @@ use flume_log::{OnDamage, Sync};
 /// The settings of a file channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileConfig {
-    /// Where its files are, and how they are written.
-    pub(super) place: Place,
+    /// Its log.
+    pub(super) log: LogConfig,
     /// Events stored, or taken and not yet settled (`capacity`, default 1,000,000).
     pub(super) capacity: usize,
     /// Events in one transaction (`transactionCapacity`, default 10,000).
     pub(super) transaction_capacity: usize,
     /// How long a put waits for room (`keep-alive`, default 3 s).
     pub(super) keep_alive: Duration,
+}
+
+/// The settings of the log of a channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::channel) struct LogConfig {
+    /// Where its files are, and how they are written.
+    pub(in crate::channel) place: Place,
     /// Bytes that have to stay free on the disk (`minimumRequiredSpace`, default 500 MiB).
-    pub(super) required_space: u64,
+    pub(in crate::channel) required_space: u64,
 }
 
 /// What cannot be changed while the channel is open.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Place {
+pub(in crate::channel) struct Place {
     /// Where Flume kept its checkpoint. Only the adoption of Flume's files uses it.
     pub(super) checkpoint: PathBuf,
     /// Folders for the files.
-    pub(super) data: Vec<PathBuf>,
+    pub(in crate::channel) data: Vec<PathBuf>,
     /// Bytes of a segment (`maxFileSize`, at most 64 MiB).
     pub(super) segment_bytes: u64,
     pub(super) sync: Sync,
@@ -53,9 +60,9 @@ const LEAST_SEGMENT: u64 = 1 << 20;
 const LEAST_SPACE: u64 = 1 << 20;
 const SPACE: u64 = 500 << 20;
 /// The largest `capacity`. Events that wait cost no memory, so this is far away.
-const MOST_EVENTS: usize = 1 << 40;
+pub(in crate::channel) const MOST_EVENTS: usize = 1 << 40;
 /// The largest `transactionCapacity`. The bytes of a transaction have a limit of their own.
-const MOST_TRANSACTION: usize = 1 << 31;
+pub(in crate::channel) const MOST_TRANSACTION: usize = 1 << 31;
 
 /// Keys of Flume's that change nothing here, and why.
 const WITHOUT_EFFECT: &[(&str, &str)] = &[
@@ -72,12 +79,28 @@ const NO_REPLAY: &str = "this channel replays nothing: only its last segment is 
 impl FileConfig {
     /// Reads Flume's keys. On `None`, the context has a diagnostic.
     pub fn configure(context: &mut Context) -> Option<Self> {
-        let checkpoint = context.string("checkpointDir", "~/.flume/file-channel/checkpoint");
-        let data = folders(context)?;
         let capacity = context.number_or_default("capacity", 1_000_000, 1..=MOST_EVENTS);
         let transaction_capacity =
             context.number_or_default("transactionCapacity", 10_000, 1..=MOST_TRANSACTION);
         let keep_alive = keep_alive(context, "keep-alive", 3);
+        let log = LogConfig::configure(context)?;
+        if !transaction_fits(context, transaction_capacity, capacity) {
+            return None;
+        }
+        Some(Self {
+            log,
+            capacity,
+            transaction_capacity,
+            keep_alive,
+        })
+    }
+}
+
+impl LogConfig {
+    /// Reads Flume's keys, and ours. On `None`, the context has a diagnostic.
+    pub(in crate::channel) fn configure(context: &mut Context) -> Option<Self> {
+        let checkpoint = context.string("checkpointDir", "~/.flume/file-channel/checkpoint");
+        let data = folders(context)?;
         let required = context.number_or_default("minimumRequiredSpace", SPACE, 0..=u64::MAX);
         let file = context.number_or_default("maxFileSize", MOST_FILE, 1..=u64::MAX);
         let sync = sync(context)?;
@@ -92,9 +115,6 @@ impl FileConfig {
             context.without_effect(key, why);
         }
         refuse_encryption(context)?;
-        if !transaction_fits(context, transaction_capacity, capacity) {
-            return None;
-        }
         Some(Self {
             place: Place {
                 checkpoint: expanded(&checkpoint),
@@ -106,9 +126,6 @@ impl FileConfig {
                 adopts,
                 on_damage,
             },
-            capacity,
-            transaction_capacity,
-            keep_alive,
             required_space: required.max(LEAST_SPACE),
         })
     }

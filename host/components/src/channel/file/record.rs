@@ -11,7 +11,7 @@
 use bytes::{Buf, Bytes};
 use bytestring::ByteString;
 use flume_core::{Event, Headers};
-use flume_log::Put;
+use flume_log::{Put, Records};
 
 /// Adds an event to a put; false if it does not fit. `head` is room to work in.
 pub(super) fn write(put: &mut Put, event: &Event, head: &mut Vec<u8>) -> bool {
@@ -55,6 +55,21 @@ pub(super) fn read(mut record: Bytes) -> Option<Event> {
         headers,
         body: record,
     })
+}
+
+/// The events of records with their sequences, and how many records are none.
+pub(super) fn read_all(records: Records) -> (Vec<(Event, u64)>, u64) {
+    let whole = Bytes::from(records.bytes);
+    let mut events = Vec::with_capacity(records.places.len());
+    let mut strange = 0;
+    for (sequence, place) in records.places {
+        let record = whole.get(place).unwrap_or_default();
+        match read(whole.slice_ref(record)) {
+            Some(event) => events.push((event, sequence)),
+            None => strange += 1,
+        }
+    }
+    (events, strange)
 }
 
 fn length(length: usize) -> Option<[u8; 4]> {

@@ -1,13 +1,17 @@
-//! A file channel at work: its log, what of it is in memory, and who reads the rest.
+//! A channel with a log at work: the log, what of it is in memory, and who reads the rest.
+//!
+//! Where memory comes first, what is different is in `memory_first.rs`, `spill.rs` and `order.rs`.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use flume_core::channel::bounded::Bounded;
+use flume_core::channel::UNMARKED;
+use flume_core::channel::bounded::{Bounded, Limits, Queue as _, State};
 use flume_core::clock;
 use flume_core::{
     ChannelCounter, ChannelError, ChannelFault, Commit, ComponentError, DurableCounter, Event,
-    Taken,
+    LogLimit, Taken,
 };
 use flume_log::{Committed, Done, Log, LogError, OnDamage, Options, Put, Read, Reader};
 use parking_lot::{Mutex, RwLock};
@@ -17,55 +21,89 @@ use tokio::sync::oneshot;
 use super::adopt::adopt;
 use super::buffer::{Buffer, Rest};
 use super::health::{Asked, Health};
-use super::keys::{FileConfig, Place};
+use super::keys::{FileConfig, LogConfig, Place};
+use super::order;
 use super::record;
 use super::space::Space;
+use super::spill::{self, Spill};
 
 /// The pause after a read of the disk that failed.
 const READ_PAUSE: Duration = Duration::from_secs(1);
 
-/// The parts of a file channel that its tasks share.
-pub(super) struct Store {
-    pub(super) name: String,
-    pub(super) place: Place,
-    pub(super) events: Bounded<Buffer>,
+/// The parts of a channel that its tasks share.
+pub(in crate::channel) struct Store {
+    pub(in crate::channel) name: String,
+    pub(in crate::channel) place: Place,
+    pub(in crate::channel) events: Bounded<Buffer>,
     pub(super) space: Space,
-    pub(super) counters: Arc<ChannelCounter>,
+    pub(in crate::channel) counters: Arc<ChannelCounter>,
+    /// If memory comes first: bytes of a slot of memory.
+    pub(in crate::channel) slot: Option<u64>,
     open: RwLock<Option<Open>>,
     /// What reads the log, unless it is reading.
     reader: Mutex<Option<Reader>>,
     health: Health,
+    /// Lines about the use of the disk.
+    pub(super) lines: Mutex<LogLimit>,
 }
 
 /// What there is while the channel is open.
-struct Open {
-    log: Log,
+pub(super) struct Open {
+    pub(super) log: Log,
     runtime: Handle,
 }
 
 impl Store {
+    /// A store that is not open yet, of events that are all on the disk.
     pub(super) fn new(name: &str, config: &FileConfig) -> Self {
+        Self::with(name, &config.log, Buffer::new(None), &config.into())
+    }
+
+    /// The same, of events that are in memory, and on the disk when that is full. A slot has so many bytes.
+    pub(in crate::channel) fn memory_first(
+        name: &str,
+        config: &LogConfig,
+        limits: &Limits,
+        spill: Spill,
+        slot: u64,
+    ) -> Self {
+        let store = Self::with(name, config, Buffer::new(Some(spill)), limits);
+        store.spills();
+        Self {
+            slot: Some(slot),
+            ..store
+        }
+    }
+
+    fn with(name: &str, config: &LogConfig, buffer: Buffer, limits: &Limits) -> Self {
         let counters = Arc::<ChannelCounter>::default();
         counters.durable.get_or_init(DurableCounter::default);
         Self {
             name: name.to_owned(),
             place: config.place.clone(),
-            events: Bounded::new(Buffer::new(0, 0), &config.into()),
+            events: Bounded::new(buffer, limits),
+            slot: None,
             space: Space::new(config.required_space),
             counters,
             open: RwLock::new(None),
             reader: Mutex::new(None),
             health: Health::default(),
+            lines: Mutex::new(LogLimit::per_second(1)),
         }
     }
 
-    pub(super) fn resize(&self, config: &FileConfig) {
-        self.events.resize(&config.into());
+    /// The folder of what is noted beside the log.
+    pub(super) fn folder(&self) -> Option<&Path> {
+        self.place.data.first().map(PathBuf::as_path)
+    }
+
+    pub(in crate::channel) fn resize(&self, config: &LogConfig, limits: &Limits) {
+        self.events.resize(limits);
         self.space.require(config.required_space);
     }
 
     /// Opens the log, and begins to read what is in it.
-    pub(super) async fn open(self: Arc<Self>) -> Result<(), ComponentError> {
+    pub(in crate::channel) async fn open(self: Arc<Self>) -> Result<(), ComponentError> {
         let runtime = Handle::current();
         let (store, own) = (Arc::clone(&self), runtime.clone());
         let opened = runtime.spawn_blocking(move || store.open_here(own)).await;
@@ -86,7 +124,7 @@ impl Store {
         tracing::info!(
             channel = self.name,
             events = waiting,
-            "the file channel is open"
+            "the log of the channel is open"
         );
         if torn > 0 {
             tracing::warn!(
@@ -99,35 +137,46 @@ impl Store {
         let found = usize::try_from(waiting).unwrap_or(usize::MAX);
         self.durable().found.add(found);
         let mut state = self.events.lock();
-        state.queue = Buffer::new(waiting, log.next());
-        state.room.charge(waiting, 0);
+        state.queue.open(waiting, log.next());
+        match self.slot {
+            Some(_) => self.note_spilled(&mut state),
+            None => state.room.charge(waiting, 0),
+        }
         drop(state);
+        if self.slot.is_some() {
+            order::read_first(self, &log);
+        }
         *self.reader.lock() = Some(log.reader().on_damage(self.place.on_damage));
         *self.open.write() = Some(Open { log, runtime });
         Ok(())
     }
 
-    /// Writes what has to be written, and lets the folders go.
-    pub(super) async fn close(self: Arc<Self>) {
+    /// Writes what has to be written, and lets the folders go. Returns how many events are lost.
+    pub(in crate::channel) async fn close(self: Arc<Self>) -> usize {
         let closing = tokio::task::spawn_blocking(move || {
             let open = self.open.write().take();
             *self.reader.lock() = None;
-            if let Some(open) = open {
-                open.log.close();
-            }
+            let Some(open) = open else { return 0 };
+            let lost = match self.slot {
+                Some(_) => order::write_memory(&self, &open.log),
+                None => 0,
+            };
+            open.log.close();
+            lost
         });
-        if let Err(error) = closing.await {
-            tracing::error!(%error, "a file channel was not closed");
-        }
+        closing.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "a channel was not closed");
+            0
+        })
     }
 
     /// Whether the disk has the room that has to stay free.
-    pub(super) fn has_space(&self) -> Result<(), ChannelError> {
+    pub(in crate::channel) fn has_space(&self) -> Result<(), ChannelError> {
         let room = || self.open.read().as_ref()?.log.room().ok();
         self.space.check(room)
     }
 
-    /// Puts events for which there is room.
+    /// Puts events for which there is room on the disk.
     pub(super) fn put(self: &Arc<Self>, events: Vec<Event>) -> Commit {
         self.counters.event_put_attempt.add(events.len());
         let mut put = Put::with_room(
@@ -140,7 +189,7 @@ impl Store {
         let mut head = Vec::new();
         let mut all = events.iter();
         if !all.all(|event| record::write(&mut put, event, &mut head)) {
-            self.events.release(&events);
+            self.take_back(&events);
             return Commit::waits(async { Err(too_large()) });
         }
         let (tell, told) = oneshot::channel();
@@ -167,13 +216,19 @@ impl Store {
         match committed {
             Ok(put) => {
                 self.counters.event_put_success.add(count);
-                self.events.lock().queue.committed(put, events);
+                let mut state = self.events.lock();
+                state.queue.committed(put, events);
+                if let Some(spill) = state.queue.spill() {
+                    spill.written();
+                    self.spills().spilled.add(count);
+                }
+                drop(state);
                 self.events.notify_taker();
                 self.health.works(&self.name, Asked::Put);
                 Ok(())
             }
             Err(error) => {
-                self.events.release(&events);
+                self.take_back(&events);
                 self.durable().put_error.increment();
                 let reason = format!("Put failed due to IO error: {error}");
                 self.health.failed(&self.name, Asked::Put, &reason);
@@ -184,11 +239,15 @@ impl Store {
     }
 
     /// Moves events to a taker.
-    pub(super) fn take(self: &Arc<Self>, most: usize, into: &mut Taken) -> usize {
+    pub(in crate::channel) fn take(self: &Arc<Self>, most: usize, into: &mut Taken) -> usize {
         let mut state = self.events.lock();
         let taken = state.queue.take(most, into);
-        let (is_left, is_low) = (state.queue.bytes() > 0, !state.queue.has_all());
+        let (is_left, is_low) = (state.queue.has_events(), !state.queue.has_all());
+        let is_calm = spill::calm(&mut state);
         drop(state);
+        if is_calm {
+            self.say_calm();
+        }
         self.counters.event_take_attempt.add(taken.max(1));
         if is_left {
             self.events.notify_taker();
@@ -202,20 +261,50 @@ impl Store {
     /// Notes what was delivered.
     pub(super) fn settle(&self, taken: &Taken) -> Commit {
         self.counters.event_take_success.add(taken.len());
-        let open = self.open.read();
-        let commit = match &*open {
+        let commit = self.settle_marks(taken.marks());
+        self.events.release(taken.events());
+        commit
+    }
+
+    /// Notes that events on the disk were delivered.
+    pub(super) fn settle_marks(&self, marks: &[u64]) -> Commit {
+        match &*self.open.read() {
             Some(open) => {
-                runs(taken.marks(), |first, end| open.log.settle(first, end));
+                runs(marks, |first, end| open.log.settle(first, end));
                 match self.place.settle_synced {
                     true => flushed(&open.log),
                     false => Commit::Done,
                 }
             }
             None => Commit::waits(async { Err(cut_off()) }),
-        };
-        drop(open);
-        self.events.release(taken.events());
-        commit
+        }
+    }
+
+    /// Events that should have gone to the disk are not there.
+    fn take_back(&self, events: &[Event]) {
+        if self.slot.is_none() {
+            return self.events.release(events);
+        }
+        let mut state = self.events.lock();
+        if let Some(spill) = state.queue.spill() {
+            spill.written();
+        }
+        self.left(&mut state, events.len() as u64);
+        drop(state);
+        self.events.notify_putters();
+    }
+
+    /// So many events are not on the disk any more.
+    pub(super) fn left(&self, state: &mut State<Buffer>, events: u64) {
+        match state.queue.spill() {
+            Some(spill) => {
+                spill.left(events);
+                self.note_spilled(state);
+            }
+            None => state
+                .room
+                .free(usize::try_from(events).unwrap_or(usize::MAX), 0),
+        }
     }
 
     /// Has the reader go on, if there is something to read and room for it.
@@ -265,9 +354,7 @@ impl Store {
                     self.note_damage(&damage.to_string(), damage.lost);
                     let mut state = self.events.lock();
                     state.queue.lost(damage.lost, reader.next());
-                    state
-                        .room
-                        .free(usize::try_from(damage.lost).unwrap_or(0), 0);
+                    self.left(&mut state, damage.lost);
                     drop(state);
                     self.events.notify_putters();
                 }
@@ -283,21 +370,12 @@ impl Store {
 
     /// Records were read.
     fn found(&self, records: flume_log::Records, next: u64) {
-        let whole = bytes::Bytes::from(records.bytes);
-        let mut events = Vec::with_capacity(records.places.len());
-        let mut strange = 0;
-        for (sequence, place) in records.places {
-            let record = whole.get(place).unwrap_or_default();
-            match record::read(whole.slice_ref(record)) {
-                Some(event) => events.push((event, sequence)),
-                None => strange += 1,
-            }
-        }
+        let (events, strange) = record::read_all(records);
         let mut state = self.events.lock();
         state.queue.read(events, next);
         if strange > 0 {
             state.queue.lost(strange, next);
-            state.room.free(usize::try_from(strange).unwrap_or(0), 0);
+            self.left(&mut state, strange);
         }
         drop(state);
         self.events.notify_taker();
@@ -335,10 +413,10 @@ impl Store {
     }
 
     /// What is wrong, for operators.
-    pub(super) fn fault(&self) -> Option<ChannelFault> {
+    pub(in crate::channel) fn fault(&self) -> Option<ChannelFault> {
         let space = self.has_space().err().map(|error| error.to_string());
         let faults = self.health.faults();
-        let refuses_puts = space.is_some() || faults.put.is_some();
+        let refuses_puts = (space.is_some() || faults.put.is_some()) && !self.has_memory();
         let damage = faults.damage.map(|(text, lost)| {
             format!("{lost} events are lost, because what was stored is damaged: {text}")
         });
@@ -350,15 +428,18 @@ impl Store {
         })
     }
 
-    fn durable(&self) -> &DurableCounter {
+    pub(super) fn durable(&self) -> &DurableCounter {
         self.counters.durable.get_or_init(DurableCounter::default)
     }
 }
 
 /// Calls a function with the first and the end of each run of sequences.
-fn runs(marks: &[u64], mut each: impl FnMut(u64, u64)) {
-    for run in marks.chunk_by(|one, next| one + 1 == *next) {
-        if let (Some(first), Some(last)) = (run.first(), run.last()) {
+pub(super) fn runs(marks: &[u64], mut each: impl FnMut(u64, u64)) {
+    let goes_on = |one: &u64, next: &u64| *one != UNMARKED && one + 1 == *next;
+    for run in marks.chunk_by(goes_on) {
+        if let (Some(first), Some(last)) = (run.first(), run.last())
+            && *first != UNMARKED
+        {
             each(*first, last + 1);
         }
     }

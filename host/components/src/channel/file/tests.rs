@@ -32,17 +32,20 @@ async fn opened(folder: &Path, keys: &[(&str, &str)]) -> Arc<dyn Channel> {
     channel
 }
 
-fn numbered(numbers: std::ops::Range<usize>) -> Vec<Event> {
+pub(in crate::channel) fn numbered(numbers: std::ops::Range<usize>) -> Vec<Event> {
     let event = |number: usize| Event::new(number.to_string()).with_header("n", number.to_string());
     numbers.map(event).collect()
 }
 
-async fn put(channel: &Arc<dyn Channel>, events: Vec<Event>) -> Result<(), ChannelError> {
+pub(in crate::channel) async fn put(
+    channel: &Arc<dyn Channel>,
+    events: Vec<Event>,
+) -> Result<(), ChannelError> {
     PutTransaction::of(channel, events)?.commit().await
 }
 
 /// Takes so many events in one transaction, waiting for those that have to be read first.
-async fn taken(channel: &Arc<dyn Channel>, count: usize) -> TakeTransaction {
+pub(in crate::channel) async fn taken(channel: &Arc<dyn Channel>, count: usize) -> TakeTransaction {
     let mut take = TakeTransaction::begin(channel);
     while take.events().len() < count {
         assert!(channel.depth() > 0, "{} of {count}", take.events().len());
@@ -53,7 +56,7 @@ async fn taken(channel: &Arc<dyn Channel>, count: usize) -> TakeTransaction {
 }
 
 /// Takes all that is there and gives it back.
-async fn contents(channel: &Arc<dyn Channel>) -> Vec<Event> {
+pub(in crate::channel) async fn contents(channel: &Arc<dyn Channel>) -> Vec<Event> {
     let take = taken(channel, channel.depth()).await;
     take.events().to_vec()
 }
@@ -307,14 +310,14 @@ fn keys_are_flumes() {
         ],
     );
     let config = FileConfig::configure(&mut context).unwrap();
-    assert_eq!(config.place.data, [Path::new("/a"), Path::new("/b")]);
-    assert_eq!(config.place.checkpoint, Path::new("/c"));
+    assert_eq!(config.log.place.data, [Path::new("/a"), Path::new("/b")]);
+    assert_eq!(config.log.place.checkpoint, Path::new("/c"));
     assert_eq!(
-        config.place.sync,
+        config.log.place.sync,
         flume_log::Sync::Interval(Duration::from_secs(7))
     );
-    assert_eq!(config.place.segment_bytes, 64 << 20);
-    assert_eq!(config.required_space, 1 << 20, "Flume's floor");
+    assert_eq!(config.log.place.segment_bytes, 64 << 20);
+    assert_eq!(config.log.required_space, 1 << 20, "Flume's floor");
     assert_eq!(
         (config.capacity, config.transaction_capacity),
         (1_000_000, 10_000)
