@@ -20,6 +20,9 @@ const WINDOW: u64 = 2_000;
 /// How many lines are written at once.
 const CHUNK: u64 = 100;
 
+/// How long a source may take to listen.
+const LISTENS: Duration = Duration::from_secs(20);
+
 /// Which numbered lines to send.
 #[derive(Clone, Debug)]
 pub struct Lines {
@@ -111,14 +114,14 @@ struct Answered {
 }
 
 impl Feed {
-    /// Connects and begins to send.
+    /// Connects and begins to send. An agent may answer on its pages a moment before its sources listen.
     ///
     /// # Panics
-    /// When nothing listens on the loopback port.
+    /// When nothing listens on the loopback port for some seconds.
     #[must_use]
     pub fn start(port: u16, lines: Lines) -> Self {
-        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port));
-        let stream = stream.unwrap_or_else(|err| panic!("netcat source on port {port}: {err}"));
+        let connect = || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok();
+        let stream = eventually(&format!("port {port} listens"), LISTENS, connect);
         stream.set_nodelay(true).expect("a TCP socket");
         let answered = Arc::new(Answered::default());
         let handle = || stream.try_clone().expect("a second handle on the socket");
