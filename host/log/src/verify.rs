@@ -88,6 +88,15 @@ pub struct DamagedRange {
     pub lost: u64,
 }
 
+/// Whether there is a log, whatever its files hold.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn is_log(disk: &dyn Disk) -> Result<bool, LogError> {
+    let names = disk.list().map_err(LogError::disk("read the folder"))?;
+    Ok(names.iter().any(|name| chain::is_segment(name)))
+}
+
 /// Looks at all files of a log.
 ///
 /// # Errors

@@ -164,3 +164,14 @@ fn a_folder_is_looked_at_while_another_has_it() {
     drop(log);
     assert_eq!(repair(&looked, SMALL, &mut |_| {}).unwrap(), []);
 }
+
+#[test]
+fn a_folder_with_files_of_others_is_no_log() {
+    let disk = SimDisk::new(1);
+    for name in ["log-1", "owner.lock", "1.log"] {
+        disk.create(name, 8).unwrap();
+    }
+    assert!(!crate::verify::is_log(&disk).unwrap());
+    filled(&disk);
+    assert!(crate::verify::is_log(&disk).unwrap());
+}

@@ -81,6 +81,11 @@ impl Chain {
     }
 }
 
+/// Whether a file of this name is a segment, or is kept to be one.
+pub(super) fn is_segment(name: &str) -> bool {
+    matches!(generation(name), Some((_, "log" | "spare")))
+}
+
 /// What the head of a segment should have said, as far as its puts tell it.
 fn made_up(
     source: &mut Source,

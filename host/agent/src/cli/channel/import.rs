@@ -23,7 +23,7 @@ use flume_log::{Committed, Log, LogError, Options, Put, verify};
 use serde::Deserialize;
 
 use super::progress::Progress;
-use super::{failed, is_channel, unreadable};
+use super::{failed, unreadable};
 
 /// Events in a put.
 const MOST_EVENTS: u64 = 1000;
@@ -106,12 +106,7 @@ fn has_channel(folders: &[PathBuf]) -> Result<bool, ExitCode> {
         return Ok(false);
     }
     let disk = Folders::look(folders).map_err(|error| unreadable(&error))?;
-    // The heads of the segments would do, but who runs may rename them meanwhile.
-    match verify::inspect(&disk, &mut |_| {}) {
-        Ok(found) => Ok(is_channel(&found)),
-        Err(error) if super::is_gone(&error) => Ok(true),
-        Err(error) => Err(unreadable(&error)),
-    }
+    verify::is_log(&disk).map_err(|error| unreadable(&error))
 }
 
 /// Why an import ends early.
