@@ -120,24 +120,26 @@ pub(super) fn look(
     let mut looks = 0;
     loop {
         looks += 1;
-        let disk = Folders::look(folders).map_err(|error| unreadable(&error))?;
+        let disk = existing(folders)?;
         let kept = report::kept(&disk).map_err(|error| unreadable(&error))?;
         match read(&disk, &mut Progress::new()) {
-            Ok(found) if is_channel(&found) => return Ok((found, kept)),
-            Ok(_) => {
-                let advice = "for those of Flume there is `channel adopt`";
-                let said = format!("there is no segment of a file channel here; {advice}");
-                return Err(unreadable(&said));
-            }
+            Ok(found) => return Ok((found, kept)),
             Err(error) if looks < MOST_LOOKS && is_gone(&error) => {}
             Err(error) => return Err(unreadable(&error)),
         }
     }
 }
 
-/// An open channel has a segment, and so has a closed one.
-fn is_channel(found: &Inspection) -> bool {
-    !(found.segments.is_empty() && found.unused.is_empty() && found.spares.is_empty())
+/// The folders of a channel, to look at. Whoever opens one asks first: a folder with a misspelt name
+/// would be made. (An open channel has a segment, and so has a closed one.)
+pub(super) fn existing(folders: &[PathBuf]) -> Result<Folders, ExitCode> {
+    let disk = Folders::look(folders).map_err(|error| unreadable(&error))?;
+    if verify::is_log(&disk).map_err(|error| unreadable(&error))? {
+        return Ok(disk);
+    }
+    let advice = "for those of Flume there is `channel adopt`";
+    let said = format!("there is no segment of a file channel here; {advice}");
+    Err(unreadable(&said))
 }
 
 fn is_gone(error: &LogError) -> bool {
@@ -145,8 +147,7 @@ fn is_gone(error: &LogError) -> bool {
 }
 
 fn repair(folders: &[PathBuf]) -> Result<ExitCode, ExitCode> {
-    // A folder with a misspelt name would be made.
-    look(folders, |disk, _| verify::inspect(disk, &mut |_| {}))?;
+    existing(folders)?;
     let disk = Folders::own(folders).map_err(|error| failed(&error))?;
     let disk: Arc<dyn Disk> = Arc::new(disk);
     let mut progress = Progress::new();

@@ -15,11 +15,11 @@ use flume_components::net::address::Address;
 use flume_core::shell::{complain, print};
 use flume_core::{Context, Event, chain, dead_letter};
 use flume_log::disk::Folders;
-use flume_log::{Log, OnDamage, Options, Read, verify};
+use flume_log::{Log, OnDamage, Options, Read};
 use serde_json::json;
 
 use super::super::avro_client::OneSource;
-use super::super::channel::{FolderArgs, failed, look};
+use super::super::channel::{FolderArgs, existing, failed};
 use super::FilterArgs;
 use super::letter::{Filter, Letter};
 
@@ -116,8 +116,7 @@ fn plain(letter: &Letter, keep_headers: bool) -> Event {
 
 /// Opens a channel that no agent has open.
 fn owned(folders: &[PathBuf]) -> Result<Log, ExitCode> {
-    // A folder with a misspelt name would be made.
-    look(folders, |disk, _| verify::inspect(disk, &mut |_| {}))?;
+    existing(folders)?;
     let disk = Folders::own(folders).map_err(|error| match error.kind() {
         io::ErrorKind::ResourceBusy => failed(&format!(
             "{error}: stop that agent, or take the channel off its file and reload it (`list` and \
@@ -300,7 +299,9 @@ mod tests {
         log.close();
         let disk = Folders::look(&[folder.path().to_owned()]).unwrap();
         assert_eq!(
-            verify::inspect(&disk, &mut |_| {}).unwrap().waiting,
+            flume_log::verify::inspect(&disk, &mut |_| {})
+                .unwrap()
+                .waiting,
             5,
             "it is on the disk"
         );
