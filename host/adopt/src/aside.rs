@@ -4,10 +4,10 @@
 //! all are gone. So there is no moment in which it would deliver a part of what we have.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use crate::directories::{ASIDE, Class, Directories, Listed};
+use crate::kernel::Lock;
 use crate::note::{self, Note};
 use crate::refusal::Refusal;
 use crate::running;
@@ -20,7 +20,7 @@ pub struct Aside {
     name: String,
     /// Their numbers.
     logs: BTreeSet<u32>,
-    locks: Vec<File>,
+    locks: Vec<Lock>,
 }
 
 impl Aside {
@@ -33,7 +33,7 @@ impl Aside {
         }
     }
 
-    pub(crate) fn named(directories: Directories, logs: BTreeSet<u32>, locks: Vec<File>) -> Self {
+    pub(crate) fn named(directories: Directories, logs: BTreeSet<u32>, locks: Vec<Lock>) -> Self {
         let all = directories.all();
         let is_free = |name: &String| all.iter().all(|directory| !directory.join(name).exists());
         let numbered = (2..).map(|number: u32| format!("{ASIDE}-{number}"));

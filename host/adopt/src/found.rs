@@ -1,7 +1,7 @@
 //! Looking for a channel of Flume, and judging it, before anything is changed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use md5::{Digest, Md5};
@@ -9,6 +9,7 @@ use md5::{Digest, Md5};
 use crate::aside::Aside;
 use crate::checkpoint::{self, Checkpoint};
 use crate::directories::{self, Class, Directories, Listed};
+use crate::kernel::Lock;
 use crate::limits::Limits;
 use crate::meta;
 use crate::note::Note;
@@ -41,7 +42,7 @@ pub struct Found {
     pub(crate) unused: Vec<(PathBuf, String)>,
     pub(crate) limits: Limits,
     pub(crate) is_running_unknown: bool,
-    locks: Vec<File>,
+    locks: Vec<Lock>,
 }
 
 /// A log.

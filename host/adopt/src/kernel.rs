@@ -43,9 +43,21 @@ pub(crate) fn lease(_: &Path) -> io::Result<Lease> {
     Ok(Lease::Unknown)
 }
 
+/// A file that is locked, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // To close the file is not enough: a child that we are just starting has a copy of it. What is
+        // not unlocked here is when that copy is closed.
+        whole(&self.0, Change::Unlock).ok();
+    }
+}
+
 /// Locks a file against other processes, and against a Flume that starts; `None` if it is locked.
 /// It is made if it is not there.
-pub(crate) fn lock(path: &Path) -> io::Result<Option<File>> {
+pub(crate) fn lock(path: &Path) -> io::Result<Option<Lock>> {
     let mut options = OpenOptions::new();
     let file = options
         .read(true)
@@ -53,8 +65,8 @@ pub(crate) fn lock(path: &Path) -> io::Result<Option<File>> {
         .create(true)
         .truncate(false)
         .open(path)?;
-    match whole(&file) {
-        Ok(()) => Ok(Some(file)),
+    match whole(&file, Change::Lock) {
+        Ok(()) => Ok(Some(Lock(file))),
         Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
         Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(None),
         Err(error) => Err(error),
@@ -72,12 +84,23 @@ fn control(file: &File, command: libc::c_int, value: libc::c_int) -> io::Result<
     }
 }
 
+/// What becomes of the lock on a file.
+#[derive(Debug, Clone, Copy)]
+enum Change {
+    Lock,
+    Unlock,
+}
+
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "the C library offers no other way")]
-fn whole(file: &File) -> io::Result<()> {
+fn whole(file: &File, change: Change) -> io::Result<()> {
     use std::os::fd::AsRawFd;
+    let kind = match change {
+        Change::Lock => libc::F_WRLCK,
+        Change::Unlock => libc::F_UNLCK,
+    };
     let range = libc::flock {
-        l_type: i16::try_from(libc::F_WRLCK).unwrap_or_default(),
+        l_type: i16::try_from(kind).unwrap_or_default(),
         l_whence: i16::try_from(libc::SEEK_SET).unwrap_or_default(),
         l_start: 0,
         l_len: 0,
@@ -91,6 +114,26 @@ fn whole(file: &File) -> io::Result<()> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn whole(file: &File) -> io::Result<()> {
-    file.try_lock().map_err(io::Error::from)
+fn whole(file: &File, change: Change) -> io::Result<()> {
+    match change {
+        Change::Lock => file.try_lock().map_err(io::Error::from),
+        Change::Unlock => file.unlock(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_unlocked_at_once_though_a_child_that_starts_has_a_copy_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("in_use.lock");
+        let first = lock(&path).unwrap().unwrap();
+        let copy = first.0.try_clone().unwrap();
+        assert!(lock(&path).unwrap().is_none());
+        drop(first);
+        assert!(lock(&path).unwrap().is_some());
+        drop(copy);
+    }
 }

@@ -4,13 +4,13 @@
 //! only if nobody else has it open, and `/proc` names who has.
 
 use std::collections::HashSet;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::directories::{Class, Directories, Listed};
-use crate::kernel::{self, Lease};
+use crate::kernel::{self, Lease, Lock};
 use crate::refusal::{Opener, Refusal};
 
 /// Characters of a command line that are shown.
@@ -53,7 +53,7 @@ fn lock_of(directory: PathBuf) -> PathBuf {
 }
 
 /// Keeps Flume from starting on these directories: it looks for locks of this kind.
-pub(crate) fn lock(directories: &Directories) -> Result<Vec<File>, Refusal> {
+pub(crate) fn lock(directories: &Directories) -> Result<Vec<Lock>, Refusal> {
     let mut locks = Vec::new();
     for directory in directories.all().into_iter().filter(|path| path.is_dir()) {
         let path = lock_of(directory);

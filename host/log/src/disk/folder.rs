@@ -26,8 +26,8 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Takes a folder, which is made if it is not there. The lock ends with the process, however it
-    /// ends.
+    /// Takes a folder, which is made if it is not there. The lock ends with this value, or with the
+    /// process, however it ends.
     ///
     /// # Errors
     /// It cannot be made, or another process owns it.
@@ -77,6 +77,18 @@ impl Folder {
 
     fn path(&self, name: &str) -> PathBuf {
         self.path.join(name)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // To close the file is not enough: a process that is just being started has a copy of it, up to the
+        // moment in which it becomes another program.
+        if let Some(owner) = &self.owner
+            && let Err(error) = rustix::fs::flock(owner, FlockOperation::Unlock)
+        {
+            tracing::warn!(folder = %self.path.display(), %error, "a folder was not unlocked");
+        }
     }
 }
 
@@ -207,5 +219,20 @@ impl DiskFile for File {
         let synced = self.sync_data();
         rustix::fs::fadvise(self, 0, None, rustix::fs::Advice::DontNeed)?;
         synced
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_free_at_once_though_a_process_that_starts_has_a_copy_of_its_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Folder::own(folder.path()).unwrap();
+        let copy = first.owner.as_ref().unwrap().try_clone().unwrap();
+        drop(first);
+        Folder::own(folder.path()).unwrap();
+        drop(copy);
     }
 }
