@@ -82,6 +82,7 @@ impl Events {
     /// Reads the next event: calls `header` for each header and returns the body.
     ///
     /// This builds no list. [`Iterator::next`] does the same with a [`WireEvent`].
+    #[inline]
     pub fn next_with(
         &mut self,
         header: impl FnMut(ByteString, ByteString),
@@ -94,6 +95,7 @@ impl Events {
         body
     }
 
+    #[inline]
     fn read(
         &mut self,
         mut header: impl FnMut(ByteString, ByteString),

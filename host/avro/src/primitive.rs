@@ -156,6 +156,9 @@ impl Reader {
 }
 
 /// Writes a zig-zag number.
+// Inlined, as all that writes: whether the compiler does so by itself depends on what else there is, and it
+// is a quarter of the instructions of a batch.
+#[inline]
 pub(crate) fn put_long(out: &mut BytesMut, value: i64) {
     let mut raw = (value << 1 ^ value >> 63).cast_unsigned();
     while raw > 0x7f {
@@ -168,11 +171,13 @@ pub(crate) fn put_long(out: &mut BytesMut, value: i64) {
 }
 
 /// Writes a length or an item count. (A slice is never longer than `i64::MAX` bytes.)
+#[inline]
 pub(crate) fn put_length(out: &mut BytesMut, length: usize) {
     put_long(out, i64::try_from(length).unwrap_or(i64::MAX));
 }
 
 /// Writes a string or bytes: both are a length and the data.
+#[inline]
 pub(crate) fn put_bytes(out: &mut BytesMut, data: &[u8]) {
     put_length(out, data.len());
     out.put_slice(data);

@@ -49,6 +49,30 @@ fn hot_paths_take_the_recorded_number_of_instructions() {
     assert!(wrong.is_empty(), "{}\nto record: {RENEW}", wrong.join("\n"));
 }
 
+#[test]
+fn the_page_on_performance_states_the_recorded_counts() {
+    let recorded = fs::read_to_string(file()).expect("the recorded counts");
+    let recorded: toml::Table = recorded.parse().expect("TOML");
+    let page = fs::read_to_string(target::workspace().join("host/PERFORMANCE.md")).expect("a page");
+    let (_, counted) = page.split_once("## Counted").expect("a chapter");
+    let batch = recorded["batch"].as_table().expect("a table");
+    for (name, count) in batch {
+        let count = count.as_integer().expect("a number");
+        let stated = match (count / 1_000, count % 1_000) {
+            (0, units) => units.to_string(),
+            (thousands, units) => format!("{thousands},{units:03}"),
+        };
+        let row = counted
+            .lines()
+            .find(|line| line.contains(&format!("`{name}`")));
+        let row = row.unwrap_or_else(|| panic!("`{name}` has no row"));
+        let states_it = row
+            .split(['|', ' '])
+            .any(|word| word.trim_end_matches(',') == stated);
+        assert!(states_it, "`{name}` takes {stated}: {row}");
+    }
+}
+
 /// Instructions per batch, by workload.
 type Counts = Vec<(String, u64)>;
 
