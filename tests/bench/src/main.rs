@@ -18,6 +18,7 @@ fn main() -> io::Result<ExitCode> {
         table: Table::new(&mut out),
         scale: options.scale(),
         peers: Peers::new(!options.no_peers),
+        attacks: options.attacks.clone(),
     };
     for line in machine::lines() {
         bench.table.line(&line)?;

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Parser, ValueEnum};
+use flume_tests::tenants::ATTACKS;
 
 /// Measures flume-host in comparison with real peers, and prints a table.
 #[derive(Clone, Debug, Parser)]
@@ -26,6 +28,13 @@ pub struct Options {
     /// Only flume-host.
     #[arg(long)]
     pub no_peers: bool,
+    /// The attacks of `tenants` to measure; may be repeated. Default: all.
+    #[arg(long = "attack", value_name = "NAME", value_parser = names())]
+    pub attacks: Vec<String>,
+}
+
+fn names() -> PossibleValuesParser {
+    PossibleValuesParser::new(ATTACKS.iter().map(|attack| attack.name))
 }
 
 /// A row of the table.

@@ -57,6 +57,8 @@ pub struct Bench<'a> {
     pub scale: Scale,
     /// The peers to compare with.
     pub peers: Peers,
+    /// The attacks to measure; all, if empty.
+    pub attacks: Vec<String>,
 }
 
 impl Bench<'_> {

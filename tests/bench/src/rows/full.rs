@@ -10,6 +10,7 @@ fn output(row: Row) -> String {
         table: Table::new(&mut out),
         scale: Scale::moment(),
         peers: Peers::new(false),
+        attacks: Vec::new(),
     };
     bench.row(row).unwrap();
     let wrong = bench.table.end().unwrap();

@@ -33,7 +33,10 @@ pub(super) fn measure(bench: &mut Bench<'_>) -> io::Result<()> {
         size.time.as_secs_f64()
     ))?;
     one(bench, &BUSY_MACHINE, size, false)?;
-    for attack in ATTACKS {
+    let wanted = bench.attacks.clone();
+    let is_wanted =
+        |attack: &&Attack| wanted.is_empty() || wanted.iter().any(|name| name == attack.name);
+    for attack in ATTACKS.iter().filter(is_wanted) {
         one(bench, attack, size, true)?;
     }
     Ok(())
