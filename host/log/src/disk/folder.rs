@@ -1,5 +1,6 @@
 //! A folder of the operating system.
 
+use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSlice, Read as _, Write as _};
 use std::os::unix::fs::FileExt as _;
@@ -18,11 +19,16 @@ const OWNER: &str = "owner.lock";
 const MOST_PARTS: usize = 1024;
 
 /// A folder that this process owns: no other one can open it meanwhile.
-#[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
     /// Held open for its lock; without it, the folder is only looked at.
     owner: Option<File>,
+}
+
+impl fmt::Debug for Folder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.path.fmt(f)
+    }
 }
 
 impl Folder {

@@ -31,6 +31,8 @@ struct Member {
     disk: Arc<dyn Disk>,
     /// For how many new segments it is passed over.
     out: Arc<AtomicU32>,
+    /// Why no segment was made here the last time.
+    said: Mutex<Option<io::ErrorKind>>,
 }
 
 #[derive(Debug, Default)]
@@ -97,6 +99,7 @@ impl Folders {
         let member = |disk| Member {
             disk,
             out: Arc::default(),
+            said: Mutex::default(),
         };
         Ok(Self {
             members: disks.into_iter().map(member).collect(),
@@ -148,6 +151,14 @@ impl Member {
         self.out.fetch_update(set, get, one_less).is_ok()
     }
 
+    /// Says that no segment is made here: once, and again when there is another reason or there was a
+    /// segment meanwhile. Each put that comes tries to make one.
+    fn say(&self, error: &io::Error) {
+        if self.said.lock().replace(error.kind()) != Some(error.kind()) {
+            tracing::warn!(disk = ?self.disk, %error, "no segment is made here");
+        }
+    }
+
     fn watched(&self, file: Arc<dyn DiskFile>) -> Arc<dyn DiskFile> {
         let out = Arc::clone(&self.out);
         Arc::new(Watched { file, out })
@@ -190,11 +201,12 @@ impl Disk for Folders {
         for (at, member) in self.order() {
             match member.note(member.disk.create(name, bytes)) {
                 Ok(file) => {
+                    *member.said.lock() = None;
                     self.state.lock().places.insert(name.to_owned(), at);
                     return Ok(member.watched(file));
                 }
                 Err(error) => {
-                    tracing::warn!(disk = ?member.disk, %error, "no segment is made here");
+                    member.say(&error);
                     // That there is no room is what can be waited for.
                     if failed.kind() != io::ErrorKind::StorageFull {
                         failed = error;

@@ -1,6 +1,13 @@
 //! A log in several folders.
 
+use std::fmt::Debug;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tracing::field::Field;
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
 
 use super::case::striped;
 use super::*;
@@ -111,6 +118,57 @@ fn a_disk_that_failed_is_passed_over_for_a_while_unless_it_is_the_only_one() {
     }
     assert!(names(&disks[0]).abs_diff(names(&disks[1])) < 20);
     assert_eq!(life.rest().0.len(), 100);
+}
+
+/// Counts what is logged of one kind.
+struct Said(&'static str, Arc<AtomicUsize>);
+
+impl Subscriber for Said {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let mut text = String::new();
+        event.record(&mut |field: &Field, value: &dyn Debug| {
+            if field.name() == "message" {
+                text = format!("{value:?}");
+            }
+        });
+        self.1
+            .fetch_add(usize::from(text == self.0), Ordering::Relaxed);
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+/// Each put tries again, so that a client that does not give up would fill the log of the agent.
+#[test]
+fn a_disk_that_failed_is_said_once_until_a_segment_is_made() {
+    let said = Arc::new(AtomicUsize::new(0));
+    let counted = Said("no segment is made here", Arc::clone(&said));
+    let disk = SimDisk::new(1);
+    let mut life = Life::on(striped(std::slice::from_ref(&disk)).unwrap(), SMALL).unwrap();
+    let mut commit = |at: u64| life.writer.commit(&mut [put(at..at + 1, 20_000).draft()]);
+    tracing::subscriber::with_default(counted, || {
+        for round in 1..=2 {
+            disk.die();
+            (0..50).for_each(|at| assert!(commit(at).is_err()));
+            assert_eq!(said.load(Ordering::Relaxed), round);
+            disk.kill();
+            commit(0).unwrap();
+        }
+    });
 }
 
 fn folders(root: &std::path::Path, names: &[&str]) -> Vec<PathBuf> {
