@@ -6,4 +6,5 @@ mod buckets;
 mod counts;
 mod interop;
 mod languages;
+mod power;
 mod prometheus;

@@ -1,5 +1,5 @@
 //! External peers: real Flume, HDFS, an S3 server, Azure's emulator, Prometheus, rsyslog, valgrind,
-//! libfaketime, npm's avsc and PyPI's fastavro.
+//! libfaketime, qemu with a kernel, npm's avsc and PyPI's fastavro.
 //!
 //! Each is fetched once by its package client into `target/peers/` and then found there. A lock
 //! file prevents tests that run at the same time, in one process or in several, from fetching it
@@ -16,6 +16,7 @@ mod jvm;
 pub mod keys;
 mod maven;
 pub mod prometheus;
+pub mod qemu;
 pub mod rsyslog;
 pub mod s3;
 pub mod valgrind;
