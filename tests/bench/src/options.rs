@@ -68,6 +68,8 @@ pub enum Row {
     B12,
     /// The durable channel with a backlog.
     B13,
+    /// A spillable channel beside a memory channel.
+    B14,
     /// A hostile tenant beside another one.
     Tenants,
     /// The bucket writer, into HDFS and onto disk.

@@ -28,6 +28,7 @@ mod into_null;
 mod latency;
 mod relay;
 mod selector;
+mod spillable;
 mod startup;
 mod swap;
 mod tenants;
@@ -82,6 +83,7 @@ impl Bench<'_> {
             Row::B11 => default_channel::measure(self),
             Row::B12 => durable::measure(self),
             Row::B13 => backlog::measure(self),
+            Row::B14 => spillable::measure(self),
             Row::Tenants => tenants::measure(self),
             Row::Buckets => buckets::measure(self),
         }

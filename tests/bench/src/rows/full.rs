@@ -38,6 +38,13 @@ fn rows_of_throughput_lose_and_duplicate_nothing() {
                 "append and sync, lines × 64",
             ],
         ),
+        (
+            Row::B14,
+            &[
+                "spillable / memory, lines through redact.wasm",
+                "memory / spillable, avro, batch 1000",
+            ],
+        ),
     ] {
         let text = output(row);
         for part in parts {
