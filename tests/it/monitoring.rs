@@ -31,8 +31,8 @@ fn keystore() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(stores)
 }
 
-/// An agent with an interceptor, a policy, a port with TLS, a durable channel, a sink that works and one
-/// that does not.
+/// An agent with an interceptor, a policy, a port with TLS, a durable channel, a spillable one, a sink that
+/// works, one that does not, and a spare.
 pub(crate) fn monitored(scratch: &Scratch, input: u16) -> AgentFile {
     AgentFile::new("a1")
         .memory("c1", 1_000, 100)
@@ -59,9 +59,15 @@ pub(crate) fn monitored(scratch: &Scratch, input: u16) -> AgentFile {
         .file_channel("c2", &scratch.folder("c2"))
         .null("k3", 100)
         .drains("k3", "c2")
+        .spillable("c3", &scratch.folder("c3"), 100, 1)
+        .null("k4", 100)
+        .drains("k4", "c3")
+        .memory("c4", 1_000, 100)
+        .spare("k9", "c4")
         .feeds("r1", "c1")
+        .feeds("r2", "c1 c2 c3")
         .set("sinkgroups", "g1")
-        .set("sinkgroups.g1.sinks", "k1 k2")
+        .set("sinkgroups.g1.sinks", "k1 k2 k9")
         .set("sinkgroups.g1.processor.type", "failover")
 }
 

@@ -193,8 +193,8 @@ counters! {
         spilled: Counter "EventSpilledCount", "events";
         /// Times that the channel began to use its disk.
         begun: Counter "SpillCount", "times";
-        /// Whether a put that finds memory full goes to the disk at once.
-        is_active: Gauge "Spilling", "0 or 1";
+        /// 1 while a put that finds memory full goes to the disk at once.
+        is_active: Gauge "Spilling", "1 or 0";
         /// Events that are on the disk, or were taken from there and are not delivered.
         on_disk: Gauge "SpilledSize", "events";
     }

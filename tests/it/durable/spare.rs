@@ -37,10 +37,10 @@ fn groups(host: &Host) -> Value {
 
 /// Sends lines, and waits until all of them are in the spill.
 fn spill(host: &Host, input: u16, from: u64, events: u64) {
-    let before = host.counter("SINK_PROCESSOR.g1", "EventSpilledCount");
+    let before = host.counter("SINK_PROCESSOR.g1", "EventSparedCount");
     Feed::send(input, Lines::new("n", events).from(from), PATIENCE).assert_all_acknowledged();
     eventually("all is spilled", PATIENCE, || {
-        let spilled = host.counter("SINK_PROCESSOR.g1", "EventSpilledCount");
+        let spilled = host.counter("SINK_PROCESSOR.g1", "EventSparedCount");
         (spilled == before + events).then_some(())
     });
 }
@@ -56,7 +56,7 @@ fn what_was_spilled_comes_home_after_a_kill() {
     let file = spared(input, output, &scratch.folder("spill"));
     let mut sender = Host::start(&scratch, "sender", &file.text());
     spill(&sender, input, 0, EVENTS);
-    assert!(sender.process().said("spilling to channel") > 0);
+    assert!(sender.process().said("the spare puts events into channel") > 0);
     let shown = groups(&sender);
     assert_eq!(shown["waiting"], EVENTS, "{shown}");
     assert_eq!(
@@ -83,7 +83,7 @@ fn what_was_spilled_comes_home_after_a_kill() {
         sender.counter("SINK_PROCESSOR.g1", "EventCameHomeCount"),
         all
     );
-    assert_eq!(sender.counter("SINK_PROCESSOR.g1", "Spilling"), 0);
+    assert_eq!(sender.counter("SINK_PROCESSOR.g1", "SpareInUse"), 0);
     assert!(sender.process().said("6000 events came home") > 0);
     assert_eq!(groups(&sender)["waiting"], 0);
 }
@@ -145,7 +145,7 @@ fn a_reload_takes_home_what_was_spilled() {
         EVENTS
     );
     assert_eq!(
-        sender.counter("SINK_PROCESSOR.g1", "EventSpilledCount"),
+        sender.counter("SINK_PROCESSOR.g1", "EventSparedCount"),
         EVENTS
     );
 }

@@ -130,9 +130,9 @@ fn spare(group: &GroupView) -> Value {
         "sink": home.spare(),
         "channel": home.channel().name(),
         "drain-share": home.share().fraction(),
-        "spilling-since": home.spilling_since().map(ago),
+        "in-use-since": home.in_use_since().map(ago),
         "waiting": home.channel().depth(),
-        "spilled": home.counts().spilled.get(),
+        "spared": home.counts().spared.get(),
         "came-home": home.counts().came_home.get(),
     })
 }

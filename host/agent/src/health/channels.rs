@@ -67,7 +67,7 @@ fn spill(view: &AgentView, running: &RunningChannel) -> Vec<Trouble> {
         return Vec::new();
     }
     let (name, spare) = (group.runner.name(), home.spare());
-    let since = home.spilling_since();
+    let since = home.in_use_since();
     let is_full = since.is_some() && running.full.since(&*running.channel).is_some();
     let impact = match since {
         _ if is_full => format!("it is full: what is new waits in the channel of {name}"),

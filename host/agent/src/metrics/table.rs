@@ -176,10 +176,10 @@ pub(super) const PROCESSOR: &[Reading<GroupView>] = &[
 pub(super) const SPARE: &[Reading<Home>] = &[
     reading(
         Counter,
-        "EventSpilledCount",
+        "EventSparedCount",
         "events",
         "Events that the spare took into its channel, as all other sinks were in penalty.",
-        |r| Number::Whole(r.counts().spilled.get()),
+        |r| Number::Whole(r.counts().spared.get()),
     ),
     reading(
         Counter,
@@ -190,10 +190,10 @@ pub(super) const SPARE: &[Reading<Home>] = &[
     ),
     reading(
         Gauge,
-        "Spilling",
+        "SpareInUse",
         "1 or 0",
         "1 from the first batch that the spare took until another sink delivers.",
-        |r| Number::Whole(u64::from(r.spilling_since().is_some())),
+        |r| Number::Whole(u64::from(r.in_use_since().is_some())),
     ),
 ];
 

@@ -44,7 +44,7 @@ pub(super) struct Spare {
 #[derive(Debug, Default)]
 pub(crate) struct HomeCounts {
     /// Events that the spare took.
-    pub(crate) spilled: Counter,
+    pub(crate) spared: Counter,
     /// Events that came from there and were delivered.
     pub(crate) came_home: Counter,
 }
@@ -52,8 +52,8 @@ pub(crate) struct HomeCounts {
 #[derive(Debug, Default)]
 struct State {
     credit: u16,
-    /// Since when the spare takes events, and how many had been spilled then.
-    spilling: Option<(Instant, u64)>,
+    /// Since when the spare takes events, and how many it had taken then.
+    in_use: Option<(Instant, u64)>,
     /// Events that have come home since there were none.
     coming: u64,
 }
@@ -98,8 +98,8 @@ impl Home {
     }
 
     /// Since when the spare takes events, if it does.
-    pub(crate) fn spilling_since(&self) -> Option<Instant> {
-        self.state.lock().spilling.map(|(since, _)| since)
+    pub(crate) fn in_use_since(&self) -> Option<Instant> {
+        self.state.lock().in_use.map(|(since, _)| since)
     }
 
     /// From now on a group that drains empties a durable spill too: the file has it no more.
@@ -137,33 +137,33 @@ impl Home {
     }
 
     /// Notes that the spare has taken events.
-    pub(super) fn spilled(&self, events: u64) {
+    pub(super) fn took(&self, events: u64) {
         let mut state = self.state.lock();
-        if state.spilling.is_none() {
-            state.spilling = Some((clock::now(), self.counts.spilled.get()));
+        if state.in_use.is_none() {
+            state.in_use = Some((clock::now(), self.counts.spared.get()));
             let (group, sink, channel) = (&self.group, &self.spare, self.channel.name());
             tracing::warn!(
                 group,
                 sink,
                 channel,
-                "all other sinks are in penalty: spilling to channel `{channel}`"
+                "all other sinks are in penalty: the spare puts events into channel `{channel}`"
             );
         }
-        self.counts.spilled.add(size(events));
+        self.counts.spared.add(size(events));
     }
 
     /// Notes that another sink has delivered.
     pub(super) fn delivers_again(&self) {
-        let Some((since, before)) = self.state.lock().spilling.take() else {
+        let Some((since, before)) = self.state.lock().in_use.take() else {
             return;
         };
         tracing::info!(
             group = self.group,
             channel = self.channel.name(),
             seconds = clock::now().saturating_duration_since(since).as_secs(),
-            spilled = self.counts.spilled.get().saturating_sub(before),
+            spared = self.counts.spared.get().saturating_sub(before),
             waiting = self.channel.depth(),
-            "another sink delivers: spilling ends, and what waits comes home"
+            "another sink delivers: the spare rests, and what waits comes home"
         );
     }
 

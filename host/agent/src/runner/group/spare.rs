@@ -65,7 +65,7 @@ impl GroupRunner {
     /// Notes what became of a batch, for the log and the counters.
     pub(super) fn note_home(&self, sink: SinkIndex, events: u64) {
         match &self.spare {
-            Some(spare) if spare.sink == sink => spare.home.spilled(events),
+            Some(spare) if spare.sink == sink => spare.home.took(events),
             Some(spare) => spare.home.delivers_again(),
             None => {}
         }

@@ -85,7 +85,7 @@ impl Spared {
 
     fn counted(&self) -> (u64, u64) {
         let counts = self.home.counts();
-        (counts.spilled.get(), counts.came_home.get())
+        (counts.spared.get(), counts.came_home.get())
     }
 }
 
@@ -105,10 +105,13 @@ async fn what_a_spare_takes_comes_home_once_and_in_its_order() {
         );
         assert!(runner.calls() < 20, "{} calls", runner.calls());
         let begin = said.lines("WARN").join("\n");
-        assert!(begin.contains("spilling to channel `spill`"), "{begin}");
+        assert!(
+            begin.contains("the spare puts events into channel `spill`"),
+            "{begin}"
+        );
         let end = said.lines("INFO").join("\n");
         assert!(
-            end.contains("another sink delivers") && end.contains("spilled=10"),
+            end.contains("another sink delivers") && end.contains("spared=10"),
             "{end}"
         );
         assert!(end.contains("10 events came home"), "{end}");
