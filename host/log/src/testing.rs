@@ -58,6 +58,8 @@ struct Inner {
     /// Changes of names that are not safe, in order.
     changes: Vec<Change>,
     is_dead: bool,
+    /// Names can be changed, and nothing be written to a file.
+    is_worn: bool,
     /// Bytes of files that can be made yet.
     room: u64,
 }
@@ -98,6 +100,7 @@ impl SimDisk {
             names: BTreeMap::new(),
             changes: Vec::new(),
             is_dead: false,
+            is_worn: false,
             room: u64::MAX,
         };
         Self {
@@ -133,6 +136,12 @@ impl SimDisk {
     /// From now on the disk answers with errors only.
     pub fn die(&self) {
         self.inner.lock().is_dead = true;
+    }
+
+    /// From now on nothing can be written to its files, until the next life of the process. Their names can
+    /// be changed, and what is there can be read.
+    pub fn wear_out(&self) {
+        self.inner.lock().is_worn = true;
     }
 
     /// There is room for this many bytes from now on.
@@ -211,6 +220,7 @@ impl Inner {
     }
 
     fn begin_again(&mut self, process: &Mutex<Process>) {
+        self.is_worn = false;
         (self.is_dead, self.room) = (false, u64::MAX);
         let mut process = process.lock();
         (process.fault, process.is_down) = (None, false);
@@ -360,6 +370,9 @@ impl DiskFile for Handle {
         let parts: Vec<&[u8]> = parts.iter().map(|part| &**part).collect();
         let bytes = parts.concat();
         let mut inner = self.disk.inner.lock();
+        if inner.is_worn {
+            return Err(io::Error::other("nothing can be written"));
+        }
         let was_down = self.disk.is_down() || inner.is_dead;
         let is_failing = self.disk.step(&mut inner);
         if was_down {

@@ -171,6 +171,32 @@ fn a_disk_that_failed_is_said_once_until_a_segment_is_made() {
     });
 }
 
+/// The first spare cannot be written to, and the second one is not tried.
+#[test]
+fn puts_go_on_when_all_spares_are_on_a_disk_that_takes_no_bytes() {
+    let disk = SimDisk::new(1);
+    let disks = [disk.clone(), disk.beside(2)];
+    let commit = |life: &mut Life, at: u64, size: usize| {
+        let put = put(at..at + 1, size);
+        life.writer.commit(&mut [put.draft()]).unwrap();
+    };
+    let mut life = Life::begin(&disk, SMALL).unwrap();
+    // Each put fills a segment, and two of them are left.
+    for at in 0..10u64 {
+        life.settle(0, at.saturating_sub(1));
+        commit(&mut life, at, 20_000);
+    }
+    drop(life);
+    disk.kill();
+    let mut life = Life::on(striped(&disks).unwrap(), SMALL).unwrap();
+    life.settle(0, 10);
+    commit(&mut life, 10, 10);
+    assert_eq!((life.shared.lock().spares.len(), names(&disks[1])), (2, 0));
+    disk.wear_out();
+    commit(&mut life, 11, 10);
+    assert_eq!(names(&disks[1]), 1);
+}
+
 fn folders(root: &std::path::Path, names: &[&str]) -> Vec<PathBuf> {
     names.iter().map(|name| root.join(name)).collect()
 }
