@@ -5,7 +5,7 @@
 //! that is written meanwhile it sees some moment. [`repair`] alone opens the log.
 
 use std::io;
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 
 use crate::disk::Disk;
 use crate::error::LogError;
@@ -105,51 +105,93 @@ pub fn inspect(
     disk: &dyn Disk,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Inspection, LogError> {
-    Ok(look(disk, progress, &mut |_, _| Ok(()))?.0)
+    Ok(look(disk, progress)?.0)
 }
 
-/// Hands out all records that are not settled, with their sequences, in order; and says what the files
-/// hold. (All is looked at before, as what is settled is said at the end.)
+/// Hands out all records that are not settled, with their sequences, until that breaks; and says what the
+/// files hold. (All is looked at before, as what is settled is said at the end.)
+///
+/// They come in order; but those of `first` come before all others, up to the first one there that is lost.
 ///
 /// # Errors
 /// A file cannot be read.
 pub fn export(
     disk: &dyn Disk,
+    first: Range<u64>,
     progress: &mut dyn FnMut(Progress),
-    each: &mut dyn FnMut(u64, &[u8]),
+    each: &mut dyn FnMut(u64, &[u8]) -> ControlFlow<()>,
 ) -> Result<Inspection, LogError> {
-    let (inspection, settled) = look(disk, &mut |_| {}, &mut |_, _| Ok(()))?;
-    look(disk, progress, &mut |frame, source| {
-        for (sequence, record) in frame.records(&source.payload(frame)?) {
-            if !settled.has(sequence) {
-                each(sequence, record);
+    let (inspection, settled) = look(disk, &mut |_| {})?;
+    let first = first.start..whole_until(&inspection, &first);
+    let turns: &[bool] = match first.is_empty() {
+        true => &[false],
+        false => &[true, false],
+    };
+    let (mut before, count) = (0, turns.len() as u64);
+    for &is_first in turns {
+        let progress = &mut |Progress { done, all }| {
+            let (done, all) = (before * all + done, count * all);
+            progress(Progress { done, all });
+        };
+        let each = &mut |frame: &Frame, source: &Source| {
+            if is_first && (frame.next() <= first.start || first.end <= frame.sequence) {
+                return Ok(ControlFlow::Continue(()));
             }
+            for (sequence, record) in frame.records(&source.payload(frame)?) {
+                let is_its_turn = first.contains(&sequence) == is_first;
+                if is_its_turn && !settled.has(sequence) && each(sequence, record).is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+            Ok(ControlFlow::Continue(()))
+        };
+        if walks(&mut Chain::of(disk)?, progress, each)?.is_none() {
+            break;
         }
-        Ok(())
-    })?;
+        before += 1;
+    }
     Ok(inspection)
 }
 
-/// What is called with each put frame and the file in which it is.
-type Each<'a> = &'a mut dyn FnMut(&Frame, &Source) -> io::Result<()>;
+/// Up to where nothing of a range is lost.
+fn whole_until(inspection: &Inspection, range: &Range<u64>) -> u64 {
+    let damaged = inspection.segments.iter().flat_map(|it| &it.damaged);
+    let lost = damaged.filter(|damaged| damaged.lost > 0 && range.contains(&damaged.first));
+    lost.map(|damaged| damaged.first).min().unwrap_or(range.end)
+}
 
-fn look(
-    disk: &dyn Disk,
+/// What is called with each put frame and the file in which it is.
+type Each<'a> = &'a mut dyn FnMut(&Frame, &Source) -> io::Result<ControlFlow<()>>;
+
+/// Walks through all segments; `None` if `each` broke that off.
+fn walks(
+    chain: &mut Chain,
     progress: &mut dyn FnMut(Progress),
     each: Each<'_>,
-) -> Result<(Inspection, Ranges), LogError> {
-    let mut chain = Chain::of(disk)?;
+) -> Result<Option<Vec<Walk>>, LogError> {
     let all = chain.links.iter().map(|link| link.source.length).sum();
     let (mut done, mut expected) = (0, 0);
     let mut walks: Vec<Walk> = Vec::new();
     for link in &mut chain.links {
         let walk = walk::walk(link, expected, each);
         let walk = walk.map_err(LogError::disk(format!("read {}", link.name)))?;
+        let Some(walk) = walk else { return Ok(None) };
         done += link.source.length;
         progress(Progress { done, all });
         expected = walk.next;
         walks.push(walk);
     }
+    Ok(Some(walks))
+}
+
+fn look(
+    disk: &dyn Disk,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(Inspection, Ranges), LogError> {
+    let mut chain = Chain::of(disk)?;
+    let goes_on = &mut |_: &Frame, _: &Source| Ok(ControlFlow::Continue(()));
+    let mut walks = walks(&mut chain, progress, goes_on)?.unwrap_or_default();
+    let expected = walks.last().map_or(0, |walk| walk.next);
     let mut inspection = Inspection {
         unused: chain.unused,
         spares: chain.spares,

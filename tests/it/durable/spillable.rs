@@ -1,6 +1,8 @@
 //! Goal: a channel in memory takes what its sink cannot, hours of it, on a disk; keeps the order; is in
 //! memory again when the sink is well; and says all of that in its numbers. A stop in the midst loses nothing.
 
+use flume_tests::host;
+
 use super::*;
 
 /// Lines into a channel of 500 events in memory, and out to a collector, one batch at a time.
@@ -24,6 +26,18 @@ fn landed_numbers(landed: &flume_tests::Landing) -> Vec<u64> {
         digits.parse().expect("a numbered line")
     };
     landed.bodies().into_iter().map(number).collect()
+}
+
+/// The numbers of the lines that `channel export` gives.
+fn exported_numbers(data: &Path) -> Vec<u64> {
+    let done = host::command(&["channel", "export", &data.display().to_string()], "");
+    assert!(done.status.success(), "{}", done.stderr);
+    let number = |line: &str| {
+        let (_, text) = line.split_once("\"body\":\"n ").expect("a body");
+        let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse().expect("a numbered line")
+    };
+    done.stdout.lines().map(number).collect()
 }
 
 #[test]
@@ -62,6 +76,11 @@ fn what_memory_has_no_room_for_is_spilled_and_arrives_in_order() {
         "what is in memory is written"
     );
     assert!(sender.process().said("what was in memory is on the disk") > 0);
+    assert_eq!(
+        exported_numbers(&folder.join("data")),
+        (0..10_000).collect::<Vec<u64>>(),
+        "in the order of the channel, not of its log"
+    );
     sender.restart();
     assert_eq!(counter(&sender, "EventFoundCount"), 10_000);
     let (_collector, landed) = collector(&scratch, "collector", output);

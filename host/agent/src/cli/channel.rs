@@ -18,12 +18,14 @@ use flume_log::{LogError, Options};
 
 pub(super) use self::progress::Progress;
 use self::report::Holds;
+pub(super) use self::waiting::each_waiting;
 
 mod adopt;
 mod export;
 mod import;
 mod progress;
 mod report;
+mod waiting;
 
 /// Bytes of the segment that a repair makes, to say what is passed over: a disk that is nearly full
 /// has room for it.
@@ -49,8 +51,8 @@ enum Command {
     /// Puts copies of what is damaged into files beside it, and has the channel pass over it. The
     /// channel must be stopped.
     Repair(FolderArgs),
-    /// Writes the events that wait as lines of JSON to standard output, and changes nothing. A body
-    /// that is no text is in `bodyBase64`.
+    /// Writes the events that wait as lines of JSON to standard output, in the order in which the channel
+    /// would deliver them, and changes nothing. A body that is no text is in `bodyBase64`.
     Export(FolderArgs),
     Import(import::ImportArgs),
     Adopt(adopt::AdoptArgs),
@@ -113,7 +115,7 @@ fn inspected(args: &LookArgs) -> Result<Inspection, ExitCode> {
 }
 
 /// Reads folders without a lock; returns what was found, and the copies of damage that are there.
-pub(super) fn look(
+fn look(
     folders: &[PathBuf],
     mut read: impl FnMut(&dyn Disk, &mut Progress) -> Result<Inspection, LogError>,
 ) -> Result<(Inspection, Vec<String>), ExitCode> {

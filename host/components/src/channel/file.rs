@@ -17,6 +17,7 @@
 //! | what becomes of what a Flume has left? | `file/adopt.rs` |
 
 use std::fmt;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -53,6 +54,11 @@ pub const NAMES: &[&str] = &["file", "org.apache.flume.channel.file.FileChannel"
 /// Reads the keys of a file channel.
 pub fn configure(context: &mut Context, _: &Services) -> Option<Arc<dyn ChannelRecipe>> {
     Some(Arc::new(FileConfig::configure(context)?))
+}
+
+/// Which records of a channel in these folders, its `dataDirs`, are delivered before all others.
+pub fn comes_first(folders: &[PathBuf]) -> Range<u64> {
+    order::First::of(folders).map_or(0..0, order::First::range)
 }
 
 /// The event of a record in the log of a channel; `None` if it is none.

@@ -1,5 +1,7 @@
 //! The second reader says of the files what the first one does.
 
+use std::ops::{ControlFlow, Range};
+
 use super::case::striped;
 use super::*;
 use crate::disk::Folder;
@@ -14,12 +16,13 @@ pub(super) fn seen(disks: &[SimDisk], what: &str) -> Inspection {
         done = progress.done;
     };
     let mut next = 0;
-    let inspection = export(disk.as_ref(), &mut progress, &mut |sequence, _| {
+    let inspection = export(disk.as_ref(), 0..0, &mut progress, &mut |sequence, _| {
         assert!(
             sequence >= next,
             "{what}: {sequence} is exported behind {next}"
         );
         next = sequence + 1;
+        ControlFlow::Continue(())
     });
     inspection.unwrap()
 }
@@ -106,13 +109,59 @@ fn all_records_that_wait_are_exported() {
     drop(filled(&disk));
     disk.flip("00000000000000000002.log", 20_000);
     let mut exported = Vec::new();
-    let inspection = export(&disk, &mut |_| {}, &mut |sequence, record| {
+    let inspection = export(&disk, 0..0, &mut |_| {}, &mut |sequence, record| {
         exported.push((sequence, number(record)));
+        ControlFlow::Continue(())
     });
     let (records, damage) = Life::begin(&disk, SMALL).unwrap().rest();
     assert_eq!(exported, records);
     assert_eq!(damage.len(), 1);
     assert_eq!(inspection.unwrap().lost, damage[0].lost);
+}
+
+/// The sequences that are exported where these come first, up to this one.
+fn exported(disk: &SimDisk, first: Range<u64>, last: u64) -> Vec<u64> {
+    let (mut exported, mut done) = (Vec::new(), 0);
+    let progress = &mut |now: Progress| {
+        assert!(now.done > done && now.done <= now.all);
+        done = now.done;
+    };
+    let each = &mut |sequence, _: &[u8]| {
+        exported.push(sequence);
+        match sequence == last {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    };
+    export(disk, first, progress, each).unwrap();
+    exported
+}
+
+#[test]
+fn what_comes_first_is_exported_first_up_to_what_is_lost() {
+    let disk = SimDisk::new(1);
+    drop(filled(&disk));
+    let waiting = (10..50).chain(70..120);
+    let behind = waiting.clone().filter(|at| !(45..80).contains(at));
+    let wanted: Vec<u64> = (45..50).chain(70..80).chain(behind).collect();
+    assert_eq!(exported(&disk, 45..80, u64::MAX), wanted);
+    assert_eq!(
+        exported(&disk, 45..80, 72),
+        wanted[..8],
+        "it was broken off"
+    );
+    disk.flip("00000000000000000002.log", 20_000);
+    let lost = inspect(&disk, &mut |_| {}).unwrap();
+    let lost = &lost.segments[1].damaged[0];
+    let lost = lost.first..lost.first + lost.lost;
+    let others = waiting.filter(|at| !lost.contains(at));
+    // Who delivers finds nothing more there, and goes on from the beginning.
+    let first = lost.start - 2..lost.start;
+    let behind = others.clone().filter(|at| !first.contains(at));
+    let wanted: Vec<u64> = first.clone().chain(behind).collect();
+    assert_eq!(exported(&disk, first.start..120, u64::MAX), wanted);
+    let others: Vec<u64> = others.collect();
+    assert_eq!(exported(&disk, lost.start..120, u64::MAX), others);
 }
 
 #[test]

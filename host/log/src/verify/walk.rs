@@ -50,8 +50,9 @@ impl Walk {
     }
 }
 
-/// Reads all frames of a segment. `expected` is the record after the last one of the segments before.
-pub(super) fn walk(link: &mut Link, expected: u64, each: Each<'_>) -> io::Result<Walk> {
+/// Reads all frames of a segment. `expected` is the record after the last one of the segments before. `None`
+/// if `each` broke it off.
+pub(super) fn walk(link: &mut Link, expected: u64, each: Each<'_>) -> io::Result<Option<Walk>> {
     let limit = link.sealed.map_or(link.source.length, |(end, _)| end);
     let mut walk = Walk {
         next: expected,
@@ -87,7 +88,9 @@ pub(super) fn walk(link: &mut Link, expected: u64, each: Each<'_>) -> io::Result
         }
         walk.gap(&mut bad, frame.offset, frame.sequence);
         walk.next = walk.next.max(frame.next());
-        each(&frame, &link.source)?;
+        if each(&frame, &link.source)?.is_break() {
+            return Ok(None);
+        }
     }
     match link.sealed {
         Some((end, next)) => {
@@ -105,7 +108,7 @@ pub(super) fn walk(link: &mut Link, expected: u64, each: Each<'_>) -> io::Result
             walk.next = next;
         }
     }
-    Ok(walk)
+    Ok(Some(walk))
 }
 
 impl Walk {

@@ -1,6 +1,7 @@
 //! `channel export`: the events that wait, as lines of JSON.
 
 use std::io::{self, BufWriter, Write, stdout};
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -9,19 +10,17 @@ use data_encoding::BASE64;
 use flume_components::channel::file::event_of;
 use flume_core::Event;
 use flume_core::shell::complain;
-use flume_log::verify;
 use serde_json::{Map, Value, json};
 
-use super::{failed, look};
+use super::{each_waiting, failed};
 
 /// Runs the command.
 pub(super) fn run(folders: &[PathBuf]) -> Result<ExitCode, ExitCode> {
     let mut out = Out::new(BufWriter::new(stdout().lock()));
-    let (found, _) = look(folders, |disk, progress| {
-        let each = &mut |sequence, record: &[u8]| out.record(sequence, record);
-        verify::export(disk, &mut |now| progress.show(now), each)
-    })?;
-    out.finish().map_err(|error| failed(&error))?;
+    let found = each_waiting(folders, |_, record| out.record(record))?;
+    if !out.finish().map_err(|error| failed(&error))? {
+        return Ok(ExitCode::SUCCESS);
+    }
     let (lost, strange) = (found.lost, out.strange);
     if lost + strange > 0 {
         complain(&format!(
@@ -35,8 +34,6 @@ pub(super) fn run(folders: &[PathBuf]) -> Result<ExitCode, ExitCode> {
 /// Writes lines until that fails.
 struct Out<W> {
     to: W,
-    /// The sequence of the next record: after a look that was spoiled, all come again.
-    next: u64,
     strange: u64,
     written: io::Result<()>,
 }
@@ -45,32 +42,28 @@ impl<W: Write> Out<W> {
     fn new(to: W) -> Self {
         Self {
             to,
-            next: 0,
             strange: 0,
             written: Ok(()),
         }
     }
 
-    fn record(&mut self, sequence: u64, record: &[u8]) {
-        if sequence < self.next {
-            return;
+    fn record(&mut self, record: &[u8]) -> ControlFlow<()> {
+        match event_of(Bytes::copy_from_slice(record)) {
+            Some(event) => self.written = writeln!(self.to, "{}", line(&event)),
+            None => self.strange += 1,
         }
-        self.next = sequence.saturating_add(1);
-        let Some(event) = event_of(Bytes::copy_from_slice(record)) else {
-            self.strange += 1;
-            return;
-        };
-        if self.written.is_ok() {
-            self.written = writeln!(self.to, "{}", line(&event));
+        match self.written {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
         }
     }
 
-    /// A reader that goes away early (`| head`) is not a failure.
-    fn finish(&mut self) -> io::Result<()> {
+    /// Says whether all was read: a reader that goes away early (`| head`) is not a failure.
+    fn finish(&mut self) -> io::Result<bool> {
         let written = std::mem::replace(&mut self.written, Ok(()));
         match written.and_then(|()| self.to.flush()) {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            written => written,
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+            written => written.map(|()| true),
         }
     }
 }
@@ -102,14 +95,21 @@ mod tests {
     }
 
     #[test]
-    fn each_record_is_written_once_or_counted_as_no_event() {
+    fn each_record_is_written_or_counted_as_no_event() {
         let mut out = Out::new(Vec::new());
-        for _ in 0..2 {
-            out.record(4, &[0, 0, 0, 0, b'x']);
-            out.record(6, &[1]);
-        }
-        out.finish().unwrap();
+        assert!(out.record(&[0, 0, 0, 0, b'x']).is_continue());
+        assert!(out.record(&[1]).is_continue());
+        assert!(out.finish().unwrap());
         assert_eq!(out.strange, 1);
         assert_eq!(out.to, b"{\"body\":\"x\",\"headers\":{}}\n");
+    }
+
+    #[test]
+    fn nothing_is_read_on_when_nobody_takes_it() {
+        let (reader, writer) = io::pipe().unwrap();
+        drop(reader);
+        let mut out = Out::new(writer);
+        assert!(out.record(&[0, 0, 0, 0, b'x']).is_break());
+        assert!(!out.finish().unwrap());
     }
 }

@@ -1,5 +1,6 @@
 //! A dead letter as its headers describe it, and which ones are meant.
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -8,9 +9,8 @@ use bytes::Bytes;
 use flume_components::channel::file::event_of;
 use flume_core::clock::WallClock;
 use flume_core::{Event, dead_letter};
-use flume_log::verify;
 
-use super::super::channel::{failed, look};
+use super::super::channel::{each_waiting, failed};
 
 /// A dead letter, with its number in the channel.
 #[derive(Debug, Clone, PartialEq)]
@@ -118,28 +118,22 @@ pub(super) fn shown_time(millis: u64) -> String {
     time.map_or_else(|| millis.to_string(), |time| time.to_string())
 }
 
-/// Hands out the letters that wait in a channel, in order, without a lock. Returns how many records
-/// are no events, and how many events are lost.
+/// Hands out the letters that wait in a channel, in order, without a lock, until that breaks. Returns how
+/// many records are no events, and how many events are lost.
 pub(super) fn each(
     folders: &[PathBuf],
-    mut to: impl FnMut(Letter) -> std::io::Result<()>,
+    mut to: impl FnMut(Letter) -> std::io::Result<ControlFlow<()>>,
 ) -> Result<(u64, u64), ExitCode> {
-    // After a look that was spoiled, all come again.
-    let (mut next, mut strange) = (0, 0);
-    let mut written = Ok(());
-    let (found, _) = look(folders, |disk, progress| {
-        let record = &mut |number: u64, record: &[u8]| {
-            if number < next {
-                return;
-            }
-            next = number.saturating_add(1);
-            match Letter::of(number, record) {
-                Some(letter) if written.is_ok() => written = to(letter),
-                Some(_) => {}
-                None => strange += 1,
-            }
+    let (mut strange, mut written) = (0, Ok(()));
+    let found = each_waiting(folders, |number, record| {
+        let Some(letter) = Letter::of(number, record) else {
+            strange += 1;
+            return ControlFlow::Continue(());
         };
-        verify::export(disk, &mut |now| progress.show(now), record)
+        to(letter).unwrap_or_else(|error| {
+            written = Err(error);
+            ControlFlow::Break(())
+        })
     })?;
     match written {
         // A reader that goes away early (`| head`) is not a failure.

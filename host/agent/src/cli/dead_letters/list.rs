@@ -1,6 +1,7 @@
 //! `dead-letters list`: how many there are, by who gave them up and why.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -105,7 +106,7 @@ pub(super) fn run(args: &ListArgs) -> Result<ExitCode, ExitCode> {
     let mut kinds = Kinds::default();
     let beside = each(&args.folders.folders, |letter| {
         kinds.add(&letter);
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     })?;
     let (strange, lost) = beside;
     print(&match args.json {

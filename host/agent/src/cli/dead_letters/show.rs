@@ -1,6 +1,7 @@
 //! `dead-letters show`: single letters, with their headers and the beginning of their bodies.
 
 use std::io::{BufWriter, Write, stdout};
+use std::ops::ControlFlow;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -40,16 +41,20 @@ pub(super) fn run(args: &ShowArgs) -> Result<ExitCode, ExitCode> {
     let mut out = BufWriter::new(stdout().lock());
     let mut shown = 0;
     each(&args.folders.folders, |letter| {
+        if shown == args.most {
+            return Ok(ControlFlow::Break(()));
+        }
         let is_it = args.number.is_none_or(|number| number == letter.number);
-        if !is_it || shown == args.most || !filter.takes(&letter) {
-            return Ok(());
+        if !is_it || !filter.takes(&letter) {
+            return Ok(ControlFlow::Continue(()));
         }
         shown += 1;
         match args.json {
             true => writeln!(out, "{}", as_json(&letter, args.bytes)),
             false => out.write_all(as_text(&letter, args.bytes).as_bytes()),
         }?;
-        out.flush()
+        out.flush()?;
+        Ok(ControlFlow::Continue(()))
     })?;
     Ok(ExitCode::SUCCESS)
 }

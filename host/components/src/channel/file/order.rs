@@ -6,7 +6,8 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 
 use flume_core::channel::UNMARKED;
 use flume_log::{Log, OnDamage, Place, Read};
@@ -34,8 +35,21 @@ pub(super) struct First {
 }
 
 impl First {
+    /// What the folders of a channel say. Of two that say something, the later one is right: it names all that
+    /// was before others then.
+    pub(super) fn of(folders: &[PathBuf]) -> Option<Self> {
+        let said = folders.iter().filter_map(|folder| Self::read(folder));
+        said.max_by_key(|first| first.end)
+    }
+
+    /// Which sequences these are.
+    pub(super) fn range(self) -> Range<u64> {
+        let [_, _, sequence] = self.place.numbers();
+        sequence..self.end
+    }
+
     /// What a folder says.
-    pub(super) fn read(folder: &Path) -> Option<Self> {
+    fn read(folder: &Path) -> Option<Self> {
         // Nothing is said where nothing can be read.
         let text = fs::read_to_string(folder.join(NAME)).ok()?;
         let numbers = text.strip_suffix('\n')?.strip_prefix(WORD)?;
@@ -97,7 +111,7 @@ impl First {
 
 /// Reads what comes first, and forgets about it if there is nothing.
 pub(super) fn read_first(store: &Store, log: &Log) {
-    let Some(first) = store.folder().and_then(First::read) else {
+    let Some(first) = First::of(&store.place.data) else {
         return;
     };
     let (records, next) = first.records(log);
@@ -106,9 +120,8 @@ pub(super) fn read_first(store: &Store, log: &Log) {
         // What is no event is told when its turn comes.
         events.extend(record::read_all(records).0);
     }
-    let [_, _, sequence] = first.place.numbers();
     let mut state = store.events.lock();
-    state.queue.read_early(events, sequence, next);
+    state.queue.read_early(events, first.range().start, next);
     drop(state);
     store.events.notify_taker();
 }
@@ -156,7 +169,10 @@ pub(super) fn write_memory(store: &Store, log: &Log) -> usize {
 
 /// Notes what comes first, if that is not what is first in the log.
 fn note_first(store: &Store, batch: &Batch<'_>, is_before_others: bool, has_early: bool) {
-    let Some(folder) = store.folder() else { return };
+    let folders = &store.place.data;
+    let Some(folder) = folders.first() else {
+        return;
+    };
     let noted = match batch.first() {
         Some(put) if is_before_others => First {
             place: put.place,
@@ -164,7 +180,7 @@ fn note_first(store: &Store, batch: &Batch<'_>, is_before_others: bool, has_earl
         }
         .write(folder),
         None if has_early => Ok(()),
-        _ => First::forget(folder),
+        _ => folders.iter().try_for_each(|folder| First::forget(folder)),
     };
     if let Err(error) = noted {
         let channel = &store.name;
@@ -200,5 +216,17 @@ mod tests {
         }
         First::forget(folder.path()).unwrap();
         assert!(!folder.path().join(NAME).exists());
+    }
+
+    #[test]
+    fn of_two_folders_that_say_something_the_later_is_right() {
+        let folders = [(); 3].map(|()| tempfile::tempdir().unwrap());
+        let paths = folders.each_ref().map(|folder| folder.path().to_owned());
+        assert_eq!(First::of(&paths), None);
+        for (path, end) in paths.iter().zip([9, 20]) {
+            let place = Place::of([1, 4096, end - 5]);
+            First { place, end }.write(path).unwrap();
+        }
+        assert_eq!(First::of(&paths).map(First::range), Some(15..20));
     }
 }

@@ -2,7 +2,6 @@
 //!
 //! Where memory comes first, what is different is in `memory_first.rs`, `spill.rs` and `order.rs`.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -92,11 +91,6 @@ impl Store {
         }
     }
 
-    /// The folder of what is noted beside the log.
-    pub(super) fn folder(&self) -> Option<&Path> {
-        self.place.data.first().map(PathBuf::as_path)
-    }
-
     pub(in crate::channel) fn resize(&self, config: &LogConfig, limits: &Limits) {
         self.events.resize(limits);
         self.space.require(config.required_space);
@@ -143,9 +137,7 @@ impl Store {
             None => state.room.charge(waiting, 0),
         }
         drop(state);
-        if self.slot.is_some() {
-            order::read_first(self, &log);
-        }
+        order::read_first(self, &log);
         *self.reader.lock() = Some(log.reader().on_damage(self.place.on_damage));
         *self.open.write() = Some(Open { log, runtime });
         Ok(())

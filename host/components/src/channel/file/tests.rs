@@ -26,7 +26,7 @@ fn config(folder: &Path, keys: &[(&str, &str)]) -> FileConfig {
 }
 
 /// An open channel.
-async fn opened(folder: &Path, keys: &[(&str, &str)]) -> Arc<dyn Channel> {
+pub(in crate::channel) async fn opened(folder: &Path, keys: &[(&str, &str)]) -> Arc<dyn Channel> {
     let channel = config(folder, keys).make("c1");
     channel.open().await.unwrap();
     channel

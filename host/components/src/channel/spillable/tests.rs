@@ -10,7 +10,8 @@ use flume_core::counters::SpillCounter;
 use flume_core::{PutTransaction, TakeTransaction, clock};
 
 use super::*;
-use crate::channel::file::tests::{contents, numbered, put, taken};
+use crate::channel::file::tests::{self as file, contents, numbered, put, taken};
+use crate::channel::file::{comes_first, event_of};
 
 mod laws;
 mod limits;
@@ -42,6 +43,31 @@ fn keys<'a>(memory: &'a str, overflow: &'a str, timeout: &'a str) -> [(&'a str, 
         ("overflowCapacity", overflow),
         ("overflowTimeout", timeout),
     ]
+}
+
+/// What `channel export` would say of a folder.
+fn exported(folder: &Path) -> Vec<Event> {
+    let folders = [folder.to_owned()];
+    let disk = flume_log::disk::Folders::look(&folders).unwrap();
+    let mut events = Vec::new();
+    let each = &mut |_, record: &[u8]| {
+        events.extend(event_of(bytes::Bytes::copy_from_slice(record)));
+        std::ops::ControlFlow::Continue(())
+    };
+    flume_log::verify::export(&disk, comes_first(&folders), &mut |_| {}, each).unwrap();
+    events
+}
+
+/// A file channel over the folder of a spillable one keeps the order too.
+#[tokio::test]
+async fn a_file_channel_goes_on_in_order_where_a_spillable_one_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let channel = opened(folder.path(), &keys("4", "20", "0")).await;
+    puts(&channel, &[0..4, 4..10]).await;
+    assert_eq!(channel.close().await, 0);
+    assert_eq!(exported(folder.path()), numbered(0..10));
+    let channel = file::opened(folder.path(), &[]).await;
+    assert_eq!(contents(&channel).await, numbered(0..10));
 }
 
 fn spills(channel: &Arc<dyn Channel>) -> &SpillCounter {

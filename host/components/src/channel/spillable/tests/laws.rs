@@ -237,7 +237,10 @@ impl History {
         self.open().await;
     }
 
+    /// What a look at the folder says is what comes then.
     async fn open(&mut self) {
+        let waiting: Vec<Event> = self.queue.iter().map(|(event, _)| event.clone()).collect();
+        assert_eq!(exported(self.folder.path()), waiting);
         self.channel = limited(self.folder.path(), self.limits).make("c1");
         self.channel.open().await.unwrap();
     }
