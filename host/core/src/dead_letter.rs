@@ -6,7 +6,7 @@
 //! | `dead-letter.policy-digest` | of an interceptor: the SHA-256 of the policy that ran |
 //! | `dead-letter.reason` | why, cut to [`MOST_REASON`] bytes |
 //! | `dead-letter.time` | when, in milliseconds since 1970 |
-//! | `dead-letter.attempts` | how often it was tried |
+//! | `dead-letter.attempts` | how often it was tried: by a sink, or in how many calls of a policy it was |
 //!
 //! The law: a dead letter has these headers of its last death alone.
 

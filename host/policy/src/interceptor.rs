@@ -42,9 +42,6 @@ use parts::{Part, Parts};
 /// Deadlines that a batch may spend on the search for its poison.
 const PATIENCE: u32 = 10;
 
-/// What a dead letter of a policy says of its tries: it was alone in a call, or rejected in one.
-const ATTEMPTS: u32 = 1;
-
 /// Log lines in a second about events that were not handled.
 const COMPLAINTS: u32 = 10;
 
@@ -130,10 +127,11 @@ struct SharedSeat {
     in_vain: u32,
 }
 
-/// An event that the policy cannot handle, by its place, and why.
+/// An event that the policy cannot handle, by its place, why, and how many calls it was in.
 struct Poison {
     at: usize,
     why: String,
+    tries: u32,
 }
 
 impl Policy {
@@ -203,7 +201,7 @@ impl PolicyInterceptor {
     /// What becomes of the poison of a batch. Events for the dead letters are set aside.
     fn dispose(&self, batch: &mut Batch, poison: &[Poison], digest: &str) -> Disposal {
         // One line for a batch and not for each event: a policy that rejects all would flood the log.
-        if let Some(Poison { at, why }) = poison.first()
+        if let Some(Poison { at, why, .. }) = poison.first()
             && let Some(left_out) = self.complaints.lock().admit(clock::now())
         {
             tracing::warn!(
@@ -222,8 +220,8 @@ impl PolicyInterceptor {
             Remedy::DeadLetter(letters) => {
                 let place = self.name.as_str();
                 let by = By::Policy { place, digest };
-                let letter = |Poison { at, why }: &Poison| {
-                    Some(letters.letter(batch.events().get(*at)?, by, why, ATTEMPTS))
+                let letter = |Poison { at, why, tries }: &Poison| {
+                    Some(letters.letter(batch.events().get(*at)?, by, why, *tries))
                 };
                 let events: Vec<Event> = poison.iter().filter_map(letter).collect();
                 let channel = &letters.channel;
@@ -393,23 +391,6 @@ impl Search<'_> {
         becomes: &mut [EventVerdict],
         poison: &mut Vec<Poison>,
     ) -> Result<(), Interrupted> {
-        let handled = self.hand_in_parts(events, becomes, poison);
-        let rejected = becomes
-            .iter()
-            .enumerate()
-            .filter(|(_, v)| **v == EventVerdict::Reject);
-        let why = || "the policy rejects it".to_owned();
-        poison.extend(rejected.map(|(at, _)| Poison { at, why: why() }));
-        poison.sort_by_key(|poison| poison.at);
-        handled
-    }
-
-    fn hand_in_parts(
-        &mut self,
-        events: &mut [Event],
-        becomes: &mut [EventVerdict],
-        poison: &mut Vec<Poison>,
-    ) -> Result<(), Interrupted> {
         let mut parts = Parts::of(events.len());
         while let Some(mut part) = parts.next() {
             let from = part.events.start;
@@ -422,13 +403,15 @@ impl Search<'_> {
             };
             let call = self.hand_in(offered, &part, becomes).map_err(interrupted)?;
             parts.put_back(part.split_off(call.events));
+            let tries = part.tries();
             let Err(violation) = &call.answer else {
+                poison.extend(rejected(becomes.iter().take(call.events), from, tries));
                 continue;
             };
             self.blame(violation, &call).map_err(interrupted)?;
             if let Some(at) = parts.halve(part, call.deadline) {
                 let why = violation.to_string();
-                poison.push(Poison { at, why });
+                poison.push(Poison { at, why, tries });
             }
         }
         Ok(())
@@ -532,6 +515,22 @@ impl Search<'_> {
     }
 }
 
+/// The events that the policy rejects, of those from this place on.
+fn rejected<'v>(
+    verdicts: impl Iterator<Item = &'v EventVerdict>,
+    from: usize,
+    tries: u32,
+) -> impl Iterator<Item = Poison> {
+    let rejected = (from..)
+        .zip(verdicts)
+        .filter(|(_, verdict)| **verdict == EventVerdict::Reject);
+    rejected.map(move |(at, _)| Poison {
+        at,
+        why: "the policy rejects it".to_owned(),
+        tries,
+    })
+}
+
 /// Violations in sequence that may be the events' fault. The search for one event in 10,000 takes 14.
 const IN_VAIN: u32 = 16;
 
@@ -547,6 +546,14 @@ impl std::fmt::Debug for PolicyInterceptor {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_rejected_was_tried_as_often_as_its_part() {
+        let verdicts = [EventVerdict::Keep, EventVerdict::Reject].repeat(2);
+        let poison = rejected(verdicts.iter(), 10, 3);
+        let poison: Vec<_> = poison.map(|poison| (poison.at, poison.tries)).collect();
+        assert_eq!(poison, [(11, 3), (13, 3)]);
+    }
 
     #[test]
     fn on_error_is_one_of_four() {

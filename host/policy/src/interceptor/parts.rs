@@ -31,11 +31,12 @@ pub(super) struct Part {
     broken: Option<Broken>,
 }
 
-/// A call that broke the contract.
+/// The first call that broke the contract, and how many did that these events were in.
 #[derive(Debug, Clone, Copy)]
 struct Broken {
     events: usize,
     deadline: Duration,
+    calls: u32,
 }
 
 impl Parts {
@@ -68,7 +69,12 @@ impl Parts {
         if events <= 1 {
             return Some(part.events.start);
         }
-        part.broken = part.broken.or(Some(Broken { events, deadline }));
+        let first = Broken {
+            events,
+            deadline,
+            calls: 0,
+        };
+        part.broken.get_or_insert(first).calls += 1;
         let second = part.split_off(events / 2);
         self.put_back(second);
         self.put_back(part);
@@ -77,6 +83,11 @@ impl Parts {
 }
 
 impl Part {
+    /// How many calls its events were in, with the next one.
+    pub(super) fn tries(&self) -> u32 {
+        self.broken.map_or(0, |broken| broken.calls) + 1
+    }
+
     /// Cuts the part after this many events; returns the rest.
     pub(super) fn split_off(&mut self, events: usize) -> Self {
         let middle = self

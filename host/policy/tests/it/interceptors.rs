@@ -176,6 +176,11 @@ fn poison_may_go_to_a_channel() {
     let mut taken = TakeTransaction::begin(&dead);
     assert_eq!(taken.take_batch(9), 1);
     assert_eq!(&taken.events()[0].body[..], b"poison");
+    // In the batch, and alone.
+    let tries = taken.events()[0]
+        .headers
+        .get(flume_core::dead_letter::ATTEMPTS);
+    assert_eq!(tries.map(|tries| &**tries), Some("2"));
     // The room of the taken event is not free yet: now the source gets an error, and nothing is lost.
     let error = refusal(&trap, &mut poisoned()).unwrap();
     assert_eq!(error.message, "no room in channel dead");

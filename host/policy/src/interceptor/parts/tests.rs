@@ -10,6 +10,8 @@ struct Ran {
     handled: Vec<usize>,
     /// Events that broke their deadline alone.
     poison: Vec<usize>,
+    /// In how many calls the last of them was.
+    tries: u32,
     /// Calls that were over before their deadline, by how many events they were about, with the
     /// part of their deadline that they took.
     calls: Vec<(usize, f64)>,
@@ -43,6 +45,7 @@ fn run(
         cost.overran(events);
         ran.lost += deadline;
         ran.broken += 1;
+        ran.tries = part.tries();
         ran.poison.extend(parts.halve(part, deadline));
     }
     ran
@@ -177,6 +180,22 @@ fn a_guest_that_becomes_slow_is_given_less() {
     assert!(slow.poison.is_empty() && slow.broken <= 6, "{slow:?}");
     assert_eq!(slow.handled, (0..2000).collect::<Vec<_>>());
     assert_eq!(run(2000, &mut cost, &limits, &takes(400)).broken, 0);
+}
+
+/// What is alone in the end was in each call before.
+#[test]
+fn each_call_that_an_event_was_in_is_counted() {
+    for batch in [1, 8, 16, 500] {
+        let (poison, calls) = (batch / 2, std::cell::Cell::new(0));
+        let takes = |events: Range<usize>| {
+            let is_in = events.contains(&poison);
+            calls.set(calls.get() + u32::from(is_in));
+            if is_in { Duration::MAX } else { Duration::ZERO }
+        };
+        let ran = run(batch, &mut CallCost::default(), &limits(50_000, 0), &takes);
+        assert_eq!((ran.poison, ran.tries), (vec![poison], calls.get()));
+        assert_eq!(calls.get() > 1, batch > 1);
+    }
 }
 
 /// One call that was interrupted, or one event that never ends, is soon forgotten.
