@@ -12,26 +12,21 @@
 //! | which events are in memory? | `file/buffer.rs` |
 //! | and which are in memory alone, if it comes first (`spillable`)? | `file/spill.rs`, `file/memory_first.rs` |
 //! | in which order are they after a stop? | `file/order.rs` |
+//! | which steps of a channel go where? | `file/log_channel.rs` |
 //! | how is it opened, read and closed? | `file/store.rs` |
 //! | what is wrong with its disk? | `file/health.rs` |
 //! | what becomes of what a Flume has left? | `file/adopt.rs` |
 
-use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use bytes::Bytes;
-use flume_core::channel::Steps;
-use flume_core::channel::bounded::NoRoom;
-use flume_core::{
-    Channel, ChannelCounter, ChannelError, ChannelFault, ChannelRecipe, Commit, ComponentError,
-    Context, Event, Taken,
-};
+use flume_core::{Channel, ChannelError, ChannelRecipe, Context, Event};
 
-use self::keys::FileConfig;
-use self::store::Store;
+pub use self::batch::{Batch, BatchError};
+use self::keys::{FileConfig, Settings};
+use self::log_channel::LogChannel;
 use crate::services::Services;
 
 mod adopt;
@@ -39,12 +34,13 @@ mod batch;
 mod buffer;
 mod health;
 pub(super) mod keys;
+pub(super) mod log_channel;
 mod memory_first;
 mod order;
 mod record;
 mod space;
-pub(super) mod spill;
-pub(super) mod store;
+mod spill;
+mod store;
 #[cfg(test)]
 pub(super) mod tests;
 
@@ -66,160 +62,14 @@ pub fn event_of(record: Bytes) -> Option<Event> {
     record::read(record)
 }
 
-/// Adds the record of an event to a put for the log of a channel; false if it does not fit. `head` is
-/// room to work in.
-pub fn write_event(put: &mut flume_log::Put, event: &Event, head: &mut Vec<u8>) -> bool {
-    record::write(put, event, head)
-}
-
-/// A channel on a disk.
-pub struct FileChannel {
-    store: Arc<Store>,
-}
-
-impl FileChannel {
-    /// A channel that is not open yet.
-    pub fn new(name: &str, config: &FileConfig) -> Self {
-        Self {
-            store: Arc::new(Store::new(name, config)),
-        }
-    }
-}
-
-impl fmt::Debug for FileChannel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FileChannel")
-            .field("name", &self.store.name)
-            .finish_non_exhaustive()
-    }
-}
-
-#[async_trait]
-impl Channel for FileChannel {
-    fn name(&self) -> &str {
-        &self.store.name
-    }
-
-    fn capacity(&self) -> usize {
-        self.store.events.capacity()
-    }
-
-    fn transaction_capacity(&self) -> usize {
-        self.store.events.transaction_capacity()
-    }
-
-    fn depth(&self) -> usize {
-        self.store.events.depth()
-    }
-
-    fn has_events(&self) -> bool {
-        self.store.events.has_events()
-    }
-
-    fn is_full(&self) -> bool {
-        self.store.events.is_full() || self.store.space.is_short()
-    }
-
-    fn counters(&self) -> &Arc<ChannelCounter> {
-        &self.store.counters
-    }
-
-    async fn ready(&self) {
-        self.store.events.ready().await;
-    }
-
-    fn is_short_of_room(&self) -> bool {
-        self.store.events.is_short_of_room()
-    }
-
-    async fn short_of_room(&self) {
-        self.store.events.short_of_room().await;
-    }
-
-    fn can_become(&self, recipe: &dyn ChannelRecipe) -> bool {
-        let config = recipe.downcast_ref::<FileConfig>();
-        config.is_some_and(|config| config.log.place == self.store.place)
-    }
-
-    fn resize(&self, recipe: &dyn ChannelRecipe) {
-        if let Some(config) = recipe.downcast_ref::<FileConfig>() {
-            self.store.resize(&config.log, &config.into());
-        }
-    }
-
-    fn can_fail(&self) -> bool {
-        true
-    }
-
-    fn outlives_stop(&self) -> bool {
-        true
-    }
-
-    fn outlives_kill(&self) -> bool {
-        true
-    }
-
-    async fn open(&self) -> Result<(), ComponentError> {
-        Arc::clone(&self.store).open().await
-    }
-
-    async fn close(&self) -> usize {
-        Arc::clone(&self.store).close().await
-    }
-
-    fn fault(&self) -> Option<ChannelFault> {
-        self.store.fault()
-    }
-}
-
-#[async_trait]
-impl Steps for FileChannel {
-    fn transaction_name(&self) -> &'static str {
-        "FileBackedTransaction"
-    }
-
-    fn try_reserve(&self, events: &[Event]) -> usize {
-        match self.store.has_space() {
-            Ok(()) => self.store.events.try_reserve(events),
-            Err(_) => 0,
-        }
-    }
-
-    async fn reserve(&self, events: &[Event]) -> Result<(), ChannelError> {
-        self.store.has_space()?;
-        let reserved = self.store.events.reserve(events).await;
-        reserved.map_err(|_: NoRoom| FULL)
-    }
-
-    fn release(&self, events: &[Event]) {
-        self.store.events.release(events);
-    }
-
-    fn exchange(&self, reserved: &[Event], wanted: &[Event]) -> bool {
-        self.store.events.exchange(reserved, wanted)
-    }
-
-    fn append(&self, events: Vec<Event>) -> Commit {
-        self.store.put(events)
-    }
-
-    fn take(&self, most: usize, into: &mut Taken) -> usize {
-        self.store.take(most, into)
-    }
-
-    fn settle(&self, taken: Taken) -> Commit {
-        self.store.settle(&taken)
-    }
-
-    fn give_back(&self, taken: Taken) {
-        self.store.events.lock().queue.give_back(taken);
-        self.store.events.notify_taker();
-    }
+/// What a recipe says, if it is one for this type.
+fn settings(recipe: &dyn ChannelRecipe) -> Option<Settings<'_>> {
+    recipe.downcast_ref().map(FileConfig::settings)
 }
 
 impl ChannelRecipe for FileConfig {
     fn make(&self, name: &str) -> Arc<dyn Channel> {
-        Arc::new(FileChannel::new(name, self))
+        Arc::new(LogChannel::new(name, &self.settings(), settings))
     }
 
     fn capacity(&self) -> usize {

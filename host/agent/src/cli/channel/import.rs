@@ -1,41 +1,33 @@
 //! `channel import`: lines of JSON, as `export` writes them, become events that wait in a channel.
 //!
-//! The law: an event that is counted is safe on the disk. A put under way is bounded in bytes and
-//! events, and so is the number of puts; a line that is no event ends the import in front of it, and
-//! what was said to be imported before stays.
+//! The law: an event that is counted is safe on the disk. A line that is no event ends the import in front of
+//! it, and what was said to be imported before stays.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, sync_channel};
 
 use bytes::Bytes;
 use clap::Args;
 use data_encoding::BASE64;
-use flume_components::channel::file::write_event;
+use flume_components::channel::file::{Batch, BatchError};
 use flume_core::Event;
 use flume_core::shell::{complain, print};
 use flume_log::disk::Folders;
-use flume_log::{Committed, Log, LogError, Options, Put, verify};
+use flume_log::{Log, Options, verify};
 use serde::Deserialize;
 
 use super::progress::Progress;
 use super::{failed, unreadable};
 
-/// Events in a put.
-const MOST_EVENTS: u64 = 1000;
-
-/// Bytes of lines in a put. (One line may have more.)
-const MOST_BYTES: usize = 1 << 20;
+/// Bytes that are read from a file at once.
+const MOST_READ: usize = 1 << 20;
 
 /// The longest line. An event of this size fits into the log.
 const MOST_LINE: u64 = 128 << 20;
-
-/// Puts under way.
-const MOST_PUTS: usize = 4;
 
 /// Puts events into a channel that is stopped, behind those that wait in it. Reads standard input
 /// unless a file is named. After a failure it says how many events are in the channel; `--skip` goes
@@ -63,7 +55,7 @@ pub(super) fn run(args: &ImportArgs) -> Result<ExitCode, ExitCode> {
             let opened = File::open(path).and_then(|file| Ok((file.metadata()?.len(), file)));
             let said = |error| unreadable(&format!("{}: {error}", path.display()));
             let (all, file) = opened.map_err(said)?;
-            (Box::new(BufReader::with_capacity(MOST_BYTES, file)), all)
+            (Box::new(BufReader::with_capacity(MOST_READ, file)), all)
         }
         None => (Box::new(BufReader::new(io::stdin())), 0),
     };
@@ -74,17 +66,21 @@ pub(super) fn run(args: &ImportArgs) -> Result<ExitCode, ExitCode> {
     let disk = Folders::own(folders).map_err(|error| failed(&error))?;
     let opened = Log::open(Arc::new(disk), Options::default());
     let (log, _) = opened.map_err(|error| failed(&error))?;
-    let mut import = Import::new(&log, args.skip);
+    let mut batch = Batch::new(&log);
     let mut progress = Progress::new();
-    let read = import.all(input, &mut |done| {
+    let read = put_all(&mut batch, input, args.skip, &mut |done| {
         if all > 0 {
             progress.show(verify::Progress { done, all });
         }
     });
-    // What is under way is waited for, whatever has failed.
-    let ended = read.and(import.wait(0));
+    // What is before a line that is no event is whole.
+    let finished = batch
+        .finish()
+        .map_err(|error| ImportError::Log(error.into()));
+    let ended = read.and(finished);
     drop(progress);
-    let (safe, lines) = (import.safe, args.skip + import.safe);
+    let safe = batch.written() as u64;
+    let lines = args.skip + safe;
     log.close();
     match ended {
         Ok(()) => {
@@ -117,113 +113,44 @@ enum ImportError {
     #[error("the input: {0}")]
     Input(#[from] io::Error),
     #[error("{0}")]
-    Log(Arc<LogError>),
-    #[error("the log ended before it answered")]
-    CutOff,
+    Log(BatchError),
 }
 
-type Answer = Receiver<Result<Committed, Arc<LogError>>>;
-
-/// Events on their way into a log.
-struct Import<'a> {
-    log: &'a Log,
-    /// Puts under way, and how many events each has.
-    puts: VecDeque<(u64, Answer)>,
+/// Puts the events of all lines but the first ones into a channel.
+fn put_all(
+    batch: &mut Batch<'_>,
+    mut input: impl BufRead,
     skip: u64,
-    /// Events that are safe, in the order of the lines.
-    safe: u64,
-    put: Put,
-    events: u64,
-    bytes: usize,
-    head: Vec<u8>,
-}
-
-impl<'a> Import<'a> {
-    fn new(log: &'a Log, skip: u64) -> Self {
-        Self {
-            log,
-            puts: VecDeque::new(),
-            skip,
-            safe: 0,
-            put: Put::new(),
-            events: 0,
-            bytes: 0,
-            head: Vec::new(),
+    progress: &mut dyn FnMut(u64),
+) -> Result<(), ImportError> {
+    let (mut text, mut number, mut done) = (Vec::new(), 0, 0);
+    loop {
+        text.clear();
+        let read = (&mut input).take(MOST_LINE).read_until(b'\n', &mut text)?;
+        if read == 0 {
+            return Ok(());
         }
-    }
-
-    fn all(
-        &mut self,
-        mut input: impl BufRead,
-        progress: &mut dyn FnMut(u64),
-    ) -> Result<(), ImportError> {
-        let (mut text, mut number, mut done) = (Vec::new(), 0, 0);
-        loop {
-            text.clear();
-            let read = (&mut input).take(MOST_LINE).read_until(b'\n', &mut text)?;
-            if read == 0 {
-                return self.commit();
-            }
-            number += 1;
-            done += read as u64;
-            if number <= self.skip {
-                continue;
-            }
-            let is_cut = read as u64 == MOST_LINE && !text.ends_with(b"\n");
-            let event = match is_cut {
-                true => Err(format!("it has more than {MOST_LINE} bytes")),
-                false => event(&text),
-            };
-            let added = event.and_then(|event| self.add(&event, read));
-            if let Err(error) = added {
-                // What is before it is whole.
-                self.commit()?;
-                return Err(ImportError::Line {
-                    line: number,
-                    error,
-                });
-            }
-            if self.events == MOST_EVENTS || self.bytes >= MOST_BYTES {
-                self.commit()?;
-                progress(done);
-            }
+        number += 1;
+        done += read as u64;
+        if number <= skip {
+            continue;
         }
-    }
-
-    fn add(&mut self, event: &Event, bytes: usize) -> Result<(), String> {
-        if !write_event(&mut self.put, event, &mut self.head) {
-            return Err("the event is too large for the log".to_owned());
+        let wrong = |error: String| ImportError::Line {
+            line: number,
+            error,
+        };
+        if read as u64 == MOST_LINE && !text.ends_with(b"\n") {
+            return Err(wrong(format!("it has more than {MOST_LINE} bytes")));
         }
-        self.events += 1;
-        self.bytes += bytes;
-        Ok(())
-    }
-
-    /// Has the events committed that were added, and waits if too many puts are under way.
-    fn commit(&mut self) -> Result<(), ImportError> {
-        if self.events > 0 {
-            let (tell, answer) = sync_channel(1);
-            let put = std::mem::replace(&mut self.put, Put::with_room(self.bytes));
-            // Who no longer waits has seen another one fail.
-            let done = Box::new(move |answer| tell.send(answer).unwrap_or_default());
-            self.log.put(put, done);
-            self.puts.push_back((self.events, answer));
-            (self.events, self.bytes) = (0, 0);
+        let event = event(&text).map_err(wrong)?;
+        let before = batch.written();
+        batch.push(&event).map_err(|error| match error {
+            BatchError::TooLarge => wrong(error.to_string()),
+            BatchError::Log(_) => ImportError::Log(error),
+        })?;
+        if batch.written() > before {
+            progress(done);
         }
-        self.wait(MOST_PUTS)
-    }
-
-    /// Waits until not more puts than these are under way.
-    fn wait(&mut self, most: usize) -> Result<(), ImportError> {
-        while self.puts.len() > most {
-            let Some((events, answer)) = self.puts.pop_front() else {
-                break;
-            };
-            let answer = answer.recv().map_err(|_| ImportError::CutOff)?;
-            answer.map_err(ImportError::Log)?;
-            self.safe += events;
-        }
-        Ok(())
     }
 }
 

@@ -240,8 +240,7 @@ fn conclude(what: &str, done: &Done, as_json: bool) -> Result<ExitCode, ExitCode
 
 #[cfg(test)]
 mod tests {
-    use flume_components::channel::file::write_event;
-    use flume_log::Put;
+    use flume_components::channel::file::Batch;
 
     use super::*;
 
@@ -249,7 +248,7 @@ mod tests {
     fn letters(folder: &std::path::Path, count: u64) -> Log {
         let disk = Folders::own(&[folder.to_owned()]).unwrap();
         let (log, _) = Log::open(Arc::new(disk), Options::default()).unwrap();
-        let (mut put, mut head) = (Put::new(), Vec::new());
+        let mut batch = Batch::new(&log);
         for number in 0..count {
             let reason = if number % 2 == 0 {
                 "no time"
@@ -257,14 +256,9 @@ mod tests {
                 "too large"
             };
             let event = Event::new(number.to_string()).with_header(dead_letter::REASON, reason);
-            assert!(write_event(&mut put, &event, &mut head));
+            batch.push(&event).unwrap();
         }
-        let (tell, answer) = sync_channel(1);
-        log.put(
-            put,
-            Box::new(move |done| tell.send(done.map(|_| ())).unwrap()),
-        );
-        answer.recv().unwrap().unwrap();
+        batch.finish().unwrap();
         log
     }
 

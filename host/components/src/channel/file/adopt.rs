@@ -4,13 +4,11 @@
 //! started there by mistake finds an empty channel. How a kill in the middle is made good:
 //! [`flume_adopt`].
 
-use std::sync::Arc;
-
 use flume_adopt::{Directories, Found, Holds, Limits, ReadError, Report, find};
 use flume_core::{ComponentError, Event, Headers};
-use flume_log::{Log, LogError};
+use flume_log::Log;
 
-use super::batch::Batch;
+use super::batch::{Batch, BatchError};
 use super::keys::Place;
 
 /// Takes over what is there; returns how many events were put into the log.
@@ -66,14 +64,14 @@ fn say_moved(channel: &str, into: &[std::path::PathBuf]) {
 
 /// Puts the events into the log, without the first ones, which are safe.
 fn copy(found: &Found, safe: u64, log: &Log) -> Result<Report, ComponentError> {
-    let failed = |error: ReadError<Arc<LogError>>| {
+    let failed = |error: ReadError<BatchError>| {
         ComponentError::caused_by("Flume's events could not be copied", error)
     };
     let mut batch = Batch::new(log);
     let report = found.read(safe, |event| batch.push(&ours(event)));
     let report = report.map_err(failed)?;
     let finished = batch.finish();
-    finished.map_err(|error| failed(ReadError::Taker(error)))?;
+    finished.map_err(|error| failed(ReadError::Taker(error.into())))?;
     Ok(report)
 }
 

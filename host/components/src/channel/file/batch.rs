@@ -3,7 +3,7 @@
 use std::sync::{Arc, mpsc};
 
 use flume_core::Event;
-use flume_log::{Committed, Log, LogError, Put};
+use flume_log::{Committed, Log, LogError, MOST_FRAME, Put};
 
 use super::record;
 
@@ -14,8 +14,19 @@ const MOST_TOGETHER: usize = 10_000;
 /// Bytes of bodies that are made safe together.
 const MOST_BYTES: usize = 8 << 20;
 
+/// Why an event is not in a batch.
+#[derive(Debug, thiserror::Error)]
+pub enum BatchError {
+    /// The event alone is larger than a put may be.
+    #[error("the event is too large for the log, whose puts have at most {MOST_FRAME} bytes")]
+    TooLarge,
+    /// What was collected before cannot be written.
+    #[error("{0}")]
+    Log(#[from] Arc<LogError>),
+}
+
 /// Events that become safe together.
-pub(super) struct Batch<'a> {
+pub struct Batch<'a> {
     log: &'a Log,
     put: Put,
     head: Vec<u8>,
@@ -28,7 +39,8 @@ pub(super) struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    pub(super) fn new(log: &'a Log) -> Self {
+    /// A batch for a log into which nobody else puts anything meanwhile.
+    pub fn new(log: &'a Log) -> Self {
         Self {
             log,
             put: Put::new(),
@@ -43,29 +55,27 @@ impl<'a> Batch<'a> {
     /// Adds an event.
     ///
     /// # Errors
-    /// What was collected before cannot be written.
-    pub(super) fn push(&mut self, event: &Event) -> Result<(), Arc<LogError>> {
+    /// It is too large, or what was collected cannot be written.
+    pub fn push(&mut self, event: &Event) -> Result<(), BatchError> {
         if !record::write(&mut self.put, event, &mut self.head) {
             self.flush()?;
-            let fits = record::write(&mut self.put, event, &mut self.head);
-            debug_assert!(
-                fits,
-                "an event of a channel is smaller than the largest put"
-            );
+            if !record::write(&mut self.put, event, &mut self.head) {
+                return Err(BatchError::TooLarge);
+            }
         }
         self.bytes += event.body.len() + event.headers.bytes();
         self.events += 1;
-        match self.events >= MOST_TOGETHER || self.bytes >= MOST_BYTES {
-            true => self.flush(),
-            false => Ok(()),
+        if self.events >= MOST_TOGETHER || self.bytes >= MOST_BYTES {
+            self.flush()?;
         }
+        Ok(())
     }
 
     /// Writes what was collected, and waits for it.
     ///
     /// # Errors
     /// It cannot be written.
-    pub(super) fn flush(&mut self) -> Result<(), Arc<LogError>> {
+    fn flush(&mut self) -> Result<(), Arc<LogError>> {
         if self.events == 0 {
             return Ok(());
         }
@@ -88,13 +98,13 @@ impl<'a> Batch<'a> {
     ///
     /// # Errors
     /// It cannot be written, or is not safe.
-    pub(super) fn finish(&mut self) -> Result<(), Arc<LogError>> {
+    pub fn finish(&mut self) -> Result<(), Arc<LogError>> {
         self.flush()?;
         synced(self.log)
     }
 
     /// How many events are written.
-    pub(super) fn written(&self) -> usize {
+    pub fn written(&self) -> usize {
         self.written
     }
 

@@ -1,7 +1,8 @@
 //! The events of a channel with a log that are in memory: the next to be taken.
 //!
-//! Everything is on the disk, or, where memory comes first ([`Spill`]), without a mark. While takers keep up, what is put is kept here too, and nothing is read.
-//! When the buffer is full, puts stay on the disk only, and a reader fetches them later, in order.
+//! Everything is on the disk, or, where memory comes first ([`Spill`]), without a mark. While takers keep up,
+//! what is put is kept here too, and nothing is read. When the buffer is full, puts stay on the disk only, and
+//! a reader fetches them later, in order.
 //!
 //! | the rest is | a put | a taker that finds the buffer half empty |
 //! |---|---|---|
@@ -28,7 +29,7 @@ const OVERHEAD: usize = 128;
 
 /// Events in order, each with its sequence in the log.
 #[derive(Debug)]
-pub(in crate::channel) struct Buffer {
+pub(super) struct Buffer {
     /// Those that are in memory only have [`UNMARKED`] for a sequence.
     ready: VecDeque<(Event, u64)>,
     /// How many of them are on the disk.

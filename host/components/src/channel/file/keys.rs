@@ -11,7 +11,7 @@ use flume_log::{OnDamage, Sync};
 
 /// The settings of a file channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FileConfig {
+pub(super) struct FileConfig {
     /// Its log.
     pub(super) log: LogConfig,
     /// Events stored, or taken and not yet settled (`capacity`, default 1,000,000).
@@ -20,6 +20,22 @@ pub struct FileConfig {
     pub(super) transaction_capacity: usize,
     /// How long a put waits for room (`keep-alive`, default 3 s).
     pub(super) keep_alive: Duration,
+}
+
+/// What the keys of a channel with a log say.
+pub(in crate::channel) struct Settings<'a> {
+    pub(in crate::channel) log: &'a LogConfig,
+    /// Of the disk, or of memory where that comes first.
+    pub(in crate::channel) limits: Limits,
+    pub(in crate::channel) memory_first: Option<MemoryFirst>,
+}
+
+/// What is said besides where memory comes first.
+pub(in crate::channel) struct MemoryFirst {
+    /// Bytes of a slot of memory.
+    pub(in crate::channel) slot: u64,
+    /// Events on the disk; 0 if that is not used.
+    pub(in crate::channel) overflow: u64,
 }
 
 /// The settings of the log of a channel.
@@ -78,7 +94,7 @@ const NO_REPLAY: &str = "this channel replays nothing: only its last segment is 
 
 impl FileConfig {
     /// Reads Flume's keys. On `None`, the context has a diagnostic.
-    pub fn configure(context: &mut Context) -> Option<Self> {
+    pub(super) fn configure(context: &mut Context) -> Option<Self> {
         let capacity = context.number_or_default("capacity", 1_000_000, 1..=MOST_EVENTS);
         let transaction_capacity =
             context.number_or_default("transactionCapacity", 10_000, 1..=MOST_TRANSACTION);
@@ -93,6 +109,20 @@ impl FileConfig {
             transaction_capacity,
             keep_alive,
         })
+    }
+
+    /// What it says to a channel with a log.
+    pub(super) fn settings(&self) -> Settings<'_> {
+        Settings {
+            log: &self.log,
+            limits: Limits {
+                capacity: self.capacity as u64,
+                transaction_capacity: self.transaction_capacity,
+                keep_alive: self.keep_alive,
+                byte_slots: None,
+            },
+            memory_first: None,
+        }
     }
 }
 
@@ -214,16 +244,5 @@ fn expanded(path: &str) -> PathBuf {
     match (path.strip_prefix("~/"), std::env::home_dir()) {
         (Some(rest), Some(home)) => home.join(rest),
         _ => PathBuf::from(path),
-    }
-}
-
-impl From<&FileConfig> for Limits {
-    fn from(config: &FileConfig) -> Self {
-        Self {
-            capacity: config.capacity as u64,
-            transaction_capacity: config.transaction_capacity,
-            keep_alive: config.keep_alive,
-            byte_slots: None,
-        }
     }
 }

@@ -16,13 +16,13 @@ use super::store::Store;
 
 impl Store {
     /// Whether a put of an event has room in memory now.
-    pub(in crate::channel) fn has_memory(&self) -> bool {
+    pub(super) fn has_memory(&self) -> bool {
         let state = self.events.lock();
         self.slot.is_some() && state.queue.keeps_order() && !state.room.is_full()
     }
 
     /// Whether there is no room at all.
-    pub(in crate::channel) fn is_full_everywhere(&self) -> bool {
+    pub(super) fn is_full_everywhere(&self) -> bool {
         let has_disk = || {
             let mut state = self.events.lock();
             state.queue.spill().is_some_and(|spill| spill.free() > 0) && !self.space.is_short()
@@ -31,20 +31,20 @@ impl Store {
     }
 
     /// The most events on the disk.
-    pub(in crate::channel) fn disk_capacity(&self) -> usize {
+    pub(super) fn disk_capacity(&self) -> usize {
         let mut state = self.events.lock();
         let capacity = state.queue.spill().map_or(0, |spill| spill.capacity());
         usize::try_from(capacity).unwrap_or(usize::MAX)
     }
 
     /// Bytes of memory that events take.
-    pub(in crate::channel) fn memory_used(&self) -> u64 {
+    pub(super) fn memory_used(&self) -> u64 {
         let (_, slots) = self.events.lock().room.charged();
         slots.saturating_mul(self.slot_bytes())
     }
 
     /// From now on the disk may hold so many events.
-    pub(in crate::channel) fn resize_disk(&self, capacity: u64) {
+    pub(super) fn resize_disk(&self, capacity: u64) {
         if let Some(spill) = self.events.lock().queue.spill() {
             spill.resize(capacity);
         }
@@ -53,7 +53,7 @@ impl Store {
 
     /// As `Steps::try_reserve`. Who never waits for room begins to spill when memory was full for as long as
     /// others would have waited.
-    pub(in crate::channel) fn try_reserve_first(&self, events: &[Event]) -> usize {
+    pub(super) fn try_reserve_first(&self, events: &[Event]) -> usize {
         let mut state = self.events.lock();
         let fitting = spill::reserve_prefix(&mut state, events, self.slot_bytes());
         let Some(first) = events.first().filter(|_| fitting == 0) else {
@@ -89,10 +89,7 @@ impl Store {
     }
 
     /// As `Steps::reserve`.
-    pub(in crate::channel) async fn reserve_first(
-        &self,
-        events: &[Event],
-    ) -> Result<(), ChannelError> {
+    pub(super) async fn reserve_first(&self, events: &[Event]) -> Result<(), ChannelError> {
         let (count, slots) = (events.len(), self.slots_of(events));
         let found = spill::reserve(&mut self.events.lock(), count, slots);
         match found {
@@ -136,14 +133,14 @@ impl Store {
     }
 
     /// As `Steps::release`.
-    pub(in crate::channel) fn release_first(&self, events: &[Event]) {
+    pub(super) fn release_first(&self, events: &[Event]) {
         let slots = self.slots_of(events);
         spill::release(&mut self.events.lock(), events.len(), slots);
         self.events.notify_putters();
     }
 
     /// As `Steps::exchange`.
-    pub(in crate::channel) fn exchange_first(&self, reserved: &[Event], wanted: &[Event]) -> bool {
+    pub(super) fn exchange_first(&self, reserved: &[Event], wanted: &[Event]) -> bool {
         let [reserved, wanted] = [reserved, wanted].map(|it| (it.len(), self.slots_of(it)));
         let exchanged = spill::exchange(&mut self.events.lock(), reserved, wanted);
         if exchanged {
@@ -153,7 +150,7 @@ impl Store {
     }
 
     /// As `Steps::append`.
-    pub(in crate::channel) fn append_first(self: &Arc<Self>, events: Vec<Event>) -> Commit {
+    pub(super) fn append_first(self: &Arc<Self>, events: Vec<Event>) -> Commit {
         let count = events.len();
         let mut state = self.events.lock();
         if spill::keeps(&mut state, count) {
@@ -172,11 +169,7 @@ impl Store {
     }
 
     /// As `Steps::append_now`.
-    pub(in crate::channel) fn append_now(
-        &self,
-        batch: &mut vec::IntoIter<Event>,
-        count: usize,
-    ) -> bool {
+    pub(super) fn append_now(&self, batch: &mut vec::IntoIter<Event>, count: usize) -> bool {
         let mut state = self.events.lock();
         let keeps = spill::keeps(&mut state, count);
         if keeps {
@@ -196,7 +189,7 @@ impl Store {
     }
 
     /// As `Steps::settle`.
-    pub(in crate::channel) fn settle_first(&self, taken: &Taken) -> Commit {
+    pub(super) fn settle_first(&self, taken: &Taken) -> Commit {
         self.counters.event_take_success.add(taken.len());
         let (events, marks) = (taken.events(), taken.marks());
         if marks.is_empty() {
@@ -220,7 +213,7 @@ impl Store {
     }
 
     /// As `Steps::give_back`.
-    pub(in crate::channel) fn give_back(&self, taken: Taken) {
+    pub(super) fn give_back(&self, taken: Taken) {
         self.events.lock().queue.give_back(taken);
         self.events.notify_taker();
     }

@@ -143,7 +143,7 @@ pub(super) fn write_memory(store: &Store, log: &Log) -> usize {
     let taken = in_memory.saturating_sub(kept);
     let mut batch = Batch::new(log);
     let written = events.iter().try_for_each(|(event, _)| batch.push(event));
-    let written = written.and_then(|()| batch.finish());
+    let written = written.and_then(|()| Ok(batch.finish()?));
     let safe = events.get(..batch.written()).unwrap_or_default();
     let marks: Vec<u64> = safe.iter().map(|(_, mark)| *mark).collect();
     note_first(store, &batch, is_before_others, has_early);

@@ -22,7 +22,7 @@ use super::buffer::Buffer;
 
 /// What is on the disk, because memory was full.
 #[derive(Debug)]
-pub(in crate::channel) struct Spill {
+pub(super) struct Spill {
     /// The most events on the disk; 0 if it is not to be used.
     capacity: u64,
     /// Events that are there, or on their way, and not settled.
@@ -52,7 +52,7 @@ pub(super) enum Found {
 
 impl Spill {
     /// A disk for so many events.
-    pub(in crate::channel) fn new(capacity: u64) -> Self {
+    pub(super) fn new(capacity: u64) -> Self {
         Self {
             capacity,
             stored: 0,

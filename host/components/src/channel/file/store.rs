@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flume_core::channel::UNMARKED;
-use flume_core::channel::bounded::{Bounded, Limits, Queue as _, State};
+use flume_core::channel::bounded::{Bounded, Queue as _, State};
 use flume_core::clock;
 use flume_core::{
     ChannelCounter, ChannelError, ChannelFault, Commit, ComponentError, DurableCounter, Event,
@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 use super::adopt::adopt;
 use super::buffer::{Buffer, Rest};
 use super::health::{Asked, Health};
-use super::keys::{FileConfig, LogConfig, Place};
+use super::keys::{MemoryFirst, Place, Settings};
 use super::order;
 use super::record;
 use super::space::Space;
@@ -30,14 +30,14 @@ use super::spill::{self, Spill};
 const READ_PAUSE: Duration = Duration::from_secs(1);
 
 /// The parts of a channel that its tasks share.
-pub(in crate::channel) struct Store {
-    pub(in crate::channel) name: String,
-    pub(in crate::channel) place: Place,
-    pub(in crate::channel) events: Bounded<Buffer>,
+pub(super) struct Store {
+    pub(super) name: String,
+    pub(super) place: Place,
+    pub(super) events: Bounded<Buffer>,
     pub(super) space: Space,
-    pub(in crate::channel) counters: Arc<ChannelCounter>,
+    pub(super) counters: Arc<ChannelCounter>,
     /// If memory comes first: bytes of a slot of memory.
-    pub(in crate::channel) slot: Option<u64>,
+    pub(super) slot: Option<u64>,
     open: RwLock<Option<Open>>,
     /// What reads the log, unless it is reading.
     reader: Mutex<Option<Reader>>,
@@ -53,51 +53,52 @@ pub(super) struct Open {
 }
 
 impl Store {
-    /// A store that is not open yet, of events that are all on the disk.
-    pub(super) fn new(name: &str, config: &FileConfig) -> Self {
-        Self::with(name, &config.log, Buffer::new(None), &config.into())
-    }
-
-    /// The same, of events that are in memory, and on the disk when that is full. A slot has so many bytes.
-    pub(in crate::channel) fn memory_first(
-        name: &str,
-        config: &LogConfig,
-        limits: &Limits,
-        spill: Spill,
-        slot: u64,
-    ) -> Self {
-        let store = Self::with(name, config, Buffer::new(Some(spill)), limits);
-        store.spills();
-        Self {
-            slot: Some(slot),
-            ..store
-        }
-    }
-
-    fn with(name: &str, config: &LogConfig, buffer: Buffer, limits: &Limits) -> Self {
+    /// A store that is not open yet.
+    pub(super) fn new(name: &str, settings: &Settings<'_>) -> Self {
         let counters = Arc::<ChannelCounter>::default();
-        counters.durable.get_or_init(DurableCounter::default);
-        Self {
+        let memory_first = settings.memory_first.as_ref();
+        let spill = memory_first.map(|it| Spill::new(it.overflow));
+        let store = Self {
             name: name.to_owned(),
-            place: config.place.clone(),
-            events: Bounded::new(buffer, limits),
-            slot: None,
-            space: Space::new(config.required_space),
+            place: settings.log.place.clone(),
+            events: Bounded::new(Buffer::new(spill), &settings.limits),
+            slot: memory_first.map(|it| it.slot),
+            space: Space::new(settings.log.required_space),
             counters,
             open: RwLock::new(None),
             reader: Mutex::new(None),
             health: Health::default(),
             lines: Mutex::new(LogLimit::per_second(1)),
+        };
+        // What it counts is shown from the beginning.
+        store.durable();
+        if store.is_memory_first() {
+            store.spills();
+        }
+        store
+    }
+
+    /// Whether events are in memory, and on the disk only when that is full.
+    pub(super) fn is_memory_first(&self) -> bool {
+        self.slot.is_some()
+    }
+
+    /// Whether it can take on these settings while it is open.
+    pub(super) fn can_become(&self, settings: &Settings<'_>) -> bool {
+        let slot = settings.memory_first.as_ref().map(|it| it.slot);
+        settings.log.place == self.place && slot == self.slot
+    }
+
+    pub(super) fn resize(&self, settings: &Settings<'_>) {
+        self.events.resize(&settings.limits);
+        self.space.require(settings.log.required_space);
+        if let Some(MemoryFirst { overflow, .. }) = settings.memory_first {
+            self.resize_disk(overflow);
         }
     }
 
-    pub(in crate::channel) fn resize(&self, config: &LogConfig, limits: &Limits) {
-        self.events.resize(limits);
-        self.space.require(config.required_space);
-    }
-
     /// Opens the log, and begins to read what is in it.
-    pub(in crate::channel) async fn open(self: Arc<Self>) -> Result<(), ComponentError> {
+    pub(super) async fn open(self: Arc<Self>) -> Result<(), ComponentError> {
         let runtime = Handle::current();
         let (store, own) = (Arc::clone(&self), runtime.clone());
         let opened = runtime.spawn_blocking(move || store.open_here(own)).await;
@@ -144,7 +145,7 @@ impl Store {
     }
 
     /// Writes what has to be written, and lets the folders go. Returns how many events are lost.
-    pub(in crate::channel) async fn close(self: Arc<Self>) -> usize {
+    pub(super) async fn close(self: Arc<Self>) -> usize {
         let closing = tokio::task::spawn_blocking(move || {
             let open = self.open.write().take();
             *self.reader.lock() = None;
@@ -163,7 +164,7 @@ impl Store {
     }
 
     /// Whether the disk has the room that has to stay free.
-    pub(in crate::channel) fn has_space(&self) -> Result<(), ChannelError> {
+    pub(super) fn has_space(&self) -> Result<(), ChannelError> {
         let room = || self.open.read().as_ref()?.log.room().ok();
         self.space.check(room)
     }
@@ -231,7 +232,7 @@ impl Store {
     }
 
     /// Moves events to a taker.
-    pub(in crate::channel) fn take(self: &Arc<Self>, most: usize, into: &mut Taken) -> usize {
+    pub(super) fn take(self: &Arc<Self>, most: usize, into: &mut Taken) -> usize {
         let mut state = self.events.lock();
         let taken = state.queue.take(most, into);
         let (is_left, is_low) = (state.queue.has_events(), !state.queue.has_all());
@@ -405,7 +406,7 @@ impl Store {
     }
 
     /// What is wrong, for operators.
-    pub(in crate::channel) fn fault(&self) -> Option<ChannelFault> {
+    pub(super) fn fault(&self) -> Option<ChannelFault> {
         let space = self.has_space().err().map(|error| error.to_string());
         let faults = self.health.faults();
         let refuses_puts = (space.is_some() || faults.put.is_some()) && !self.has_memory();

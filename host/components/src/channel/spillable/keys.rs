@@ -5,11 +5,11 @@ use std::time::Duration;
 use flume_core::channel::bounded::{Limits, keep_alive};
 use flume_core::{Code, Context};
 
-use crate::channel::file::keys::{LogConfig, MOST_EVENTS, MOST_TRANSACTION};
+use crate::channel::file::keys::{LogConfig, MOST_EVENTS, MOST_TRANSACTION, MemoryFirst, Settings};
 
 /// The settings of a spillable memory channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SpillableConfig {
+pub(super) struct SpillableConfig {
     /// Its log.
     pub(super) log: LogConfig,
     /// Events in memory (`memoryCapacity`, default 10,000).
@@ -79,6 +79,23 @@ impl SpillableConfig {
         })
     }
 
+    /// What it says to a channel with a log.
+    pub(super) fn settings(&self) -> Settings<'_> {
+        Settings {
+            log: &self.log,
+            limits: Limits {
+                capacity: self.memory as u64,
+                transaction_capacity: self.transaction_capacity,
+                keep_alive: self.timeout,
+                byte_slots: Some(self.byte_slots()),
+            },
+            memory_first: Some(MemoryFirst {
+                slot: self.event_size,
+                overflow: self.overflow as u64,
+            }),
+        }
+    }
+
     /// Slots of bytes in memory. 0 bytes mean that they are not limited.
     fn byte_slots(&self) -> u64 {
         let free = u128::from(100 - self.buffer_percentage.min(100));
@@ -128,15 +145,4 @@ fn transactions(context: &mut Context, transaction: usize, most: usize) -> Optio
     let help = format!("set one of them to {transaction}, or `transactionCapacity` to {most}");
     context.error("transactionCapacity", Code::OutOfRange, message, &help);
     None
-}
-
-impl From<&SpillableConfig> for Limits {
-    fn from(config: &SpillableConfig) -> Self {
-        Self {
-            capacity: config.memory as u64,
-            transaction_capacity: config.transaction_capacity,
-            keep_alive: config.timeout,
-            byte_slots: Some(config.byte_slots()),
-        }
-    }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use flume_core::counters::SpillCounter;
-use flume_core::{PutTransaction, TakeTransaction, clock};
+use flume_core::{ChannelError, Event, PutTransaction, TakeTransaction, clock};
 
 use super::*;
 use crate::channel::file::tests::{self as file, contents, numbered, put, taken};
