@@ -75,8 +75,8 @@ impl RunningAgent {
     /// Has the agent run by a new plan. An empty plan ends it, once its channels are empty.
     ///
     /// # Errors
-    /// A policy cannot be used, a new port cannot be opened, or events would be lost: the agent
-    /// runs on as it was.
+    /// A policy cannot be used, a new port cannot be opened, a channel is not free, or events would be
+    /// lost: the agent runs on as it was.
     pub(crate) async fn reload(
         &mut self,
         plan: AgentPlan,
@@ -130,9 +130,12 @@ impl RunningAgent {
         for channel in ended.iter().flat_map(|ended| &ended.channels) {
             channel.channel.counters().stop_time.set(now);
             let emptied = Arc::clone(&channel.channel);
-            tokio::spawn(async move { emptied.close().await });
-            let (agent, name) = (&self.plan.name, channel.names.join("+"));
-            tracing::info!(agent, channel = name, "the channel is empty and gone");
+            let (agent, name) = (self.plan.name.clone(), channel.names.join("+"));
+            tokio::spawn(async move {
+                emptied.close().await;
+                // Whoever reads that may use its folders.
+                tracing::info!(agent, channel = name, "the channel is empty and gone");
+            });
         }
         !ended.is_empty()
     }
@@ -144,7 +147,7 @@ impl RunningAgent {
 
     fn make(&self, plan: &AgentPlan, services: &Services) -> Result<Made, ComponentError> {
         let before = self.view();
-        let channels = self.match_channels(plan);
+        let channels = self.match_channels(plan)?;
         let stays = |name: &str| match (find(&self.channels, name), find(&channels, name)) {
             (Some(old), Some(new)) => Arc::ptr_eq(&old.channel, &new.channel),
             _ => false,
@@ -265,7 +268,8 @@ impl RunningAgent {
         Ok(())
     }
 
-    /// Takes channels back that were on their way out and that the new plan has again.
+    /// Takes channels back that were on their way out and that the new plan has again. Others that were
+    /// emptied with them are closed: their events stay on their disks.
     async fn take_back(&mut self, channels: &[RunningChannel], terms: &ReloadTerms, now: u64) {
         let comes_back = |departing: &Departing| {
             let mut wanted = channels.iter();
@@ -277,6 +281,20 @@ impl RunningAgent {
         for departing in &mut back {
             let give_up = async |until| departing.give_up(until, now).await;
             terms.timed(give_up).await;
+            let gone = departing.channels.iter();
+            let gone = gone.filter(|channel| !runs_in(channels, channel));
+            for channel in gone {
+                let (agent, name) = (&self.plan.name, channel.names.join("+"));
+                let events = channel.channel.depth();
+                channel.channel.counters().stop_time.set(now);
+                channel.channel.close().await;
+                tracing::info!(
+                    agent,
+                    channel = name,
+                    events,
+                    "the channel is closed: its events stay in it"
+                );
+            }
         }
     }
 

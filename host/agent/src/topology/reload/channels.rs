@@ -3,20 +3,88 @@
 //! | a channel of the new plan | is |
 //! |---|---|
 //! | has the name, type and place of one that runs, or is on its way out | that one, with its events |
+//! | is on its way out with others that have to be emptied first | refused, if nothing else may have its folders |
 //! | is new, and the same sinks drain it that drained one that leaves | that one, under a new name |
 //! | any other | a new, empty one |
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use flume_core::ComponentError;
+
+use super::super::departing::Departing;
 use super::super::{RunningAgent, RunningChannel, build};
 use crate::plan::{AgentPlan, ChannelPlan};
 
 impl RunningAgent {
     /// The channels of the new plan, in its order. Of mirrors that are separated, the first one
     /// keeps the channel.
-    pub(super) fn match_channels(&self, plan: &AgentPlan) -> Vec<RunningChannel> {
-        let known = self.known_channels();
+    ///
+    /// # Errors
+    /// One of them cannot be taken back yet, and no other one can be made in its place.
+    pub(super) fn match_channels(
+        &self,
+        plan: &AgentPlan,
+    ) -> Result<Vec<RunningChannel>, ComponentError> {
+        // Those on their way out that may come back: a group that empties several lets one go if it may let
+        // all of them go.
+        let mut leaving: Vec<&Departing> = self.departing.iter().collect();
+        loop {
+            let matched = self.match_with(plan, &leaving);
+            let goes_on = |gone: &&Departing| {
+                let comes_back = |channel: &RunningChannel| is_taken(&matched, channel);
+                let stay = |channel: &RunningChannel| {
+                    comes_back(channel) || channel.channel.outlives_stop()
+                };
+                gone.channels.iter().any(comes_back) && !gone.channels.iter().all(stay)
+            };
+            match leaving.iter().position(goes_on) {
+                Some(at) => drop(leaving.remove(at)),
+                None => return self.with_new(plan, matched),
+            }
+        }
+    }
+
+    /// Makes the channels that were not matched.
+    fn with_new(
+        &self,
+        plan: &AgentPlan,
+        matched: Vec<Option<RunningChannel>>,
+    ) -> Result<Vec<RunningChannel>, ComponentError> {
+        let wanted = plan.channels.iter().zip(matched);
+        let all = wanted.map(|(wanted, old)| match old {
+            Some(old) => Ok(old),
+            None => self
+                .folders_are_free(wanted)
+                .map(|()| build::channel(wanted)),
+        });
+        all.collect()
+    }
+
+    /// Whether no channel on its way out has the folders of this one.
+    fn folders_are_free(&self, wanted: &ChannelPlan) -> Result<(), ComponentError> {
+        if wanted.recipe.folders().is_empty() {
+            return Ok(());
+        }
+        let has_them = |gone: &&Departing| gone.channels.iter().any(|old| can_become(old, wanted));
+        let Some(gone) = self.departing.iter().find(has_them) else {
+            return Ok(());
+        };
+        let name = wanted.names.join("+");
+        let others = gone.channels.iter().filter(|old| !can_become(old, wanted));
+        let others: Vec<String> = others
+            .map(|old| format!("`{}`", old.names.join("+")))
+            .collect();
+        let others = others.join(", ");
+        Err(ComponentError::new(format!(
+            "channel `{name}` is still being emptied together with {others}, which this file does not have: put \
+             {others} back into it, or read it again (SIGHUP) when the log says that they are empty and gone"
+        )))
+    }
+
+    fn match_with(&self, plan: &AgentPlan, leaving: &[&Departing]) -> Vec<Option<RunningChannel>> {
+        let leaving = leaving.iter().flat_map(|gone| &gone.channels);
+        let known: Vec<&RunningChannel> = self.channels.iter().chain(leaving).collect();
         let mut matched: Vec<Option<RunningChannel>> = Vec::new();
         for wanted in &plan.channels {
             let same = known.iter().find(|old| {
@@ -41,20 +109,7 @@ impl RunningAgent {
                 *place = Some(called(wanted, old));
             }
         }
-        let wanted = plan.channels.iter().zip(matched);
-        wanted
-            .map(|(wanted, old)| old.unwrap_or_else(|| build::channel(wanted)))
-            .collect()
-    }
-
-    /// The channels that run and those on their way out. A group that empties several goes on.
-    fn known_channels(&self) -> Vec<&RunningChannel> {
-        let leaving = self
-            .departing
-            .iter()
-            .filter(|gone| gone.channels.len() == 1);
-        let leaving = leaving.flat_map(|gone| &gone.channels);
-        self.channels.iter().chain(leaving).collect()
+        matched
     }
 }
 

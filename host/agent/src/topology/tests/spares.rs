@@ -116,6 +116,109 @@ async fn a_group_that_goes_takes_home_what_its_spare_took() {
     assert_eq!((delivered(&before, "k1"), spill.depth()), (13, 0));
 }
 
+/// The text with a spill on the disk.
+fn durable(folder: &std::path::Path) -> String {
+    let folder = folder.display();
+    let keys = format!(
+        "a1.channels.spill.type = file\na1.channels.spill.checkpointDir = {folder}\n\
+         a1.channels.spill.dataDirs = {folder}\na1.channels.spill.minimumRequiredSpace = 0\n"
+    );
+    SPARED.replace("a1.channels.spill.type = memory\n", &keys)
+}
+
+/// An agent with ten events in `c1` and three in a `spill` on the disk, on its way out.
+async fn going(text: &str) -> RunningAgent {
+    let mut agent = filled(text).await;
+    agent.open().await.unwrap();
+    let spill = channel(&agent, "spill");
+    for body in ["a", "b", "c"] {
+        let put = PutTransaction::of(&spill, vec![Event::new(body)]).unwrap();
+        put.commit().await.unwrap();
+    }
+    let gone = agent
+        .reload(AgentPlan::empty("a1"), &terms(), &services(2))
+        .await;
+    gone.unwrap();
+    assert_eq!(agent.departing.len(), 1);
+    agent
+}
+
+/// Waits for 20 seconds at most.
+async fn eventually(mut is_so: impl AsyncFnMut() -> bool) {
+    let looks = async {
+        while !is_so().await {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), looks)
+        .await
+        .unwrap();
+}
+
+/// While it is emptied, its folder is in use: it comes back with what is left in it.
+#[tokio::test]
+async fn a_group_with_a_durable_spare_comes_back_while_it_is_emptied() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = durable(folder.path());
+    let mut agent = going(&text).await;
+    let [c1, spill] = [0, 1].map(|at| Arc::clone(&agent.departing[0].channels[at].channel));
+    reload(&mut agent, &text).await;
+    assert!(agent.departing.is_empty());
+    assert!(Arc::ptr_eq(&c1, &channel(&agent, "c1")));
+    assert!(Arc::ptr_eq(&spill, &channel(&agent, "spill")));
+    // The source has begun again.
+    let view = agent.view();
+    eventually(async || delivered(&view, "k1") == 23).await;
+    assert_eq!(
+        agent
+            .stop(clock::now() + Duration::from_secs(20), &services(9))
+            .await,
+        0
+    );
+}
+
+/// What is in `c1` would be lost if the group ended, and the folder can be opened once alone.
+#[tokio::test]
+async fn a_durable_spare_does_not_come_back_alone_before_its_group_has_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = durable(folder.path());
+    let mut agent = going(&text).await;
+    let alone = text.replace("c1", "c2");
+    let refused = agent.reload(plan(&alone), &terms(), &services(2)).await;
+    let message = refused.unwrap_err().to_string();
+    assert!(
+        message.starts_with("channel `spill` is still being emptied together with `c1`"),
+        "{message}"
+    );
+    assert_eq!(agent.departing.len(), 1, "it goes on");
+    agent.departing[0].start();
+    eventually(async || agent.settle_departures(&services(2))).await;
+    // A task closes it.
+    eventually(async || {
+        agent
+            .reload(plan(&alone), &terms(), &services(2))
+            .await
+            .is_ok()
+    })
+    .await;
+}
+
+/// The other way round nothing is lost: what is in the spare stays on its disk.
+#[tokio::test]
+async fn a_channel_comes_back_without_the_durable_spare_of_its_group() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = durable(folder.path());
+    let mut agent = going(&text).await;
+    let c1 = Arc::clone(&agent.departing[0].channels[0].channel);
+    reload(&mut agent, &unspared()).await;
+    assert!(Arc::ptr_eq(&c1, &channel(&agent, "c1")));
+    assert!(agent.departing.is_empty());
+    let folders = [folder.path().to_owned()];
+    let disk = flume_log::disk::Folders::own(&folders).unwrap();
+    let found = flume_log::verify::inspect(&disk, &mut |_| {}).unwrap();
+    assert_eq!(found.waiting, 3);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_spill_keeps_its_events_under_a_new_name() {
     let mut agent = spilled().await;
