@@ -1,6 +1,6 @@
 //! A disk that fails: `strace` lets the agent's calls fail that write to certain files.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -18,6 +18,16 @@ const SEGMENTS: u64 = 200;
 /// segments in this folder, or in all, ends with this error (`EIO`, or `EROFS` as after a remount).
 #[must_use]
 pub fn program_on(folder: Option<&Path>, error: &str, nth: u32) -> Availability<Command> {
+    let segment = |folder: &Path, generation| folder.join(format!("{generation:020}.log"));
+    let segments = |folder| (1..=SEGMENTS).map(move |generation| segment(folder, generation));
+    let files: Vec<PathBuf> = folder.into_iter().flat_map(segments).collect();
+    program(("pwritev,fdatasync", &files), error, nth)
+}
+
+/// The agent's command, with calls that fail for good: from the `nth` one of a thread on, these calls about
+/// these files, or about all if none is named, end with this error.
+#[must_use]
+pub fn program((calls, files): (&str, &[PathBuf]), error: &str, nth: u32) -> Availability<Command> {
     // Some machines have it, and do not let it look at another process.
     let mut tried = Command::new("strace");
     tried.args(["-qq", "-o", "/dev/null", "true"]);
@@ -29,15 +39,11 @@ pub fn program_on(folder: Option<&Path>, error: &str, nth: u32) -> Availability<
     let mut strace = Command::new("strace");
     // The agent is the process that was started, and strace its grandchild.
     strace.args(["-D", "-f", "-qq", "-o", "/dev/null"]);
-    strace.args(["-e", "trace=pwritev,fdatasync", "-e"]);
-    strace.arg(format!(
-        "inject=pwritev,fdatasync:error={error}:when={nth}+"
-    ));
-    if let Some(folder) = folder {
-        for generation in 1..=SEGMENTS {
-            strace.arg("-P");
-            strace.arg(folder.join(format!("{generation:020}.log")));
-        }
+    strace.arg("-e").arg(format!("trace={calls}"));
+    let inject = format!("inject={calls}:error={error}:when={nth}+");
+    strace.arg("-e").arg(inject);
+    for file in files {
+        strace.arg("-P").arg(file);
     }
     Availability::Ready(program_by(strace))
 }

@@ -173,6 +173,18 @@ impl Host {
         Self::spawn_with(scratch, name, file, words, &mut program(), None)
     }
 
+    /// The same, by a command that was prepared.
+    #[must_use]
+    pub fn begin_by(
+        command: &mut Command,
+        scratch: &Scratch,
+        name: &str,
+        file: &Path,
+        words: &[&str],
+    ) -> Self {
+        Self::spawn_with(scratch, name, file, words, command, None)
+    }
+
     /// Like [`Self::run`], with a pipe as the agent's standard error. Nobody reads it yet.
     ///
     /// # Panics

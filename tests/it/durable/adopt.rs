@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use flume_tests::Landing;
+use flume_tests::{Landing, failing_disk, require};
 use serde_json::Value;
 
 use super::*;
@@ -117,6 +117,48 @@ fn what_cannot_be_adopted_or_may_not_be_is_left_alone() {
             before.iter().all(|path| after.contains(path)),
             "{name}: {after:?}"
         );
+    }
+}
+
+/// Whatever fails for good in the midst of an adoption: it is said which file, and what to do, and a start with
+/// a disk that works goes on.
+#[test]
+fn a_disk_that_fails_while_flumes_events_are_adopted_loses_and_doubles_none() {
+    let name = "02-kill-under-load-1.8.0";
+    let expected = undelivered(name);
+    // A log tries another segment when one fails.
+    let segments = || (1..10).map(|generation| format!("data/{generation:020}.log"));
+    let log = || vec!["data/log-1".to_owned()];
+    for (calls, files, nth) in [
+        // Flume's events are read, written to our log, and its files moved away.
+        ("read,pread64", log(), 1),
+        ("pwritev", segments().collect(), 2),
+        ("rename,renameat,renameat2", log(), 1),
+    ] {
+        let scratch = Scratch::new();
+        unpack(name, scratch.root());
+        let folder = scratch.root().join(name);
+        let lines = scratch.folder("lines");
+        let text = successor(&folder, &lines).text();
+        let paths: Vec<PathBuf> = files.iter().map(|file| folder.join(file)).collect();
+        let mut program = require!(failing_disk::program((calls, &paths), "EIO", nth));
+        let config = scratch.file("successor.properties", &text);
+        let mut agent = Host::begin_by(&mut program, &scratch, "successor", &config, &[]);
+        assert!(!agent.process().wait(PATIENCE).success(), "{calls}");
+        let log = agent.process().log();
+        for said in ["Input/output error", "the next start goes on"] {
+            assert!(log.contains(said), "{calls}: {said}: {log}");
+        }
+        let folder = folder.join("data").display().to_string();
+        assert!(log.contains(&folder), "{calls}: {log}");
+        let mut next = Host::start(&scratch, "next", &text);
+        next.await_delivered("c1", expected.len() as u64, PATIENCE);
+        assert!(next.term(PATIENCE).success());
+        let bodies = Landing::Folder(lines).bodies().into_iter();
+        let bodies: Vec<String> = bodies
+            .map(|body| String::from_utf8(body).unwrap())
+            .collect();
+        assert_eq!(bodies, expected, "{calls}");
     }
 }
 

@@ -4,12 +4,15 @@
 //! started there by mistake finds an empty channel. How a kill in the middle is made good:
 //! [`flume_adopt`].
 
-use flume_adopt::{Directories, Found, Holds, Limits, ReadError, Report, find};
+use flume_adopt::{Directories, Found, Holds, Limits, ReadError, Refusal, Report, find};
 use flume_core::{ComponentError, Event, Headers};
 use flume_log::Log;
 
 use super::batch::{Batch, BatchError};
 use super::keys::Place;
+
+/// What is said of a disk that fails.
+const GOES_ON: &str = "nothing is lost: once the disk is well, the next start goes on";
 
 /// Takes over what is there; returns how many events were put into the log.
 ///
@@ -22,10 +25,12 @@ pub(super) fn adopt(channel: &str, place: &Place, log: &Log) -> Result<u64, Comp
         backup: place.backup.clone(),
     };
     let refused = |error| {
-        ComponentError::caused_by(
-            "what Flume has left in its folders cannot be adopted",
-            error,
-        )
+        let said = "what Flume has left in its folders cannot be adopted";
+        let said = match error {
+            Refusal::Io { .. } => format!("{said} ({GOES_ON})"),
+            _ => said.to_owned(),
+        };
+        ComponentError::caused_by(said, error)
     };
     let mut adopted = 0;
     loop {
@@ -65,7 +70,8 @@ fn say_moved(channel: &str, into: &[std::path::PathBuf]) {
 /// Puts the events into the log, without the first ones, which are safe.
 fn copy(found: &Found, safe: u64, log: &Log) -> Result<Report, ComponentError> {
     let failed = |error: ReadError<BatchError>| {
-        ComponentError::caused_by("Flume's events could not be copied", error)
+        let said = format!("Flume's events could not be copied ({GOES_ON})");
+        ComponentError::caused_by(said, error)
     };
     let mut batch = Batch::new(log);
     let report = found.read(safe, |event| batch.push(&ours(event)));
