@@ -48,8 +48,8 @@ enum Command {
     /// Reads everything, and lists what is damaged. Exits with 1 if events are lost. The channel
     /// may run.
     Verify(LookArgs),
-    /// Puts copies of what is damaged into files beside it, and has the channel pass over it. The
-    /// channel must be stopped.
+    /// Puts copies of what is damaged into files beside it, and has the channel pass over it. A damaged
+    /// head of a file stays: it costs no event. The channel must be stopped.
     Repair(FolderArgs),
     /// Writes the events that wait as lines of JSON to standard output, in the order in which the channel
     /// would deliver them, and changes nothing. A body that is no text is in `bodyBase64`.

@@ -10,7 +10,9 @@ use crate::reader::{Read, Reader};
 use crate::terms::Options;
 
 /// Reads a log to its end; what is damaged is copied to files beside it, within limits, and its records
-/// are settled, so that they are not missed when the log is opened next. Nothing else is settled.
+/// are settled, so that they are not missed when the log is opened next. Nothing else is settled. A damaged
+/// head of a segment stays as it is: it is made up from the frames behind it whenever the log is opened, costs
+/// no record, and is gone when its records are settled. To write into a damaged file is a risk without a gain.
 /// Returns what was damaged. The disk must be owned, as for opening the log.
 ///
 /// # Errors

@@ -100,7 +100,7 @@ impl fmt::Display for Holds<'_> {
             let head = if it.has_head {
                 ""
             } else {
-                ", its head is damaged"
+                ", its head is damaged, and made up from the frames"
             };
             let (file, end, bytes, frames) = (&it.file, it.end, it.bytes, it.frames);
             let events = format!("events {}..{}", it.first, it.next);
