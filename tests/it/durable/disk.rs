@@ -79,6 +79,51 @@ fn one_of_two_fails(error: &str) {
     assert!(next.term(PATIENCE).success());
 }
 
+/// What was on it is counted as lost, and nothing waits for it any more.
+#[test]
+fn a_disk_that_is_dead_for_good_is_left_out_and_the_others_go_on() {
+    let scratch = Scratch::new();
+    let (input, output) = (ports::free(), ports::free());
+    let [one, other] = ["one", "other"].map(|name| scratch.folder(name));
+    let text = |folders: &str| {
+        AgentFile::new("a1")
+            .file_channel_in("c1", &scratch.folder("checkpoint"), folders)
+            .set("channels.c1.maxFileSize", 1 << 20)
+            .netcat("r1", input)
+            .avro_sink("k1", output, 100)
+            .text()
+    };
+    let both = format!("{},{}", one.display(), other.display());
+    let mut agent = Host::start(&scratch, "sender", &text(&both));
+    Feed::send(input, Lines::new("n", LINES), PATIENCE).assert_all_acknowledged();
+    agent.kill();
+    std::fs::remove_dir_all(&other).unwrap();
+    // As the message of a start without it says.
+    let file = scratch.file("refused.properties", &text(&one.display().to_string()));
+    let mut refused = Host::begin(&scratch, "refused", &file, &[]);
+    assert!(!refused.process().wait(PATIENCE).success());
+    let log = refused.process().log();
+    assert!(log.contains("strike it from folders.list"), "{log}");
+    let list = one.join("folders.list");
+    let members = std::fs::read_to_string(&list).unwrap();
+    let left: Vec<&str> = members
+        .lines()
+        .filter(|line| !line.ends_with("other"))
+        .collect();
+    std::fs::write(&list, format!("{}\n", left.join("\n"))).unwrap();
+    let agent = Host::start(&scratch, "next", &text(&one.display().to_string()));
+    let (_collector, landed) = collector(&scratch, "collector", output);
+    let counter = |name| agent.counter("CHANNEL.c1", name);
+    let ended = || (counter("ChannelSize") == 0 && counter("EventDamagedCount") > 0).then_some(());
+    eventually("the rest was delivered", PATIENCE, ended);
+    let found = counter("EventFoundCount");
+    let rest = found - counter("EventDamagedCount");
+    agent.await_delivered("c1", rest, PATIENCE);
+    assert!(rest > LINES / 4 && found <= LINES, "{rest} of {found}");
+    let tally = landing::count(&[&landed], "n", LINES);
+    assert_eq!((tally.arrived(), tally.doubled()), (rest, 0));
+}
+
 #[test]
 fn one_of_two_disks_dies_and_nothing_is_refused_or_lost() {
     one_of_two_fails("EIO");

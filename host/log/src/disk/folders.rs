@@ -29,6 +29,8 @@ pub struct Folders {
 #[derive(Debug)]
 struct Member {
     disk: Arc<dyn Disk>,
+    /// Its name in errors.
+    path: Option<Arc<Path>>,
     /// For how many new segments it is passed over.
     out: Arc<AtomicU32>,
     /// Why no segment was made here the last time.
@@ -52,7 +54,7 @@ impl Folders {
         if let [path] = paths
             && !members::has_list(path)
         {
-            return Self::of(vec![Arc::new(own(path)?)]);
+            return Ok(Self::of(vec![Arc::new(own(path)?)])?.named(paths));
         }
         members::check(paths)?;
         let mut disks: Vec<Arc<dyn Disk>> = Vec::new();
@@ -60,7 +62,7 @@ impl Folders {
             disks.push(Arc::new(own(path)?));
         }
         members::list(paths)?;
-        Self::of(disks)
+        Ok(Self::of(disks)?.named(paths))
     }
 
     /// Folders that are only looked at, whoever owns them: what would change them is refused.
@@ -74,7 +76,7 @@ impl Folders {
         }
         members::check(paths)?;
         let look = |path: &PathBuf| Arc::new(Folder::look(path)) as Arc<dyn Disk>;
-        Self::of(paths.iter().map(look).collect())
+        Ok(Self::of(paths.iter().map(look).collect())?.named(paths))
     }
 
     /// Takes disks as they are.
@@ -98,6 +100,7 @@ impl Folders {
         }
         let member = |disk| Member {
             disk,
+            path: None,
             out: Arc::default(),
             said: Mutex::default(),
         };
@@ -105,6 +108,14 @@ impl Folders {
             members: disks.into_iter().map(member).collect(),
             state: Mutex::new(state),
         })
+    }
+
+    /// Has errors name these folders.
+    fn named(mut self, paths: &[PathBuf]) -> Self {
+        for (member, path) in self.members.iter_mut().zip(paths) {
+            member.path = Some(Arc::from(path.as_path()));
+        }
+        self
     }
 
     /// The folder of a file.
@@ -160,8 +171,8 @@ impl Member {
     }
 
     fn watched(&self, file: Arc<dyn DiskFile>) -> Arc<dyn DiskFile> {
-        let out = Arc::clone(&self.out);
-        Arc::new(Watched { file, out })
+        let (path, out) = (self.path.clone(), Arc::clone(&self.out));
+        Arc::new(Watched { file, path, out })
     }
 
     /// It is passed over, if what was tried there has failed for another reason than want of room.
@@ -259,27 +270,38 @@ impl Disk for Folders {
 #[derive(Debug)]
 struct Watched {
     file: Arc<dyn DiskFile>,
+    path: Option<Arc<Path>>,
     out: Arc<AtomicU32>,
+}
+
+impl Watched {
+    /// Has an error name the folder.
+    fn place<T>(&self, tried: io::Result<T>) -> io::Result<T> {
+        tried.map_err(|error| match &self.path {
+            Some(path) => io::Error::new(error.kind(), format!("{}: {error}", path.display())),
+            None => error,
+        })
+    }
 }
 
 impl DiskFile for Watched {
     fn length(&self) -> io::Result<u64> {
-        self.file.length()
+        self.place(self.file.length())
     }
 
     fn read(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {
-        self.file.read(offset, into)
+        self.place(self.file.read(offset, into))
     }
 
     fn write(&self, offset: u64, parts: &[IoSlice<'_>]) -> io::Result<()> {
-        note(&self.out, self.file.write(offset, parts))
+        self.place(note(&self.out, self.file.write(offset, parts)))
     }
 
     fn sync(&self) -> io::Result<()> {
-        note(&self.out, self.file.sync())
+        self.place(note(&self.out, self.file.sync()))
     }
 
     fn refresh(&self) -> io::Result<()> {
-        self.file.refresh()
+        self.place(self.file.refresh())
     }
 }

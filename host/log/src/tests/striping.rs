@@ -202,6 +202,20 @@ fn folders(root: &std::path::Path, names: &[&str]) -> Vec<PathBuf> {
 }
 
 #[test]
+fn an_error_names_the_folder_of_the_file() {
+    let root = tempfile::tempdir().unwrap();
+    let both = folders(root.path(), &["one", "two"]);
+    let disk = Folders::own(&both).unwrap();
+    for (name, folder) in [("1.log", &both[0]), ("2.log", &both[1])] {
+        let file = disk.create(name, 10).unwrap();
+        let error = file.read(8, &mut [0; 4]).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof);
+        let said = error.to_string();
+        assert!(said.starts_with(&folder.display().to_string()), "{said}");
+    }
+}
+
+#[test]
 fn a_folder_that_is_missing_is_named() {
     let root = tempfile::tempdir().unwrap();
     let both = folders(root.path(), &["one", "two"]);

@@ -26,6 +26,9 @@ use super::record;
 use super::space::Space;
 use super::spill::{self, Spill};
 
+/// Why a disk that cannot be read holds up what is on others.
+const WAITS: &str = "what was put after it waits, so that the order is kept";
+
 /// The pause after a read of the disk that failed.
 const READ_PAUSE: Duration = Duration::from_secs(1);
 
@@ -401,7 +404,7 @@ impl Store {
 
     fn read_failed(&self, error: &str) {
         self.durable().take_error.increment();
-        let reason = format!("Take failed due to IO error: {error}");
+        let reason = format!("Take failed due to IO error: {error}; {WAITS}");
         self.health.failed(&self.name, Asked::Read, &reason);
     }
 
