@@ -13,14 +13,10 @@ use std::thread;
 
 use tokio::runtime::Handle;
 
+use crate::long_turns;
+
 /// The lowest priority: what is left when nothing else is to be done.
 const LAST: i32 = 19;
-
-/// Nanoseconds of a long turn: as many as the system allows.
-const TURN: u64 = 100_000_000;
-
-/// `SCHED_FLAG_KEEP_POLICY` of the system.
-const KEEP_POLICY: u64 = 0x08;
 
 thread_local! {
     static IS_BEHIND: Cell<bool> = const { Cell::new(false) };
@@ -66,41 +62,10 @@ pub(crate) fn lower_priority(nice: i32, work: &'static str) {
         rustix::process::setpriority_process(None, nice)?;
         Ok(nice)
     });
-    match lowered.map(lengthen_turns) {
+    match lowered.map(long_turns::begin) {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::debug!(%error, work, "work keeps the turns of deliveries"),
         Err(error) => tracing::debug!(%error, work, "work keeps the priority of deliveries"),
-    }
-}
-
-/// Asks for long turns. A thread that wakes up has to wait for the end of another one's turn, whatever
-/// their priorities are; but not if its own turns are shorter (Linux from 6.12 on; older ones have no
-/// such turns).
-#[expect(unsafe_code, reason = "no crate has this call of the system")]
-fn lengthen_turns(nice: i32) -> io::Result<()> {
-    let attributes = libc::sched_attr {
-        size: u32::try_from(size_of::<libc::sched_attr>()).unwrap_or(0),
-        sched_policy: 0,
-        sched_flags: KEEP_POLICY,
-        sched_nice: nice,
-        sched_priority: 0,
-        sched_runtime: TURN,
-        sched_deadline: 0,
-        sched_period: 0,
-    };
-    let (this_thread, no_flags) = (0, 0);
-    // SAFETY: the system reads as many bytes of it as its first field says.
-    let done = unsafe {
-        libc::syscall(
-            libc::SYS_sched_setattr,
-            this_thread,
-            &raw const attributes,
-            no_flags,
-        )
-    };
-    match done {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
     }
 }
 

@@ -32,6 +32,7 @@ mod instance;
 mod interceptor;
 mod limits;
 mod log;
+mod long_turns;
 mod pace;
 mod policy;
 mod probe;

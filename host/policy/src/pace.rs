@@ -5,13 +5,17 @@
 //! other tenants' sources and sinks. So its calls are announced to the runtime, which gives the
 //! worker's other tasks to another thread. That costs some microseconds, so it is only done for
 //! places that have been slow in one of their last calls, or whose version is new: a guest that is
-//! slow now and then is slow for its neighbours, too, and of a new one nobody knows.
+//! slow now and then is slow for its neighbours, too, and of a new one nobody knows. Those that have
+//! been slow also run in long turns, so that a thread that wakes up for a short time has the
+//! processor at once.
 
 use std::time::Duration;
 
 use flume_core::clock;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::block_in_place;
+
+use crate::long_turns;
 
 /// A call that takes longer is slow.
 const SLOW: Duration = Duration::from_micros(500);
@@ -24,6 +28,8 @@ const WARY: u32 = 100;
 pub(crate) struct CallPace {
     /// The next calls that are announced.
     wary: u32,
+    /// Whether that is because a call was slow.
+    was_slow: bool,
     /// The version that they were about.
     version: u64,
 }
@@ -32,6 +38,7 @@ impl Default for CallPace {
     fn default() -> Self {
         Self {
             wary: WARY,
+            was_slow: false,
             version: 0,
         }
     }
@@ -41,19 +48,29 @@ impl CallPace {
     /// Runs a call of a version, or the calls for one batch, and remembers if that was slow.
     pub(crate) fn run<R>(&mut self, version: u64, call: impl FnOnce() -> R) -> R {
         if self.version != version {
-            (self.version, self.wary) = (version, WARY);
+            *self = Self {
+                version,
+                ..Self::default()
+            };
         }
-        let began = clock::now();
-        let answer = match self.wary > 0 {
-            true => aside(call),
-            false => call(),
+        let mut took = Duration::ZERO;
+        let call = || {
+            let began = clock::now();
+            let answer = call();
+            took = clock::now().saturating_duration_since(began);
+            answer
         };
-        let is_slow = clock::now().saturating_duration_since(began) > SLOW;
-        self.wary = if is_slow {
-            WARY
+        let answer = match (self.wary > 0, self.was_slow) {
+            (true, true) => aside(|| long_turns::during(call)),
+            (true, false) => aside(call),
+            (false, _) => call(),
+        };
+        if took > SLOW {
+            (self.wary, self.was_slow) = (WARY, true);
         } else {
-            self.wary.saturating_sub(1)
-        };
+            self.wary = self.wary.saturating_sub(1);
+            self.was_slow &= self.wary > 0;
+        }
         answer
     }
 }
@@ -76,6 +93,7 @@ fn is_worker() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::long_turns::tests::{long, turn};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -137,14 +155,24 @@ mod tests {
     }
 
     #[test]
+    fn a_place_that_was_slow_gives_way_and_one_that_nobody_knows_does_not() {
+        let usual = turn();
+        let mut pace = CallPace::default();
+        assert_eq!(pace.run(1, turn), usual);
+        slow(&mut pace);
+        assert_eq!(pace.run(1, turn), long());
+        assert_eq!(pace.run(2, turn), usual);
+    }
+
+    #[test]
     fn a_place_that_is_quick_again_is_forgiven() {
         let mut pace = CallPace::default();
         slow(&mut pace);
-        assert_eq!(pace.wary, WARY);
+        assert!(pace.was_slow);
         // The system may interrupt a thread in any call, but not in every one.
         let forgiven = (0..100).any(|_| {
             (0..WARY).for_each(|_| pace.run(1, || ()));
-            pace.wary == 0
+            pace.wary == 0 && !pace.was_slow
         });
         assert!(forgiven);
     }
@@ -153,6 +181,7 @@ mod tests {
     async fn a_runtime_of_one_thread_does_without() {
         let mut pace = CallPace {
             wary: 1,
+            was_slow: true,
             version: 1,
         };
         assert_eq!(pace.run(1, || 7), 7);
