@@ -132,21 +132,21 @@ pub struct NotCommitted {
 /// A channel failed. No channel in memory has its events; others that can fail may, so whoever sends the
 /// events again makes doubles there.
 pub async fn commit_all(puts: Vec<ReservedPut>) -> Result<(), NotCommitted> {
-    match puts.iter().any(|put| put.channel.can_fail()) {
-        // Apart, so that a put into memory carries nothing of a wait.
-        true => Box::pin(commit_in_turn(puts)).await,
-        false => {
-            for put in puts {
-                let committed = put.commit();
-                debug_assert!(committed.is_done(), "only a channel that can fail waits");
-            }
-            Ok(())
+    if !puts.iter().any(|put| put.channel.can_fail()) {
+        for put in puts {
+            let committed = put.commit();
+            debug_assert!(committed.is_done(), "only a channel that can fail waits");
         }
+        return Ok(());
     }
-}
-
-async fn commit_in_turn(puts: Vec<ReservedPut>) -> Result<(), NotCommitted> {
     let begin = |put: ReservedPut| (Arc::clone(&put.channel), put.commit());
+    if puts.len() == 1 {
+        for (channel, commit) in puts.into_iter().map(begin) {
+            let committed = commit.await;
+            committed.map_err(|error| NotCommitted { channel, error })?;
+        }
+        return Ok(());
+    }
     let (failing, others): (Vec<_>, Vec<_>) =
         puts.into_iter().partition(|put| put.channel.can_fail());
     let begun: Vec<(Arc<dyn Channel>, Commit)> = failing.into_iter().map(begin).collect();
