@@ -18,7 +18,7 @@ impl Store {
     /// Whether a put of an event has room in memory now.
     pub(super) fn has_memory(&self) -> bool {
         let state = self.events.lock();
-        self.slot.is_some() && state.queue.keeps_order() && !state.room.is_full()
+        self.is_memory_first() && state.queue.keeps_order() && !state.room.is_full()
     }
 
     /// Whether there is no room at all.

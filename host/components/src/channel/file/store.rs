@@ -136,9 +136,9 @@ impl Store {
         self.durable().found.add(found);
         let mut state = self.events.lock();
         state.queue.open(waiting, log.next());
-        match self.slot {
-            Some(_) => self.note_spilled(&mut state),
-            None => state.room.charge(waiting, 0),
+        match self.is_memory_first() {
+            true => self.note_spilled(&mut state),
+            false => state.room.charge(waiting, 0),
         }
         drop(state);
         order::read_first(self, &log);
@@ -153,9 +153,9 @@ impl Store {
             let open = self.open.write().take();
             *self.reader.lock() = None;
             let Some(open) = open else { return 0 };
-            let lost = match self.slot {
-                Some(_) => order::write_memory(&self, &open.log),
-                None => 0,
+            let lost = match self.is_memory_first() {
+                true => order::write_memory(&self, &open.log),
+                false => 0,
             };
             open.log.close();
             lost
