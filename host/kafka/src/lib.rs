@@ -1,0 +1,23 @@
+//! Events in Kafka: what the source, the channel and the sink `kafka` do.
+//!
+//! | question | file |
+//! |---|---|
+//! | what is asked of a Kafka client? | `client.rs`: the seam; the rest knows no library |
+//! | which library answers? | `librdkafka/`: the only room that names `rdkafka` |
+//! | which of Java's settings mean what? | `settings/` |
+//! | what is an event in a record? | `datum.rs`, `record.rs` |
+//! | when is a batch delivered, and what is sent again? | `sink.rs` |
+//! | when are offsets committed? | `source.rs`, `channel.rs`, `progress.rs` |
+//!
+//! The laws: an event is acknowledged only when the brokers have it, and an offset is committed only
+//! when all events below it are where they belong. So events may come twice, and none is lost.
+
+pub mod client;
+pub mod settings;
+pub mod vitals;
+
+pub use client::{
+    Acks, ClientError, Consumer, Engine, ErrorKind, Partition, Polled, Producer, Received, Record,
+    Refused,
+};
+pub use vitals::Vitals;
