@@ -5,6 +5,7 @@
 mod buckets;
 mod counts;
 mod interop;
+mod kafka;
 mod languages;
 mod power;
 mod prometheus;

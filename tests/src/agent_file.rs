@@ -7,6 +7,11 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+/// What Flume calls its Kafka types: by their classes alone.
+const KAFKA_SOURCE: &str = "org.apache.flume.source.kafka.KafkaSource";
+const KAFKA_CHANNEL: &str = "org.apache.flume.channel.kafka.KafkaChannel";
+const KAFKA_SINK: &str = "org.apache.flume.sink.kafka.KafkaSink";
+
 /// A builder for a properties file.
 pub struct AgentFile {
     agent: String,
@@ -191,6 +196,53 @@ impl AgentFile {
     #[must_use]
     pub fn logger(self, name: &str) -> Self {
         self.sink(name, "logger")
+    }
+
+    /// A Kafka sink, by the name that Flume has for it, which ours knows too. A record is acknowledged
+    /// when all replicas that are in step have it.
+    #[must_use]
+    pub fn kafka_sink(self, name: &str, brokers: &str, topic: &str, batch: u32) -> Self {
+        self.sink(name, KAFKA_SINK)
+            .set(&format!("sinks.{name}.kafka.bootstrap.servers"), brokers)
+            .set(&format!("sinks.{name}.kafka.topic"), topic)
+            .set(&format!("sinks.{name}.kafka.producer.acks"), "all")
+            .set(&format!("sinks.{name}.flumeBatchSize"), batch)
+    }
+
+    /// A Kafka source, by Flume's name, that reads topics from their beginning as a member of a group.
+    #[must_use]
+    pub fn kafka_source(mut self, name: &str, brokers: &str, topics: &str, group: &str) -> Self {
+        self.sources.push(name.to_owned());
+        let key = format!("sources.{name}");
+        self.set(&format!("{key}.type"), KAFKA_SOURCE)
+            .set(&format!("{key}.kafka.bootstrap.servers"), brokers)
+            .set(&format!("{key}.kafka.topics"), topics)
+            .set(&format!("{key}.kafka.consumer.group.id"), group)
+            .set(
+                &format!("{key}.kafka.consumer.auto.offset.reset"),
+                "earliest",
+            )
+            .set(&format!("{key}.batchDurationMillis"), 200)
+    }
+
+    /// A Kafka channel, by Flume's name, in a topic that a group reads.
+    #[must_use]
+    pub fn kafka_channel(mut self, name: &str, brokers: &str, topic: &str, group: &str) -> Self {
+        self.channels.push(name.to_owned());
+        let key = format!("channels.{name}");
+        self.set(&format!("{key}.type"), KAFKA_CHANNEL)
+            .set(&format!("{key}.kafka.bootstrap.servers"), brokers)
+            .set(&format!("{key}.kafka.topic"), topic)
+            .set(&format!("{key}.kafka.consumer.group.id"), group)
+    }
+
+    /// The same file with the short names of the Kafka types, which Flume does not know.
+    #[must_use]
+    pub fn with_short_names(mut self) -> Self {
+        for name in [KAFKA_SOURCE, KAFKA_CHANNEL, KAFKA_SINK] {
+            self.text = self.text.replace(name, "kafka");
+        }
+        self
     }
 
     /// A sink that puts its events into this channel: the spare of a group.

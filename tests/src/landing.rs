@@ -167,7 +167,7 @@ fn event(line: &[u8]) -> Arrived {
     }
 }
 
-fn unhex(text: &str) -> Vec<u8> {
+pub(crate) fn unhex(text: &str) -> Vec<u8> {
     let digits = text.as_bytes().chunks_exact(2);
     let pair = |pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
     digits

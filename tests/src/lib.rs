@@ -68,6 +68,7 @@ pub use peers::faketime::Faketime;
 pub use peers::fastavro::Fastavro;
 pub use peers::flume::{Flume, Jvm, Release, Stage};
 pub use peers::hdfs::{Hadoop, Hdfs};
+pub use peers::kafka::{Brokers, Cluster, Isolation, Kafka, Login, Record, Setup};
 pub use peers::keys::KeyStores;
 pub use peers::qemu::Qemu;
 pub use peers::s3::{S3, S3Server};

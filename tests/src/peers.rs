@@ -1,4 +1,4 @@
-//! External peers: real Flume, HDFS, an S3 server, Azure's emulator, Prometheus, rsyslog, valgrind,
+//! External peers: real Flume, HDFS, Kafka, an S3 server, Azure's emulator, Prometheus, rsyslog, valgrind,
 //! libfaketime, qemu with a kernel, npm's avsc and PyPI's fastavro.
 //!
 //! Each is fetched once by its package client into `target/peers/` and then found there. A lock
@@ -13,6 +13,7 @@ pub mod fastavro;
 pub mod flume;
 pub mod hdfs;
 mod jvm;
+pub mod kafka;
 pub mod keys;
 mod maven;
 pub mod prometheus;

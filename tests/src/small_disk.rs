@@ -47,6 +47,14 @@ impl SmallDisk {
         program_by(self.around(first))
     }
 
+    /// The same for another program.
+    #[must_use]
+    pub fn carries(&self, first: &str, program: &Command) -> Command {
+        let mut command = self.around(first);
+        command.arg(program.get_program()).args(program.get_args());
+        command
+    }
+
     /// The disk as a running agent sees it.
     #[must_use]
     pub fn of(&self, agent: &Process) -> PathBuf {

@@ -144,6 +144,7 @@ impl Peers {
             Release::V1_8 => Ok(first),
             Release::V1_11 => found(self.later.get_or_init(|| first.with(Release::V1_11))),
             Release::V1_8Hdfs => Err("it comes with its HDFS".to_owned()),
+            Release::V1_8Kafka | Release::V1_11Kafka => Err("it comes with its Kafka".to_owned()),
         }
     }
 

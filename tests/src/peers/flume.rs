@@ -27,6 +27,11 @@ const START: Duration = Duration::from_secs(180);
 /// How long Flume's avro-client may take.
 const CLIENT: Duration = Duration::from_secs(60);
 
+/// The groups of its modules.
+const SOURCES: &str = "org.apache.flume.flume-ng-sources";
+const CHANNELS: &str = "org.apache.flume.flume-ng-channels";
+const SINKS: &str = "org.apache.flume.flume-ng-sinks";
+
 /// A release of Flume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Release {
@@ -39,6 +44,10 @@ pub enum Release {
     /// both under other names. Only for jackson-core does Maven choose a version that is too old
     /// for the Avro serializer.
     V1_8Hdfs,
+    /// 1.8.0 with its Kafka source, channel and sink, whose client is from 2016: 0.9.0.1.
+    V1_8Kafka,
+    /// 1.11.0 with its Kafka source, channel and sink, whose client is 2.7.2.
+    V1_11Kafka,
 }
 
 impl Release {
@@ -47,6 +56,8 @@ impl Release {
             Self::V1_8 => "1.8.0",
             Self::V1_11 => "1.11.0",
             Self::V1_8Hdfs => "1.8.0-hdfs",
+            Self::V1_8Kafka => "1.8.0-kafka",
+            Self::V1_11Kafka => "1.11.0-kafka",
         }
     }
 
@@ -62,14 +73,24 @@ impl Release {
             ],
             Self::V1_8Hdfs => &[
                 ("org.apache.flume", "flume-ng-node", "1.8.0"),
-                (
-                    "org.apache.flume.flume-ng-sinks",
-                    "flume-hdfs-sink",
-                    "1.8.0",
-                ),
+                (SINKS, "flume-hdfs-sink", "1.8.0"),
                 ("org.apache.hadoop", "hadoop-common", "3.4.1"),
                 ("org.apache.hadoop", "hadoop-hdfs-client", "3.4.1"),
                 ("com.fasterxml.jackson.core", "jackson-core", "2.12.7"),
+            ],
+            Self::V1_8Kafka => &[
+                ("org.apache.flume", "flume-ng-node", "1.8.0"),
+                (SOURCES, "flume-kafka-source", "1.8.0"),
+                (CHANNELS, "flume-kafka-channel", "1.8.0"),
+                (SINKS, "flume-ng-kafka-sink", "1.8.0"),
+            ],
+            Self::V1_11Kafka => &[
+                ("org.apache.flume", "flume-ng-node", "1.11.0"),
+                (SOURCES, "flume-kafka-source", "1.11.0"),
+                (CHANNELS, "flume-kafka-channel", "1.11.0"),
+                (SINKS, "flume-ng-kafka-sink", "1.11.0"),
+                ("org.apache.logging.log4j", "log4j-slf4j-impl", "2.17.1"),
+                ("org.apache.logging.log4j", "log4j-core", "2.17.1"),
             ],
         }
     }
@@ -77,11 +98,13 @@ impl Release {
     /// The system property that names the logging configuration.
     fn logging(self, folder: &Path) -> String {
         match self {
-            Self::V1_8 | Self::V1_8Hdfs => format!(
+            Self::V1_8 | Self::V1_8Hdfs | Self::V1_8Kafka => format!(
                 "-Dlog4j.configuration=file:{}/log4j.properties",
                 folder.display()
             ),
-            Self::V1_11 => format!("-Dlog4j2.configurationFile={}/log4j2.xml", folder.display()),
+            Self::V1_11 | Self::V1_11Kafka => {
+                format!("-Dlog4j2.configurationFile={}/log4j2.xml", folder.display())
+            }
         }
     }
 
@@ -157,7 +180,7 @@ impl Stage {
         Self::with_reserved_place(release, self.jvm)
     }
 
-    /// A release that uses the third of the places that an HDFS has taken.
+    /// A release that uses the last of the places that an HDFS or a Kafka has taken.
     pub(super) fn with_reserved_place(release: Release, jvm: Jvm) -> Availability<Self> {
         release.resolve().map(|folder| Self {
             release,

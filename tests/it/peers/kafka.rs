@@ -1,0 +1,4 @@
+//! Kafka: real brokers, with real Flume and other clients beside our agent.
+
+mod harness;
+mod real;
