@@ -29,6 +29,9 @@ pub enum Blame {
     /// These events, by their indices in the batch: they cannot be delivered there, now or later.
     /// Nothing of the batch is delivered. It was not begun, so batches under way still are.
     Events(Vec<usize>),
+    /// The same events were refused, and all others of the batch are delivered. Batches under way still
+    /// are.
+    Refused(Vec<usize>),
     /// The place, or an event of the batch: the place took a connection and answered, and then did
     /// not answer for this batch, or refuses it again and again and cannot say why.
     Batch,

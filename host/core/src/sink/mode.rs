@@ -32,7 +32,8 @@ impl SinkMode {
 ///
 /// After a failure of either method, every unanswered batch counts as not delivered, and the sink
 /// has forgotten it. A failure that blames [events](crate::Blame::Events) means the batch that was
-/// to be sent, and the others stay unanswered; of [`settle`](Self::settle) it means the oldest one.
+/// to be sent, and the others stay unanswered; of [`settle`](Self::settle) it means the oldest one, and
+/// the others stay unanswered if the rest of it is [delivered](crate::Blame::Refused).
 #[async_trait]
 pub trait Pipeline: Sink {
     /// The most batches in flight (at least 1); it never changes.

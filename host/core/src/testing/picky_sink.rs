@@ -18,6 +18,9 @@ pub enum Picky {
     /// Up to so many in flight. With more than two it looks at a batch before it sends it, if it
     /// knows what to look for.
     Pipelined(usize),
+    /// Up to so many in flight. What is good in a batch it delivers in any case, if it knows what to
+    /// look for.
+    Sifting(usize),
     /// In files of so many batches.
     Gathering(usize),
 }
@@ -136,6 +139,23 @@ impl PickySink {
             self.reported += 1;
         }
     }
+
+    /// Looks at a batch, and delivers the rest of it if that is its way.
+    fn look(&self, batch: &[Event]) -> Result<(), EventDeliveryError> {
+        let looked = self.place.look(batch);
+        let Err(error) = looked else { return Ok(()) };
+        match (self.mode, error.blame()) {
+            (Picky::Sifting(_), Blame::Events(bad)) => {
+                let bad = bad.clone();
+                let good = batch.iter().enumerate();
+                let good = good.filter(|(place, _)| !bad.contains(place));
+                let good = good.map(|(_, event)| event.clone());
+                self.place.0.lock().delivered.extend(good);
+                Err(error.blaming(Blame::Refused(bad)))
+            }
+            _ => Err(error),
+        }
+    }
 }
 
 #[async_trait]
@@ -145,7 +165,7 @@ impl Sink for PickySink {
     }
 
     async fn deliver(&mut self, batch: &[Event]) -> Result<(), EventDeliveryError> {
-        self.place.look(batch)?;
+        self.look(batch)?;
         self.place.0.lock().delivered.extend_from_slice(batch);
         Ok(())
     }
@@ -153,7 +173,7 @@ impl Sink for PickySink {
     fn into_mode(self: Box<Self>) -> SinkMode {
         match self.mode {
             Picky::Single => SinkMode::Single(self),
-            Picky::Pipelined(_) => SinkMode::Pipelined(self),
+            Picky::Pipelined(_) | Picky::Sifting(_) => SinkMode::Pipelined(self),
             Picky::Gathering(_) => SinkMode::Gathering(self),
         }
     }
@@ -163,13 +183,14 @@ impl Sink for PickySink {
 impl Pipeline for PickySink {
     fn window(&self) -> usize {
         match self.mode {
-            Picky::Pipelined(window) => window,
+            Picky::Pipelined(window) | Picky::Sifting(window) => window,
             Picky::Single | Picky::Gathering(_) => 1,
         }
     }
 
     async fn send(&mut self, batch: &[Event]) -> Result<(), EventDeliveryError> {
-        if self.place.0.lock().knows && self.window() > 2 {
+        let looks = matches!(self.mode, Picky::Pipelined(window) if window > 2);
+        if looks && self.place.0.lock().knows {
             self.place.look(batch)?;
         }
         self.unanswered.push_back(batch.to_vec());
@@ -178,8 +199,11 @@ impl Pipeline for PickySink {
 
     async fn settle(&mut self) -> Result<usize, EventDeliveryError> {
         let oldest = self.unanswered.front().cloned().unwrap_or_default();
-        if let Err(error) = self.place.look(&oldest) {
-            self.unanswered.clear();
+        if let Err(error) = self.look(&oldest) {
+            match error.blame() {
+                Blame::Refused(_) => drop(self.unanswered.pop_front()),
+                _ => self.unanswered.clear(),
+            }
             return Err(error);
         }
         self.deliver_oldest();
@@ -192,7 +216,7 @@ impl Gather for PickySink {
     fn events_per_file(&self) -> usize {
         match self.mode {
             Picky::Gathering(batches) => batches.saturating_mul(self.batch_size),
-            Picky::Single | Picky::Pipelined(_) => self.batch_size,
+            _ => self.batch_size,
         }
     }
 

@@ -277,7 +277,7 @@ impl Takes {
                 event.due = now + if hurries { LONGER_PAUSE } else { PLACE_PAUSE };
                 return Err(error);
             }
-            Blame::Events(_) => true,
+            Blame::Events(_) | Blame::Refused(_) => true,
             Blame::Batch => others_went,
         };
         event.reason = chain(&error);

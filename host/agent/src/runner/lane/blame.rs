@@ -3,7 +3,7 @@
 //! | to blame | then |
 //! |---|---|
 //! | the place | all that is under way goes back to the channel, and the group hears of it |
-//! | some events | these are [set aside](super::aside), the rest goes on |
+//! | some events | these are [set aside](super::aside), the rest goes on, or is delivered already |
 //! | either | a [`search`] finds out, with nothing else under way |
 
 use flume_core::{Blame, EventDeliveryError, Status, TakeTransaction};
@@ -34,6 +34,10 @@ impl LaneMode {
         takes: &mut Takes,
     ) -> Result<Status, EventDeliveryError> {
         loop {
+            if let Some(batch) = failed.batch.take() {
+                let (batch, error) = takes.commit_rest(batch, failed.error).await;
+                failed = Failed::with(batch, error);
+            }
             let error = match (failed.error.blame(), failed.batch) {
                 (Blame::Events(_), Some(batch)) => match takes.condemn(batch, failed.error).await {
                     Ok(_goes_back) => None,
@@ -85,13 +89,14 @@ impl LaneMode {
     ) -> Result<(), (Option<TakeTransaction>, EventDeliveryError)> {
         let whole = batch.events().len();
         loop {
+            (batch, error) = takes.commit_rest(batch, error).await;
             let failed = match error.blame() {
                 Blame::Place => (Some(batch), error),
                 Blame::Batch => match search(self.sink_mut(), batch, error, takes).await {
                     Ok(()) => return Ok(()),
                     Err(failed) => failed,
                 },
-                Blame::Events(_) => match takes.condemn(batch, error).await {
+                Blame::Events(_) | Blame::Refused(_) => match takes.condemn(batch, error).await {
                     Ok(rest) if rest.events().is_empty() => return Ok(()),
                     Ok(rest) => {
                         batch = rest;
@@ -143,7 +148,7 @@ impl LaneMode {
         match self.deliver_aside(at, takes).await {
             Ok(()) => Ok(()),
             Err(error) => {
-                if !matches!(error.blame(), Blame::Events(_)) {
+                if !matches!(error.blame(), Blame::Events(_) | Blame::Refused(_)) {
                     self.roll_back();
                 }
                 takes.tried(at, error).await
@@ -165,6 +170,7 @@ impl LaneMode {
             let Some(batch) = batch else {
                 return Err(error);
             };
+            let (batch, error) = takes.commit_rest(batch, error).await;
             let condemned = takes.condemn(batch, error).await;
             condemned.map_err(|(_, error)| error)?;
         }

@@ -1,6 +1,6 @@
 //! A batch that was not delivered, on its way to the one who decides what becomes of it.
 
-use flume_core::{EventDeliveryError, TakeTransaction};
+use flume_core::{Blame, EventDeliveryError, TakeTransaction};
 
 use super::under_way::UnderWay;
 
@@ -20,10 +20,13 @@ impl Failed {
         Self { batch, error }
     }
 
-    /// A failure that is about the oldest batch. The younger ones go back to the channel.
+    /// A failure that is about the oldest batch. The younger ones go back to the channel, unless the
+    /// sink has answered for this one event by event.
     pub(super) fn of_oldest(under_way: &mut UnderWay, error: EventDeliveryError) -> Self {
         let batch = under_way.take_oldest();
-        under_way.roll_back();
+        if !matches!(error.blame(), Blame::Refused(_)) {
+            under_way.roll_back();
+        }
         Self { batch, error }
     }
 }

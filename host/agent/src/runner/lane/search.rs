@@ -144,6 +144,9 @@ pub(super) async fn search(
             last = error;
             continue;
         }
+        search.progress |=
+            matches!(error.blame(), Blame::Refused(bad) if bad.len() < part.events().len());
+        let (part, error) = takes.commit_rest(part, error).await;
         match takes.condemn(part, error).await {
             Ok(rest) => {
                 search.progress = true;

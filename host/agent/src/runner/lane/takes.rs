@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use flume_core::{Channel, LogLimit, SinkCounter, TakeTransaction, clock};
+use flume_core::{
+    Blame, Channel, EventDeliveryError, LogLimit, SinkCounter, TakeTransaction, clock,
+};
 
 use super::aside::Aside;
 use super::faults::Faults;
@@ -122,6 +124,27 @@ impl Takes {
             home.came_home(batch.events().len());
         }
         self.end(batch).await;
+    }
+
+    /// Commits what is delivered of a batch whose other events were refused. What is left are those,
+    /// and they are to blame.
+    pub(super) async fn commit_rest(
+        &mut self,
+        mut batch: TakeTransaction,
+        error: EventDeliveryError,
+    ) -> (TakeTransaction, EventDeliveryError) {
+        let Blame::Refused(places) = error.blame() else {
+            return (batch, error);
+        };
+        let mut refused = batch.split_off(batch.events().len());
+        for event in batch.pick(places) {
+            refused.append(event);
+        }
+        if !batch.events().is_empty() {
+            self.commit(batch).await;
+        }
+        let all = (0..refused.events().len()).collect();
+        (refused, error.blaming(Blame::Events(all)))
     }
 
     /// Ends a take for good. If the channel cannot note it, that is no failure of the sink.

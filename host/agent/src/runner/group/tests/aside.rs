@@ -9,10 +9,12 @@ use super::*;
 use crate::runner::lane::{AsideHealth, Remedy, TRIES};
 use flume_core::DeadLetters;
 
-const MODES: [Picky; 4] = [
+const MODES: [Picky; 6] = [
     Picky::Single,
     Picky::Pipelined(2),
     Picky::Pipelined(4),
+    Picky::Sifting(1),
+    Picky::Sifting(3),
     Picky::Gathering(3),
 ];
 
