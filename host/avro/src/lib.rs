@@ -44,6 +44,7 @@
 //! ```
 
 mod connection;
+pub mod datum;
 mod error;
 mod frame;
 mod handshake;
