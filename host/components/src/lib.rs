@@ -7,6 +7,8 @@
 pub mod channel;
 pub mod component;
 pub mod interceptor;
+#[cfg(feature = "kafka")]
+mod kafka;
 pub mod look;
 mod memory_limit;
 pub mod net;

@@ -10,6 +10,8 @@ pub mod channel;
 pub mod file_roll;
 #[cfg(feature = "bucket")]
 pub mod hdfs;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 pub mod logger;
 pub mod null;
 
@@ -22,6 +24,8 @@ pub static TYPES: Registry<Configure<Recipe<dyn Sink>>> = Registry {
         Type::new(avro::NAMES, avro::configure),
         #[cfg(feature = "bucket")]
         Type::new(hdfs::NAMES, hdfs::configure),
+        #[cfg(feature = "kafka")]
+        Type::new(kafka::NAMES, kafka::configure),
         Type::new(null::NAMES, null::configure),
         Type::new(channel::NAMES, channel::configure),
     ],
@@ -34,7 +38,6 @@ pub static TYPES: Registry<Configure<Recipe<dyn Sink>>> = Registry {
         "elasticsearch",
         "irc",
         "http",
-        "kafka",
         "morphline_solr",
         "dataset",
     ],
@@ -42,11 +45,17 @@ pub static TYPES: Registry<Configure<Recipe<dyn Sink>>> = Registry {
 };
 
 /// Sinks that this build is without.
-const LEFT_OUT: &[LeftOut] = if cfg!(feature = "bucket") {
-    &[]
-} else {
-    &[LeftOut {
+const LEFT_OUT: &[LeftOut] = &[
+    #[cfg(not(feature = "bucket"))]
+    LeftOut {
         names: &["hdfs", "org.apache.flume.sink.hdfs.HDFSEventSink"],
         feature: "bucket",
-    }]
-};
+        is_default: true,
+    },
+    #[cfg(not(feature = "kafka"))]
+    LeftOut {
+        names: &["kafka", "org.apache.flume.sink.kafka.KafkaSink"],
+        feature: "kafka",
+        is_default: false,
+    },
+];

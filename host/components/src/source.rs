@@ -1,5 +1,6 @@
 //! The sources, one file each.
 
+use flume_core::registry::LeftOut;
 use flume_core::{Context, Recipe, Registry, Source, Type};
 
 use crate::component::Configure;
@@ -15,6 +16,8 @@ mod refusing;
 
 pub mod avro;
 pub mod exec;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 pub mod netcat;
 pub mod netcatudp;
 mod patient;
@@ -31,6 +34,8 @@ pub static TYPES: Registry<Configure<Recipe<dyn Source>>> = Registry {
         Type::new(netcatudp::NAMES, netcatudp::configure),
         Type::new(seq::NAMES, seq::configure),
         Type::new(stress::NAMES, stress::configure),
+        #[cfg(feature = "kafka")]
+        Type::new(kafka::NAMES, kafka::configure),
     ],
     elsewhere: &[
         "thrift",
@@ -46,8 +51,18 @@ pub static TYPES: Registry<Configure<Recipe<dyn Source>>> = Registry {
         "thriftlegacy",
         "twitter",
     ],
-    left_out: &[],
+    left_out: LEFT_OUT,
 };
+
+/// Sources that this build is without.
+const LEFT_OUT: &[LeftOut] = &[
+    #[cfg(not(feature = "kafka"))]
+    LeftOut {
+        names: &["kafka", "org.apache.flume.source.kafka.KafkaSource"],
+        feature: "kafka",
+        is_default: false,
+    },
+];
 
 /// Accepts the pauses that Flume makes when a source that it polls has nothing to do.
 fn without_backoff(context: &mut Context) {

@@ -91,6 +91,8 @@ pub struct LeftOut {
     pub names: &'static [&'static str],
     /// The Cargo feature that enables it.
     pub feature: &'static str,
+    /// Whether that feature is on unless it is switched off.
+    pub is_default: bool,
 }
 
 /// The result of reading the key `type` of a component.
@@ -157,7 +159,10 @@ impl<F, C> Registry<F, C> {
         let (code, message, help) = if let Some(left) = left_out {
             let message = format!("this program was built without the {kind} type `{name}`");
             let feature = left.feature;
-            let help = format!("build it with the feature `{feature}`, which is on by default");
+            let help = match left.is_default {
+                true => format!("build it with the feature `{feature}`, which is on by default"),
+                false => format!("build it with `cargo build --profile dist --features {feature}`"),
+            };
             (Code::Unsupported, message, help)
         } else if is_flumes {
             let message = format!("Flume's {kind} type `{name}` is not supported");
@@ -214,6 +219,7 @@ mod tests {
         left_out: &[LeftOut {
             names: &["hdfs", "org.apache.flume.sink.hdfs.HDFSEventSink"],
             feature: "bucket",
+            is_default: true,
         }],
     };
 
@@ -269,6 +275,12 @@ mod tests {
                 Code::Unsupported,
                 "this program was built without the sink type `hdfs`",
                 "build it with the feature `bucket`, which is on by default",
+            ),
+            (
+                "Kafka",
+                Code::Unsupported,
+                "this program was built without the sink type `Kafka`",
+                "build it with `cargo build --profile dist --features kafka`",
             ),
         ] {
             let expected = (code, message.to_owned(), help.to_owned());

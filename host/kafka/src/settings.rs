@@ -72,11 +72,25 @@ impl ClientSettings {
         defaults: &[(&str, &str)],
         fixed: &[(&str, &str)],
     ) -> Option<Self> {
-        let _ = kind;
+        let below = match kind {
+            Kind::Producer => "kafka.producer",
+            Kind::Consumer => "kafka.consumer",
+        };
+        let own = context.below(below);
         let servers = context.required("kafka.bootstrap.servers")?;
         let mut pairs = BTreeMap::new();
         for (key, value) in defaults.iter().chain(fixed) {
             pairs.insert((*key).to_owned(), (*value).to_owned());
+        }
+        for (key, value) in own.iter() {
+            let key = match key {
+                "max.request.size" => "message.max.bytes",
+                key => key,
+            };
+            pairs.insert(key.to_owned(), value.text.clone());
+        }
+        if kind == Kind::Consumer {
+            pairs.insert("enable.auto.commit".to_owned(), "false".to_owned());
         }
         pairs.insert("bootstrap.servers".to_owned(), servers);
         Some(Self {

@@ -10,6 +10,7 @@ use crate::client::{ClientError, ErrorKind, Partition};
 /// The numbers of a client.
 #[derive(Debug, Default)]
 pub struct Vitals {
+    name: String,
     in_flight: AtomicU64,
     lags: Mutex<BTreeMap<Partition, u64>>,
     errors: Mutex<BTreeMap<ErrorKind, u64>>,
@@ -17,9 +18,27 @@ pub struct Vitals {
 }
 
 impl Vitals {
-    /// Notes how many records are sent and not answered.
-    pub fn set_in_flight(&self, records: u64) {
-        self.in_flight.store(records, Relaxed);
+    /// Those of a component's client.
+    pub fn of(component: &str) -> Self {
+        Self {
+            name: component.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// The component, for the log.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Notes that so many records were sent.
+    pub fn sent(&self, records: usize) {
+        self.in_flight.fetch_add(records as u64, Relaxed);
+    }
+
+    /// Notes that a record has its answer.
+    pub fn answered(&self) {
+        self.in_flight.fetch_sub(1, Relaxed);
     }
 
     /// Records that are sent and not answered.

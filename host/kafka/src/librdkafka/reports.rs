@@ -1,0 +1,89 @@
+//! What the library says by itself: log lines, errors, and statistics.
+//!
+//! A broker that is away would fill the log: each kind of error is a line a minute.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use flume_core::{LogLimit, clock, printable};
+use parking_lot::Mutex;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::KafkaError;
+use rdkafka::{ClientContext, Statistics};
+
+use super::errors::said;
+use crate::client::{ErrorKind, Partition};
+use crate::vitals::Vitals;
+
+/// Lines about one kind of error: one in this time.
+const EVERY: Duration = Duration::from_secs(60);
+
+/// Lines of the library's own log in a second.
+const OWN_LINES: u32 = 2;
+
+/// Takes what the library says.
+pub(super) struct Reports {
+    vitals: Arc<Vitals>,
+    limits: Mutex<BTreeMap<ErrorKind, LogLimit>>,
+    own: Mutex<LogLimit>,
+}
+
+impl Reports {
+    pub(super) fn new(vitals: &Arc<Vitals>) -> Self {
+        Self {
+            vitals: Arc::clone(vitals),
+            limits: Mutex::default(),
+            own: Mutex::new(LogLimit::per_second(OWN_LINES)),
+        }
+    }
+
+    pub(super) fn vitals(&self) -> &Arc<Vitals> {
+        &self.vitals
+    }
+
+    /// Counts an error, and logs it if it is time.
+    pub(super) fn failed(&self, error: &KafkaError, reason: &str) {
+        let error = said(error);
+        self.vitals.failed(&error);
+        let mut limits = self.limits.lock();
+        let limit = limits.entry(error.kind);
+        let limit = limit.or_insert_with(|| LogLimit::new(1, EVERY));
+        if let Some(left_out) = limit.admit(clock::now()) {
+            let (client, reason) = (self.vitals.name(), printable(reason));
+            tracing::warn!(client, %error, %reason, left_out, "Kafka: an error");
+        }
+    }
+}
+
+impl ClientContext for Reports {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        let client = self.vitals.name();
+        let text = printable(text);
+        if (level as i32) > (RDKafkaLogLevel::Error as i32) {
+            // Errors come as such, too. The rest is for whoever looks for it.
+            tracing::debug!(client, facility, %text, "librdkafka");
+        } else if let Some(left_out) = self.own.lock().admit(clock::now()) {
+            tracing::warn!(client, facility, %text, left_out, "librdkafka");
+        }
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        let mut lags = BTreeMap::new();
+        for (name, topic) in statistics.topics {
+            let partitions = topic.partitions.into_values();
+            for partition in partitions.filter(|it| it.fetch_state == "active") {
+                // Below 0: nothing is known yet.
+                if let Ok(lag) = u64::try_from(partition.consumer_lag) {
+                    let (topic, number) = (name.as_str().into(), partition.partition);
+                    lags.insert(Partition { topic, number }, lag);
+                }
+            }
+        }
+        self.vitals.set_lags(lags);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.failed(&error, reason);
+    }
+}

@@ -1,0 +1,355 @@
+//! The kafka source: the records of topics become events.
+//!
+//! The laws: an offset is committed only when all events below it are in the channels, and no two
+//! members of a group have one partition at once. So a record may come twice after a crash, and none is
+//! passed over.
+//!
+//! ```text
+//! poll ─▶ events ─▶ interceptors, channels ─▶ done ─▶ commit, beside the next poll
+//!   │                      └─ no room: the partitions rest, and the group is answered all the same
+//!   └─ partitions go to another member: what is under way ends, then commit, then release
+//! ```
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use flume_core::clock::{self, Instant};
+use flume_core::{
+    ComponentError, LogLimit, ProcessError, PutInProgress, Recipe, Source, SourceContext,
+};
+
+use self::events::{Converted, convert};
+use self::keys::Keys;
+use crate::Surroundings;
+use crate::client::{Consumer, Partition, Polled, Received};
+use crate::progress::{Committer, Progress};
+use crate::vitals::Vitals;
+
+mod events;
+mod keys;
+
+/// The name to write, then Flume's class.
+pub const NAMES: &[&str] = &["kafka", "org.apache.flume.source.kafka.KafkaSource"];
+
+/// How long a poll waits for records.
+const IDLE: Duration = Duration::from_secs(1);
+/// The same while a commit is under way.
+const BUSY: Duration = Duration::from_millis(50);
+/// The pause after an error, and between tries of a put that has no room.
+const PAUSE: Duration = Duration::from_millis(100);
+/// The longest pause after errors in a row.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// How long another member waits for a partition of which a put is under way here.
+const HANDOVER: Duration = Duration::from_secs(10);
+/// Lines about one trouble: one in this time.
+const EVERY: Duration = Duration::from_secs(10);
+
+/// Reads topics as a member of a group.
+pub struct KafkaSource {
+    keys: Keys,
+    around: Surroundings,
+    consumer: Option<Arc<dyn Consumer>>,
+    vitals: Arc<Vitals>,
+}
+
+/// Reads the keys of a kafka source.
+pub fn configure(
+    context: &mut flume_core::Context,
+    around: &Surroundings,
+) -> Option<Recipe<dyn Source>> {
+    let keys = Keys::read(context)?;
+    let around = around.clone();
+    Some(Recipe::<dyn Source>::new(keys, move |keys| {
+        Box::new(KafkaSource {
+            vitals: Arc::new(Vitals::of(&keys.name)),
+            keys: keys.clone(),
+            around: around.clone(),
+            consumer: None,
+        })
+    }))
+}
+
+impl fmt::Debug for KafkaSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KafkaSource")
+            .field("keys", &self.keys)
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Source for KafkaSource {
+    fn batch_size(&self) -> Option<usize> {
+        Some(self.keys.batch_size)
+    }
+
+    async fn start(&mut self) -> Result<Option<SocketAddr>, ComponentError> {
+        let settings = self.keys.client.resolve(&*self.around.stores)?;
+        let engine = &self.around.engine;
+        let made = engine.consumer(&settings, &self.keys.topics, &self.vitals);
+        let failed = |error| ComponentError::caused_by("no client of Kafka", error);
+        self.consumer = Some(made.map_err(failed)?);
+        Ok(None)
+    }
+
+    async fn run(&mut self, context: SourceContext) -> Result<(), ComponentError> {
+        let Some(consumer) = self.consumer.take() else {
+            return Err(ComponentError::new("the source was not started"));
+        };
+        let mut reader = Reader {
+            keys: &self.keys,
+            context: &context,
+            committer: Committer::new(&self.keys.name),
+            progress: Progress::default(),
+            held: Vec::new(),
+            log: LogLimit::new(1, EVERY),
+            consumer,
+        };
+        let stop = context.stop.clone();
+        stop.run_until_cancelled(reader.read()).await;
+        reader.end().await;
+        Ok(())
+    }
+}
+
+/// A source at work.
+struct Reader<'a> {
+    keys: &'a Keys,
+    context: &'a SourceContext,
+    consumer: Arc<dyn Consumer>,
+    committer: Committer,
+    progress: Progress,
+    /// Records that came while others had no room.
+    held: Vec<Received>,
+    log: LogLimit,
+}
+
+impl Reader<'_> {
+    async fn read(&mut self) {
+        let mut pause = PAUSE;
+        loop {
+            self.committer.advance(&self.consumer, &mut self.progress);
+            let records = std::mem::take(&mut self.held);
+            if !records.is_empty() {
+                self.put(records).await;
+                continue;
+            }
+            let wait = match self.committer.has_work(&self.progress) {
+                true => BUSY,
+                false => IDLE,
+            };
+            match self.consumer.poll(self.keys.batch_size, wait).await {
+                Ok(Polled::Records(records)) => {
+                    pause = PAUSE;
+                    self.put(records).await;
+                }
+                Ok(Polled::Assigned(partitions)) => self.assigned(&partitions),
+                Ok(Polled::Revoked { partitions, lost }) => self.hand_over(&partitions, lost).await,
+                Err(error) => {
+                    self.context.counters.event_read_fail.increment();
+                    self.say("reading failed; trying again", &error);
+                    clock::sleep_until(clock::now() + pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+        }
+    }
+
+    fn say(&mut self, what: &str, error: &dyn fmt::Display) {
+        if let Some(left_out) = self.log.admit(clock::now()) {
+            let source = &self.keys.name;
+            tracing::warn!(source, %error, left_out, "{what}");
+        }
+    }
+
+    fn assigned(&self, partitions: &[Partition]) {
+        let source = &self.keys.name;
+        let (count, partitions) = (partitions.len(), listed(partitions));
+        tracing::info!(source, count, partitions, "partitions come to this source");
+    }
+
+    /// Commits what is done of partitions, and lets them go.
+    async fn hand_over(&mut self, partitions: &[Partition], lost: bool) {
+        if !lost {
+            // Its failure is said, and what it was for is doubled.
+            self.committer
+                .finish(&self.consumer, &mut self.progress)
+                .await;
+        }
+        for partition in partitions {
+            self.progress.forget(partition);
+        }
+        self.held
+            .retain(|record| !partitions.contains(&record.partition));
+        self.consumer.release().await;
+        let source = &self.keys.name;
+        let (count, partitions) = (partitions.len(), listed(partitions));
+        tracing::info!(
+            source,
+            count,
+            partitions,
+            lost,
+            "partitions leave this source"
+        );
+    }
+
+    /// Puts the events of records, however long that takes.
+    async fn put(&mut self, records: Vec<Received>) {
+        if records.is_empty() {
+            return;
+        }
+        let counters = &self.context.counters;
+        counters.event_received.add(records.len());
+        let Converted {
+            events,
+            mut places,
+            strange,
+        } = convert(self.keys, records);
+        if let Some(reason) = strange {
+            counters.event_read_fail.add(reason.records);
+            let on_error = self.keys.on_error.name();
+            let text = format!(
+                "{} records; on-error = {on_error}: {}",
+                reason.records, reason.text
+            );
+            self.say("records that are no events", &text);
+        }
+        let begun = self.context.channels.begin(events).await;
+        self.put_all(begun, &mut places).await;
+    }
+
+    async fn put_all(&mut self, mut put: PutInProgress<'_>, places: &mut Places) {
+        let context = self.context;
+        let mut rests = false;
+        let mut gone: Option<Gone> = None;
+        while !put.is_complete() {
+            let progress = put.advance().await;
+            context.counters.event_accepted.add(progress.accepted);
+            if gone.as_ref().is_some_and(|gone| clock::now() >= gone.until) {
+                self.leave(&mut gone, places, put.place()).await;
+            }
+            let Some(error) = progress.refused else {
+                continue;
+            };
+            match &error {
+                ProcessError::Channel { .. } => context.counters.channel_write_fail.increment(),
+                ProcessError::Interceptor(_) => {
+                    context.counters.generic_processing_fail.increment();
+                }
+            }
+            if !error.is_transient() {
+                self.say("an event is dropped, since nothing takes it", &error);
+                put.skip();
+                continue;
+            }
+            self.say("unable to put; trying again", &error);
+            rests = rests || self.consumer.pause(true).is_ok();
+            self.listen(&mut gone, places, put.place()).await;
+        }
+        self.note(places, put.place());
+        if gone.is_some() {
+            self.leave(&mut gone, places, put.place()).await;
+        }
+        if rests && let Err(error) = self.consumer.pause(false) {
+            self.say("the partitions rest and cannot go on", &error);
+        }
+    }
+
+    /// Notes what is in the channels: of each partition the offset behind the last record.
+    fn note(&mut self, places: &Places, until: usize) {
+        for (partition, next) in places.before(until) {
+            self.progress.done(partition, next);
+        }
+    }
+
+    /// Answers the group while a put waits for room.
+    async fn listen(&mut self, gone: &mut Option<Gone>, places: &Places, until: usize) {
+        self.note(places, until);
+        self.committer.advance(&self.consumer, &mut self.progress);
+        if gone.is_some() {
+            return clock::sleep_until(clock::now() + PAUSE).await;
+        }
+        match self.consumer.poll(self.keys.batch_size, PAUSE).await {
+            Ok(Polled::Records(records)) => self.held.extend(records),
+            Ok(Polled::Assigned(partitions)) => self.assigned(&partitions),
+            Ok(Polled::Revoked { partitions, lost }) => {
+                *gone = Some(Gone {
+                    partitions,
+                    lost,
+                    until: clock::now() + HANDOVER,
+                });
+            }
+            Err(error) => {
+                self.say("reading failed; trying again", &error);
+                clock::sleep_until(clock::now() + PAUSE).await;
+            }
+        }
+    }
+
+    /// Hands partitions over for which a put was to be ended.
+    async fn leave(&mut self, gone: &mut Option<Gone>, places: &mut Places, until: usize) {
+        let Some(leaving) = gone.take() else { return };
+        self.note(places, until);
+        places.gone.extend_from_slice(&leaving.partitions);
+        self.hand_over(&leaving.partitions, leaving.lost).await;
+    }
+
+    /// Commits what is done, and leaves the group.
+    async fn end(&mut self) {
+        self.committer
+            .finish(&self.consumer, &mut self.progress)
+            .await;
+        self.consumer.close().await;
+    }
+}
+
+/// Partitions that are to be handed over when what is under way has ended, at last then.
+struct Gone {
+    partitions: Vec<Partition>,
+    lost: bool,
+    until: Instant,
+}
+
+/// Where the records of a put were.
+#[derive(Default)]
+struct Places {
+    /// Of each event.
+    events: Vec<(Partition, i64)>,
+    /// Of each run of records of one partition the last one, also if it has no event.
+    ends: Vec<(Partition, i64)>,
+    /// Partitions that went to another member meanwhile.
+    gone: Vec<Partition>,
+}
+
+impl Places {
+    /// Of each partition that is still here the offset behind the last record that is done, when so many
+    /// events are.
+    fn before(&self, events: usize) -> impl Iterator<Item = (&Partition, i64)> {
+        let done = match self.events.get(..events) {
+            Some(first) if events < self.events.len() => first,
+            _ => &self.ends,
+        };
+        // Records of one partition come in runs; the last of each run is enough.
+        let runs = done.chunk_by(|(one, _), (next, _)| one == next);
+        let lasts = runs.filter_map(|run| run.last());
+        let here = lasts.filter(|(partition, _)| !self.gone.contains(partition));
+        here.map(|(partition, offset)| (partition, offset + 1))
+    }
+}
+
+fn listed(partitions: &[Partition]) -> String {
+    /// The most that are named in a line.
+    const MOST: usize = 20;
+    let named = partitions.iter().take(MOST).map(Partition::to_string);
+    let mut text = named.collect::<Vec<_>>().join(" ");
+    if partitions.len() > MOST {
+        text.push_str(" …");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;
