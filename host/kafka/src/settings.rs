@@ -1,40 +1,97 @@
 //! The settings of a client: Flume's keys, which are Java's, in the words of librdkafka.
+//!
+//! | question | file |
+//! |---|---|
+//! | which of Java's settings are there, and what becomes of each? | `names.rs` |
+//! | which has the library, and what may they be? | `library.rs`, `value.rs` |
+//! | who wins, and what is said about a setting? | `reading.rs`, `finding.rs` |
+//! | what does not go together? | `together.rs` |
+//! | where are the brokers? | `servers.rs` |
+//! | whom to trust, and as whom to log in? | `tls.rs`, `sasl.rs`, `jaas.rs` |
+//!
+//! Nothing here opens a file or a socket until [`ClientSettings::resolve`].
 
-use std::collections::BTreeMap;
 use std::fmt;
 
-use flume_core::context::MASK;
+use flume_core::context::Secret;
 use flume_core::{ComponentError, Context};
 
-/// Which client the settings are for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// One that writes: `kafka.producer.…`.
-    Producer,
-    /// One that reads: `kafka.consumer.…`.
-    Consumer,
-}
+pub use self::kind::Kind;
+use self::kind::{Built, Pairs};
+use self::reading::{Part, Rank, Reading};
+use self::tls::Stores;
+
+mod finding;
+mod jaas;
+mod kerberos;
+mod kind;
+mod library;
+mod names;
+mod oauth;
+mod pem;
+mod reading;
+mod sasl;
+mod servers;
+mod tls;
+mod together;
+mod value;
 
 /// What a file says about a client, files of keys and certificates by their names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientSettings {
     pairs: Pairs,
+    stores: Stores,
+    files: Vec<(String, String)>,
 }
 
 /// Settings in the library's words, ready for use. Secrets are among them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resolved(Pairs);
 
-#[derive(Clone, Default, PartialEq, Eq)]
-struct Pairs(BTreeMap<String, String>);
+/// What Java's client does by itself, where the library does something else that matters. Where
+/// they differ only in speed, as in `batch.size`, the library's value is left.
+const PRODUCER: &[(&str, &str)] = &[
+    // An event is acknowledged when all brokers in charge of it have it.
+    ("acks", "all"),
+    // What is sent again is stored once. Both have it or not; Java has had it on since 3.0.
+    ("enable.idempotence", "true"),
+    // A key lands in the partition in which Java's clients look for it.
+    ("partitioner", "murmur2_random"),
+    // Two minutes until a record is given up, not five.
+    ("delivery.timeout.ms", "120000"),
+    // More would lose the order of what is sent again.
+    ("max.in.flight.requests.per.connection", "5"),
+    // As Java since 4.0. Without a wait batches of 100 cost twice the CPU time.
+    ("linger.ms", "5"),
+    // Java sends 48,576 bytes more than the library would, and brokers take them.
+    ("max.request.size", "1048576"),
+];
+const CONSUMER: &[(&str, &str)] = &[
+    // Records of transactions that failed, or have not ended yet, are handed out.
+    ("isolation.level", "read_uncommitted"),
+    // A topic that is not there is made, if the brokers do that.
+    ("allow.auto.create.topics", "true"),
+    // A record that was damaged on the way or on a disk is not handed out.
+    ("check.crcs", "true"),
+    // A pattern of topics does not match the brokers' own.
+    ("exclude.internal.topics", "true"),
+];
 
-impl fmt::Debug for Pairs {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map()
-            .entries(self.0.keys().map(|key| (key, MASK)))
-            .finish()
-    }
-}
+/// What holds for a consumer whatever a file says: offsets are committed when the events are where
+/// they belong, and neither by a clock nor because they were handed out.
+const COMMITS: &[(&str, &str)] = &[
+    ("enable.auto.commit", "false"),
+    ("enable.auto.offset.store", "false"),
+];
+
+/// Settings that name a file.
+const FILES: &[&str] = &[
+    "ssl.ca.location",
+    "ssl.certificate.location",
+    "ssl.key.location",
+    "ssl.crl.location",
+    "sasl.kerberos.keytab",
+];
 
 /// Opens the key stores of Java, which are files. The crate that knows their formats hands this in.
 pub trait KeyStores: fmt::Debug + Send + Sync {
@@ -63,48 +120,103 @@ pub trait KeyStores: fmt::Debug + Send + Sync {
 }
 
 impl ClientSettings {
-    /// Reads `kafka.bootstrap.servers` (or the old `brokerList`) and what is below `kafka.producer.` or
-    /// `kafka.consumer.`. The defaults, in Java's words, hold where the file says nothing; `fixed` holds
-    /// whatever it says.
+    /// Reads `kafka.bootstrap.servers` (or the old `brokerList`) and what is below `kafka.producer.`
+    /// or `kafka.consumer.`. The defaults, in Java's words, hold where the file says nothing;
+    /// `fixed` holds whatever it says. `None` leaves a finding.
     pub fn read(
         context: &mut Context,
         kind: Kind,
         defaults: &[(&str, &str)],
         fixed: &[(&str, &str)],
     ) -> Option<Self> {
-        let below = match kind {
-            Kind::Producer => "kafka.producer",
-            Kind::Consumer => "kafka.consumer",
+        Self::read_for(Built::HERE, context, kind, defaults, fixed)
+    }
+
+    fn read_for(
+        built: Built,
+        context: &mut Context,
+        kind: Kind,
+        defaults: &[(&str, &str)],
+        fixed: &[(&str, &str)],
+    ) -> Option<Self> {
+        let servers = servers::read(context);
+        let mut reading = Reading::new(context, kind, built);
+        let (house, always) = match kind {
+            Kind::Producer => (PRODUCER, &[][..]),
+            Kind::Consumer => (CONSUMER, COMMITS),
         };
-        let own = context.below(below);
-        let servers = context.required("kafka.bootstrap.servers")?;
-        let mut pairs = BTreeMap::new();
-        for (key, value) in defaults.iter().chain(fixed) {
-            pairs.insert((*key).to_owned(), (*value).to_owned());
+        for (rank, pairs) in [
+            (Rank::House, house),
+            (Rank::Component, defaults),
+            (Rank::Fixed, fixed),
+            (Rank::Fixed, always),
+        ] {
+            for (key, text) in pairs {
+                reading.say(rank, key, text);
+            }
         }
-        for (key, value) in own.iter() {
-            let key = match key {
-                "max.request.size" => "message.max.bytes",
-                key => key,
-            };
-            pairs.insert(key.to_owned(), value.text.clone());
-        }
-        if kind == Kind::Consumer {
-            pairs.insert("enable.auto.commit".to_owned(), "false".to_owned());
-        }
-        pairs.insert("bootstrap.servers".to_owned(), servers);
-        Some(Self {
-            pairs: Pairs(pairs),
+        let plain = reading.names_of(Part::Plain);
+        reading.translate(&plain);
+        let stores = tls::read(&mut reading);
+        sasl::read(&mut reading);
+        together::check(&mut reading);
+        let files = files(&reading, &stores);
+        let mut pairs = reading.pairs();
+        let is_good = !reading.keys.has_errors();
+        context.adopt(reading.keys);
+        pairs.0.insert("bootstrap.servers".to_owned(), servers?);
+        is_good.then_some(Self {
+            pairs,
+            stores,
+            files,
         })
+    }
+
+    /// The files that the settings name: the full key, and the path. They are opened when a client
+    /// is made.
+    pub fn files(&self) -> impl Iterator<Item = (&str, &str)> {
+        let files = self.files.iter();
+        files.map(|(key, path)| (key.as_str(), path.as_str()))
     }
 
     /// Reads the key stores.
     ///
     /// # Errors
     /// One of them cannot be read.
-    pub fn resolve(&self, _stores: &dyn KeyStores) -> Result<Resolved, ComponentError> {
-        Ok(Resolved(self.pairs.clone()))
+    pub fn resolve(&self, stores: &dyn KeyStores) -> Result<Resolved, ComponentError> {
+        let mut pairs = self.pairs.clone();
+        let mut insert = |key: &str, text: String| pairs.0.insert(key.to_owned(), text);
+        if let Some(store) = &self.stores.trust {
+            let password = store.password.as_ref().map(Secret::expose);
+            let all = stores.trusted(&store.path, store.kind.as_deref(), password)?;
+            insert("ssl.ca.pem", all);
+        }
+        if let Some(store) = &self.stores.identity {
+            let (chain, key) = stores.identity(
+                &store.path,
+                store.kind.as_deref(),
+                store.password.as_ref().map(Secret::expose),
+                store.key_password.as_ref().map(Secret::expose),
+            )?;
+            insert("ssl.certificate.pem", chain);
+            insert("ssl.key.pem", key);
+        }
+        Ok(Resolved(pairs))
     }
+}
+
+fn files(reading: &Reading, stores: &Stores) -> Vec<(String, String)> {
+    let told = FILES.iter().filter_map(|name| reading.told(name));
+    let told = told.map(|said| (reading.name(said), said.text.clone()));
+    let stores = [&stores.trust, &stores.identity].into_iter().flatten();
+    let stores = stores.map(|store| (store.key.clone(), store.path.clone()));
+    // The library looks for the authorities of the system where it is told to `probe`.
+    let mut files: Vec<_> = told
+        .chain(stores)
+        .filter(|(_, path)| path != "probe")
+        .collect();
+    files.dedup();
+    files
 }
 
 impl Resolved {
@@ -121,3 +233,6 @@ impl Resolved {
         self.0.0.get(key).map(String::as_str)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,12 @@ impl Context {
         self.ask(key, None, false);
     }
 
+    /// Counts a key as asked for and as required, without reading its value: whoever asks says in
+    /// words of its own what is missing.
+    pub fn require(&mut self, key: &str) {
+        self.ask(key, None, true);
+    }
+
     /// Counts all keys as asked for: if the type of a component is unknown, its keys cannot be
     /// checked.
     pub fn accept_all(&mut self) {
