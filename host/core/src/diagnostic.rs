@@ -161,6 +161,8 @@ codes! {
     UndrainedChannel = "undrained-channel", Warning;
     /// A channel that no source fills.
     UnfilledChannel = "unfilled-channel", Warning;
+    /// Events of a source go back to where they came from, without end.
+    EventLoop = "event-loop", Error;
     /// A batch is larger than its channel's transaction capacity.
     BatchSize = "batch-size", Warning;
     /// A sink whose open files would hold more uncommitted events than its channel has room for.

@@ -6,6 +6,7 @@
 //! to the outside world is in `flume-components` and the agent, and implements the traits of this
 //! crate.
 
+mod by_header;
 pub mod channel;
 pub mod channel_processor;
 pub mod channel_selector;
@@ -33,6 +34,7 @@ pub mod source;
 pub mod testing;
 pub mod transaction;
 
+pub use by_header::ByHeader;
 pub use channel::{Channel, ChannelError, ChannelFault, ChannelRecipe, Commit, Taken};
 pub use channel_processor::{ChannelProcessor, Outcomes, ProcessError, Progress, PutInProgress};
 pub use channel_selector::{ChannelSelector, Selection};

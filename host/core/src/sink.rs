@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use crate::by_header::ByHeader;
 use crate::channel::Channel;
 use crate::clock::Instant;
 use crate::counters::SinkCounter;
@@ -65,6 +66,11 @@ pub trait Sink: Send + IntoSingle {
     /// The sink, by the way in which it answers for batches. Default: one at a time.
     fn into_mode(self: Box<Self>) -> SinkMode {
         self.into_single()
+    }
+
+    /// The header by which an event chooses where it goes.
+    fn chosen_by(&self) -> Option<ByHeader> {
+        None
     }
 
     /// The channel of its agent into which it puts its events, if that is what it does: it is the

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
+use crate::by_header::ByHeader;
 use crate::channel_processor::ChannelProcessor;
 use crate::counters::SourceCounter;
 use crate::error::ComponentError;
@@ -36,6 +37,11 @@ pub trait Source: Send {
     /// The most connections that it has at once, each of which takes a file.
     fn max_connections(&self) -> usize {
         0
+    }
+
+    /// The header in which it notes where an event comes from.
+    fn origin(&self) -> Option<ByHeader> {
+        None
     }
 
     /// Opens the port, so that one in use is noticed early. Returns the address on which it

@@ -48,8 +48,14 @@ pub const NAMES: &[&str] = &["kafka", "org.apache.flume.channel.kafka.KafkaChann
 /// The most events of puts that are under way at once.
 pub const MOST_UNDER_WAY: usize = 100_000;
 
+/// The most bytes of them, as `byteCapacity` of other channels counts.
+pub const MOST_BYTES_UNDER_WAY: u64 = 64 << 20;
+
 /// The most events that are read and not taken.
 pub const MOST_READ: usize = 10_000;
+
+/// No more is read while those have so many bytes.
+pub const MOST_BYTES_READ: usize = 16 << 20;
 
 /// What a file says about a kafka channel, with what it is made with.
 #[derive(Debug)]
@@ -96,6 +102,10 @@ impl ChannelRecipe for KafkaRecipe {
     /// Two channels with one group share the events of a topic, and are not one for that.
     fn merged(&self, _: &dyn ChannelRecipe) -> Option<Arc<dyn ChannelRecipe>> {
         None
+    }
+
+    fn is_shared(&self) -> bool {
+        true
     }
 
     fn shown(&self) -> Vec<(&'static str, u64)> {

@@ -11,6 +11,7 @@
 //!
 //! Nothing here opens a file or a socket until [`ClientSettings::resolve`].
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use flume_core::context::Secret;
@@ -177,6 +178,13 @@ impl ClientSettings {
     pub fn files(&self) -> impl Iterator<Item = (&str, &str)> {
         let files = self.files.iter();
         files.map(|(key, path)| (key.as_str(), path.as_str()))
+    }
+
+    /// The addresses of the first brokers.
+    pub(crate) fn servers(&self) -> BTreeSet<String> {
+        let all = self.pairs.0.get("bootstrap.servers");
+        let each = all.into_iter().flat_map(|all| all.split(','));
+        each.map(str::to_owned).collect()
     }
 
     /// Reads the key stores.

@@ -16,7 +16,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytestring::ByteString;
 use flume_core::{
-    Blame, ComponentError, Event, EventDeliveryError, Pipeline, Recipe, Sink, SinkCounter, SinkMode,
+    Blame, ByHeader, ComponentError, Event, EventDeliveryError, Pipeline, Recipe, Sink,
+    SinkCounter, SinkMode,
 };
 use futures_util::FutureExt;
 
@@ -242,6 +243,13 @@ impl fmt::Debug for KafkaSink {
 impl Sink for KafkaSink {
     fn batch_size(&self) -> usize {
         self.keys.batch_size
+    }
+
+    fn chosen_by(&self) -> Option<ByHeader> {
+        Some(ByHeader {
+            cluster: self.keys.client.servers(),
+            header: self.keys.place.topic_header.clone()?,
+        })
     }
 
     async fn start(&mut self, counters: &Arc<SinkCounter>) -> Result<(), ComponentError> {

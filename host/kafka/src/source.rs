@@ -18,7 +18,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use flume_core::clock::{self, Instant};
 use flume_core::{
-    ComponentError, LogLimit, ProcessError, PutInProgress, Recipe, Source, SourceContext,
+    ByHeader, ComponentError, LogLimit, ProcessError, PutInProgress, Recipe, Source, SourceContext,
 };
 
 use self::events::{Converted, convert};
@@ -82,8 +82,11 @@ impl fmt::Debug for KafkaSource {
 
 #[async_trait]
 impl Source for KafkaSource {
-    fn batch_size(&self) -> Option<usize> {
-        Some(self.keys.batch_size)
+    fn origin(&self) -> Option<ByHeader> {
+        Some(ByHeader {
+            cluster: self.keys.client.servers(),
+            header: self.keys.topic_header.clone()?,
+        })
     }
 
     async fn start(&mut self) -> Result<Option<SocketAddr>, ComponentError> {

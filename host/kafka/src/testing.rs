@@ -1,9 +1,9 @@
 //! A cluster for tests: librdkafka plays the brokers, in this process.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use flume_core::ComponentError;
+use flume_core::{ComponentError, clock};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 
@@ -17,6 +17,12 @@ pub(crate) const PARTITIONS: i32 = 3;
 /// Brokers of the cluster.
 const BROKERS: i32 = 1;
 
+/// Keys of a producer that does not wait long for brokers that are away.
+pub(crate) const IMPATIENT: [(&str, &str); 2] = [
+    ("kafka.producer.delivery.timeout.ms", "2000"),
+    ("kafka.producer.request.timeout.ms", "1000"),
+];
+
 /// The brokers.
 pub(crate) struct Cluster(MockCluster<'static, DefaultProducerContext>);
 
@@ -29,6 +35,12 @@ impl Cluster {
                 .expect("it has the topic");
         }
         Self(cluster)
+    }
+
+    /// Adds a topic. The brokers keep 5 MB of each partition.
+    pub(crate) fn add_topic(&self, topic: &str, partitions: i32) {
+        let added = self.0.create_topic(topic, partitions, 1);
+        added.expect("it has the topic");
     }
 
     pub(crate) fn servers(&self) -> String {
@@ -80,7 +92,7 @@ impl Cluster {
     pub(crate) async fn read(&self, topics: &[&str], count: usize) -> Vec<Received> {
         let consumer = self.member("of the test", topics);
         let mut records = Vec::new();
-        let until = Instant::now() + Duration::from_secs(30);
+        let until = clock::now() + Duration::from_secs(30);
         loop {
             // What is more than expected comes at once, too.
             let wait = match records.len() < count {
@@ -93,7 +105,7 @@ impl Cluster {
                 Polled::Assigned(_) => {}
                 Polled::Revoked { .. } => consumer.release().await,
             }
-            assert!(Instant::now() < until, "{} of {count}", records.len());
+            assert!(clock::now() < until, "{} of {count}", records.len());
         }
         consumer.close().await;
         records.sort_by(|a, b| (&a.partition, a.offset).cmp(&(&b.partition, b.offset)));

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use flume_components::source;
 use flume_core::context::{Context, Word};
 use flume_core::registry::Named;
-use flume_core::{ChannelSelector, Event, Recipe, Span, channel_selector};
+use flume_core::{ByHeader, ChannelSelector, Event, Recipe, Span, channel_selector};
 
 use super::batch_size::BatchSize;
 use super::channels::{Channels, ListedChannel};
@@ -39,6 +39,8 @@ pub(super) struct ListedSource {
     /// Those that have to take some events at least.
     pub(super) required: BTreeSet<String>,
     pub(super) batch: Option<BatchSize>,
+    /// The header in which it notes where an event comes from.
+    pub(super) origin: Option<ByHeader>,
     /// The channels for what its interceptors cannot handle.
     pub(super) dead_letters: Vec<String>,
     /// What runs.
@@ -108,8 +110,9 @@ impl Reader<'_> {
         let services = &self.setting.services.components;
         let known = kind.known();
         let made = known.and_then(|kind| (kind.configure)(&mut context, services));
-        let batch = made.as_ref();
-        let batch = batch.and_then(|recipe| recipe.make().batch_size());
+        let source = made.as_ref().map(Recipe::make);
+        let origin = source.as_ref().and_then(|source| source.origin());
+        let batch = source.and_then(|source| source.batch_size());
         let batch = batch.map(|size| BatchSize::new(size, &mut context, node.span));
         if known.is_none() {
             context.accept_all();
@@ -153,6 +156,7 @@ impl Reader<'_> {
             replicated,
             required,
             batch,
+            origin,
             dead_letters,
             counts: self.setting.counts(plan.is_some()),
             plan,

@@ -23,10 +23,43 @@ pub(super) fn wiring(parts: Parts<'_>) -> Vec<Finding> {
         if let Some(found) = found {
             findings.push(Finding::Problem(found));
         }
+        findings.extend(loops(parts, channel).map(Finding::Problem));
         findings.extend(batches(parts, channel).map(Finding::Problem));
         findings.extend(held(parts, channel).map(Finding::Problem));
     }
     findings
+}
+
+/// Events that come from a place and go back there. Who has interceptors may change the header.
+fn loops(parts: Parts<'_>, channel: &ListedChannel) -> impl Iterator<Item = Diagnostic> {
+    let (agent, name) = (parts.agent, &channel.name);
+    let sources = parts.sources.all.iter();
+    let sources = sources.filter(move |it| it.counts && it.channels.contains(name));
+    let as_they_come = |source: &&ListedSource| {
+        let plan = source.plan.as_ref();
+        plan.is_some_and(|plan| plan.interceptors.is_empty())
+    };
+    sources.filter(as_they_come).filter_map(move |source| {
+        let origin = source.origin.as_ref()?;
+        let mut sinks = parts.counted_sinks().filter(|sink| sink.drains(name));
+        let back = sinks.find(|sink| {
+            let chosen = sink.chosen_by.as_ref();
+            chosen.is_some_and(|chosen| chosen.follows(origin))
+        })?;
+        let (from, to, header) = (&source.name, &back.name, &origin.header);
+        let message = format!(
+            "what source `{from}` reads goes back to its topic by sink `{to}`, without end: it \
+             obeys the header `{header}`"
+        );
+        let help = format!(
+            "set `{agent}.sinks.{to}.allowTopicOverride = false`, so that `kafka.topic` counts, or \
+             `{agent}.sources.{from}.setTopicHeader = false`"
+        );
+        let found = Diagnostic::new(Code::EventLoop, message);
+        let found = found.at(&back.span, "writes to where the events come from");
+        let found = found.related(&source.span, "notes the topic of each event");
+        Some(found.help(help))
+    })
 }
 
 /// What a channel lacks at its ends.
@@ -40,6 +73,10 @@ fn ends(parts: Parts<'_>, channel: &ListedChannel) -> Option<Diagnostic> {
     let mut letters = parts.counted_sinks();
     let letters = letters.find(|sink| sink.dead_letters() == Some(name.as_str()));
     let source = filling.next();
+    let is_shared = channel.recipe().is_some_and(ChannelRecipe::is_shared);
+    if is_shared && (source.is_some() || drained) {
+        return None;
+    }
     match (letters, drained) {
         (Some(_), true) => return None,
         (Some(sink), false) if !parts.sinks.may_drain_any => {

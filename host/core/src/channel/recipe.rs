@@ -24,6 +24,11 @@ pub trait ChannelRecipe: DynEq + fmt::Debug + Send + Sync {
     /// the longer wait. `None` if channels of these types cannot be merged.
     fn merged(&self, other: &dyn ChannelRecipe) -> Option<Arc<dyn ChannelRecipe>>;
 
+    /// Whether other agents may fill and drain it, too, so that one end is enough here.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     /// Folders that the channel needs for itself.
     fn folders(&self) -> &[PathBuf] {
         &[]

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use flume_core::Context;
 use flume_core::channel::bounded::Limits;
+use flume_core::channel::room::SLOT_BYTES;
 
-use super::MOST_UNDER_WAY;
+use super::{MOST_BYTES_UNDER_WAY, MOST_UNDER_WAY};
 use crate::place::{PlaceKeys, TopicName};
 use crate::settings::{ClientSettings, Kind};
 
@@ -57,6 +58,6 @@ pub(super) fn limits() -> Limits {
         capacity: MOST_UNDER_WAY as u64,
         transaction_capacity: MOST_UNDER_WAY,
         keep_alive: KEEP_ALIVE,
-        byte_slots: None,
+        byte_slots: Some(MOST_BYTES_UNDER_WAY / SLOT_BYTES),
     }
 }

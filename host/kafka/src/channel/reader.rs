@@ -11,7 +11,7 @@ use flume_core::{LogLimit, clock};
 use tokio_util::sync::CancellationToken;
 
 use super::shelf::StayId;
-use super::{MOST_READ, Shared};
+use super::{MOST_BYTES_READ, MOST_READ, Shared};
 use crate::client::{ClientError, Consumer, Partition, Polled, Received};
 use crate::progress::{Committer, Progress};
 use crate::record::{self, Read};
@@ -123,8 +123,7 @@ impl Reader {
     async fn room(&mut self, consumer: &Arc<dyn Consumer>) -> usize {
         let until = clock::now() + REST_AFTER;
         loop {
-            let waiting = self.shared.room.lock().queue.waiting();
-            let room = MOST_READ.saturating_sub(waiting);
+            let room = self.room_now();
             let wants_rest = clock::now() >= until;
             if room > MOST_READ / 2 && self.rests {
                 self.rest(consumer, false);
@@ -142,6 +141,14 @@ impl Reader {
             self.note();
             self.committer.advance(consumer, &mut self.progress);
             clock::sleep_until(clock::now() + FULL_PAUSE).await;
+        }
+    }
+
+    fn room_now(&self) -> usize {
+        let state = self.shared.room.lock();
+        match state.queue.bytes() < MOST_BYTES_READ {
+            true => MOST_READ.saturating_sub(state.queue.waiting()),
+            false => 0,
         }
     }
 

@@ -23,6 +23,8 @@ const OFFSET_BITS: u32 = 44;
 #[derive(Debug, Default)]
 pub(super) struct Shelf {
     waiting: VecDeque<(Event, u64)>,
+    /// Bytes of those.
+    bytes: usize,
     taken: usize,
     stays: Vec<Stay>,
 }
@@ -85,8 +87,8 @@ impl Shelf {
 
     /// Stays end: what waits of them is forgotten.
     pub(super) fn withdraw(&mut self, leaving: &[StayId]) {
-        let stays = &mut self.stays;
-        self.waiting.retain(|(_, mark)| {
+        let (stays, bytes) = (&mut self.stays, &mut self.bytes);
+        self.waiting.retain(|(event, mark)| {
             let (id, offset) = StayId::of(*mark);
             if !leaving.contains(&id) {
                 return true;
@@ -95,6 +97,7 @@ impl Shelf {
                 stay.unsettled.remove(&offset);
                 stay.next = stay.next.min(offset);
             }
+            *bytes -= size(event);
             false
         });
         for id in leaving {
@@ -117,12 +120,18 @@ impl Shelf {
         };
         stay.next = offset + 1;
         stay.unsettled.insert(offset);
+        self.bytes += size(&event);
         self.waiting.push_back((event, id.mark(offset)));
     }
 
     /// Events that wait.
     pub(super) fn waiting(&self) -> usize {
         self.waiting.len()
+    }
+
+    /// Bytes of those.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Events that are taken and not settled.
@@ -134,6 +143,7 @@ impl Shelf {
     pub(super) fn take(&mut self, most: usize, into: &mut Taken) -> usize {
         let count = most.min(self.waiting.len());
         for (event, mark) in self.waiting.drain(..count) {
+            self.bytes -= size(&event);
             into.push(event, Some(mark));
         }
         self.taken += count;
@@ -162,7 +172,10 @@ impl Shelf {
                     stay.unsettled.remove(&offset);
                     stay.next = stay.next.min(offset);
                 }
-                Some(_) => self.waiting.push_front((event, mark)),
+                Some(_) => {
+                    self.bytes += size(&event);
+                    self.waiting.push_front((event, mark));
+                }
                 None => {}
             }
         }
@@ -179,6 +192,10 @@ impl Shelf {
         });
         done.collect()
     }
+}
+
+fn size(event: &Event) -> usize {
+    event.body.len() + event.headers.bytes()
 }
 
 impl Queue for Shelf {
@@ -240,7 +257,7 @@ mod tests {
         let (mut shelf, _) = shelf();
         let taken = take(&mut shelf, 3);
         shelf.give_back(taken);
-        assert_eq!(shelf.taken(), 0);
+        assert_eq!((shelf.taken(), shelf.bytes()), (0, 8));
         assert_eq!(bodies(&take(&mut shelf, 9)), ["10", "11", "12", "13"]);
     }
 
@@ -259,7 +276,9 @@ mod tests {
         assert!(!shelf.is_busy(&leaving));
         // The one that was given back is read by the next member.
         assert_eq!(shelf.done(&leaving), [(partition(0), 11)]);
+        assert_eq!(shelf.bytes(), 5);
         assert_eq!(bodies(&take(&mut shelf, 9)), ["other"]);
+        assert_eq!(shelf.bytes(), 0);
         // It comes back, and old marks mean nothing to its new stay.
         let again = shelf.begin(partition(0)).unwrap();
         assert_eq!(shelf.done(&[again]), []);

@@ -37,6 +37,9 @@ use crate::client::{ClientError, Consumer, Partition, Polled, Received};
 /// Bodies of records share pieces of memory of this size.
 const CHUNK: usize = 64 << 10;
 
+/// A poll ends when it has records of so many bytes.
+const MOST_BYTES: usize = 16 << 20;
+
 /// A member of a group.
 pub(super) struct Member {
     /// `None` once it is closed.
@@ -112,7 +115,7 @@ impl Consumer for Member {
         let inner = self.inner()?;
         let until = clock::now() + wait;
         let mut stream = inner.stream();
-        let mut records = Vec::new();
+        let (mut records, mut bytes) = (Vec::new(), 0);
         if let Some(failure) = self.failure.lock().take() {
             return Err(failure);
         }
@@ -143,7 +146,10 @@ impl Consumer for Member {
                 }
             };
             match next {
-                Ok(message) => records.push(self.memory.lock().keep(&message)),
+                Ok(message) => {
+                    bytes += message.payload_len() + message.key_len();
+                    records.push(self.memory.lock().keep(&message));
+                }
                 Err(error) => {
                     inner.context().reports.failed(&error, "reading");
                     let error = said(&error);
@@ -154,7 +160,7 @@ impl Consumer for Member {
                     return Ok(Polled::Records(records));
                 }
             }
-            if records.len() >= most {
+            if records.len() >= most || bytes >= MOST_BYTES {
                 return Ok(Polled::Records(records));
             }
         }

@@ -12,8 +12,6 @@ fn sink(cluster: &Cluster, properties: &[(&str, &str)]) -> Box<dyn Pipeline> {
     let mut all = vec![
         ("kafka.bootstrap.servers", servers.as_str()),
         ("kafka.topic", "t"),
-        ("kafka.producer.delivery.timeout.ms", "2000"),
-        ("kafka.producer.request.timeout.ms", "1000"),
     ];
     all.extend_from_slice(properties);
     let mut context = Context::of("a1.sinks.k1", &all);
@@ -139,7 +137,7 @@ async fn a_partition_of_the_file_that_is_not_there_is_the_places_fault() {
 #[tokio::test]
 async fn brokers_that_are_away_are_the_places_fault_and_may_come_back() {
     let cluster = Cluster::with_topics(&["t"]);
-    let mut sink = started(&cluster, &[]).await;
+    let mut sink = started(&cluster, &crate::testing::IMPATIENT).await;
     sink.deliver(&events(&["1"])).await.expect("it is stored");
     cluster.down();
     sink.send(&events(&["2"])).await.expect("it is taken");
