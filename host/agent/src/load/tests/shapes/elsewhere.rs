@@ -7,16 +7,7 @@ pub(super) type Elsewhere = (&'static str, &'static [Code], &'static [&'static s
 
 pub(super) const ELSEWHERE: &[Elsewhere] = &[
     ("0000", &[], &["spooldir"]),
-    (
-        "0002",
-        &[],
-        &["org.apache.flume.sink.kafka.KafkaSink", "spooldir"],
-    ),
-    (
-        "0004",
-        &[],
-        &["org.apache.flume.channel.kafka.KafkaChannel"],
-    ),
+    ("0002", &[], &["spooldir"]),
     (
         "0006",
         &[Code::UnknownKey],
@@ -25,22 +16,13 @@ pub(super) const ELSEWHERE: &[Elsewhere] = &[
             "org.apache.flume.source.http.HTTPSource",
         ],
     ),
-    (
-        "0008",
-        &[],
-        &["org.apache.flume.sink.kafka.KafkaSink", "spooldir"],
-    ),
+    ("0008", &[], &["spooldir"]),
     (
         "0010",
         &[Code::UnknownChannel],
-        &[
-            "com.example.Plugin1$Builder",
-            "org.apache.flume.sink.kafka.KafkaSink",
-        ],
+        &["com.example.Plugin1$Builder"],
     ),
-    ("0012", &[], &["org.apache.flume.sink.kafka.KafkaSink"]),
     ("0020", &[Code::DuplicateKey, Code::NotListed], &["TAILDIR"]),
-    ("0022", &[], &["org.apache.flume.sink.kafka.KafkaSink"]),
     (
         "0024",
         &[Code::UnknownKey],
@@ -95,27 +77,14 @@ pub(super) const ELSEWHERE: &[Elsewhere] = &[
     ("0042", &[], &["spooldir"]),
     ("0044", &[Code::UnknownKey], &["spooldir"]),
     ("0052", &[Code::DuplicateKey], &["thrift"]),
-    ("0054", &[], &["org.apache.flume.sink.kafka.KafkaSink"]),
-    (
-        "0056",
-        &[],
-        &["org.apache.flume.sink.kafka.KafkaSink", "spooldir"],
-    ),
+    ("0056", &[], &["spooldir"]),
     ("0058", &[], &["com.example.Plugin1", "multi_static"]),
     ("0060", &[], &["com.example.Plugin1", "multi_static"]),
     ("0062", &[], &["org.apache.flume.sink.hbase.HBaseSink"]),
-    ("0064", &[], &["org.apache.flume.source.kafka.KafkaSource"]),
-    (
-        "0066",
-        &[Code::UnknownChannel],
-        &["org.apache.flume.channel.kafka.KafkaChannel", "viprfs"],
-    ),
+    ("0064", &[], &["zookeeperConnect"]),
+    ("0066", &[Code::UnknownChannel], &["viprfs"]),
     ("0068", &[], &["com.example.Plugin1"]),
-    (
-        "0070",
-        &[],
-        &["http", "org.apache.flume.sink.kafka.KafkaSink"],
-    ),
+    ("0070", &[], &["http"]),
     (
         "0074",
         &[],
@@ -136,7 +105,7 @@ pub(super) const ELSEWHERE: &[Elsewhere] = &[
         ],
     ),
     ("0088", &[], &["syslogtcp"]),
-    ("0090", &[], &["org.apache.flume.source.kafka.KafkaSource"]),
+    ("0090", &[], &["zookeeperConnect"]),
     ("0094", &[], &["com.example.Plugin1"]),
     (
         "0100",
@@ -150,41 +119,37 @@ pub(super) const ELSEWHERE: &[Elsewhere] = &[
     ),
     (
         "0102",
-        &[],
+        &[Code::MissingKey],
         &[
             "com.example.Plugin1$Builder",
             "disk",
-            "org.apache.flume.source.kafka.KafkaSource",
             "schema by URL",
+            "zookeeperConnect",
         ],
     ),
     (
         "0104",
-        &[],
+        &[Code::MissingKey],
         &[
             "com.example.Plugin1$Builder",
-            "org.apache.flume.source.kafka.KafkaSource",
             "schema by URL",
+            "zookeeperConnect",
         ],
     ),
     (
         "0106",
         &[],
-        &[
-            "com.example.Plugin1",
-            "com.example.Plugin2$Builder",
-            "org.apache.flume.sink.kafka.KafkaSink",
-        ],
+        &["com.example.Plugin1", "com.example.Plugin2$Builder"],
     ),
     (
         "0108",
-        &[],
-        &["org.apache.flume.source.kafka.KafkaSource", "schema by URL"],
+        &[Code::MissingKey],
+        &["schema by URL", "zookeeperConnect"],
     ),
     (
         "0110",
-        &[Code::MissingKey, Code::UnknownSink, Code::NotListed],
-        &["org.apache.flume.source.kafka.KafkaSource", "schema by URL"],
+        &[Code::MissingKey, Code::NotListed, Code::UnknownSink],
+        &["schema by URL", "zookeeperConnect"],
     ),
     (
         "0112",
@@ -199,7 +164,6 @@ pub(super) const ELSEWHERE: &[Elsewhere] = &[
     ("0116", &[], &["com.example.Plugin1"]),
     ("0118", &[], &["com.example.Plugin1"]),
     ("0120", &[], &["com.example.Plugin1"]),
-    ("0122", &[], &["org.apache.flume.source.kafka.KafkaSource"]),
     ("0124", &[], &["spooldir"]),
     (
         "0126",
@@ -215,7 +179,6 @@ pub(super) const ELSEWHERE: &[Elsewhere] = &[
         &[Code::BadValue],
         &["org.apache.flume.sink.elasticsearch.ElasticSearchSink"],
     ),
-    ("0132", &[], &["org.apache.flume.sink.kafka.KafkaSink"]),
     (
         "0134",
         &[Code::UnknownKey],
@@ -232,7 +195,6 @@ pub(super) const ELSEWHERE: &[Elsewhere] = &[
     ("0168", &[Code::UnknownKey], &["TAILDIR"]),
     ("0170", &[], &["spooldir"]),
     ("0172", &[], &["com.example.Plugin1", "spooldir"]),
-    ("0174", &[], &["org.apache.flume.sink.kafka.KafkaSink"]),
     ("0176", &[], &["asynchbase"]),
     (
         "0182",
@@ -262,7 +224,6 @@ pub(super) const ELSEWHERE: &[Elsewhere] = &[
     ),
     ("0190", &[], &["http", "thrift"]),
     ("0192", &[], &["org.apache.flume.sink.kite.DatasetSink"]),
-    ("0194", &[], &["org.apache.flume.sink.kafka.KafkaSink"]),
     (
         "0196",
         &[Code::DuplicateKey, Code::NotDescribed],
@@ -277,12 +238,5 @@ pub(super) const ELSEWHERE: &[Elsewhere] = &[
             "syslogudp",
         ],
     ),
-    (
-        "0204",
-        &[],
-        &[
-            "com.example.Plugin1",
-            "org.apache.flume.sink.kafka.KafkaSink",
-        ],
-    ),
+    ("0204", &[], &["com.example.Plugin1"]),
 ];
