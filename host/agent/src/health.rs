@@ -13,6 +13,7 @@
 //! | one of several sinks fails | degraded | no |
 //! | events that the spare of a group took, while no other sink works; while they come home | degraded; waiting | no |
 //! | events that a sink can never deliver; so many that it stands | degraded; failing | no |
+//! | no server of a cluster can be reached; a reader that falls behind | failing; degraded | no |
 //! | a policy of a group that is not asked, or could not be loaded: its fallback stands in | degraded | no |
 //! | a policy of an interceptor that is not asked, unless its events may pass | failing | until the next try |
 //! | a policy file that was refused | degraded | no |
@@ -31,6 +32,7 @@ use crate::runner::SourceState;
 use crate::topology::{AgentView, SourceView, events_left};
 
 mod channels;
+mod clients;
 mod policies;
 
 /// What the process is doing.
@@ -177,6 +179,7 @@ pub(crate) fn of(
         let channels = view.channels.iter();
         troubles.extend(channels.flat_map(|running| channel(view, running)));
         troubles.extend(view.departing.iter().map(|gone| departing(view, gone)));
+        clients::add(&mut troubles, view);
     }
     troubles.extend(policies.iter().flat_map(policy));
     // Stable: what is equally bad stays in the order of the file.

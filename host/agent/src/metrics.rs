@@ -3,6 +3,9 @@
 //! A component is `TYPE.name`, as in Flume. If one process runs several agents, which Flume cannot,
 //! the name is `agent.name`, because two agents may both have a channel `c1`.
 
+use std::sync::OnceLock;
+
+use flume_core::ClientCounter;
 use flume_core::counters::{LatencyCounts, Metric};
 
 use crate::audit::Audit;
@@ -31,7 +34,7 @@ pub(crate) struct Sample {
     pub name: String,
     /// Its numbers.
     pub attributes: Vec<(&'static Metric, Number)>,
-    /// Counters by kind.
+    /// Numbers by kind.
     pub kinds: Vec<Kinds>,
     /// Durations.
     pub latency: Option<(&'static Metric, LatencyCounts)>,
@@ -78,7 +81,7 @@ pub(crate) struct FleetCounts {
     pub left_out: u64,
 }
 
-/// A counter that is split by kind.
+/// A number that is split by kind.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Kinds {
     /// What is counted.
@@ -175,12 +178,14 @@ fn collect_agent(view: &AgentView) -> Vec<Sample> {
         let mut attributes = whole(source.counters.attributes());
         attributes.extend(table::read(table::SOURCE, source));
         let dropped = source.dropped.iter();
+        let mut kinds = vec![Kinds {
+            metric: &table::DROPPED,
+            label: "interceptor",
+            counts: dropped.map(|(name, n)| (name.clone(), n.get())).collect(),
+        }];
+        kinds.extend(client(&source.counters.client));
         samples.push(Sample {
-            kinds: vec![Kinds {
-                metric: &table::DROPPED,
-                label: "interceptor",
-                counts: dropped.map(|(name, n)| (name.clone(), n.get())).collect(),
-            }],
+            kinds,
             ..sample("SOURCE", &source.name, attributes)
         });
     }
@@ -202,7 +207,10 @@ fn collect_agent(view: &AgentView) -> Vec<Sample> {
         attributes.extend(table::read(table::CHANNEL, channel));
         // A mirrored channel is listed under each of its names.
         for name in &channel.names {
-            samples.push(sample("CHANNEL", name, attributes.clone()));
+            samples.push(Sample {
+                kinds: client(&channel.channel.counters().client),
+                ..sample("CHANNEL", name, attributes.clone())
+            });
         }
     }
     for group in view.groups.iter().chain(departing_groups(view)) {
@@ -210,6 +218,7 @@ fn collect_agent(view: &AgentView) -> Vec<Sample> {
             let mut attributes = whole(sink.counters.attributes());
             attributes.extend(table::read(table::SINK, report));
             samples.push(Sample {
+                kinds: client(&sink.counters.client),
                 latency: Some((&table::LATENCY, sink.counters.latency.counts())),
                 labels: vec![
                     ("channel", sink.channel.clone()),
@@ -225,6 +234,26 @@ fn collect_agent(view: &AgentView) -> Vec<Sample> {
         ));
     }
     samples
+}
+
+/// What the client of a component counts by partition and by kind.
+fn client(client: &OnceLock<ClientCounter>) -> Vec<Kinds> {
+    let Some(client) = client.get() else {
+        return Vec::new();
+    };
+    let errors = client.errors().into_iter();
+    vec![
+        Kinds {
+            metric: &ClientCounter::BEHIND,
+            label: "partition",
+            counts: client.behind_by_partition().into_iter().collect(),
+        },
+        Kinds {
+            metric: &ClientCounter::ERRORS,
+            label: "kind",
+            counts: errors.map(|(kind, n)| (kind.to_owned(), n)).collect(),
+        },
+    ]
 }
 
 /// Channels that the file has no more and that are not empty. One whose name is in use again has to

@@ -8,9 +8,11 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 mod certificate;
+mod client;
 mod latency;
 
 pub use self::certificate::Certificate;
+pub use self::client::{Behind, ClientCounter};
 pub use self::latency::{BOUNDS, Latency, LatencyCounts};
 
 /// What a number of a component means.
@@ -76,7 +78,7 @@ macro_rules! counters {
         $(#[$doc:meta])*
         $name:ident {
             $(#[doc = $help:literal] $field:ident: $kind:ident $flume:literal, $unit:literal;)*
-            $(+ $(#[$more_doc:meta])* $more:ident: $more_type:ident;)?
+            $(+ $(#[$more_doc:meta])* $more:ident: $more_type:ident;)*
             $(= $(#[$latency_doc:meta])* $latency:ident)?
         }
     ) => {
@@ -84,7 +86,7 @@ macro_rules! counters {
         #[derive(Debug, Default)]
         pub struct $name {
             $(#[doc = $help] pub $field: Counter,)*
-            $($(#[$more_doc])* pub $more: OnceLock<$more_type>,)?
+            $($(#[$more_doc])* pub $more: OnceLock<$more_type>,)*
             $($(#[$latency_doc])* pub $latency: Latency,)?
         }
 
@@ -103,8 +105,8 @@ macro_rules! counters {
                 let own: Vec<(&'static Metric, u64)> = Self::METRICS.iter().zip(values).collect();
                 $(
                     let more = self.$more.get().into_iter().flat_map($more_type::attributes);
-                    let own = own.into_iter().chain(more).collect();
-                )?
+                    let own = own.into_iter().chain(more).collect::<Vec<_>>();
+                )*
                 own
             }
         }
@@ -141,6 +143,9 @@ counters! {
         +
         /// The certificate of a source with TLS.
         certificate: Certificate;
+        +
+        /// The client of a cluster, of a component that has one.
+        client: ClientCounter;
     }
 }
 
@@ -164,6 +169,9 @@ counters! {
         +
         /// Further counters of a durable channel.
         durable: DurableCounter;
+        +
+        /// The client of a cluster, of a component that has one.
+        client: ClientCounter;
     }
 }
 
@@ -255,6 +263,9 @@ counters! {
         +
         /// Further counters of a sink that writes files.
         files: FileCounter;
+        +
+        /// The client of a cluster, of a component that has one.
+        client: ClientCounter;
         =
         /// Time from the taking of a batch to its commit, for batches that are delivered.
         latency

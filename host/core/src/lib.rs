@@ -40,7 +40,8 @@ pub use channel_processor::{ChannelProcessor, Outcomes, ProcessError, Progress, 
 pub use channel_selector::{ChannelSelector, Selection};
 pub use context::Context;
 pub use counters::{
-    ChannelCounter, DurableCounter, FileCounter, SinkCounter, SourceCounter, SpillCounter,
+    ChannelCounter, ClientCounter, DurableCounter, FileCounter, SinkCounter, SourceCounter,
+    SpillCounter,
 };
 pub use dead_letter::DeadLetters;
 pub use diagnostic::{Code, Diagnostic, Severity, Span};

@@ -21,8 +21,8 @@ use async_trait::async_trait;
 use flume_core::channel::bounded::{Bounded, NoRoom};
 use flume_core::channel::{Steps, Taken};
 use flume_core::{
-    Channel, ChannelCounter, ChannelError, ChannelFault, ChannelRecipe, Commit, ComponentError,
-    Context, Event,
+    Channel, ChannelCounter, ChannelError, ChannelFault, ChannelRecipe, ClientCounter, Commit,
+    ComponentError, Context, Event,
 };
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
@@ -79,13 +79,14 @@ pub fn configure(context: &mut Context, around: &Surroundings) -> Option<Arc<dyn
 
 impl ChannelRecipe for KafkaRecipe {
     fn make(&self, name: &str) -> Arc<dyn Channel> {
+        let counters = Arc::<ChannelCounter>::default();
         Arc::new(KafkaChannel(Arc::new(Shared {
             name: name.to_owned(),
             keys: self.keys.clone(),
             around: self.around.clone(),
             room: Bounded::new(Shelf::default(), &keys::limits()),
-            counters: Arc::default(),
-            vitals: Arc::new(Vitals::of(name)),
+            vitals: Vitals::of(name, counters.client.get_or_init(ClientCounter::default)),
+            counters,
             open: Mutex::default(),
             fault: Mutex::default(),
         })))
@@ -124,7 +125,7 @@ struct Shared {
     /// The events that are here, and the room of puts that are under way.
     room: Bounded<Shelf>,
     counters: Arc<ChannelCounter>,
-    vitals: Arc<Vitals>,
+    vitals: Vitals,
     open: Mutex<Option<Open>>,
     /// What is wrong with putting, and with taking.
     fault: Mutex<Faults>,
@@ -211,7 +212,7 @@ impl Channel for KafkaChannel {
     }
 
     fn depth(&self) -> usize {
-        let lag = self.0.vitals.lags().into_values().sum::<u64>();
+        let lag = self.0.vitals.numbers.behind().records;
         let lag = usize::try_from(lag).unwrap_or(usize::MAX);
         let state = self.0.room.lock();
         let shelf = &state.queue;

@@ -28,7 +28,7 @@ pub trait Engine: Send + Sync + fmt::Debug {
     fn producer(
         &self,
         settings: &Resolved,
-        vitals: &Arc<Vitals>,
+        vitals: &Vitals,
     ) -> Result<Arc<dyn Producer>, ClientError>;
 
     /// A member of a group that reads these topics: names, and patterns that begin with `^`.
@@ -39,7 +39,7 @@ pub trait Engine: Send + Sync + fmt::Debug {
         &self,
         settings: &Resolved,
         topics: &[String],
-        vitals: &Arc<Vitals>,
+        vitals: &Vitals,
     ) -> Result<Arc<dyn Consumer>, ClientError>;
 }
 

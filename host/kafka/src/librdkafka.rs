@@ -34,7 +34,7 @@ impl Engine for Librdkafka {
     fn producer(
         &self,
         settings: &Resolved,
-        vitals: &Arc<Vitals>,
+        vitals: &Vitals,
     ) -> Result<Arc<dyn Producer>, ClientError> {
         let reports = Reports::new(vitals);
         Ok(Arc::new(Writer::new(&config(settings), reports)?))
@@ -44,7 +44,7 @@ impl Engine for Librdkafka {
         &self,
         settings: &Resolved,
         topics: &[String],
-        vitals: &Arc<Vitals>,
+        vitals: &Vitals,
     ) -> Result<Arc<dyn Consumer>, ClientError> {
         let reports = Reports::new(vitals);
         Ok(Arc::new(Member::new(&config(settings), topics, reports)?))

@@ -16,8 +16,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytestring::ByteString;
 use flume_core::{
-    Blame, ByHeader, ComponentError, Event, EventDeliveryError, Pipeline, Recipe, Sink,
-    SinkCounter, SinkMode,
+    Blame, ByHeader, ClientCounter, ComponentError, Event, EventDeliveryError, Pipeline, Recipe,
+    Sink, SinkCounter, SinkMode,
 };
 use futures_util::FutureExt;
 
@@ -45,7 +45,7 @@ pub struct KafkaSink {
     around: Surroundings,
     producer: Option<Arc<dyn Producer>>,
     under_way: VecDeque<UnderWay>,
-    vitals: Arc<Vitals>,
+    vitals: Vitals,
     counters: Arc<SinkCounter>,
 }
 
@@ -67,7 +67,7 @@ pub fn configure(
     let around = around.clone();
     Some(Recipe::<dyn Sink>::new(keys, move |keys| {
         Box::new(KafkaSink {
-            vitals: Arc::new(Vitals::of(&keys.name)),
+            vitals: Vitals::default(),
             keys: keys.clone(),
             around: around.clone(),
             producer: None,
@@ -254,6 +254,8 @@ impl Sink for KafkaSink {
 
     async fn start(&mut self, counters: &Arc<SinkCounter>) -> Result<(), ComponentError> {
         self.counters = Arc::clone(counters);
+        let numbers = counters.client.get_or_init(ClientCounter::default);
+        self.vitals = Vitals::of(&self.keys.name, numbers);
         let producer = self.make()?;
         self.counters.connection_created.increment();
         self.producer = Some(producer);

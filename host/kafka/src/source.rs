@@ -18,7 +18,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use flume_core::clock::{self, Instant};
 use flume_core::{
-    ByHeader, ComponentError, LogLimit, ProcessError, PutInProgress, Recipe, Source, SourceContext,
+    ByHeader, ClientCounter, ComponentError, LogLimit, ProcessError, PutInProgress, Recipe, Source,
+    SourceContext,
 };
 
 use self::events::{Converted, convert};
@@ -26,6 +27,7 @@ use self::keys::Keys;
 use crate::Surroundings;
 use crate::client::{Consumer, Partition, Polled, Received};
 use crate::progress::{Committer, Progress};
+use crate::settings::Resolved;
 use crate::vitals::Vitals;
 
 mod events;
@@ -51,8 +53,7 @@ const EVERY: Duration = Duration::from_secs(10);
 pub struct KafkaSource {
     keys: Keys,
     around: Surroundings,
-    consumer: Option<Arc<dyn Consumer>>,
-    vitals: Arc<Vitals>,
+    settings: Option<Resolved>,
 }
 
 /// Reads the keys of a kafka source.
@@ -64,10 +65,9 @@ pub fn configure(
     let around = around.clone();
     Some(Recipe::<dyn Source>::new(keys, move |keys| {
         Box::new(KafkaSource {
-            vitals: Arc::new(Vitals::of(&keys.name)),
             keys: keys.clone(),
             around: around.clone(),
-            consumer: None,
+            settings: None,
         })
     }))
 }
@@ -90,18 +90,20 @@ impl Source for KafkaSource {
     }
 
     async fn start(&mut self) -> Result<Option<SocketAddr>, ComponentError> {
-        let settings = self.keys.client.resolve(&*self.around.stores)?;
-        let engine = &self.around.engine;
-        let made = engine.consumer(&settings, &self.keys.topics, &self.vitals);
-        let failed = |error| ComponentError::caused_by("no client of Kafka", error);
-        self.consumer = Some(made.map_err(failed)?);
+        self.settings = Some(self.keys.client.resolve(&*self.around.stores)?);
         Ok(None)
     }
 
     async fn run(&mut self, context: SourceContext) -> Result<(), ComponentError> {
-        let Some(consumer) = self.consumer.take() else {
+        let Some(settings) = self.settings.take() else {
             return Err(ComponentError::new("the source was not started"));
         };
+        let numbers = context.counters.client.get_or_init(ClientCounter::default);
+        let vitals = Vitals::of(&self.keys.name, numbers);
+        let engine = &self.around.engine;
+        let made = engine.consumer(&settings, &self.keys.topics, &vitals);
+        let failed = |error| ComponentError::caused_by("no client of Kafka", error);
+        let consumer = made.map_err(failed)?;
         let mut reader = Reader {
             keys: &self.keys,
             context: &context,

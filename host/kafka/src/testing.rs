@@ -69,7 +69,7 @@ impl Cluster {
         let settings = settings.expect("they are read");
         let settings = settings.resolve(&NoStores).expect("they need no files");
         let topics: Vec<String> = topics.iter().map(|it| (*it).to_owned()).collect();
-        let vitals = Arc::new(Vitals::of("r9"));
+        let vitals = Vitals::default();
         let consumer = Librdkafka.consumer(&settings, &topics, &vitals);
         consumer.expect("it begins")
     }
@@ -82,7 +82,7 @@ impl Cluster {
         let settings = ClientSettings::read(&mut context, Kind::Producer, &[], &[]);
         let settings = settings.expect("they are read");
         let settings = settings.resolve(&NoStores).expect("they need no files");
-        let vitals = Arc::new(Vitals::of("k9"));
+        let vitals = Vitals::default();
         let producer = Librdkafka.producer(&settings, &vitals).expect("it begins");
         let acks = producer.send(records).await.expect("they are taken");
         assert_eq!(acks.await.expect("they are answered"), []);

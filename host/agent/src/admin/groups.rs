@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::{Extension, Json};
+use flume_core::ClientCounter;
 use flume_core::clock::{self, Instant};
 use flume_core::sink_group::SinkState;
 use serde_json::{Map, Value, json};
@@ -151,9 +152,19 @@ fn sinks(group: &GroupView) -> Vec<Value> {
             "failed-batches": counters.event_write_fail.get(),
             "restarts": report.restarts,
             "last-error": last_error(&report),
+            "client": counters.client.get().map(client),
         })
     });
     shown.collect()
+}
+
+/// The client of a cluster that a sink has.
+fn client(client: &ClientCounter) -> Value {
+    json!({
+        "in-flight": client.in_flight(),
+        "unreachable-since": client.away().map(|(since, _)| ago(since)),
+        "errors": client.errors(),
+    })
 }
 
 fn penalty_millis(state: SinkState) -> Option<u128> {

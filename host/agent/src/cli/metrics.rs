@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use flume_core::ClientCounter;
 use flume_core::counters::{Metric, MetricKind};
 use flume_core::shell::print;
 
@@ -43,6 +44,10 @@ fn section(kind: &str, title: &str, metrics: &[&Metric]) -> String {
             MetricKind::Histogram => "histogram",
         };
         let labels = match kind {
+            "SINK" if **metric == ClientCounter::BEHIND => "agent, name, channel, group, partition",
+            "SINK" if **metric == ClientCounter::ERRORS => "agent, name, channel, group, kind",
+            _ if **metric == ClientCounter::BEHIND => "agent, name, partition",
+            _ if **metric == ClientCounter::ERRORS => "agent, name, kind",
             _ if **metric == table::VIOLATIONS => "agent, name, kind",
             _ if **metric == table::DROPPED => "agent, name, interceptor",
             "SINK" => "agent, name, channel, group",

@@ -427,3 +427,37 @@ fn a_trouble_is_one_line() {
     );
     assert!(json["what-to-do"].is_string());
 }
+
+/// The client of a source: nobody is there, then it is behind, and more and more so.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_reaches_nobody_or_falls_behind_is_told() {
+    let agent = started(&with_null()).await;
+    sleep(Duration::from_secs(1)).await;
+    let counters = &agent.view().sources[0].counters;
+    let client = counters.client.get_or_init(Default::default).clone();
+    assert_eq!(troubles(&agent), []);
+    client.failed("unreachable", "Connection refused");
+    client.set_reachable(false, clock::now());
+    sleep(Duration::from_secs(7)).await;
+    let away = troubles(&agent).remove(0);
+    assert_eq!(
+        away.to_string(),
+        "failing source r1 of a1 for 7 s: no broker can be reached; impact: it reads nothing; cause: \
+         Connection refused; what to do: see whether the brokers run, and whether this machine \
+         reaches them"
+    );
+    assert!(!away.takes_nothing_in);
+    client.set_reachable(true, clock::now());
+    for records in [0, 6000, 12_000] {
+        let behind = ["t-0", "t-1", "t-2"].map(|name| (name.to_owned(), records / 3));
+        client.set_behind(behind.into(), clock::now());
+        assert_eq!(troubles(&agent).len(), usize::from(records == 12_000));
+        sleep(Duration::from_secs(15)).await;
+    }
+    let behind = troubles(&agent).remove(0);
+    assert_eq!(
+        behind.symptom,
+        "behind by 12000 records on 3 partitions, growing"
+    );
+    assert_eq!(behind.state, Level::Degraded);
+}

@@ -7,7 +7,8 @@ use flume_core::clock;
 use flume_core::counters::MetricKind::{Counter, Gauge, Histogram};
 use flume_core::counters::{Certificate, Metric, MetricKind};
 use flume_core::{
-    ChannelCounter, DurableCounter, FileCounter, SinkCounter, SourceCounter, SpillCounter,
+    ChannelCounter, ClientCounter, DurableCounter, FileCounter, SinkCounter, SourceCounter,
+    SpillCounter,
 };
 use flume_policy::shadow::ShadowStats;
 
@@ -414,6 +415,12 @@ pub(crate) const DROPPED: Metric = Metric {
     help: "Events that an interceptor dropped, as it is meant to; the label `interceptor` names it.",
 };
 
+/// The numbers of a client.
+fn client() -> Vec<&'static Metric> {
+    let split = [&ClientCounter::BEHIND, &ClientCounter::ERRORS];
+    ClientCounter::METRICS.iter().chain(split).collect()
+}
+
 fn usable(group: &GroupView) -> u64 {
     let report = group.runner.report();
     let usable = report.iter().filter(|sink| sink.is_usable());
@@ -448,6 +455,7 @@ pub(crate) fn metrics() -> Vec<(&'static str, &'static str, Vec<&'static Metric>
             "Sources with TLS",
             Certificate::METRICS.iter().collect(),
         ),
+        ("SOURCE", "Sources with a client of Kafka", client()),
         (
             SOURCE_CHANNEL,
             "Channels of sources, to join the two",
@@ -464,6 +472,7 @@ pub(crate) fn metrics() -> Vec<(&'static str, &'static str, Vec<&'static Metric>
             "Channels of type `spillable`",
             SpillCounter::METRICS.iter().collect(),
         ),
+        ("CHANNEL", "Channels with clients of Kafka", client()),
         (
             "SINK",
             "Sinks",
@@ -474,6 +483,7 @@ pub(crate) fn metrics() -> Vec<(&'static str, &'static str, Vec<&'static Metric>
             "Sinks that write files: `hdfs`, and `file_roll` with keys of `hdfs`",
             FileCounter::METRICS.iter().collect(),
         ),
+        ("SINK", "Sinks with a client of Kafka", client()),
         (
             "SINK_PROCESSOR",
             "Groups, and sinks without a group",

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::AcqRel};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use flume_core::clock;
+use flume_core::{ClientCounter, clock};
 use parking_lot::Mutex;
 use rdkafka::ClientConfig;
 use rdkafka::ClientContext;
@@ -91,16 +91,16 @@ impl Producer for Writer {
             tell: Mutex::new(Some(tell)),
         });
         let vitals = inner.context().0.vitals();
-        vitals.sent(records.len());
+        vitals.numbers.sent(records.len());
         if records.is_empty() {
             batch.end();
         }
         for (index, record) in records.iter().enumerate() {
             let batch = Arc::clone(&batch);
-            let vitals = Arc::clone(vitals);
+            let numbers = vitals.numbers.clone();
             let waiting = Box::new(Waiting {
                 batch,
-                vitals,
+                numbers,
                 index,
             });
             hand_over(inner, record, waiting).await;
@@ -174,15 +174,15 @@ fn base(record: &Record, waiting: Box<Waiting>) -> BaseRecord<'_, [u8], [u8], Bo
 /// A record that has no answer yet.
 struct Waiting {
     batch: Arc<Batch>,
-    vitals: Arc<crate::Vitals>,
+    numbers: ClientCounter,
     index: usize,
 }
 
 impl Waiting {
     fn answer(self, answer: Result<(), ClientError>) {
-        self.vitals.answered();
+        self.numbers.answered();
         if let Err(error) = answer {
-            self.vitals.failed(&error);
+            self.numbers.failed(error.kind.name(), &error.text);
             let index = self.index;
             self.batch.refused.lock().push(Refused { index, error });
         }
