@@ -8,6 +8,8 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use flume_core::{Code, Context, Diagnostic, Severity};
+#[cfg(feature = "kafka")]
+use flume_kafka::settings::Kind;
 use rustix::fs::{Access, access};
 
 use crate::net::keystore::KeystoreError;
@@ -15,7 +17,7 @@ use crate::net::tls::{ClientTls, ServerTls};
 
 /// What is wrong with a file.
 struct Flaw {
-    key: &'static str,
+    key: String,
     reason: String,
     /// Whether it is there and useless.
     is_useless: bool,
@@ -23,6 +25,10 @@ struct Flaw {
 
 /// Looks at the files of a source with these keys.
 pub fn source(keys: &Context) -> Option<Diagnostic> {
+    #[cfg(feature = "kafka")]
+    if is_kafka(keys) {
+        return kafka(keys, &[Kind::Consumer]);
+    }
     let tls = ServerTls::configure(&mut keys.clone())??;
     let flaw = keystore("keystore", tls.look())?;
     Some(told(keys, flaw))
@@ -30,6 +36,10 @@ pub fn source(keys: &Context) -> Option<Diagnostic> {
 
 /// Looks at the files of a sink with these keys.
 pub fn sink(keys: &Context) -> Option<Diagnostic> {
+    #[cfg(feature = "kafka")]
+    if is_kafka(keys) {
+        return kafka(keys, &[Kind::Producer]);
+    }
     let mut all = keys.clone();
     let flaw = match (all.optional("hdfs.path"), all.optional("sink.directory")) {
         (Some(path), None) => local_path(&path)?,
@@ -39,10 +49,53 @@ pub fn sink(keys: &Context) -> Option<Diagnostic> {
     Some(told(keys, flaw))
 }
 
-fn keystore(key: &'static str, looked: Result<(), KeystoreError>) -> Option<Flaw> {
+/// Looks at the files of a channel with these keys, but for the folders of one that has a disk.
+#[cfg(feature = "kafka")]
+pub fn channel(keys: &Context) -> Option<Diagnostic> {
+    if is_kafka(keys) {
+        return kafka(keys, &[Kind::Producer, Kind::Consumer]);
+    }
+    None
+}
+
+/// No channel of this build names other files.
+#[cfg(not(feature = "kafka"))]
+pub fn channel(_: &Context) -> Option<Diagnostic> {
+    None
+}
+
+/// Whether the keys are those of a Kafka client that may name files.
+#[cfg(feature = "kafka")]
+fn is_kafka(keys: &Context) -> bool {
+    let starts = ["kafka.producer.", "kafka.consumer."];
+    keys.iter()
+        .any(|(key, _)| starts.iter().any(|start| key.starts_with(start)))
+}
+
+#[cfg(feature = "kafka")]
+fn kafka(keys: &Context, kinds: &[Kind]) -> Option<Diagnostic> {
+    let mut flaws = kinds
+        .iter()
+        .filter_map(|kind| crate::kafka::look(keys, *kind));
+    let (key, reason, is_useless) = flaws.next()?;
+    let below = key
+        .strip_prefix(keys.path())
+        .and_then(|key| key.strip_prefix('.'));
+    let key = below.map(str::to_owned).unwrap_or(key);
+    Some(told(
+        keys,
+        Flaw {
+            key,
+            reason,
+            is_useless,
+        },
+    ))
+}
+
+fn keystore(key: &str, looked: Result<(), KeystoreError>) -> Option<Flaw> {
     let error = looked.err()?;
     Some(Flaw {
-        key,
+        key: key.to_owned(),
         is_useless: !matches!(error, KeystoreError::Read { .. }),
         reason: error.to_string(),
     })
@@ -63,7 +116,7 @@ fn folder(keys: &Context, folder: &Path) -> Option<Flaw> {
         Err(error) => (error.to_string(), false),
     };
     Some(Flaw {
-        key: "sink.directory",
+        key: "sink.directory".to_owned(),
         reason: format!("cannot write to {}: {reason}", folder.display()),
         is_useless,
     })
@@ -96,7 +149,7 @@ fn local_path(path: &str) -> Option<Flaw> {
         false => format!("cannot make {} in {}", same.display(), there.display()),
     };
     Some(Flaw {
-        key: "hdfs.path",
+        key: "hdfs.path".to_owned(),
         reason: format!("{what}: {reason}"),
         is_useless,
     })
@@ -200,5 +253,49 @@ mod tests {
         assert!(source(&Context::of("a1.sources.r1", &[("bind", "x")])).is_none());
         let anybody = [("ssl", "true"), ("trust-all-certs", "true")];
         assert!(sink(&Context::of("a1.sinks.k1", &anybody)).is_none());
+    }
+
+    #[cfg(feature = "kafka")]
+    #[test]
+    fn files_of_a_kafka_client_open_or_it_is_told() {
+        let scratch = tempfile::tempdir().unwrap();
+        let there = scratch.path().join("x.pem");
+        std::fs::write(&there, "").unwrap();
+        let there = there.display().to_string();
+        for (prefix, look) in [
+            ("kafka.producer", sink as fn(&Context) -> Option<Diagnostic>),
+            ("kafka.consumer", source),
+            ("kafka.producer", channel),
+            ("kafka.consumer", channel),
+        ] {
+            let severity = |kind: &str, path: &str| {
+                let key = |end: &str| format!("{prefix}.{end}");
+                let [protocol, store, location] = [
+                    "security.protocol",
+                    "ssl.truststore.type",
+                    "ssl.truststore.location",
+                ]
+                .map(key);
+                let keys = Context::of(
+                    "a1.x.y",
+                    &[
+                        ("kafka.bootstrap.servers", "h:1"),
+                        (&protocol, "SSL"),
+                        (&store, kind),
+                        (&location, path),
+                    ],
+                );
+                let found = look(&keys)?;
+                let begin = format!("`a1.x.y.{location}`: ");
+                assert!(found.message.starts_with(&begin), "{}", found.message);
+                Some(found.severity)
+            };
+            // Without TLS in the client no file is named; the settings are refused then.
+            let is_built = cfg!(feature = "kafka-tls");
+            let told = |severity| is_built.then_some(severity);
+            assert_eq!(severity("PEM", &there), None);
+            assert_eq!(severity("PEM", "/no/such"), told(Severity::Warning));
+            assert_eq!(severity("JKS", &there), told(Severity::Error));
+        }
     }
 }

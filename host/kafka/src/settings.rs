@@ -20,7 +20,7 @@ use flume_core::{ComponentError, Context};
 pub use self::kind::Kind;
 use self::kind::{Built, Pairs};
 use self::reading::{Part, Rank, Reading};
-use self::tls::Stores;
+use self::tls::{Store, Stores};
 
 mod finding;
 mod jaas;
@@ -187,6 +187,15 @@ impl ClientSettings {
         each.map(str::to_owned).collect()
     }
 
+    /// The first key store that cannot be read, by the full key that names it, and why.
+    pub fn look(&self, stores: &dyn KeyStores) -> Option<(&str, ComponentError)> {
+        let [trust, identity] = [&self.stores.trust, &self.stores.identity].map(Option::as_ref);
+        let trust = trust.and_then(|store| Some((store, trusted(store, stores).err()?)));
+        let identity = || identity.and_then(|store| Some((store, own(store, stores).err()?)));
+        let (store, error) = trust.or_else(identity)?;
+        Some((store.key.as_str(), error))
+    }
+
     /// Reads the key stores.
     ///
     /// # Errors
@@ -195,22 +204,29 @@ impl ClientSettings {
         let mut pairs = self.pairs.clone();
         let mut insert = |key: &str, text: String| pairs.0.insert(key.to_owned(), text);
         if let Some(store) = &self.stores.trust {
-            let password = store.password.as_ref().map(Secret::expose);
-            let all = stores.trusted(&store.path, store.kind.as_deref(), password)?;
-            insert("ssl.ca.pem", all);
+            insert("ssl.ca.pem", trusted(store, stores)?);
         }
         if let Some(store) = &self.stores.identity {
-            let (chain, key) = stores.identity(
-                &store.path,
-                store.kind.as_deref(),
-                store.password.as_ref().map(Secret::expose),
-                store.key_password.as_ref().map(Secret::expose),
-            )?;
+            let (chain, key) = own(store, stores)?;
             insert("ssl.certificate.pem", chain);
             insert("ssl.key.pem", key);
         }
         Ok(Resolved(pairs))
     }
+}
+
+fn trusted(store: &Store, stores: &dyn KeyStores) -> Result<String, ComponentError> {
+    let password = store.password.as_ref().map(Secret::expose);
+    stores.trusted(&store.path, store.kind.as_deref(), password)
+}
+
+fn own(store: &Store, stores: &dyn KeyStores) -> Result<(String, String), ComponentError> {
+    stores.identity(
+        &store.path,
+        store.kind.as_deref(),
+        store.password.as_ref().map(Secret::expose),
+        store.key_password.as_ref().map(Secret::expose),
+    )
 }
 
 fn files(reading: &Reading, stores: &Stores) -> Vec<(String, String)> {

@@ -18,5 +18,9 @@ pub(super) fn find(tree: &AgentTree, setting: Setting<'_>, plan: &AgentPlan) -> 
     let sinks = plan.groups.iter().flat_map(|group| &group.sinks);
     let sinks = sinks.filter_map(|sink| tree.sinks.node(&sink.component.name));
     let sinks = sinks.filter_map(|node| look::sink(&node.context));
-    sources.chain(sinks).map(Finding::Problem).collect()
+    let channels = plan.channels.iter().flat_map(|channel| &channel.names);
+    let channels = channels.filter_map(|name| tree.channels.node(name));
+    let channels = channels.filter_map(|node| look::channel(&node.context));
+    let all = sources.chain(sinks).chain(channels);
+    all.map(Finding::Problem).collect()
 }

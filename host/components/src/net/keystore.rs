@@ -214,6 +214,21 @@ impl KeystoreFile {
         Ok(trusted)
     }
 
+    /// The same of a store whose password nobody knows, at once. Of PKCS12 only one that has none
+    /// can be read.
+    ///
+    /// # Errors
+    /// See [`KeystoreError`].
+    #[cfg(feature = "kafka")]
+    pub fn trusted_unproven_now(&self) -> Result<Vec<CertificateDer<'static>>, KeystoreError> {
+        let data = self.read_now()?;
+        if !data.starts_with(&jks::MAGIC) {
+            return self.trusted_in(&data);
+        }
+        let store = jks::JksStore::read_unproven(&data).map_err(|error| self.no_jks(error))?;
+        self.jks_certificates(&store)
+    }
+
     fn jks_identity(&self, data: &[u8]) -> Result<Identity, KeystoreError> {
         let store = self.jks(data)?;
         let found = store.entries.iter().find_map(|entry| match entry {
@@ -236,7 +251,13 @@ impl KeystoreFile {
     }
 
     fn jks_trusted(&self, data: &[u8]) -> Result<Vec<CertificateDer<'static>>, KeystoreError> {
-        let store = self.jks(data)?;
+        self.jks_certificates(&self.jks(data)?)
+    }
+
+    fn jks_certificates(
+        &self,
+        store: &jks::JksStore<'_>,
+    ) -> Result<Vec<CertificateDer<'static>>, KeystoreError> {
         let trusted = store.entries.iter().filter_map(|entry| match entry {
             JksEntry::Trusted(der) => Some(*der),
             JksEntry::Key { chain, .. } => chain.first().copied(),

@@ -14,8 +14,8 @@
 //! The check is the SHA-1 of the password and the key. Passwords are UTF-16, big-endian.
 //!
 //! The laws: a length is believed only as far as there are bytes, so that memory stays below a
-//! few times the file's size; the digest is checked before anything is read, so that a wrong
-//! password or a cut file is recognised as such; entries keep the order of the file.
+//! few times the file's size; the digest is checked before anything is read, if there is a password,
+//! so that a wrong one or a cut file is recognised as such; entries keep the order of the file.
 //!
 //! Why not the library for this format: it reserves whatever a length field says, and it ends
 //! the process on a key that is cut short.
@@ -95,6 +95,21 @@ impl<'a> JksStore<'a> {
         if hash(&utf16(password), &[WHITENER, content]) != *digest {
             return Err(JksError::Digest);
         }
+        Self::read_content(content)
+    }
+
+    /// Reads a store without its password, as Java does where it needs none: keys stay closed, and
+    /// a damaged file may be taken for a good one.
+    ///
+    /// # Errors
+    /// See [`JksError`].
+    #[cfg(feature = "kafka")]
+    pub(super) fn read_unproven(file: &'a [u8]) -> Result<Self, JksError> {
+        let (content, _) = file.split_last_chunk::<DIGEST>().ok_or(JksError::Digest)?;
+        Self::read_content(content)
+    }
+
+    fn read_content(content: &'a [u8]) -> Result<Self, JksError> {
         let mut rest = Unread(content);
         rest.take(MAGIC.len())?;
         let version = rest.number()?;

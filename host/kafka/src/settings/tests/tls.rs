@@ -42,6 +42,7 @@ fn stores_of_java_are_opened_when_a_client_is_made() {
         assert_eq!(opened.get(key), text, "{key}");
     }
     let settings = read.settings.unwrap();
+    assert!(settings.look(&Stores).is_none());
     let files: Vec<_> = settings.files().collect();
     let key = |end: &str| format!("a1.x.y.kafka.producer.ssl.{end}.location");
     let (trust, own) = (key("truststore"), key("keystore"));
@@ -64,7 +65,11 @@ fn a_store_that_stays_closed_is_an_error_without_its_password() {
         ],
     ] {
         let read = read_for(ALL, Producer, &[SSL, keys[0], keys[1]], &[], &[]);
-        let error = read.settings.unwrap().resolve(&Stores).unwrap_err();
+        let settings = read.settings.unwrap();
+        let error = settings.resolve(&Stores).unwrap_err();
+        let (key, looked) = settings.look(&Stores).unwrap();
+        assert_eq!(key, format!("a1.x.y.kafka.producer.{}", keys[0].0));
+        assert_eq!(looked.to_string(), error.to_string());
         assert!(!format!("{error} {error:?}").contains("wrong!"), "{error}");
     }
 }
