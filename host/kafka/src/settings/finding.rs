@@ -9,6 +9,9 @@ use super::value::Flaw;
 impl Reading {
     /// The full key.
     pub(super) fn name(&self, said: &Said) -> String {
+        if let Some((key, _)) = self.older(said) {
+            return key.clone();
+        }
         format!("{}.{}", self.keys.path(), said.key)
     }
 
@@ -21,7 +24,7 @@ impl Reading {
         message: String,
         help: &str,
     ) {
-        let value = self.value(&said.key);
+        let value = self.value(said);
         let span = value.map(|value| match code {
             Code::UnknownKey | Code::NoEffect => value.key_span,
             _ => value.span,
@@ -86,9 +89,19 @@ impl Reading {
         self.error(said, code, message, &help);
     }
 
-    fn value(&self, key: &str) -> Option<&Value> {
+    fn value(&self, said: &Said) -> Option<&Value> {
+        if let Some((_, value)) = self.older(said) {
+            return Some(value);
+        }
         let mut all = self.keys.iter();
-        all.find(|(known, _)| *known == key).map(|(_, value)| value)
+        let found = all.find(|(known, _)| *known == said.key);
+        found.map(|(_, value)| value)
+    }
+
+    /// The older key of the component with which the file says it.
+    fn older(&self, said: &Said) -> Option<&(String, Value)> {
+        let is_older = said.rank == Rank::Component;
+        self.old.get(said.key.as_str()).filter(|_| is_older)
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use flume_core::context::{Mode, did_you_mean};
+use flume_core::context::{Mode, Value, did_you_mean};
 use flume_core::{Code, Context, Severity};
 
 use super::kind::{Built, Kind, Pairs};
@@ -32,6 +32,13 @@ pub(super) struct Said {
     pub(super) text: String,
 }
 
+/// Settings of a client, and the older keys of components that say the same.
+const OLD: [(&str, &str); 3] = [
+    ("acks", "requiredAcks"),
+    ("auto.offset.reset", "readSmallestOffset"),
+    ("group.id", "groupId"),
+];
+
 /// Settings whose meaning depends on others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
@@ -47,6 +54,8 @@ pub(super) enum Part {
 pub(super) struct Reading {
     /// The keys of the file below the prefix.
     pub(super) keys: Context,
+    /// Keys of the component that say something for a client, where the file has them.
+    pub(super) old: BTreeMap<&'static str, (String, Value)>,
     pub(super) kind: Kind,
     pub(super) built: Built,
     /// What is said, the winner last; by names in which the library's aliases are one.
@@ -89,8 +98,14 @@ impl Reading {
         for secret in names::secrets() {
             keys.conceal(secret);
         }
+        let of = |old: &str| context.iter().find(|(key, _)| *key == old);
+        let old = OLD.iter().filter_map(|(name, old)| {
+            let (_, value) = of(old)?;
+            Some((*name, (format!("{}.{old}", context.path()), value.clone())))
+        });
         let mut reading = Self {
             keys,
+            old: old.collect(),
             kind,
             built,
             said: BTreeMap::new(),

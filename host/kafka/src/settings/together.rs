@@ -118,8 +118,8 @@ fn idempotence(reading: &mut Reading) {
         "`{}` turns idempotence off, which needs {needed}: {LOSS}",
         reading.name(&reason)
     );
-    let help = "remove the line";
-    reading.find(Code::BadValue, Severity::Warning, &reason, message, help);
+    let help = format!("give {needed}");
+    reading.find(Code::BadValue, Severity::Warning, &reason, message, &help);
 }
 
 fn waiting(reading: &mut Reading) {

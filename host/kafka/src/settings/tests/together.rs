@@ -43,6 +43,25 @@ fn a_producer_that_may_lose_or_double_events_says_so() {
 }
 
 #[test]
+fn what_an_older_key_says_is_told_of_that_key() {
+    let nowhere = flume_core::Span { start: 7, end: 8 };
+    let mut context = context(Producer, &[]);
+    let value = flume_core::context::Value::new("1", nowhere, nowhere);
+    context.insert("requiredAcks", value);
+    let settings = ClientSettings::read(&mut context, Producer, &[("acks", "1")], &[]);
+    assert!(settings.is_some());
+    context.accept("requiredAcks");
+    for found in context.finish() {
+        assert!(
+            found.message.starts_with("`a1.x.y.requiredAcks`"),
+            "{}",
+            found.message
+        );
+        assert_eq!(found.span, Some(nowhere));
+    }
+}
+
+#[test]
 fn a_producer_that_asks_for_both_is_refused() {
     for other in [
         ("acks", "1"),
