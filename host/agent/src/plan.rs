@@ -143,14 +143,17 @@ pub(crate) struct SourcePlan {
     pub selector: Recipe<dyn ChannelSelector>,
     /// Its interceptors, in their order.
     pub interceptors: Vec<InterceptorPlan>,
+    /// The channel for what it reads and that is no event.
+    pub letters: Option<String>,
 }
 
 impl SourcePlan {
-    /// All channels that it may put events into: its own, and those for what its interceptors
+    /// All channels that it may put events into: its own, and those for what it or its interceptors
     /// cannot handle.
     pub(crate) fn targets(&self) -> impl Iterator<Item = &str> {
         let dead_letters = self.interceptors.iter();
         let dead_letters = dead_letters.filter_map(InterceptorPlan::dead_letters);
+        let dead_letters = dead_letters.chain(self.letters.as_deref());
         self.channels.iter().map(String::as_str).chain(dead_letters)
     }
 

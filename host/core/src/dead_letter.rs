@@ -2,7 +2,7 @@
 //!
 //! | header | what |
 //! |---|---|
-//! | `dead-letter.sink`, or `dead-letter.interceptor` | who gave it up; an interceptor as `source.interceptor` |
+//! | `dead-letter.sink`, `dead-letter.source` or `dead-letter.interceptor` | who gave it up; an interceptor as `source.interceptor` |
 //! | `dead-letter.policy-digest` | of an interceptor: the SHA-256 of the policy that ran |
 //! | `dead-letter.reason` | why, cut to [`MOST_REASON`] bytes |
 //! | `dead-letter.time` | when, in milliseconds since 1970 |
@@ -20,6 +20,8 @@ use crate::event::{Event, Headers};
 pub const PREFIX: &str = "dead-letter.";
 /// The header that names the sink.
 pub const SINK: &str = "dead-letter.sink";
+/// The header that names the source, which read what is no event.
+pub const SOURCE: &str = "dead-letter.source";
 /// The header that names the interceptor, behind its source.
 pub const INTERCEPTOR: &str = "dead-letter.interceptor";
 /// The header with the digest of a policy.
@@ -48,6 +50,8 @@ pub struct DeadLetters {
 pub enum By<'a> {
     /// A sink.
     Sink(&'a str),
+    /// A source.
+    Source(&'a str),
     /// A policy in the place of an interceptor.
     Policy {
         /// The source, a dot, and the interceptor.
@@ -64,6 +68,7 @@ impl DeadLetters {
         take_off(&mut headers);
         match by {
             By::Sink(name) => headers.insert(SINK, name),
+            By::Source(name) => headers.insert(SOURCE, name),
             By::Policy { place, digest } => {
                 headers.insert(INTERCEPTOR, place);
                 headers.insert(POLICY_DIGEST, digest);

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::by_header::ByHeader;
 use crate::channel_processor::ChannelProcessor;
 use crate::counters::SourceCounter;
+use crate::dead_letter::DeadLetters;
 use crate::error::ComponentError;
 
 /// What a source works with.
@@ -43,6 +44,14 @@ pub trait Source: Send {
     fn origin(&self) -> Option<ByHeader> {
         None
     }
+
+    /// The channel of its agent for what it reads and that is no event, if it has one.
+    fn letters(&self) -> Option<&str> {
+        None
+    }
+
+    /// Gives it that channel, before it starts.
+    fn set_letters(&mut self, _letters: DeadLetters) {}
 
     /// Opens the port, so that one in use is noticed early. Returns the address on which it
     /// listens.

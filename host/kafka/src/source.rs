@@ -17,13 +17,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use flume_core::clock::{self, Instant};
+use flume_core::dead_letter::By;
 use flume_core::{
-    ByHeader, ClientCounter, ComponentError, LogLimit, ProcessError, PutInProgress, Recipe, Source,
-    SourceContext,
+    ByHeader, ClientCounter, ComponentError, DeadLetters, Event, LogLimit, ProcessError,
+    PutInProgress, PutTransaction, Recipe, Source, SourceContext,
 };
 
 use self::events::{Converted, convert};
-use self::keys::Keys;
+use self::keys::{Keys, OnError};
 use crate::Surroundings;
 use crate::client::{Consumer, Partition, Polled, Received};
 use crate::progress::{Committer, Progress};
@@ -54,6 +55,7 @@ pub struct KafkaSource {
     keys: Keys,
     around: Surroundings,
     settings: Option<Resolved>,
+    letters: Option<DeadLetters>,
 }
 
 /// Reads the keys of a kafka source.
@@ -68,6 +70,7 @@ pub fn configure(
             keys: keys.clone(),
             around: around.clone(),
             settings: None,
+            letters: None,
         })
     }))
 }
@@ -89,6 +92,17 @@ impl Source for KafkaSource {
         })
     }
 
+    fn letters(&self) -> Option<&str> {
+        match &self.keys.on_error {
+            OnError::DeadLetter(channel) => Some(channel),
+            OnError::Pass | OnError::Drop => None,
+        }
+    }
+
+    fn set_letters(&mut self, letters: DeadLetters) {
+        self.letters = Some(letters);
+    }
+
     async fn start(&mut self) -> Result<Option<SocketAddr>, ComponentError> {
         self.settings = Some(self.keys.client.resolve(&*self.around.stores)?);
         Ok(None)
@@ -107,6 +121,7 @@ impl Source for KafkaSource {
         let mut reader = Reader {
             keys: &self.keys,
             context: &context,
+            letters: self.letters.as_ref(),
             committer: Committer::new(&self.keys.name),
             progress: Progress::default(),
             held: Vec::new(),
@@ -124,6 +139,7 @@ impl Source for KafkaSource {
 struct Reader<'a> {
     keys: &'a Keys,
     context: &'a SourceContext,
+    letters: Option<&'a DeadLetters>,
     consumer: Arc<dyn Consumer>,
     committer: Committer,
     progress: Progress,
@@ -212,18 +228,46 @@ impl Reader<'_> {
             events,
             mut places,
             strange,
+            letters,
         } = convert(self.keys, records);
         if let Some(reason) = strange {
             counters.event_read_fail.add(reason.records);
-            let on_error = self.keys.on_error.name();
+            let on_error = &self.keys.on_error;
             let text = format!(
                 "{} records; on-error = {on_error}: {}",
                 reason.records, reason.text
             );
             self.say("records that are no events", &text);
         }
+        self.put_letters(letters).await;
         let begun = self.context.channels.begin(events).await;
         self.put_all(begun, &mut places).await;
+    }
+
+    /// Puts dead letters, however long that takes: until then nothing behind them is committed.
+    async fn put_letters(&mut self, letters: Vec<(Event, String)>) {
+        let Some(to) = self.letters.filter(|_| !letters.is_empty()) else {
+            return;
+        };
+        let by = By::Source(&self.keys.name);
+        let letter = |(event, why): &(Event, String)| to.letter(event, by, why, 1);
+        let letters: Vec<Event> = letters.iter().map(letter).collect();
+        let (mut rests, mut gone, mut nothing) = (false, None, Places::default());
+        for part in letters.chunks(to.channel.transaction_capacity().max(1)) {
+            loop {
+                let put = PutTransaction::of(&to.channel, part.to_vec());
+                let refused = match put {
+                    Ok(put) => put.commit().await.err(),
+                    Err(error) => Some(error),
+                };
+                let Some(error) = refused else { break };
+                self.say("no room for dead letters; trying again", &error);
+                rests = rests || self.consumer.pause(true).is_ok();
+                self.listen(&mut gone, &nothing, 0).await;
+                self.leave(&mut gone, &mut nothing, 0).await;
+            }
+        }
+        self.go_on(rests);
     }
 
     async fn put_all(&mut self, mut put: PutInProgress<'_>, places: &mut Places) {
@@ -258,6 +302,11 @@ impl Reader<'_> {
         if gone.is_some() {
             self.leave(&mut gone, places, put.place()).await;
         }
+        self.go_on(rests);
+    }
+
+    /// Ends the rest of the partitions, if they rest.
+    fn go_on(&mut self, rests: bool) {
         if rests && let Err(error) = self.consumer.pause(false) {
             self.say("the partitions rest and cannot go on", &error);
         }

@@ -106,11 +106,19 @@ impl Reader<'_> {
         let selector = selector(&mut context, &keys, &targets);
         let around = (self.setting, self.policies, self.channels);
         let interceptors = interceptors::read(&node.name, &mut context, around);
-        let (interceptors, dead_letters) = (interceptors.plans, interceptors.dead_letters);
+        let (interceptors, mut dead_letters) = (interceptors.plans, interceptors.dead_letters);
         let services = &self.setting.services.components;
         let known = kind.known();
         let made = known.and_then(|kind| (kind.configure)(&mut context, services));
         let source = made.as_ref().map(Recipe::make);
+        let letters = source.as_ref().and_then(|source| source.letters());
+        let letters = letters.map(str::to_owned);
+        let lost = letters.clone().filter(|name| !self.channels.lists(name));
+        if let (Some(name), Some(value)) = (&lost, context.value("on-error")) {
+            self.channels
+                .unknown(&mut context, "on-error", name, value.span);
+        }
+        dead_letters.extend(letters.clone().filter(|_| lost.is_none()));
         let origin = source.as_ref().and_then(|source| source.origin());
         let batch = source.and_then(|source| source.batch_size());
         let batch = batch.map(|size| BatchSize::new(size, &mut context, node.span));
@@ -126,6 +134,12 @@ impl Reader<'_> {
             (Named::Unknown, _) => Some("its type is unknown"),
             (Named::Known(_), None) => Some("its keys are refused"),
             _ if running.is_empty() => Some("none of its channels runs"),
+            _ if letters
+                .as_ref()
+                .is_some_and(|name| !self.channels.runs(name)) =>
+            {
+                Some("its channel for what is no event does not run")
+            }
             _ if selector.is_none() => Some("its channel selector is refused"),
             _ if interceptors.is_none() => Some("an interceptor is refused"),
             _ => None,
@@ -147,6 +161,7 @@ impl Reader<'_> {
             channels: running,
             selector,
             interceptors,
+            letters,
         });
         let value = ListedSource {
             name: node.name.clone(),

@@ -130,10 +130,14 @@ impl Builder<'_> {
         Ok(match on_error {
             OnError::Retry => Remedy::Retry,
             OnError::Drop => Remedy::Drop,
-            OnError::DeadLetter(name) => Remedy::DeadLetter(DeadLetters {
-                channel: self.channel(name)?,
-                wall: self.services.components.wall.clone(),
-            }),
+            OnError::DeadLetter(name) => Remedy::DeadLetter(self.letters(name)?),
+        })
+    }
+
+    fn letters(&self, name: &str) -> Result<DeadLetters, ComponentError> {
+        Ok(DeadLetters {
+            channel: self.channel(name)?,
+            wall: self.services.components.wall.clone(),
         })
     }
 
@@ -164,7 +168,15 @@ impl Builder<'_> {
             stop: stop.clone(),
         };
         let recipe = plan.component.recipe.clone();
-        let factory = Box::new(move || recipe.make());
+        let letters = plan.letters.as_ref();
+        let letters = letters.map(|name| self.letters(name)).transpose()?;
+        let factory = Box::new(move || {
+            let mut source = recipe.make();
+            if let Some(letters) = &letters {
+                source.set_letters(letters.clone());
+            }
+            source
+        });
         let runner = SourceRunner::new(&name, factory, context);
         let status = runner.status();
         Ok(RunningSource {

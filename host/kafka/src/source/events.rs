@@ -24,6 +24,8 @@ pub(super) struct Converted {
     /// Of each event, where its record was.
     pub(super) places: Places,
     pub(super) strange: Option<Strange>,
+    /// What goes to the dead letters, with the reasons.
+    pub(super) letters: Vec<(Event, String)>,
 }
 
 /// Records that are no events.
@@ -33,11 +35,12 @@ pub(super) struct Strange {
     pub(super) text: String,
 }
 
-/// Makes events of records. Those that are dropped have no event.
+/// Makes events of records. Those that go elsewhere have none.
 pub(super) fn convert(keys: &Keys, records: Vec<Received>) -> Converted {
     let mut events = Vec::with_capacity(records.len());
     let mut places = Places::default();
     let mut strange: Option<Strange> = None;
+    let mut letters = Vec::new();
     for record in records {
         let Read { event, why } = record::read(&record, keys.is_flume);
         if let Some(why) = &why {
@@ -52,15 +55,25 @@ pub(super) fn convert(keys: &Keys, records: Vec<Received>) -> Converted {
             Some(last) if last.0 == place.0 => last.1 = place.1,
             _ => places.ends.push(place.clone()),
         }
-        if why.is_none() || keys.on_error == OnError::Pass {
-            places.events.push(place);
-            events.push(with_headers(keys, event, &record));
+        match (why, &keys.on_error) {
+            (Some(_), OnError::Drop) => {}
+            (Some(why), OnError::DeadLetter(_)) => {
+                let mut letter = with_headers(keys, event, &record);
+                // The headers of a dead letter say it.
+                letter.headers.remove(record::ERROR);
+                letters.push((letter, why));
+            }
+            (None, _) | (Some(_), OnError::Pass) => {
+                places.events.push(place);
+                events.push(with_headers(keys, event, &record));
+            }
         }
     }
     Converted {
         events,
         places,
         strange,
+        letters,
     }
 }
 

@@ -1,5 +1,7 @@
 //! The keys of a kafka source.
 
+use std::fmt;
+
 use flume_core::{Code, Context};
 
 use crate::record::HeaderMap;
@@ -21,19 +23,41 @@ pub(super) struct Keys {
 }
 
 /// What becomes of a record that is no event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum OnError {
     /// It goes on as it is, with a header that says why.
     Pass,
     /// It is counted, and that is all.
     Drop,
+    /// It goes to this channel.
+    DeadLetter(String),
 }
 
 impl OnError {
-    pub(super) fn name(self) -> &'static str {
+    fn read(context: &mut Context) -> Option<Self> {
+        const KEY: &str = "on-error";
+        let text = context.string(KEY, "pass");
+        let channel = text.strip_prefix("dead-letter:");
+        match (text.as_str(), channel.filter(|name| !name.is_empty())) {
+            ("pass", _) => Some(Self::Pass),
+            ("drop", _) => Some(Self::Drop),
+            (_, Some(channel)) => Some(Self::DeadLetter(channel.to_owned())),
+            _ => {
+                let message = format!("`{}.{KEY}` cannot be `{text}`", context.path());
+                let help = "one of `pass`, `drop` and `dead-letter:<channel>`";
+                context.error(KEY, Code::BadValue, message, help);
+                None
+            }
+        }
+    }
+}
+
+impl fmt::Display for OnError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Pass => "pass",
-            Self::Drop => "drop",
+            Self::Pass => f.write_str("pass"),
+            Self::Drop => f.write_str("drop"),
+            Self::DeadLetter(channel) => write!(f, "dead-letter:{channel}"),
         }
     }
 }
@@ -55,8 +79,7 @@ impl Keys {
         let sets_topic = context.flag("setTopicHeader", true);
         let topic_header = context.string("topicHeader", "topic");
         let headers = HeaderMap::read(context);
-        let words = [("pass", OnError::Pass), ("drop", OnError::Drop)];
-        let on_error = context.one_of("on-error", "pass", &words);
+        let on_error = OnError::read(context);
         let group = context.string("groupId", "flume");
         let defaults = [("group.id", group.as_str())];
         let client = ClientSettings::read(context, Kind::Consumer, &defaults, &[]);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use flume_core::channel::memory::{MemoryChannel, MemoryConfig};
 use flume_core::channel_selector::replicating::ReplicatingSelector;
+use flume_core::clock::WallClock;
 use flume_core::interceptor::InterceptorChain;
 use flume_core::{Channel, ChannelProcessor, Context, Event, SourceCounter, TakeTransaction};
 use tokio_util::sync::CancellationToken;
@@ -18,6 +19,7 @@ use crate::testing::{Cluster, surroundings};
 /// A source with its channel.
 struct Running {
     channel: Arc<dyn Channel>,
+    letters: Arc<dyn Channel>,
     stop: CancellationToken,
     task: tokio::task::JoinHandle<Result<(), ComponentError>>,
 }
@@ -51,11 +53,19 @@ impl Running {
             counters: Arc::<SourceCounter>::default(),
             stop: stop.clone(),
         };
+        let letters: Arc<dyn Channel> = Arc::new(MemoryChannel::new("c9", &config));
         let mut source = recipe.make();
+        if source.letters() == Some("c9") {
+            source.set_letters(DeadLetters {
+                channel: Arc::clone(&letters),
+                wall: WallClock::fixed(77),
+            });
+        }
         source.start().await.expect("it starts");
         let task = tokio::spawn(async move { source.run(context).await });
         Self {
             channel,
+            letters,
             stop,
             task,
         }
@@ -186,6 +196,41 @@ async fn headers_are_those_of_flume() {
             .unwrap()
             .starts_with("the record is no event of Flume")
     );
+}
+
+/// What is no event goes where `on-error` says, before anything behind it is committed.
+#[tokio::test]
+async fn what_is_no_event_goes_where_the_file_says() {
+    let record = |value: &'static [u8]| Record {
+        topic: "t".into(),
+        partition: Some(0),
+        value: Bytes::from_static(value),
+        ..Record::default()
+    };
+    let records = || vec![record(b"\0\x02a"), record(b"garbage"), record(b"\0\x02b")];
+    for (on_error, passed) in [("pass", 3), ("drop", 2), ("dead-letter:c9", 2)] {
+        let cluster = Cluster::with_topics(&["t"]);
+        cluster.write(records()).await;
+        let keys = [("useFlumeEventFormat", "true"), ("on-error", on_error)];
+        let source = Running::new(&cluster, 100, &keys).await;
+        let events = source.take(passed).await;
+        assert_eq!(body(&events[passed - 1]), "b");
+        let letters = rest(&source.letters).await;
+        source.end().await;
+        assert_eq!(letters.len(), usize::from(on_error.starts_with("dead")));
+        if let Some(letter) = letters.first() {
+            let header = |name| letter.headers.get(name).map(|it| it.to_string());
+            assert_eq!(body(letter), "garbage");
+            assert_eq!(header("dead-letter.source").as_deref(), Some("r1"));
+            assert_eq!(header("offset").as_deref(), Some("1"));
+            assert_eq!(header("kafka.error"), None);
+        }
+        // All of it is committed, what is no event too.
+        let source = Running::new(&cluster, 100, &keys).await;
+        cluster.write(vec![record(b"\0\x02c")]).await;
+        assert_eq!(body(&source.take(1).await[0]), "c");
+        source.end().await;
+    }
 }
 
 /// A second member comes and goes while records flow. (The brokers that the library plays refuse

@@ -33,8 +33,12 @@ impl Letter {
     /// Who gave it up: `sink k1`, `interceptor r1.i1`; an event that no dead letter is has nobody.
     pub(super) fn by(&self) -> String {
         let sink = self.header(dead_letter::SINK).map(|name| ("sink", name));
+        let source = self
+            .header(dead_letter::SOURCE)
+            .map(|name| ("source", name));
         let place = self.header(dead_letter::INTERCEPTOR);
-        match sink.or(place.map(|name| ("interceptor", name))) {
+        let place = place.map(|name| ("interceptor", name));
+        match sink.or(source).or(place) {
             Some((kind, name)) => format!("{kind} {name}"),
             None => "nobody".to_owned(),
         }

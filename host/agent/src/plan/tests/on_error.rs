@@ -120,3 +120,44 @@ fn a_channel_for_dead_letters_needs_a_sink() {
     let found = found(&none);
     assert!(found.contains("no sink drains channel `c9`"), "{found}");
 }
+
+/// A kafka source with a channel for records that are no events.
+fn kafka(on_error: &str) -> String {
+    let own = [
+        "a1.sources.r1.kafka.bootstrap.servers = localhost:9092",
+        "a1.sources.r1.kafka.topics = t",
+    ];
+    let on_error = format!("a1.sources.r1.on-error = {on_error}");
+    let lines = [
+        "a1.sources = r1",
+        "a1.channels = c1 c9",
+        "a1.sinks = k1 k9",
+        "a1.sources.r1.type = kafka",
+        "a1.sources.r1.channels = c1",
+        "a1.channels.c1.type = memory",
+        "a1.channels.c9.type = memory",
+        "a1.sinks.k1.type = null",
+        "a1.sinks.k1.channel = c1",
+        "a1.sinks.k9.type = null",
+        "a1.sinks.k9.channel = c9",
+        &on_error,
+    ];
+    let lines = lines.iter().chain(&own);
+    lines.copied().collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_source_has_a_channel_for_what_is_no_event() {
+    let good = loaded(&kafka("dead-letter:c9"));
+    assert!(good.diagnostics.is_empty(), "{}", rendered(&good));
+    let source = &good.plans[0].sources[0];
+    assert_eq!(source.targets().collect::<Vec<_>>(), ["c1", "c9"]);
+    for (on_error, code) in [
+        ("dead-letter:c7", Code::UnknownChannel),
+        ("retry", Code::BadValue),
+    ] {
+        let bad = loaded(&kafka(on_error));
+        assert!(bad.plans.is_empty(), "{on_error}");
+        assert!(codes(&bad).contains(&code), "{}", rendered(&bad));
+    }
+}
