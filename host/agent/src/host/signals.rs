@@ -158,7 +158,10 @@ impl Handler {
 
     fn end(&self, (signal, status): EndSignal) {
         if !self.asked.begin_end(self.drain_timeout) {
-            tracing::warn!(signal, "ended at once; events in channels are lost");
+            tracing::warn!(
+                signal,
+                "ended at once; events that are in memory alone are lost"
+            );
             logging::flush();
             std::process::exit(status);
         }
@@ -173,7 +176,7 @@ impl Handler {
 }
 
 fn end_overdue() {
-    tracing::error!("did not stop in time and is ended; events in channels are lost");
+    tracing::error!("did not stop in time and is ended; events that are in memory alone are lost");
     logging::flush();
     std::process::exit(STATUS_OVERDUE);
 }
