@@ -32,7 +32,7 @@ use tokio::sync::Notify;
 
 use super::errors::said;
 use super::reports::Reports;
-use crate::client::{ClientError, Consumer, Partition, Polled, Received};
+use crate::client::{ClientError, Consumer, ErrorKind, Partition, Polled, Received};
 
 /// Bodies of records share pieces of memory of this size.
 const CHUNK: usize = 64 << 10;
@@ -47,7 +47,9 @@ pub(super) struct Member {
     /// What is to be given back.
     revoked: Mutex<Option<TopicPartitionList>>,
     is_paused: AtomicBool,
-    /// An error that waits until the records before it are handed out.
+    /// The last error, which waits until all that is in the library's queue is handed out. While
+    /// brokers are away it queues an error for each attempt to connect: with a pause after each of
+    /// them, what comes behind them would be heard of minutes late.
     failure: Mutex<Option<ClientError>>,
     memory: Mutex<Memory>,
 }
@@ -116,9 +118,6 @@ impl Consumer for Member {
         let until = clock::now() + wait;
         let mut stream = inner.stream();
         let (mut records, mut bytes) = (Vec::new(), 0);
-        if let Some(failure) = self.failure.lock().take() {
-            return Err(failure);
-        }
         loop {
             if records.is_empty()
                 && let Some(change) = self.change(&inner)?
@@ -133,6 +132,9 @@ impl Consumer for Member {
                 Some(next) => next,
                 None if !records.is_empty() => return Ok(Polled::Records(records)),
                 None => {
+                    if let Some(failure) = self.failure.lock().take() {
+                        return Err(failure);
+                    }
                     let changed = inner.context().changed.notified();
                     let next = tokio::select! {
                         next = stream.next() => next,
@@ -149,15 +151,13 @@ impl Consumer for Member {
                 Ok(message) => {
                     bytes += message.payload_len() + message.key_len();
                     records.push(self.memory.lock().keep(&message));
+                    // The brokers are back.
+                    let mut failure = self.failure.lock();
+                    failure.take_if(|failure| failure.kind == ErrorKind::Unreachable);
                 }
                 Err(error) => {
                     inner.context().reports.failed(&error, "reading");
-                    let error = said(&error);
-                    if records.is_empty() {
-                        return Err(error);
-                    }
-                    *self.failure.lock() = Some(error);
-                    return Ok(Polled::Records(records));
+                    *self.failure.lock() = Some(said(&error));
                 }
             }
             if records.len() >= most || bytes >= MOST_BYTES {
