@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::agent_file::AgentFile;
 use crate::host::Host;
 use crate::peers::flume::{Flume, Stage};
+use crate::process::Process;
 use crate::scratch::Scratch;
 
 /// Which agent runs in a hop.
@@ -34,14 +35,31 @@ impl Kind<'_> {
     /// When it does not start in time.
     #[must_use]
     pub fn start(self, scratch: &Scratch, name: &str, file: &AgentFile, port: u16) -> Agent {
+        self.start_on(scratch, name, file, &[port])
+    }
+
+    /// Starts an agent whose sources listen on these ports, or on none.
+    ///
+    /// # Panics
+    /// When it does not start in time.
+    #[must_use]
+    pub fn start_on(self, scratch: &Scratch, name: &str, file: &AgentFile, ports: &[u16]) -> Agent {
         match self {
             Self::Ours => Agent::Ours(Box::new(Host::start(scratch, name, &file.text()))),
-            Self::Real(stage) => Agent::Real(Box::new(stage.start(scratch, name, file, &[port]))),
+            Self::Real(stage) => Agent::Real(Box::new(stage.start(scratch, name, file, ports))),
         }
     }
 }
 
 impl Agent {
+    /// The process: its log and exit status.
+    pub fn process(&mut self) -> &mut Process {
+        match self {
+            Self::Ours(host) => host.process(),
+            Self::Real(flume) => flume.process(),
+        }
+    }
+
     /// Kills it at once, as `kill -9` does.
     pub fn kill(&mut self) {
         match self {

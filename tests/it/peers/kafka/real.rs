@@ -2,22 +2,12 @@
 //! with it. Method: its source, channel and sink, with numbered lines counted one by one; Flume 1.8 with
 //! a broker that it can speak to and with one that it cannot.
 
-use std::time::Duration;
-
 use flume_tests::{
-    AgentFile, Brokers, Cluster, Feed, Kafka, Landing, Lines, Release, Scratch, Setup, landing,
-    ports, require,
+    AgentFile, Brokers, Cluster, Feed, Isolation, Kafka, Landing, Lines, Release, Scratch, Setup,
+    landing, ports, require,
 };
 
-const PATIENCE: Duration = Duration::from_secs(120);
-
-/// Lines to a netcat source, and a Kafka sink.
-fn into(cluster: &Cluster, input: u16, topic: &str) -> AgentFile {
-    AgentFile::new("a1")
-        .memory("c1", 20_000, 1_000)
-        .netcat("r1", input)
-        .kafka_sink("k1", &cluster.bootstrap(), topic, 100)
-}
+use super::{PATIENCE, sender};
 
 /// From a topic, through a Kafka channel in another, to files.
 fn out_of(cluster: &Cluster, topic: &str, folder: &std::path::Path) -> AgentFile {
@@ -36,7 +26,7 @@ fn flume_with(brokers: Brokers, release: Release) {
     cluster.create("t1", 2);
     cluster.create("channel", 2);
     let input = ports::free();
-    let mut writer = flume.start(&scratch, "writer", &into(&cluster, input, "t1"), &[input]);
+    let mut writer = flume.start(&scratch, "writer", &sender(&cluster, input, "t1"), &[input]);
     Feed::send(input, Lines::new("n", 1_000), PATIENCE).assert_all_acknowledged();
     cluster
         .await_count("t1", "n", 1_000, PATIENCE)
@@ -52,7 +42,7 @@ fn flume_with(brokers: Brokers, release: Release) {
     let read = cluster.group("flume-source");
     let offsets: Vec<_> = read.iter().filter_map(|part| part.offset).collect();
     assert_eq!(offsets.iter().sum::<u64>(), 1_000, "{read:?}");
-    let channel = cluster.records("channel", flume_tests::Isolation::Uncommitted);
+    let channel = cluster.records("channel", Isolation::Uncommitted);
     let first = channel[0].value.as_deref().expect("an event of Flume");
     assert!(
         first.windows(5).any(|part| part == b"topic"),
@@ -79,7 +69,7 @@ fn flume_1_8_stores_nothing_in_kafka_4() {
     let mut cluster = kafka.start(&scratch, &Setup::plain());
     cluster.create("t1", 1);
     let input = ports::free();
-    let file = into(&cluster, input, "t1");
+    let file = sender(&cluster, input, "t1");
     let mut writer = flume.start(&scratch, "writer", &file, &[input]);
     Feed::send(input, Lines::new("n", 10), PATIENCE).assert_all_acknowledged();
     let flume = writer.process();

@@ -1,5 +1,6 @@
 //! `kcat` from Debian: it writes and reads in a moment, where Kafka's own tools start a JVM.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use crate::eventually::within;
 use crate::peers::debian;
 use crate::process;
 use crate::skip::Availability;
-use crate::tally::Tally;
+use crate::tally::{self, Tally};
 
 /// How long a call may take: a read of a whole topic while nodes come and go.
 const CALL: Duration = Duration::from_secs(120);
@@ -46,24 +47,38 @@ impl Kcat {
 }
 
 impl Cluster {
-    /// Writes each line of a text as a record, with further words for kcat: `&["-K", ":"]` takes the key
-    /// from before the colon.
+    /// Writes each line of a text as a record, once, with further words for kcat: `&["-K", ":"]` takes
+    /// the key from before the colon.
     ///
     /// # Panics
     /// When a record is not acknowledged by all replicas.
     pub fn produce(&self, topic: &str, lines: &str, more: &[&str]) {
-        let words = [&["-P", "-t", topic, "-X", "acks=all"], more].concat();
+        let words = [&["-P", "-t", topic, "-X", "enable.idempotence=true"], more].concat();
         self.plain_kcat(&words, lines);
     }
 
-    /// The values of a topic, each a line.
+    /// The values of a topic, each a line. In one that does not exist are none.
     ///
     /// # Panics
     /// When it cannot be read to its end.
     #[must_use]
     pub fn lines(&self, topic: &str) -> String {
         let words = ["-C", "-t", topic, "-o", "beginning", "-e", "-q"];
-        self.plain_kcat(&words, "")
+        match self.call(&words, "") {
+            Ok(lines) => lines,
+            Err(why) if why.contains("Unknown topic or partition") => String::new(),
+            Err(why) => panic!("{why}"),
+        }
+    }
+
+    /// Writes numbered events, each with its number as its key.
+    ///
+    /// # Panics
+    /// When one is not acknowledged by all replicas.
+    pub fn produce_numbered(&self, topic: &str, prefix: &str, numbers: Range<u64>) {
+        let line = |number| format!("{number}\t{}\n", tally::body(prefix, number));
+        let lines: String = numbers.map(line).collect();
+        self.produce(topic, &lines, &["-K", "\t"]);
     }
 
     /// Counts the numbered events of a topic.
@@ -117,10 +132,17 @@ impl Cluster {
     }
 
     fn plain_kcat(&self, words: &[&str], input: &str) -> String {
+        self.call(words, input)
+            .unwrap_or_else(|why| panic!("{why}"))
+    }
+
+    fn call(&self, words: &[&str], input: &str) -> Result<String, String> {
         let mut command = self.kcat.program();
         command.args(["-b", &self.inner()]).args(words);
-        let done = process::run(&mut command, input, CALL).expect("kcat ends");
-        assert!(done.status.success(), "kcat {words:?}: {}", done.stderr);
-        done.stdout
+        let done = process::run(&mut command, input, CALL)?;
+        match done.status.success() {
+            true => Ok(done.stdout),
+            false => Err(format!("kcat {words:?}: {}", done.stderr)),
+        }
     }
 }
