@@ -236,6 +236,15 @@ impl AgentFile {
             .set(&format!("{key}.kafka.consumer.group.id"), group)
     }
 
+    /// The same file without the keys that begin so.
+    #[must_use]
+    pub fn without(mut self, begin: &str) -> Self {
+        let begin = format!("{}.{begin}", self.agent);
+        let kept = self.text.lines().filter(|line| !line.starts_with(&begin));
+        self.text = kept.map(|line| format!("{line}\n")).collect();
+        self
+    }
+
     /// The same file with the short names of the Kafka types, which Flume does not know.
     #[must_use]
     pub fn with_short_names(mut self) -> Self {

@@ -2,6 +2,7 @@
 
 mod channel;
 mod faults;
+mod flume;
 mod harness;
 mod real;
 mod security;

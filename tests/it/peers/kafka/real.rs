@@ -10,7 +10,7 @@ use flume_tests::{
 use super::{PATIENCE, sender};
 
 /// From a topic, through a Kafka channel in another, to files.
-fn out_of(cluster: &Cluster, topic: &str, folder: &std::path::Path) -> AgentFile {
+pub(super) fn out_of(cluster: &Cluster, topic: &str, folder: &std::path::Path) -> AgentFile {
     let brokers = cluster.bootstrap();
     AgentFile::new("a1")
         .kafka_channel("c1", &brokers, "channel", "flume-channel")
