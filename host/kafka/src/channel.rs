@@ -7,6 +7,7 @@
 //! | question | file |
 //! |---|---|
 //! | which keys are there? | `channel/keys.rs` |
+//! | what do its parts share? | `channel/shared.rs` |
 //! | how do events get into the topic? | `channel/putter.rs` |
 //! | which events are here, taken, delivered? | `channel/shelf.rs` |
 //! | how do they come, and how are partitions handed over? | `channel/reader.rs` |
@@ -18,44 +19,34 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use flume_core::channel::bounded::{Bounded, NoRoom};
+use flume_core::channel::bounded::NoRoom;
 use flume_core::channel::{Steps, Taken};
 use flume_core::{
-    Channel, ChannelCounter, ChannelError, ChannelFault, ChannelRecipe, ClientCounter, Commit,
-    ComponentError, Context, Event,
+    Channel, ChannelCounter, ChannelError, ChannelFault, ChannelRecipe, Commit, ComponentError,
+    Context, Event,
 };
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use self::keys::Keys;
+pub use self::limits::{MOST_BYTES_READ, MOST_BYTES_UNDER_WAY, MOST_READ, MOST_UNDER_WAY};
 use self::putter::Putter;
 use self::reader::Reader;
-use self::shelf::Shelf;
+use self::shared::Shared;
 use crate::Surroundings;
 use crate::client::ClientError;
 use crate::settings::Resolved;
-use crate::vitals::Vitals;
 
 mod keys;
+mod limits;
 mod putter;
 mod reader;
+mod shared;
 mod shelf;
 
 /// The name to write, then Flume's class.
 pub const NAMES: &[&str] = &["kafka", "org.apache.flume.channel.kafka.KafkaChannel"];
-
-/// The most events of puts that are under way at once.
-pub const MOST_UNDER_WAY: usize = 100_000;
-
-/// The most bytes of them, as `byteCapacity` of other channels counts.
-pub const MOST_BYTES_UNDER_WAY: u64 = 64 << 20;
-
-/// The most events that are read and not taken.
-pub const MOST_READ: usize = 10_000;
-
-/// No more is read while those have so many bytes.
-pub const MOST_BYTES_READ: usize = 16 << 20;
 
 /// What a file says about a kafka channel, with what it is made with.
 #[derive(Debug)]
@@ -79,17 +70,10 @@ pub fn configure(context: &mut Context, around: &Surroundings) -> Option<Arc<dyn
 
 impl ChannelRecipe for KafkaRecipe {
     fn make(&self, name: &str) -> Arc<dyn Channel> {
-        let counters = Arc::<ChannelCounter>::default();
-        Arc::new(KafkaChannel(Arc::new(Shared {
-            name: name.to_owned(),
-            keys: self.keys.clone(),
-            around: self.around.clone(),
-            room: Bounded::new(Shelf::default(), &keys::limits()),
-            vitals: Vitals::of(name, counters.client.get_or_init(ClientCounter::default)),
-            counters,
+        Arc::new(KafkaChannel {
+            shared: Arc::new(Shared::new(name, &self.keys, &self.around)),
             open: Mutex::default(),
-            fault: Mutex::default(),
-        })))
+        })
     }
 
     fn capacity(&self) -> usize {
@@ -115,26 +99,9 @@ impl ChannelRecipe for KafkaRecipe {
 }
 
 /// Events in a topic.
-struct KafkaChannel(Arc<Shared>);
-
-/// The parts of a channel that its tasks share.
-struct Shared {
-    name: String,
-    keys: Keys,
-    around: Surroundings,
-    /// The events that are here, and the room of puts that are under way.
-    room: Bounded<Shelf>,
-    counters: Arc<ChannelCounter>,
-    vitals: Vitals,
+struct KafkaChannel {
+    shared: Arc<Shared>,
     open: Mutex<Option<Open>>,
-    /// What is wrong with putting, and with taking.
-    fault: Mutex<Faults>,
-}
-
-#[derive(Default)]
-struct Faults {
-    put: Option<String>,
-    take: Option<String>,
 }
 
 /// What there is while the channel is open.
@@ -152,47 +119,38 @@ struct Reading {
     task: tokio::task::JoinHandle<()>,
 }
 
-impl Shared {
-    /// What puts, begun if it is not there.
-    fn putter(self: &Arc<Self>) -> Result<Arc<Putter>, ClientError> {
+impl KafkaChannel {
+    /// What puts, begun if it is not there, or cannot go on.
+    fn putter(&self) -> Result<Arc<Putter>, ClientError> {
         let mut open = self.open.lock();
         let open = open.as_mut().ok_or_else(ClientError::closed)?;
-        if let Some(putter) = &open.putter {
+        if let Some(putter) = open.putter.as_ref().filter(|putter| !putter.is_broken()) {
             return Ok(Arc::clone(putter));
         }
-        let producer = self.around.engine.producer(&open.producer, &self.vitals)?;
-        let putter = Putter::begin(self, producer, &open.runtime);
+        let engine = &self.shared.around.engine;
+        let producer = engine.producer(&open.producer, &self.shared.vitals)?;
+        let putter = Putter::begin(&self.shared, producer, &open.runtime);
         open.putter = Some(Arc::clone(&putter));
         Ok(putter)
     }
 
     /// Begins to read, if nobody reads.
-    fn read_on(self: &Arc<Self>) {
+    fn read_on(&self) {
         let mut open = self.open.lock();
         let Some(open) = open.as_mut().filter(|open| open.reader.is_none()) else {
             return;
         };
         let stop = CancellationToken::new();
-        let reader = Reader::new(self, open.consumer.clone(), stop.clone());
+        let reader = Reader::new(&self.shared, open.consumer.clone(), stop.clone());
         let task = open.runtime.spawn(reader.run());
         open.reader = Some(Reading { stop, task });
-    }
-
-    /// Notes whether puts work.
-    fn note_put(&self, failure: Option<String>) {
-        self.fault.lock().put = failure;
-    }
-
-    /// Notes whether reading works.
-    fn note_take(&self, failure: Option<String>) {
-        self.fault.lock().take = failure;
     }
 }
 
 impl fmt::Debug for KafkaChannel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KafkaChannel")
-            .field("name", &self.0.name)
+            .field("name", &self.shared.name)
             .finish_non_exhaustive()
     }
 }
@@ -200,7 +158,7 @@ impl fmt::Debug for KafkaChannel {
 #[async_trait]
 impl Channel for KafkaChannel {
     fn name(&self) -> &str {
-        &self.0.name
+        &self.shared.name
     }
 
     fn capacity(&self) -> usize {
@@ -212,39 +170,39 @@ impl Channel for KafkaChannel {
     }
 
     fn depth(&self) -> usize {
-        let lag = self.0.vitals.numbers.behind().records;
+        let lag = self.shared.vitals.numbers.behind().records;
         let lag = usize::try_from(lag).unwrap_or(usize::MAX);
-        let state = self.0.room.lock();
+        let state = self.shared.room.lock();
         let shelf = &state.queue;
         // What is behind counts what is taken, too, and is a few seconds old.
         lag.saturating_sub(shelf.taken()).max(shelf.waiting())
     }
 
     fn has_events(&self) -> bool {
-        self.0.room.has_events()
+        self.shared.room.has_events()
     }
 
     fn counters(&self) -> &Arc<ChannelCounter> {
-        &self.0.counters
+        &self.shared.counters
     }
 
     async fn ready(&self) {
-        self.0.read_on();
-        self.0.room.ready().await;
+        self.read_on();
+        self.shared.room.ready().await;
     }
 
     fn is_short_of_room(&self) -> bool {
-        self.0.room.is_short_of_room()
+        self.shared.room.is_short_of_room()
     }
 
     async fn short_of_room(&self) {
-        self.0.room.short_of_room().await;
+        self.shared.room.short_of_room().await;
     }
 
     fn can_become(&self, recipe: &dyn ChannelRecipe) -> bool {
         let any: &dyn Any = recipe;
         let same = any.downcast_ref::<KafkaRecipe>();
-        same.is_some_and(|recipe| recipe.keys == self.0.keys)
+        same.is_some_and(|recipe| recipe.keys == self.shared.keys)
     }
 
     fn resize(&self, _: &dyn ChannelRecipe) {}
@@ -262,10 +220,10 @@ impl Channel for KafkaChannel {
     }
 
     async fn open(&self) -> Result<(), ComponentError> {
-        let stores = &*self.0.around.stores;
-        let producer = self.0.keys.producer.resolve(stores)?;
-        let consumer = self.0.keys.consumer.resolve(stores)?;
-        *self.0.open.lock() = Some(Open {
+        let stores = &*self.shared.around.stores;
+        let producer = self.shared.keys.producer.resolve(stores)?;
+        let consumer = self.shared.keys.consumer.resolve(stores)?;
+        *self.open.lock() = Some(Open {
             runtime: Handle::current(),
             producer,
             consumer,
@@ -276,13 +234,13 @@ impl Channel for KafkaChannel {
     }
 
     async fn close(&self) -> usize {
-        let Some(open) = self.0.open.lock().take() else {
+        let Some(open) = self.open.lock().take() else {
             return 0;
         };
         if let Some(reading) = open.reader {
             reading.stop.cancel();
             if let Err(error) = reading.task.await {
-                tracing::error!(channel = self.0.name, %error, "the reader of a channel ended");
+                tracing::error!(channel = self.shared.name, %error, "the reader of a channel ended");
             }
         }
         if let Some(putter) = open.putter {
@@ -292,7 +250,7 @@ impl Channel for KafkaChannel {
     }
 
     fn fault(&self) -> Option<ChannelFault> {
-        let faults = self.0.fault.lock();
+        let faults = self.shared.faults();
         let causes = [&faults.put, &faults.take].into_iter().flatten();
         let causes: Vec<&str> = causes.map(String::as_str).collect();
         (!causes.is_empty()).then(|| ChannelFault {
@@ -309,48 +267,56 @@ impl Steps for KafkaChannel {
     }
 
     fn try_reserve(&self, events: &[Event]) -> usize {
-        self.0.room.try_reserve(events)
+        self.shared.room.try_reserve(events)
     }
 
     async fn reserve(&self, events: &[Event]) -> Result<(), ChannelError> {
-        let reserved = self.0.room.reserve(events).await;
+        let reserved = self.shared.room.reserve(events).await;
         reserved.map_err(|_: NoRoom| putter::FULL)
     }
 
     fn release(&self, events: &[Event]) {
-        self.0.room.release(events);
+        self.shared.room.release(events);
     }
 
     fn exchange(&self, reserved: &[Event], wanted: &[Event]) -> bool {
-        self.0.room.exchange(reserved, wanted)
+        self.shared.room.exchange(reserved, wanted)
     }
 
     fn append(&self, events: Vec<Event>) -> Commit {
-        putter::append(&self.0, events)
+        match self.putter() {
+            Ok(putter) => putter.put(events),
+            Err(error) => {
+                self.shared.counters.event_put_attempt.add(events.len());
+                self.shared.room.release(&events);
+                let error = putter::failed(&error);
+                Commit::waits(async { Err(error) })
+            }
+        }
     }
 
     fn take(&self, most: usize, into: &mut Taken) -> usize {
-        self.0.read_on();
-        let mut state = self.0.room.lock();
+        self.read_on();
+        let mut state = self.shared.room.lock();
         let taken = state.queue.take(most, into);
         let is_left = state.queue.waiting() > 0;
         drop(state);
-        self.0.counters.event_take_attempt.add(taken.max(1));
+        self.shared.counters.event_take_attempt.add(taken.max(1));
         if is_left {
-            self.0.room.notify_taker();
+            self.shared.room.notify_taker();
         }
         taken
     }
 
     fn settle(&self, taken: Taken) -> Commit {
-        self.0.counters.event_take_success.add(taken.len());
-        self.0.room.lock().queue.settle(taken.marks());
+        self.shared.counters.event_take_success.add(taken.len());
+        self.shared.room.lock().queue.settle(taken.marks());
         Commit::Done
     }
 
     fn give_back(&self, taken: Taken) {
-        self.0.room.lock().queue.give_back(taken);
-        self.0.room.notify_taker();
+        self.shared.room.lock().queue.give_back(taken);
+        self.shared.room.notify_taker();
     }
 }
 

@@ -25,6 +25,7 @@ use flume_core::{
 
 use self::events::{Converted, convert};
 use self::keys::{Keys, OnError};
+use self::places::Places;
 use crate::Surroundings;
 use crate::client::{Consumer, Partition, Polled, Received};
 use crate::progress::{Committer, Progress};
@@ -33,6 +34,7 @@ use crate::vitals::Vitals;
 
 mod events;
 mod keys;
+mod places;
 
 /// The name to write, then Flume's class.
 pub const NAMES: &[&str] = &["kafka", "org.apache.flume.source.kafka.KafkaSource"];
@@ -365,33 +367,6 @@ struct Gone {
     partitions: Vec<Partition>,
     lost: bool,
     until: Instant,
-}
-
-/// Where the records of a put were.
-#[derive(Default)]
-struct Places {
-    /// Of each event.
-    events: Vec<(Partition, i64)>,
-    /// Of each run of records of one partition the last one, also if it has no event.
-    ends: Vec<(Partition, i64)>,
-    /// Partitions that went to another member meanwhile.
-    gone: Vec<Partition>,
-}
-
-impl Places {
-    /// Of each partition that is still here the offset behind the last record that is done, when so many
-    /// events are.
-    fn before(&self, events: usize) -> impl Iterator<Item = (&Partition, i64)> {
-        let done = match self.events.get(..events) {
-            Some(first) if events < self.events.len() => first,
-            _ => &self.ends,
-        };
-        // Records of one partition come in runs; the last of each run is enough.
-        let runs = done.chunk_by(|(one, _), (next, _)| one == next);
-        let lasts = runs.filter_map(|run| run.last());
-        let here = lasts.filter(|(partition, _)| !self.gone.contains(partition));
-        here.map(|(partition, offset)| (partition, offset + 1))
-    }
 }
 
 fn listed(partitions: &[Partition]) -> String {

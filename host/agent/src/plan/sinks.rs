@@ -3,7 +3,7 @@
 use flume_components::sink;
 use flume_core::context::{Context, Word};
 use flume_core::registry::Named;
-use flume_core::{ByHeader, Outlet, Recipe, Sink, SinkMode, Span};
+use flume_core::{Outlet, Recipe, Sink, SinkMode, Span};
 
 use super::batch_size::BatchSize;
 use super::channels::Channels;
@@ -43,8 +43,6 @@ pub(super) struct ListedSink {
     pub(super) batch: Option<BatchSize>,
     /// The events of a file that it holds uncommitted until the file is complete.
     pub(super) holds: Option<usize>,
-    /// The header by which an event chooses where it goes.
-    pub(super) chosen_by: Option<ByHeader>,
     /// What a policy of its group learns about it, if it could be made.
     pub(super) carried: Option<CarriedSink>,
     /// What runs, alone or in a group.
@@ -97,7 +95,6 @@ fn sink(
     let made = known.and_then(|kind| (kind.configure)(&mut context, services));
     let outlet = outlet(made.as_ref(), &mut context, channels);
     let (holds, batch) = appetite(made.as_ref(), &mut context, node.span);
-    let chosen_by = made.as_ref().and_then(|recipe| recipe.make().chosen_by());
     let carried = known.filter(|_| made.is_some());
     let carried = carried.map(|kind| CarriedSink::new(&node.name, kind.name(), &context));
     // What its component does not know is for the policy to judge.
@@ -146,7 +143,6 @@ fn sink(
         valid,
         batch,
         holds,
-        chosen_by,
         carried,
         counts: setting.counts(plan.is_some()),
         plan,

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use flume_components::source;
 use flume_core::context::{Context, Word};
 use flume_core::registry::Named;
-use flume_core::{ByHeader, ChannelSelector, Event, Recipe, Span, channel_selector};
+use flume_core::{ChannelSelector, Event, Recipe, Span, channel_selector};
 
 use super::batch_size::BatchSize;
 use super::channels::{Channels, ListedChannel};
@@ -39,8 +39,6 @@ pub(super) struct ListedSource {
     /// Those that have to take some events at least.
     pub(super) required: BTreeSet<String>,
     pub(super) batch: Option<BatchSize>,
-    /// The header in which it notes where an event comes from.
-    pub(super) origin: Option<ByHeader>,
     /// The channels for what its interceptors cannot handle.
     pub(super) dead_letters: Vec<String>,
     /// What runs.
@@ -119,7 +117,6 @@ impl Reader<'_> {
                 .unknown(&mut context, "on-error", name, value.span);
         }
         dead_letters.extend(letters.clone().filter(|_| lost.is_none()));
-        let origin = source.as_ref().and_then(|source| source.origin());
         let batch = source.and_then(|source| source.batch_size());
         let batch = batch.map(|size| BatchSize::new(size, &mut context, node.span));
         if known.is_none() {
@@ -171,7 +168,6 @@ impl Reader<'_> {
             replicated,
             required,
             batch,
-            origin,
             dead_letters,
             counts: self.setting.counts(plan.is_some()),
             plan,

@@ -35,16 +35,15 @@ fn loops(parts: Parts<'_>, channel: &ListedChannel) -> impl Iterator<Item = Diag
     let (agent, name) = (parts.agent, &channel.name);
     let sources = parts.sources.all.iter();
     let sources = sources.filter(move |it| it.counts && it.channels.contains(name));
-    let as_they_come = |source: &&ListedSource| {
+    sources.filter_map(move |source| {
         let plan = source.plan.as_ref();
-        plan.is_some_and(|plan| plan.interceptors.is_empty())
-    };
-    sources.filter(as_they_come).filter_map(move |source| {
-        let origin = source.origin.as_ref()?;
+        let as_it_comes = plan.filter(|plan| plan.interceptors.is_empty())?;
+        let origin = as_it_comes.component.recipe.make().origin()?;
         let mut sinks = parts.counted_sinks().filter(|sink| sink.drains(name));
         let back = sinks.find(|sink| {
-            let chosen = sink.chosen_by.as_ref();
-            chosen.is_some_and(|chosen| chosen.follows(origin))
+            let plan = sink.plan.as_ref();
+            let chosen = plan.and_then(|plan| plan.component.recipe.make().chosen_by());
+            chosen.is_some_and(|chosen| chosen.follows(&origin))
         })?;
         let (from, to, header) = (&source.name, &back.name, &origin.header);
         let message = format!(
@@ -73,10 +72,6 @@ fn ends(parts: Parts<'_>, channel: &ListedChannel) -> Option<Diagnostic> {
     let mut letters = parts.counted_sinks();
     let letters = letters.find(|sink| sink.dead_letters() == Some(name.as_str()));
     let source = filling.next();
-    let is_shared = channel.recipe().is_some_and(ChannelRecipe::is_shared);
-    if is_shared && (source.is_some() || drained) {
-        return None;
-    }
     match (letters, drained) {
         (Some(_), true) => return None,
         (Some(sink), false) if !parts.sinks.may_drain_any => {
@@ -102,7 +97,9 @@ fn ends(parts: Parts<'_>, channel: &ListedChannel) -> Option<Diagnostic> {
     if unknown {
         return None;
     }
+    let is_shared = channel.recipe().is_some_and(ChannelRecipe::is_shared);
     let (finding, label, help) = match (source, drained) {
+        (None, true) | (Some(_), false) if is_shared => return None,
         (None, false) => {
             let message = format!("nothing fills channel `{name}`, and nothing drains it");
             let help = format!(

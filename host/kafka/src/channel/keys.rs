@@ -6,7 +6,7 @@ use flume_core::Context;
 use flume_core::channel::bounded::Limits;
 use flume_core::channel::room::SLOT_BYTES;
 
-use super::{MOST_BYTES_UNDER_WAY, MOST_UNDER_WAY};
+use super::limits::{MOST_BYTES_UNDER_WAY, MOST_UNDER_WAY};
 use crate::place::{PlaceKeys, TopicName};
 use crate::settings::{ClientSettings, Kind};
 

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
 use bytestring::ByteString;
@@ -11,7 +12,7 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use super::Shared;
+use super::shared::Shared;
 use crate::client::{ClientError, ErrorKind, Producer, Record, Refused};
 use crate::place::Topic;
 use crate::record::{self, Values};
@@ -32,6 +33,9 @@ const EVERY: Duration = Duration::from_secs(60);
 
 /// Hands puts to a client.
 pub(super) struct Putter {
+    shared: Arc<Shared>,
+    /// Whether the client cannot go on.
+    is_broken: AtomicBool,
     producer: Arc<dyn Producer>,
     runtime: Handle,
     queue: Mutex<Queue>,
@@ -54,11 +58,13 @@ struct Put {
 
 impl Putter {
     pub(super) fn begin(
-        _: &Arc<Shared>,
+        shared: &Arc<Shared>,
         producer: Arc<dyn Producer>,
         runtime: &Handle,
     ) -> Arc<Self> {
         Arc::new(Self {
+            shared: Arc::clone(shared),
+            is_broken: AtomicBool::new(false),
             producer,
             runtime: runtime.clone(),
             queue: Mutex::default(),
@@ -71,18 +77,44 @@ impl Putter {
         self.producer.flush(LAST_WAIT).await;
     }
 
-    fn push(self: &Arc<Self>, put: Put, shared: &Arc<Shared>) {
+    /// Whether the client cannot go on, so that the next put needs another one.
+    pub(super) fn is_broken(&self) -> bool {
+        self.is_broken.load(SeqCst)
+    }
+
+    /// Puts events, for which there is room.
+    pub(super) fn put(self: &Arc<Self>, events: Vec<Event>) -> Commit {
+        self.shared.counters.event_put_attempt.add(events.len());
+        let records = match records(&self.shared, &events) {
+            Ok(records) => records,
+            Err(error) => {
+                self.shared.room.release(&events);
+                return Commit::waits(async { Err(error) });
+            }
+        };
+        let (tell, told) = oneshot::channel();
+        self.push(Put {
+            records,
+            events,
+            tell,
+        });
+        Commit::waits(async move {
+            let closed = || Err(failed(&ClientError::closed()));
+            told.await.unwrap_or_else(|_| closed())
+        })
+    }
+
+    fn push(self: &Arc<Self>, put: Put) {
         let mut queue = self.queue.lock();
         queue.puts.push_back(put);
         if !std::mem::replace(&mut queue.is_served, true) {
-            let (putter, shared) = (Arc::clone(self), Arc::clone(shared));
-            self.runtime
-                .spawn(async move { putter.serve(shared).await });
+            let putter = Arc::clone(self);
+            self.runtime.spawn(async move { putter.serve().await });
         }
     }
 
     /// Hands over what there is, in its order.
-    async fn serve(self: Arc<Self>, shared: Arc<Shared>) {
+    async fn serve(self: Arc<Self>) {
         loop {
             let put = {
                 let mut queue = self.queue.lock();
@@ -91,18 +123,18 @@ impl Putter {
                 put
             };
             let Some(put) = put else { return };
-            let (putter, shared) = (Arc::clone(&self), Arc::clone(&shared));
+            let putter = Arc::clone(&self);
             let Put {
                 records,
                 events,
                 tell,
             } = put;
             match self.producer.send(records).await {
-                Err(error) => putter.end_put(&shared, events, tell, Err(error)),
+                Err(error) => putter.end_put(&events, tell, Err(error)),
                 Ok(acks) => {
                     self.runtime.spawn(async move {
                         let answer = acks.await;
-                        putter.end_put(&shared, events, tell, answer);
+                        putter.end_put(&events, tell, answer);
                     });
                 }
             }
@@ -112,8 +144,7 @@ impl Putter {
     /// Answers a put.
     fn end_put(
         &self,
-        shared: &Shared,
-        events: Vec<Event>,
+        events: &[Event],
         tell: oneshot::Sender<Result<(), ChannelError>>,
         answer: Result<Vec<Refused>, ClientError>,
     ) {
@@ -123,69 +154,39 @@ impl Putter {
         };
         let answer = match error {
             None => {
-                shared.counters.event_put_success.add(events.len());
-                shared.note_put(None);
+                self.shared.counters.event_put_success.add(events.len());
+                self.shared.note_put(None);
                 Ok(())
             }
             Some(error) => {
-                self.say(shared, &error);
-                if error.kind == ErrorKind::Fatal
-                    && let Some(open) = &mut *shared.open.lock()
-                {
-                    // The next put has a new client.
-                    open.putter = None;
+                self.say(&error);
+                if error.kind == ErrorKind::Fatal {
+                    self.is_broken.store(true, SeqCst);
                 }
                 Err(failed(&error))
             }
         };
-        shared.room.release(&events);
+        self.shared.room.release(events);
         // Nobody may wait for it any more.
         tell.send(answer).ok();
     }
 
-    fn say(&self, shared: &Shared, error: &ClientError) {
+    fn say(&self, error: &ClientError) {
         if error.kind != ErrorKind::Record {
-            shared.note_put(Some(format!("{FAILED}: {error}")));
+            self.shared.note_put(Some(format!("{FAILED}: {error}")));
         }
         if let Some(left_out) = self.log.lock().admit(clock::now()) {
-            let channel = &shared.name;
+            let channel = &self.shared.name;
             tracing::warn!(channel, %error, left_out, "{FAILED}");
         }
     }
 }
 
-fn failed(error: &ClientError) -> ChannelError {
+/// A put that the client did not take, as the source hears of it.
+pub(super) fn failed(error: &ClientError) -> ChannelError {
     ChannelError::Place {
         reason: format!("{FAILED}: {}", chain(error)).into(),
     }
-}
-
-/// Puts events, for which there is room.
-pub(super) fn append(shared: &Arc<Shared>, events: Vec<Event>) -> Commit {
-    shared.counters.event_put_attempt.add(events.len());
-    let begun = records(shared, &events).and_then(|records| {
-        let putter = shared.putter();
-        let putter = putter.map_err(|error| failed(&error))?;
-        Ok((putter, records))
-    });
-    let (putter, records) = match begun {
-        Ok(begun) => begun,
-        Err(error) => {
-            shared.room.release(&events);
-            return Commit::waits(async { Err(error) });
-        }
-    };
-    let (tell, told) = oneshot::channel();
-    let put = Put {
-        records,
-        events,
-        tell,
-    };
-    putter.push(put, shared);
-    Commit::waits(async move {
-        let closed = || Err(failed(&ClientError::closed()));
-        told.await.unwrap_or_else(|_| closed())
-    })
 }
 
 fn records(shared: &Shared, events: &[Event]) -> Result<Vec<Record>, ChannelError> {

@@ -10,8 +10,9 @@ use std::time::Duration;
 use flume_core::{LogLimit, clock};
 use tokio_util::sync::CancellationToken;
 
+use super::limits::{MOST_BYTES_READ, MOST_READ};
+use super::shared::Shared;
 use super::shelf::StayId;
-use super::{MOST_BYTES_READ, MOST_READ, Shared};
 use crate::client::{ClientError, Consumer, Partition, Polled, Received};
 use crate::progress::{Committer, Progress};
 use crate::record::{self, Read};

@@ -13,8 +13,8 @@
 
 use flume_core::Event;
 
-use super::Places;
 use super::keys::{Keys, OnError};
+use super::places::Places;
 use crate::client::Received;
 use crate::record::{self, Read};
 
