@@ -7,6 +7,7 @@
 //! | which of Java's settings mean what? | `settings/` |
 //! | what is an event in a record? | `record.rs` |
 //! | when is a batch delivered, and what is sent again? | `sink.rs` |
+//! | what if no broker can be reached? | `patience.rs` |
 //! | when are offsets committed? | `source.rs`, `channel.rs`, `progress.rs` |
 //!
 //! The laws: an event is acknowledged only when the brokers have it, and an offset is committed only
@@ -15,6 +16,7 @@
 pub mod channel;
 pub mod client;
 mod librdkafka;
+mod patience;
 mod place;
 mod progress;
 mod record;

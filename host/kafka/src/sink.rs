@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytestring::ByteString;
+use flume_core::clock::{self, Instant};
 use flume_core::{
     Blame, ByHeader, ClientCounter, ComponentError, Event, EventDeliveryError, Pipeline, Recipe,
     Sink, SinkCounter, SinkMode,
@@ -24,6 +25,7 @@ use futures_util::FutureExt;
 use self::keys::Keys;
 use crate::Surroundings;
 use crate::client::{Acks, ClientError, ErrorKind, Producer, Record, Refused};
+use crate::patience::answers;
 use crate::place::Topic;
 use crate::record::{self, Values};
 use crate::vitals::Vitals;
@@ -52,6 +54,7 @@ pub struct KafkaSink {
 /// A batch without an answer.
 struct UnderWay {
     acks: Acks,
+    sent: Instant,
     /// The answers, if they are there before their turn.
     answered: Option<Result<Vec<Refused>, ClientError>>,
     /// Of each event, whether it chose its place.
@@ -154,9 +157,10 @@ impl KafkaSink {
         let sent = self.producer()?.send(records).await;
         match sent {
             Ok(acks) => {
-                let answered = None;
+                let (answered, sent) = (None, clock::now());
                 self.under_way.push_back(UnderWay {
                     acks,
+                    sent,
                     answered,
                     own,
                 });
@@ -172,8 +176,9 @@ impl KafkaSink {
         while let Some(oldest) = self.under_way.front_mut() {
             if oldest.answered.is_none() {
                 // Kept before anything else is awaited, since this may be dropped.
+                let numbers = &self.vitals.numbers;
                 let answer = match delivered {
-                    0 => Some((&mut oldest.acks).await),
+                    0 => Some(answers(&mut oldest.acks, numbers, oldest.sent).await),
                     _ => (&mut oldest.acks).now_or_never(),
                 };
                 oldest.answered = answer;

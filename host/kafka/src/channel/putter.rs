@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use super::shared::Shared;
 use crate::client::{ClientError, ErrorKind, Producer, Record, Refused};
+use crate::patience::answers;
 use crate::place::Topic;
 use crate::record::{self, Values};
 
@@ -131,9 +132,14 @@ impl Putter {
             } = put;
             match self.producer.send(records).await {
                 Err(error) => putter.end_put(&events, tell, Err(error)),
-                Ok(acks) => {
+                Ok(mut acks) => {
                     self.runtime.spawn(async move {
-                        let answer = acks.await;
+                        let numbers = &putter.shared.vitals.numbers;
+                        let answer = answers(&mut acks, numbers, clock::now()).await;
+                        if answer.is_err() {
+                            // What is given up is not to come after all.
+                            putter.producer.purge();
+                        }
                         putter.end_put(&events, tell, answer);
                     });
                 }

@@ -155,3 +155,20 @@ async fn brokers_that_are_away_are_the_places_fault_and_may_come_back() {
     bodies.dedup();
     assert_eq!(bodies, ["1", "2", "3"]);
 }
+
+/// A group need not wait until the client gives up, which takes two minutes.
+#[tokio::test]
+async fn a_cluster_that_is_away_is_given_up_early() {
+    let cluster = Cluster::with_topics(&["t"]);
+    let mut sink = started(&cluster, &[]).await;
+    sink.deliver(&events(&["1"])).await.expect("it is stored");
+    cluster.down();
+    let failed = sink.deliver(&events(&["2"])).await;
+    let failed = failed.expect_err("nobody answers");
+    let words = flume_core::chain(&failed);
+    assert!(words.contains("no broker can be reached"), "{words}");
+    assert_eq!(*failed.blame(), Blame::Place);
+    cluster.up();
+    sink.deliver(&events(&["2"])).await.expect("it is stored");
+    assert_eq!(cluster.read(&["t"], 2).await.len(), 2);
+}
