@@ -5,6 +5,7 @@ mod faults;
 mod flume;
 mod harness;
 mod real;
+mod refused;
 mod security;
 mod sink;
 mod source;

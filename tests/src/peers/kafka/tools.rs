@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use super::{Cluster, Isolation};
 use crate::eventually::eventually;
 use crate::process::{self, Finished};
@@ -16,6 +18,7 @@ const TOPICS: &str = "org.apache.kafka.tools.TopicCommand";
 const GROUPS: &str = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
 const CONSOLE: &str = "org.apache.kafka.tools.consumer.ConsoleConsumer";
 const REASSIGN: &str = "org.apache.kafka.tools.reassign.ReassignPartitionsCommand";
+const DELETE: &str = "org.apache.kafka.tools.DeleteRecordsCommand";
 const ELECT: &str = "org.apache.kafka.tools.LeaderElectionCommand";
 const MEASURE: &str = "org.apache.kafka.tools.ProducerPerformance";
 
@@ -80,21 +83,29 @@ impl Cluster {
         let mut replicas: Vec<u32> = (1..=3).filter(|node| *node != to).collect();
         // The first one is the leader that Kafka prefers.
         replicas.insert(0, to);
-        let plan = serde_json::json!({
+        let plan = json!({
             "version": 1,
             "partitions": [{"topic": topic, "partition": partition, "replicas": replicas}],
         });
-        let file = tempfile::NamedTempFile::new().expect("a temporary file");
-        std::fs::write(file.path(), plan.to_string()).expect("a temporary file");
-        let path = file.path().display().to_string();
-        let words = ["--execute", "--reassignment-json-file", &path];
-        self.tool(REASSIGN, &words);
+        self.tool_with(REASSIGN, &["--execute", "--reassignment-json-file"], &plan);
         let number = partition.to_string();
         let elect = ["--election-type", "preferred", "--topic", topic];
         self.tool(ELECT, &[&elect[..], &["--partition", &number]].concat());
         eventually("the leader has moved", PATIENCE, || {
             (self.leader(topic, partition) == Some(to)).then_some(())
         });
+    }
+
+    /// Deletes the records of a partition up to this offset, as they are when their time is over.
+    ///
+    /// # Panics
+    /// When the partition ends before.
+    pub fn delete_records(&self, topic: &str, partition: u32, before: u64) {
+        let plan = json!({
+            "version": 1,
+            "partitions": [{"topic": topic, "partition": partition, "offset": before}],
+        });
+        self.tool_with(DELETE, &["--offset-json-file"], &plan);
     }
 
     /// How far a group is. A group that nobody has ever joined is nowhere.
@@ -151,6 +162,14 @@ impl Cluster {
             done.stderr
         );
         last
+    }
+
+    /// Runs a tool whose last word is a file with this.
+    fn tool_with(&self, class: &str, words: &[&str], plan: &Value) {
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        std::fs::write(file.path(), plan.to_string()).expect("a temporary file");
+        let path = file.path().display().to_string();
+        self.tool(class, &[words, &[&path]].concat());
     }
 
     fn tool(&self, class: &str, words: &[&str]) -> String {
