@@ -27,13 +27,14 @@ const OTHERS: &[&str] = &[
 ];
 
 /// Rooms whose limits concern users; those of the authors' tools do not.
-const ROOMS: [&str; 8] = [
+const ROOMS: [&str; 9] = [
     "adopt",
     "agent",
     "avro",
     "bucket",
     "components",
     "core",
+    "kafka",
     "log",
     "policy",
 ];

@@ -52,3 +52,4 @@ mod strangers;
 mod tenants;
 mod tenants_start;
 mod tidy;
+mod tiers;

@@ -46,6 +46,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("host/adopt", &[]),
     ("host/policy", &["flume-core"]),
     ("host/bucket", &["flume-core"]),
+    ("host/kafka", &["flume-core", "flume-avro"]),
     (
         "host/components",
         &[
@@ -54,6 +55,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "flume-bucket",
             "flume-log",
             "flume-adopt",
+            "flume-kafka",
         ],
     ),
     ("host/desk", &["flume-core", "flume-policy"]),

@@ -60,9 +60,12 @@ struct Node {
 pub(super) fn start(kafka: &Kafka, scratch: &Scratch, setup: &Setup) -> Cluster {
     let root = scratch.root().to_path_buf();
     let ids = 1..=u32::try_from(kafka.nodes).expect("few nodes");
-    let ports: Vec<Ports> = ids
+    let mut ports: Vec<Ports> = ids
         .map(|id| Ports::new(id, &root.join(format!("kafka-{id}.data"))))
         .collect();
+    if let (Some(first), Some(port)) = (ports.first_mut(), setup.port) {
+        first.clients = port;
+    }
     let format = |node: &Ports| format(&kafka.jars, scratch, setup, node, &ports);
     thread::scope(|scope| {
         for node in &ports {

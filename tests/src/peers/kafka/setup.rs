@@ -57,6 +57,7 @@ pub struct Setup {
     keys: Option<PathBuf>,
     login: Option<Login>,
     more: Vec<(String, String)>,
+    pub(super) port: Option<u16>,
     pub(super) small_disk: Option<(u32, u32)>,
 }
 
@@ -71,6 +72,13 @@ impl Setup {
     #[must_use]
     pub fn set(mut self, key: &str, value: impl std::fmt::Display) -> Self {
         self.more.push((key.to_owned(), value.to_string()));
+        self
+    }
+
+    /// Clients find the first node on this port, and not on a free one.
+    #[must_use]
+    pub fn at(mut self, port: u16) -> Self {
+        self.port = Some(port);
         self
     }
 
