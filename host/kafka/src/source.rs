@@ -279,6 +279,8 @@ impl Reader<'_> {
         while !put.is_complete() {
             let progress = put.advance().await;
             context.counters.event_accepted.add(progress.accepted);
+            // At once: the source may be stopped in the next wait for room.
+            self.note(places, put.place());
             if gone.as_ref().is_some_and(|gone| clock::now() >= gone.until) {
                 self.leave(&mut gone, places, put.place()).await;
             }
@@ -300,6 +302,7 @@ impl Reader<'_> {
             rests = rests || self.consumer.pause(true).is_ok();
             self.listen(&mut gone, places, put.place()).await;
         }
+        // Also what came without an event.
         self.note(places, put.place());
         if gone.is_some() {
             self.leave(&mut gone, places, put.place()).await;

@@ -26,6 +26,16 @@ struct Running {
 
 impl Running {
     async fn new(cluster: &Cluster, capacity: usize, properties: &[(&str, &str)]) -> Self {
+        Self::patient(cluster, capacity, Duration::ZERO, properties).await
+    }
+
+    /// A source whose channel has puts wait so long for room.
+    async fn patient(
+        cluster: &Cluster,
+        capacity: usize,
+        keep_alive: Duration,
+        properties: &[(&str, &str)],
+    ) -> Self {
         let servers = cluster.servers();
         let mut all = vec![
             ("kafka.bootstrap.servers", servers.as_str()),
@@ -40,7 +50,7 @@ impl Running {
         let config = MemoryConfig {
             capacity,
             transaction_capacity: capacity,
-            keep_alive: Duration::ZERO,
+            keep_alive,
             ..MemoryConfig::defaults(1 << 30)
         };
         let channel: Arc<dyn Channel> = Arc::new(MemoryChannel::new("c1", &config));
@@ -160,6 +170,28 @@ async fn what_has_no_room_waits_and_is_not_committed() {
     let all: BTreeSet<String> = put.union(&left).chain(&again).cloned().collect();
     assert_eq!(all.len(), 30);
     assert!(again.is_disjoint(&put) && again.is_disjoint(&left));
+}
+
+/// Of a batch for which there is not room enough, the part that was put is committed at the end.
+#[tokio::test]
+async fn a_stop_in_the_middle_of_a_batch_doubles_nothing() {
+    let cluster = Cluster::with_topics(&["t"]);
+    write(&cluster, 0..30).await;
+    let hour = Duration::from_secs(3_600);
+    let source = Running::patient(&cluster, 10, hour, &[]).await;
+    while source.channel.depth() < 10 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let channel = Arc::clone(&source.channel);
+    source.end().await;
+    let mut take = TakeTransaction::begin(&channel);
+    take.take_batch(usize::MAX);
+    let mut all = bodies(take.events());
+    let source = Running::new(&cluster, 1000, &[]).await;
+    all.extend(bodies(&source.take(20).await));
+    source.end().await;
+    all.sort_by_key(|text| text.parse::<usize>().unwrap());
+    assert_eq!(all, numbers(0..30));
 }
 
 /// Flume: TestKafkaSource.testAvroEvent (KS8), testTopicHeaderSet (KS9), testNullKey (KS5).
