@@ -180,6 +180,26 @@ fn source_over_a_killed_leader(kafka: &Kafka) {
     tally.assert_at_least_once(what, UNCOMMITTED);
 }
 
+/// As operators do it: each of three brokers is ended and started again while events come and go.
+fn chain_over_a_rolling_restart(kafka: &Kafka) {
+    let mut load = Load::new(kafka, &Setup::plain());
+    let folder = load.scratch.folder("landed");
+    let file = receiver(&load.cluster, TOPIC, "g1", &folder);
+    let _receiver = Host::start(&load.scratch, "receiver", &file.text());
+    let what = "each of three brokers started again";
+    let tally = load.send_over(what, |cluster| {
+        for node in 1..=3 {
+            cluster.term(node, PATIENCE);
+            cluster.restart(node);
+        }
+    });
+    tally.assert_exact(what);
+    let landed = Landing::Folder(folder);
+    let tally = landing::await_count(&[&landed], "n", EVENTS, PATIENCE);
+    say::line(&format!("source, {what}: {tally}"));
+    tally.assert_at_least_once(what, UNCOMMITTED);
+}
+
 /// Tests of these scenarios with so many brokers.
 macro_rules! tried {
     ($nodes:literal: $($name:ident = $scenario:ident;)*) => {$(
@@ -203,6 +223,7 @@ tried! {3:
     a_sink_outlives_the_kill_of_a_leader = sink_over_a_killed_leader;
     a_sink_follows_a_leader_that_moves = sink_over_a_moved_leader;
     a_source_outlives_the_kill_of_a_leader = source_over_a_killed_leader;
+    a_chain_outlives_a_rolling_restart = chain_over_a_rolling_restart;
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //! is committed after that. Method: records of kcat and of kafka-python, Kafka source → memory → files
 //! or avsc; members of a group come, go and are killed.
 
+use std::path::Path;
+
 use flume_tests::{
     AgentFile, Avsc, Brokers, Cluster, Host, Isolation, Kafka, Landing, Record, Scratch, Setup,
     eventually, landing, ports, require, say,
@@ -76,15 +78,14 @@ fn a_killed_agent_goes_on_where_it_had_committed() {
 
 /// Partitions move to a member that comes, and back from one that goes; what was handed out is
 /// committed before.
-#[test]
-fn members_that_come_and_go_double_nothing() {
+fn come_and_go(keys: &[(&str, &str)]) {
     let kafka = require!(Kafka::enter(Brokers::V4_4, 1));
     let scratch = Scratch::new();
     let cluster = begin(&kafka, &scratch);
     let folders = ["one", "two"].map(|name| scratch.folder(name));
     let files = folders
         .each_ref()
-        .map(|folder| receiver(&cluster, TOPIC, "g1", folder).with_short_names());
+        .map(|folder| member(&cluster, folder, keys));
     let landed = folders.map(Landing::Folder);
     let [one, two] = &landed;
     let mut steady = Host::start(&scratch, "steady", &files[0].text());
@@ -118,6 +119,67 @@ fn members_that_come_and_go_double_nothing() {
     });
     assert!(steady.term(PATIENCE).success());
     own().assert_exact("a member that came and went");
+}
+
+/// Divides partitions by Java's default, all at once.
+#[test]
+fn members_that_come_and_go_double_nothing() {
+    come_and_go(&[]);
+}
+
+/// Moves only those partitions that have to move.
+#[test]
+fn members_that_cooperate_double_nothing() {
+    let strategy = "org.apache.kafka.clients.consumer.CooperativeStickyAssignor";
+    come_and_go(&[("partition.assignment.strategy", strategy)]);
+}
+
+/// The broker divides them (KIP-848).
+#[test]
+fn members_that_the_broker_directs_double_nothing() {
+    come_and_go(&[("group.protocol", "consumer")]);
+}
+
+/// What a member that was killed had is read by the other, from what was committed.
+#[test]
+fn a_killed_member_is_replaced_by_the_other() {
+    let kafka = require!(Kafka::enter(Brokers::V4_4, 1));
+    let scratch = Scratch::new();
+    let cluster = begin(&kafka, &scratch);
+    let folders = ["one", "two"].map(|name| scratch.folder(name));
+    let keys = [("session.timeout.ms", "6000")];
+    let mut hosts = folders.each_ref().map(|folder| {
+        let name = folder.file_name().expect("a name").to_string_lossy();
+        let file = member(&cluster, folder, &keys);
+        Host::start(&scratch, &name, &file.text())
+    });
+    let landed = folders.map(Landing::Folder);
+    let [one, two] = &landed;
+    let mut sent = 0;
+    eventually("both have partitions", PATIENCE, || {
+        cluster.produce_numbered(TOPIC, "n", sent..sent + 100);
+        sent += 100;
+        let both = [one, two].iter().all(|one| !one.bodies().is_empty());
+        both.then_some(())
+    });
+    // All is delivered, and committed a moment later.
+    let tally = landing::await_count(&[one, two], "n", sent, PATIENCE);
+    tally.assert_exact("by both");
+    eventually("all is committed", PATIENCE, || {
+        (committed(&cluster, "g1") == sent).then_some(())
+    });
+    hosts[1].kill();
+    cluster.produce_numbered(TOPIC, "n", sent..sent + 1_000);
+    let tally = landing::await_count(&[one, two], "n", sent + 1_000, PATIENCE);
+    tally.assert_exact("by the other");
+}
+
+fn member(cluster: &Cluster, folder: &Path, keys: &[(&str, &str)]) -> AgentFile {
+    let file = receiver(cluster, TOPIC, "g1", folder);
+    let set = |file: AgentFile, (key, value): &(&str, &str)| {
+        file.set(&format!("sources.r1.kafka.consumer.{key}"), value)
+    };
+    keys.iter().fold(file, set).with_short_names()
 }
 
 /// The headers of a record are those that real Flume 1.11 gives it: `flume.rs` compares them.
