@@ -9,6 +9,7 @@ pub mod avro_receiver;
 pub mod avro_sender;
 pub mod bare_relay;
 pub mod frames;
+pub mod kafka;
 pub mod line_receiver;
 pub mod lines;
 pub mod netcat;

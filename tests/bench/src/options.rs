@@ -70,6 +70,12 @@ pub enum Row {
     B13,
     /// A spillable channel beside a memory channel.
     B14,
+    /// netcat and avro → memory → kafka.
+    B15,
+    /// kafka → memory → null.
+    B16,
+    /// avro → kafka channel → avro.
+    B17,
     /// A hostile tenant beside another one.
     Tenants,
     /// The bucket writer, into HDFS and onto disk.

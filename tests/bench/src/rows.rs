@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use flume_tests::{AgentFile, Release, Scratch, Stage, ports};
+use flume_tests::{AgentFile, Availability, Release, Scratch, Stage, ports};
 
 use crate::cost;
 use crate::load::Shape;
@@ -25,6 +25,7 @@ mod durable;
 mod interceptors;
 mod into_avro;
 mod into_null;
+mod kafka;
 mod latency;
 mod relay;
 mod selector;
@@ -84,6 +85,9 @@ impl Bench<'_> {
             Row::B12 => durable::measure(self),
             Row::B13 => backlog::measure(self),
             Row::B14 => spillable::measure(self),
+            Row::B15 => kafka::sink(self),
+            Row::B16 => kafka::source(self),
+            Row::B17 => kafka::channel(self),
             Row::Tenants => tenants::measure(self),
             Row::Buckets => buckets::measure(self),
         }
@@ -106,8 +110,38 @@ impl Bench<'_> {
             Ok(stage) => stage,
             Err(why) => return self.table.skipped(name, &why).map(|()| None),
         };
-        let warm = format!("{name}, {}", self.scale.warmth());
-        let (subject, input) = flume(way.scratch, &warm, stage, file);
+        let (subject, input) = flume(way.scratch, &self.warm_name(name), stage, file);
+        self.warmed(name, subject, input, way).map(Some)
+    }
+
+    /// The same for a Flume that a row has found itself.
+    fn warm_from<'s>(
+        &mut self,
+        stage: &Availability<Stage>,
+        name: &str,
+        way: Way<'s>,
+        file: impl FnOnce(u16) -> AgentFile,
+    ) -> io::Result<Option<Candidate<'s>>> {
+        let stage = match stage {
+            Availability::Ready(stage) => stage,
+            Availability::Missing(why) => return self.table.skipped(name, why).map(|()| None),
+        };
+        let (subject, input) = flume(way.scratch, &self.warm_name(name), stage, file);
+        self.warmed(name, subject, input, way).map(Some)
+    }
+
+    fn warm_name(&self, name: &str) -> String {
+        format!("{name}, {}", self.scale.warmth())
+    }
+
+    /// A cold round, and the warm-up.
+    fn warmed<'s>(
+        &mut self,
+        name: &str,
+        subject: Subject,
+        input: u16,
+        way: Way<'s>,
+    ) -> io::Result<Candidate<'s>> {
         let mut candidate = Candidate::new(subject, way.feed, input, way.setup, way.count);
         let cold = Series {
             name: format!("{name}, cold"),
@@ -118,9 +152,10 @@ impl Bench<'_> {
         // Through its file channel, so many would take it minutes.
         candidate.warm(match way.setup.channel {
             Channel::File => self.scale.warm / 10,
+            Channel::Kafka => self.scale.warm / 2,
             Channel::Default | Channel::Tuned => self.scale.warm,
         });
-        Ok(Some(candidate))
+        Ok(candidate)
     }
 }
 
@@ -220,7 +255,7 @@ fn flume(
     file: impl FnOnce(u16) -> AgentFile,
 ) -> (Subject, u16) {
     let input = ports::free();
-    let subject = Subject::flume(scratch, name, stage, &file(input), input);
+    let subject = Subject::flume(scratch, name, stage, &file(input), &[input]);
     (subject, input)
 }
 

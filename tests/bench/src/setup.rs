@@ -3,6 +3,7 @@
 use flume_tests::AgentFile;
 
 use crate::load::Shape;
+use crate::run::Feed;
 
 /// The longest line, its end included, that a netcat source takes by default.
 const USUAL_LINE: usize = 512;
@@ -16,6 +17,8 @@ pub enum Channel {
     Tuned,
     /// On the disk.
     File,
+    /// A topic.
+    Kafka,
 }
 
 /// The task of an agent.
@@ -32,7 +35,7 @@ impl Setup {
     fn agent(self) -> AgentFile {
         let file = AgentFile::new("a1").plain_memory("c1");
         match self.channel {
-            Channel::Default | Channel::File => file,
+            Channel::Default | Channel::File | Channel::Kafka => file,
             Channel::Tuned => file
                 .set("channels.c1.capacity", 100_000)
                 .set("channels.c1.transactionCapacity", 10_000),
@@ -68,6 +71,36 @@ impl Setup {
     #[must_use]
     pub fn relay(self, input: u16, output: u16) -> AgentFile {
         self.agent()
+            .avro_source("r1", input)
+            .avro_sink("k1", output, self.shape.batch)
+    }
+
+    /// netcat or avro → memory → kafka.
+    #[must_use]
+    pub fn to_kafka(self, feed: Feed, input: u16, brokers: &str, topic: &str) -> AgentFile {
+        let file = match feed {
+            Feed::Netcat => self.netcat(input),
+            Feed::Avro => self.agent().avro_source("r1", input),
+        };
+        file.kafka_sink("k1", brokers, topic, self.shape.batch)
+    }
+
+    /// kafka → memory → null. A source that found nothing looks again at once.
+    #[must_use]
+    pub fn from_kafka(self, brokers: &str, topic: &str, group: &str) -> AgentFile {
+        self.agent()
+            .kafka_source("r1", brokers, topic, group)
+            .set("sources.r1.batchSize", self.shape.batch)
+            .set("sources.r1.backoffSleepIncrement", 10)
+            .set("sources.r1.maxBackoffSleep", 10)
+            .null("k1", self.shape.batch)
+    }
+
+    /// avro → kafka channel → avro.
+    #[must_use]
+    pub fn through_kafka(self, input: u16, brokers: &str, topic: &str, output: u16) -> AgentFile {
+        AgentFile::new("a1")
+            .kafka_channel("c1", brokers, topic, topic)
             .avro_source("r1", input)
             .avro_sink("k1", output, self.shape.batch)
     }
@@ -119,6 +152,7 @@ impl Setup {
             Channel::Default => "default channel (100 events)",
             Channel::Tuned => "channel 100000/10000",
             Channel::File => "file channel, a sync before each answer",
+            Channel::Kafka => "kafka channel",
         };
         format!("{size} B, batch {batch}{connections}, {ack}, {channel}")
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use flume_tests::peers::avsc::Avsc;
 use flume_tests::peers::rsyslog::{self, Rsyslog};
 use flume_tests::{AgentFile, Availability, Flume, Host, Jvm, Process, Release, Scratch, Stage};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::cost::{self, Memory};
 
@@ -35,16 +36,16 @@ impl Subject {
         Self::settled(name, Running::Ours(Box::new(host)), id)
     }
 
-    /// Starts real Flume, whose source listens on `input`.
+    /// Starts real Flume, whose sources listen on these ports.
     #[must_use]
     pub fn flume(
         scratch: &Scratch,
         name: &str,
         stage: &Stage,
         file: &AgentFile,
-        input: u16,
+        inputs: &[u16],
     ) -> Self {
-        let mut flume = stage.start(scratch, &file_name(name), file, &[input]);
+        let mut flume = stage.start(scratch, &file_name(name), file, inputs);
         let id = flume.process().id();
         Self::settled(name, Running::Flume(Box::new(flume)), id)
     }
@@ -83,6 +84,17 @@ impl Subject {
     #[must_use]
     pub fn idle(&self) -> Memory {
         self.idle
+    }
+
+    /// Has it stand still, or go on.
+    ///
+    /// # Panics
+    /// When it has ended.
+    pub fn stand_still(&self, on: bool) {
+        let signal = if on { Signal::STOP } else { Signal::CONT };
+        let id = i32::try_from(self.id).ok().and_then(Pid::from_raw);
+        let id = id.expect("a process id");
+        kill_process(id, signal).expect("a running process");
     }
 
     /// A counter of its admin page, for our agent; 0 for others.

@@ -37,6 +37,9 @@ pub enum Brokers {
     V4_4,
 }
 
+/// The heap of a node or tool that is measured, in MiB.
+const MEASURED_HEAP: u32 = 512;
+
 const LOG4J2: &str = "status = warn\n\
     appender.out.type = Console\n\
     appender.out.name = out\n\
@@ -105,12 +108,16 @@ impl Brokers {
 struct Jars {
     release: Brokers,
     folder: PathBuf,
+    jvm: Jvm,
 }
 
 impl Jars {
-    /// A class of Kafka, with a heap of so many MiB.
+    /// A class of Kafka, with a heap of so many MiB, or more where it is measured.
     fn java(&self, heap_mib: u32, class: &str) -> Command {
-        let mut command = jvm::java(heap_mib);
+        let mut command = match self.jvm {
+            Jvm::Small => jvm::java(heap_mib),
+            Jvm::Measured => jvm::tuned(heap_mib.max(MEASURED_HEAP)),
+        };
         command.arg(self.release.logging(&self.folder));
         command.arg("-cp").arg(self.folder.join("lib").join("*"));
         command.arg(class);
@@ -141,7 +148,11 @@ impl Kafka {
     fn look(release: Brokers, nodes: usize) -> Result<Self, String> {
         let folder = there(release.resolve())?;
         Ok(Self {
-            jars: Jars { release, folder },
+            jars: Jars {
+                release,
+                folder,
+                jvm: Jvm::Small,
+            },
             kcat: there(Kcat::resolve())?,
             python: there(KafkaPython::resolve())?,
             nodes,
@@ -149,10 +160,17 @@ impl Kafka {
         })
     }
 
+    /// The same, with another way to start all JVMs.
+    #[must_use]
+    pub fn jvm(mut self, jvm: Jvm) -> Self {
+        self.jars.jvm = jvm;
+        self
+    }
+
     /// Real Flume with its Kafka parts, for the place next to the brokers. One agent at a time.
     #[must_use]
     pub fn flume(&self, release: Release) -> Availability<Stage> {
-        Stage::with_reserved_place(release, Jvm::Small)
+        Stage::with_reserved_place(release, self.jars.jvm)
     }
 
     /// Formats and starts the nodes, and waits until each says that it has started.

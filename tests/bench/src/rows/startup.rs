@@ -71,7 +71,7 @@ pub(super) fn measure(bench: &mut Bench<'_>) -> io::Result<()> {
         let (scratch, input) = (Scratch::new(), ports::free());
         let file = SETUP.to_avro(input, ports::free());
         let began = Instant::now();
-        let flume = Subject::flume(&scratch, name, stage, &file, input);
+        let flume = Subject::flume(&scratch, name, stage, &file, &[input]);
         let took = millis(began.elapsed() - Subject::IDLE_AFTER);
         let idle = mega(flume.idle().resident);
         bench.table.line(&format!(

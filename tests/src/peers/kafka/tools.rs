@@ -21,6 +21,7 @@ const REASSIGN: &str = "org.apache.kafka.tools.reassign.ReassignPartitionsComman
 const DELETE: &str = "org.apache.kafka.tools.DeleteRecordsCommand";
 const ELECT: &str = "org.apache.kafka.tools.LeaderElectionCommand";
 const MEASURE: &str = "org.apache.kafka.tools.ProducerPerformance";
+const MEASURE_READING: &str = "org.apache.kafka.tools.ConsumerPerformance";
 
 /// How far a group is in a partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -162,6 +163,19 @@ impl Cluster {
             done.stderr
         );
         last
+    }
+
+    /// Reads records from the beginning of a topic as fast as Java's client can, and returns what it
+    /// says of its speed: numbers between commas.
+    ///
+    /// # Panics
+    /// When it fails.
+    #[must_use]
+    pub fn measure_reading(&self, topic: &str, records: u64) -> String {
+        let records = records.to_string();
+        let words = ["--topic", topic, "--messages", &records, "--hide-header"];
+        let said = self.tool(MEASURE_READING, &words);
+        said.lines().last().unwrap_or_default().to_owned()
     }
 
     /// Runs a tool whose last word is a file with this.
