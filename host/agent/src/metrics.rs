@@ -12,7 +12,7 @@ use crate::audit::Audit;
 use crate::logging;
 use crate::policies::PolicyFileReport;
 use crate::reloads::{ReloadCounts, Reloads};
-use crate::topology::{AgentView, GroupView, RunningChannel, Watchers};
+use crate::topology::{AgentView, GroupView, RunningChannel, SourceView, Watchers};
 
 pub(crate) mod flume_json;
 pub(crate) mod prometheus;
@@ -177,15 +177,8 @@ fn collect_agent(view: &AgentView) -> Vec<Sample> {
     for source in &view.sources {
         let mut attributes = whole(source.counters.attributes());
         attributes.extend(table::read(table::SOURCE, source));
-        let dropped = source.dropped.iter();
-        let mut kinds = vec![Kinds {
-            metric: &table::DROPPED,
-            label: "interceptor",
-            counts: dropped.map(|(name, n)| (name.clone(), n.get())).collect(),
-        }];
-        kinds.extend(client(&source.counters.client));
         samples.push(Sample {
-            kinds,
+            kinds: kinds_of(source),
             ..sample("SOURCE", &source.name, attributes)
         });
     }
@@ -234,6 +227,18 @@ fn collect_agent(view: &AgentView) -> Vec<Sample> {
         ));
     }
     samples
+}
+
+/// What a source counts by kind.
+fn kinds_of(source: &SourceView) -> Vec<Kinds> {
+    let dropped = source.dropped.iter();
+    let mut kinds = vec![Kinds {
+        metric: &table::DROPPED,
+        label: "interceptor",
+        counts: dropped.map(|(name, n)| (name.clone(), n.get())).collect(),
+    }];
+    kinds.extend(client(&source.counters.client));
+    kinds
 }
 
 /// What the client of a component counts by partition and by kind.

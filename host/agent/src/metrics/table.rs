@@ -443,6 +443,7 @@ fn percentage(depth: usize, capacity: usize) -> f64 {
 /// All metrics: a type of component, which of its components, and what they show.
 pub(crate) fn metrics() -> Vec<(&'static str, &'static str, Vec<&'static Metric>)> {
     let violations = std::slice::from_ref(&VIOLATIONS);
+    let durable = DurableCounter::METRICS.iter().collect();
     vec![
         ("SOURCE", "Sources", all(SourceCounter::METRICS, SOURCE)),
         (
@@ -462,11 +463,7 @@ pub(crate) fn metrics() -> Vec<(&'static str, &'static str, Vec<&'static Metric>
             vec![&CHANNEL_OF_SOURCE],
         ),
         ("CHANNEL", "Channels", all(ChannelCounter::METRICS, CHANNEL)),
-        (
-            "CHANNEL",
-            "Durable channels",
-            DurableCounter::METRICS.iter().collect(),
-        ),
+        ("CHANNEL", "Durable channels", durable),
         (
             "CHANNEL",
             "Channels of type `spillable`",

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use flume_components::source;
 use flume_core::context::{Context, Word};
 use flume_core::registry::Named;
-use flume_core::{ChannelSelector, Event, Recipe, Span, channel_selector};
+use flume_core::{ChannelSelector, Event, Recipe, Source, Span, channel_selector};
 
 use super::batch_size::BatchSize;
 use super::channels::{Channels, ListedChannel};
@@ -109,16 +109,10 @@ impl Reader<'_> {
         let known = kind.known();
         let made = known.and_then(|kind| (kind.configure)(&mut context, services));
         let source = made.as_ref().map(Recipe::make);
-        let letters = source.as_ref().and_then(|source| source.letters());
-        let letters = letters.map(str::to_owned);
-        let lost = letters.clone().filter(|name| !self.channels.lists(name));
-        if let (Some(name), Some(value)) = (&lost, context.value("on-error")) {
-            self.channels
-                .unknown(&mut context, "on-error", name, value.span);
-        }
-        dead_letters.extend(letters.clone().filter(|_| lost.is_none()));
-        let batch = source.and_then(|source| source.batch_size());
-        let batch = batch.map(|size| BatchSize::new(size, &mut context, node.span));
+        let letters = self.letters(source.as_deref(), &mut context);
+        dead_letters.extend(letters.clone().filter(|name| self.channels.lists(name)));
+        let size = source.and_then(|source| source.batch_size());
+        let batch = size.map(|size| BatchSize::new(size, &mut context, node.span));
         if known.is_none() {
             context.accept_all();
         }
@@ -130,16 +124,7 @@ impl Reader<'_> {
             _ if !valid => Some("none of its channels passes validation"),
             (Named::Unknown, _) => Some("its type is unknown"),
             (Named::Known(_), None) => Some("its keys are refused"),
-            _ if running.is_empty() => Some("none of its channels runs"),
-            _ if letters
-                .as_ref()
-                .is_some_and(|name| !self.channels.runs(name)) =>
-            {
-                Some("its channel for what is no event does not run")
-            }
-            _ if selector.is_none() => Some("its channel selector is refused"),
-            _ if interceptors.is_none() => Some("an interceptor is refused"),
-            _ => None,
+            _ => self.refusal(&running, letters.as_deref(), (&selector, &interceptors)),
         };
         if valid && matches!(kind, Named::Unknown) {
             findings.push(Finding::unknown_class(&path, &node.text("type")));
@@ -173,6 +158,36 @@ impl Reader<'_> {
             plan,
         };
         Found { value, findings }
+    }
+
+    /// The channel for what a source reads and that is no event. The agent may not have it.
+    fn letters(&self, source: Option<&dyn Source>, context: &mut Context) -> Option<String> {
+        let letters = source?.letters()?.to_owned();
+        if !self.channels.lists(&letters)
+            && let Some(value) = context.value("on-error")
+        {
+            self.channels
+                .unknown(context, "on-error", &letters, value.span);
+        }
+        Some(letters)
+    }
+
+    /// Why a source with good keys of its own does not run.
+    fn refusal<S, I>(
+        &self,
+        running: &[String],
+        letters: Option<&str>,
+        (selector, interceptors): (&Option<S>, &Option<I>),
+    ) -> Option<&'static str> {
+        match letters {
+            _ if running.is_empty() => Some("none of its channels runs"),
+            Some(name) if !self.channels.runs(name) => {
+                Some("its channel for what is no event does not run")
+            }
+            _ if selector.is_none() => Some("its channel selector is refused"),
+            _ if interceptors.is_none() => Some("an interceptor is refused"),
+            _ => None,
+        }
     }
 
     /// The listed channels of a source, each once.
