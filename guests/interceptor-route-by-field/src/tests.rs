@@ -83,6 +83,24 @@ fn pointers_into_objects_and_lists() {
     }
 }
 
+/// As a Kafka sink wants it: what has no customer has no key, and goes to any partition.
+#[test]
+fn the_key_of_a_record() {
+    let field = [("field", "/customer/id"), ("format", "json")];
+    let of = |body: &str| {
+        let properties = [&[("header", "key")], &field[..]].concat();
+        let mut policy = testing::interceptor::<RouteByField>(&properties).unwrap();
+        let mut events = testing::intercept(&mut policy, &[event(&[], body.as_bytes())]);
+        events.remove(0).headers
+    };
+    let key = of(r#"{"order":7,"customer":{"id":"c1"}}"#);
+    assert_eq!(key, [("key".to_owned(), "c1".to_owned())]);
+    let number = of(r#"{"customer":{"name":"Ann","id":42},"order":8}"#);
+    assert_eq!(number, [("key".to_owned(), "42".to_owned())]);
+    assert!(of(r#"{"order":9,"customer":null}"#).is_empty());
+    assert!(of("no order at all").is_empty());
+}
+
 #[test]
 fn a_deep_document_is_no_recursion() {
     let deep = format!("{{\"a\":{}{},\"b\":1}}", "[".repeat(60_000), "]".repeat(5));

@@ -4,6 +4,7 @@ mod channel;
 mod faults;
 mod flume;
 mod harness;
+mod placed;
 mod real;
 mod refused;
 mod security;
