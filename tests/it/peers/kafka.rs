@@ -2,6 +2,7 @@
 
 mod channel;
 mod faults;
+mod fleet;
 mod flume;
 mod harness;
 mod placed;
