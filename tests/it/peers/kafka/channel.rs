@@ -128,7 +128,7 @@ fn what_was_accepted_outlives_the_kill_of_a_leader() {
     });
 }
 
-/// An agent that only puts, and two that only take.
+/// An agent that only puts, and two that only take. One of them ends under load, and comes again.
 #[test]
 fn agents_share_a_topic_as_their_channel() {
     let kafka = require!(Kafka::enter(Brokers::V4_4, 1));
@@ -141,7 +141,7 @@ fn agents_share_a_topic_as_their_channel() {
         .with_short_names();
     let _puts = Host::start(&scratch, "puts", &puts.text());
     let folders = ["one", "two"].map(|name| scratch.folder(name));
-    let takers = folders.each_ref().map(|folder| {
+    let mut takers = folders.each_ref().map(|folder| {
         let file = AgentFile::new("a2")
             .kafka_channel("c1", &cluster.bootstrap(), TOPIC, "g1")
             .file_roll("k1", folder, 100)
@@ -161,11 +161,16 @@ fn agents_share_a_topic_as_their_channel() {
             .all(|one| !one.bodies().is_empty())
             .then_some(())
     });
-    Feed::send(input, Lines::new("n", EVENTS).from(sent), PATIENCE).assert_all_acknowledged();
+    let feed = Feed::start(input, Lines::new("n", EVENTS).from(sent).rate(RATE));
+    feed.await_acknowledged(BEFORE, PATIENCE);
+    assert!(takers[1].term(PATIENCE).success());
+    feed.await_acknowledged(2 * BEFORE, PATIENCE);
+    takers[1].restart();
+    feed.finish(PATIENCE).assert_all_acknowledged();
     let [one, two] = &landed;
     let tally = landing::await_count(&[one, two], "n", sent + EVENTS, PATIENCE);
     tally.assert_exact("two agents at one topic");
-    for mut taker in takers {
+    for taker in &mut takers {
         assert!(taker.term(PATIENCE).success());
     }
 }
