@@ -6,6 +6,15 @@ use crate::place::{PlaceKeys, TopicName};
 use crate::record::HeaderMap;
 use crate::settings::{ClientSettings, Kind};
 
+/// Events without an answer, unless the file says it. The library waits `linger.ms` for more before it
+/// sends, and the brokers take about as long: so small batches under way are as few as they may be for
+/// both to have something to do.
+const UNDER_WAY: usize = 4000;
+
+/// The least and the most batches without an answer.
+const LEAST_IN_FLIGHT: usize = 4;
+const MOST_IN_FLIGHT: usize = 64;
+
 /// What a file says about a kafka sink.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Keys {
@@ -13,7 +22,8 @@ pub(super) struct Keys {
     pub(super) client: ClientSettings,
     pub(super) place: PlaceKeys,
     pub(super) batch_size: usize,
-    /// Batches without an answer (`max-in-flight`, default 4, at most 64; Flume has 1).
+    /// Batches without an answer (`max-in-flight`, at most 64; default 4000 events, and 4 batches at
+    /// least; Flume has 1).
     pub(super) max_in_flight: usize,
     /// Whether the value of a record is a datum of the event, and not its body.
     pub(super) is_flume: bool,
@@ -24,7 +34,7 @@ pub(super) struct Keys {
 impl Keys {
     /// Reads them: `kafka.topic` (or `topic`), `flumeBatchSize` (or `batchSize`; 100),
     /// `useFlumeEventFormat`, `allowTopicOverride`, `topicHeader`, `defaultPartitionId`,
-    /// `partitionIdHeader`, `timestampHeader`, `header.…`, `max-in-flight` (4), and those of the client.
+    /// `partitionIdHeader`, `timestampHeader`, `header.…`, `max-in-flight` (40), and those of the client.
     pub(super) fn read(context: &mut Context) -> Option<Self> {
         let is_flume = context.flag("useFlumeEventFormat", false);
         let headers = HeaderMap::read(context);
@@ -34,7 +44,10 @@ impl Keys {
         let batch_size = context.number_up_to(size, 100, 1..=1 << 20);
         let why = "Flume does not read this key either: it reads `flumeBatchSize`";
         context.without_effect("kafka.flumeBatchSize", why);
-        let max_in_flight = context.number("max-in-flight", 4, 1..=64);
+        let usual = UNDER_WAY / batch_size.unwrap_or(UNDER_WAY);
+        let usual = usual.clamp(LEAST_IN_FLIGHT, MOST_IN_FLIGHT);
+        let in_flight = 1..=MOST_IN_FLIGHT;
+        let max_in_flight = context.number("max-in-flight", usual, in_flight);
         let acks = context.string("requiredAcks", "all");
         let defaults = [("acks", acks.as_str())];
         let client = ClientSettings::read(context, Kind::Producer, &defaults, &[]);
@@ -78,4 +91,25 @@ fn place(context: &mut Context) -> Option<PlaceKeys> {
         false => Some(TopicName::literal(&topic)),
     };
     PlaceKeys::read(context, name?, may_override.then_some(header))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_batches_are_under_way_in_larger_numbers() {
+        let in_flight = |batch: &str, more: &[(&str, &str)]| {
+            let mut all = vec![
+                ("kafka.bootstrap.servers", "localhost:9092"),
+                ("flumeBatchSize", batch),
+            ];
+            all.extend_from_slice(more);
+            let keys = Keys::read(&mut Context::of("a1.sinks.k1", &all));
+            keys.expect("they are read").max_in_flight
+        };
+        let by_itself = ["1", "100", "1000", "100000"].map(|batch| in_flight(batch, &[]));
+        assert_eq!(by_itself, [64, 40, 4, 4]);
+        assert_eq!(in_flight("100", &[("max-in-flight", "1")]), 1);
+    }
 }

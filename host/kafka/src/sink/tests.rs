@@ -68,7 +68,7 @@ async fn records_have_the_topic_the_key_and_the_value_of_their_events() {
 async fn batches_are_settled_in_their_order() {
     let cluster = Cluster::with_topics(&["t"]);
     let mut sink = started(&cluster, &[]).await;
-    assert_eq!(sink.window(), 4);
+    assert_eq!(sink.window(), 40);
     let mut expected = Vec::new();
     for batch in 0..10 {
         let bodies: Vec<String> = (0..50).map(|n| format!("{batch}-{n}")).collect();
