@@ -76,6 +76,10 @@ const CONSUMER: &[(&str, &str)] = &[
     ("check.crcs", "true"),
     // A pattern of topics does not match the brokers' own.
     ("exclude.internal.topics", "true"),
+    // What is read ahead. Where that is full, the library would look again after a second, in which
+    // a reader that is nearly as fast stands still.
+    ("queued.max.messages.kbytes", "16384"),
+    ("fetch.queue.backoff.ms", "10"),
 ];
 
 /// What holds for a consumer whatever a file says: offsets are committed when the events are where

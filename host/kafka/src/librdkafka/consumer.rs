@@ -22,7 +22,8 @@ use futures_util::{FutureExt, StreamExt};
 use parking_lot::Mutex;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{
-    BaseConsumer, CommitMode, Consumer as _, ConsumerContext, RebalanceProtocol, StreamConsumer,
+    BaseConsumer, CommitMode, Consumer as _, ConsumerContext, MessageStream, RebalanceProtocol,
+    StreamConsumer,
 };
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
@@ -39,6 +40,9 @@ const CHUNK: usize = 64 << 10;
 
 /// A poll ends when it has records of so many bytes.
 const MOST_BYTES: usize = 16 << 20;
+
+/// Records for which there is room in a list from its beginning on.
+const USUAL: usize = 1000;
 
 /// A member of a group.
 pub(super) struct Member {
@@ -105,6 +109,51 @@ impl Member {
     }
 }
 
+impl Member {
+    /// An error waits until there are no records before it.
+    fn failed(&self, inner: &StreamConsumer<Changes>, error: &KafkaError) {
+        inner.context().reports.failed(error, "reading");
+        *self.failure.lock() = Some(said(error));
+    }
+
+    /// Keeps a record and those behind it that are here already. One look at the locks is enough for
+    /// all of them.
+    fn keep(
+        &self,
+        inner: &StreamConsumer<Changes>,
+        stream: &mut MessageStream<'_, Changes>,
+        first: &BorrowedMessage<'_>,
+        most: usize,
+    ) -> Polled {
+        let mut memory = self.memory.lock();
+        let mut records = Vec::with_capacity(most.min(USUAL));
+        let mut bytes = first.payload_len() + first.key_len();
+        records.push(memory.keep(first));
+        self.is_back();
+        // Behind a change that is not heard of yet, nothing is handed out.
+        while records.len() < most && bytes < MOST_BYTES && !inner.context().is_waiting() {
+            match stream.next().now_or_never().flatten() {
+                Some(Ok(message)) => {
+                    bytes += message.payload_len() + message.key_len();
+                    records.push(memory.keep(&message));
+                }
+                Some(Err(error)) => {
+                    self.failed(inner, &error);
+                    break;
+                }
+                None => break,
+            }
+        }
+        Polled::Records(records)
+    }
+
+    /// A record shows that the brokers are back.
+    fn is_back(&self) {
+        let mut failure = self.failure.lock();
+        failure.take_if(|failure| failure.kind == ErrorKind::Unreachable);
+    }
+}
+
 impl fmt::Debug for Member {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Member").finish_non_exhaustive()
@@ -117,51 +166,28 @@ impl Consumer for Member {
         let inner = self.inner()?;
         let until = clock::now() + wait;
         let mut stream = inner.stream();
-        let (mut records, mut bytes) = (Vec::new(), 0);
         loop {
-            if records.is_empty()
-                && let Some(change) = self.change(&inner)?
-            {
+            if let Some(change) = self.change(&inner)? {
                 return Ok(change);
             }
-            // Behind a change that is not heard of yet, nothing is handed out.
-            if !records.is_empty() && inner.context().is_waiting() {
-                return Ok(Polled::Records(records));
-            }
             let next = match stream.next().now_or_never().flatten() {
-                Some(next) => next,
-                None if !records.is_empty() => return Ok(Polled::Records(records)),
+                Some(next) => Some(next),
                 None => {
                     if let Some(failure) = self.failure.lock().take() {
                         return Err(failure);
                     }
                     let changed = inner.context().changed.notified();
-                    let next = tokio::select! {
+                    tokio::select! {
                         next = stream.next() => next,
                         () = changed => continue,
                         () = clock::sleep_until(until) => None,
-                    };
-                    match next {
-                        Some(next) => next,
-                        None => return Ok(Polled::Records(records)),
                     }
                 }
             };
             match next {
-                Ok(message) => {
-                    bytes += message.payload_len() + message.key_len();
-                    records.push(self.memory.lock().keep(&message));
-                    // The brokers are back.
-                    let mut failure = self.failure.lock();
-                    failure.take_if(|failure| failure.kind == ErrorKind::Unreachable);
-                }
-                Err(error) => {
-                    inner.context().reports.failed(&error, "reading");
-                    *self.failure.lock() = Some(said(&error));
-                }
-            }
-            if records.len() >= most || bytes >= MOST_BYTES {
-                return Ok(Polled::Records(records));
+                Some(Ok(first)) => return Ok(self.keep(&inner, &mut stream, &first, most)),
+                Some(Err(error)) => self.failed(&inner, &error),
+                None => return Ok(Polled::Records(Vec::new())),
             }
         }
     }

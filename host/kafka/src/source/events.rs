@@ -11,12 +11,22 @@
 //!
 //! Until 1.10 Flume's `timestamp` is the agent's time.
 
-use flume_core::Event;
+use std::fmt::Write as _;
+
+use bytes::BytesMut;
+use bytestring::ByteString;
+use flume_core::{Event, Headers};
 
 use super::keys::{Keys, OnError};
 use super::places::Places;
 use crate::client::Received;
 use crate::record::{self, Read};
+
+/// Headers that an event has of its record.
+const OWN_HEADERS: usize = 5;
+
+/// About the bytes of an offset as text.
+const OFFSET: usize = 12;
 
 /// The events of some records.
 pub(super) struct Converted {
@@ -41,6 +51,7 @@ pub(super) fn convert(keys: &Keys, records: Vec<Received>) -> Converted {
     let mut places = Places::default();
     let mut strange: Option<Strange> = None;
     let mut letters = Vec::new();
+    let mut texts = Texts::of(keys, records.len());
     for record in records {
         let Read { event, why } = record::read(&record, keys.is_flume);
         if let Some(why) = &why {
@@ -58,14 +69,14 @@ pub(super) fn convert(keys: &Keys, records: Vec<Received>) -> Converted {
         match (why, &keys.on_error) {
             (Some(_), OnError::Drop) => {}
             (Some(why), OnError::DeadLetter(_)) => {
-                let mut letter = with_headers(keys, event, &record);
+                let mut letter = texts.with_headers(event, &record);
                 // The headers of a dead letter say it.
                 letter.headers.remove(record::ERROR);
                 letters.push((letter, why));
             }
             (None, _) | (Some(_), OnError::Pass) => {
                 places.events.push(place);
-                events.push(with_headers(keys, event, &record));
+                events.push(texts.with_headers(event, &record));
             }
         }
     }
@@ -77,24 +88,106 @@ pub(super) fn convert(keys: &Keys, records: Vec<Received>) -> Converted {
     }
 }
 
-fn with_headers(keys: &Keys, mut event: Event, record: &Received) -> Event {
-    let headers = &mut event.headers;
-    let mut set = |name: &str, value: bytestring::ByteString| {
-        if !headers.contains(name) {
-            headers.insert(name, value);
+/// Headers of records, with what those of a batch share: names, texts that are alike, and memory. They
+/// would else be most of what an event costs.
+struct Texts<'a> {
+    keys: &'a Keys,
+    topic_header: Option<ByteString>,
+    timestamp: Option<(i64, ByteString)>,
+    partition: Option<(i32, ByteString)>,
+    memory: BytesMut,
+}
+
+impl<'a> Texts<'a> {
+    /// For so many records.
+    fn of(keys: &'a Keys, records: usize) -> Self {
+        Self {
+            keys,
+            topic_header: keys.topic_header.as_deref().map(ByteString::from),
+            timestamp: None,
+            partition: None,
+            memory: BytesMut::with_capacity(records * OFFSET),
         }
-    };
-    if let Some(millis) = record.timestamp {
-        set("timestamp", millis.to_string().into());
     }
-    if let Some(name) = &keys.topic_header {
-        set(name, record.partition.topic.clone());
+
+    fn with_headers(&mut self, mut event: Event, record: &Received) -> Event {
+        let mut pairs = Vec::with_capacity(event.headers.len() + OWN_HEADERS);
+        pairs.extend(event.headers.iter().cloned());
+        let mut set = |name: ByteString, value: ByteString| {
+            if !pairs.iter().any(|(known, _)| *known == name) {
+                pairs.push((name, value));
+            }
+        };
+        if let Some(millis) = record.timestamp {
+            let known = self.timestamp.take().filter(|(of, _)| *of == millis);
+            let (_, text) = self
+                .timestamp
+                .insert(known.unwrap_or_else(|| (millis, number(&mut self.memory, millis))));
+            set(ByteString::from_static("timestamp"), text.clone());
+        }
+        if let Some(name) = &self.topic_header {
+            set(name.clone(), record.partition.topic.clone());
+        }
+        let of = record.partition.number;
+        let known = self.partition.take().filter(|(known, _)| *known == of);
+        let (_, text) = self
+            .partition
+            .insert(known.unwrap_or_else(|| (of, number(&mut self.memory, of.into()))));
+        set(ByteString::from_static("partition"), text.clone());
+        let offset = number(&mut self.memory, record.offset);
+        set(ByteString::from_static("offset"), offset);
+        let mut headers = Headers::from_pairs(pairs);
+        if let Some(key) = &record.key {
+            headers.insert(ByteString::from_static(record::KEY), record::text(key));
+        }
+        self.keys.headers.back(&record.headers, &mut headers);
+        event.headers = headers;
+        event
     }
-    set("partition", record.partition.number.to_string().into());
-    set("offset", record.offset.to_string().into());
-    if let Some(key) = &record.key {
-        headers.insert(record::KEY, record::text(key));
+}
+
+/// A number as text, in this memory.
+fn number(memory: &mut BytesMut, number: i64) -> ByteString {
+    let written = write!(memory, "{number}").ok();
+    let text = memory.split().freeze();
+    let text = written.and_then(|()| ByteString::try_from(text).ok());
+    text.unwrap_or_else(|| number.to_string().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use flume_core::Context;
+
+    use super::*;
+    use crate::client::Partition;
+
+    #[test]
+    fn records_share_no_header_that_differs() {
+        let properties = [
+            ("kafka.bootstrap.servers", "localhost:9092"),
+            ("kafka.topics", "t"),
+        ];
+        let keys = Keys::read(&mut Context::of("a1.sources.r1", &properties));
+        let keys = keys.expect("they are read");
+        let places = [(0, 9, 5), (0, 10, 5), (1, 9, 5), (0, 11, -7), (0, 12, 5)];
+        let record = |(number, offset, timestamp): (i32, i64, i64)| Received {
+            partition: Partition {
+                topic: "t".into(),
+                number,
+            },
+            offset,
+            timestamp: Some(timestamp),
+            key: None,
+            value: None,
+            headers: Vec::new(),
+        };
+        let converted = convert(&keys, places.map(record).into());
+        let of = |event: &Event| {
+            let number = |name: &str| event.headers.get(name).map(|text| text.parse::<i64>());
+            ["partition", "offset", "timestamp"].map(|name| number(name).unwrap().unwrap())
+        };
+        let shown: Vec<_> = converted.events.iter().map(of).collect();
+        let expected = places.map(|(number, offset, time)| [i64::from(number), offset, time]);
+        assert_eq!(shown, expected);
     }
-    keys.headers.back(&record.headers, headers);
-    event
 }
