@@ -11,10 +11,6 @@ use crate::settings::{ClientSettings, Kind};
 /// both to have something to do.
 const UNDER_WAY: usize = 4000;
 
-/// The least and the most batches without an answer.
-const LEAST_IN_FLIGHT: usize = 4;
-const MOST_IN_FLIGHT: usize = 64;
-
 /// What a file says about a kafka sink.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Keys {
@@ -45,9 +41,7 @@ impl Keys {
         let why = "Flume does not read this key either: it reads `flumeBatchSize`";
         context.without_effect("kafka.flumeBatchSize", why);
         let usual = UNDER_WAY / batch_size.unwrap_or(UNDER_WAY);
-        let usual = usual.clamp(LEAST_IN_FLIGHT, MOST_IN_FLIGHT);
-        let in_flight = 1..=MOST_IN_FLIGHT;
-        let max_in_flight = context.number("max-in-flight", usual, in_flight);
+        let max_in_flight = context.number("max-in-flight", usual.clamp(4, 64), 1..=64);
         let acks = context.string("requiredAcks", "all");
         let defaults = [("acks", acks.as_str())];
         let client = ClientSettings::read(context, Kind::Producer, &defaults, &[]);
