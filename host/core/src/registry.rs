@@ -216,11 +216,18 @@ mod tests {
             Type::new(&["logger"], ()),
         ],
         elsewhere: &["hive"],
-        left_out: &[LeftOut {
-            names: &["hdfs", "org.apache.flume.sink.hdfs.HDFSEventSink"],
-            feature: "bucket",
-            is_default: true,
-        }],
+        left_out: &[
+            LeftOut {
+                names: &["hdfs", "org.apache.flume.sink.hdfs.HDFSEventSink"],
+                feature: "bucket",
+                is_default: true,
+            },
+            LeftOut {
+                names: &["kafka"],
+                feature: "kafka",
+                is_default: false,
+            },
+        ],
     };
 
     /// The code, message and help for a type that does not exist.
