@@ -10,8 +10,8 @@ use flume_core::clock::{self, Instant};
 
 use crate::client::{Acks, ClientError, ErrorKind, Refused};
 
-/// So long no broker is reached, and so long the answer is waited for.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+/// So long no broker is reached, and so long the answer is waited for: as the avro sink waits.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The pause between looks whether a broker can be reached.
 const LOOK: Duration = Duration::from_secs(1);

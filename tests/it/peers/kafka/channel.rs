@@ -21,8 +21,12 @@ const BEFORE: u64 = 20_000;
 /// How long a frozen broker answers nothing.
 const FROZEN: Duration = Duration::from_secs(20);
 
-/// What an agent may have delivered, and not committed, when it is killed: batches of its sink.
-const UNCOMMITTED: u64 = 400;
+/// What an agent may have delivered, and not committed, when it is killed: the batches of its sink while
+/// a commit is under way, which takes a while on a busy machine.
+const UNCOMMITTED: u64 = 4_000;
+
+/// The most events that a channel has read and not handed out.
+const READ_AHEAD: u64 = 10_000;
 
 fn begin(kafka: &Kafka, scratch: &Scratch) -> Cluster {
     let cluster = kafka.start(scratch, &Setup::plain());
@@ -100,7 +104,9 @@ fn over(nodes: usize, what: &str, fault: impl FnOnce(&mut Cluster)) {
     let tally = eventually("what was accepted has landed", PATIENCE, all);
     let refused = replies.failed.len();
     say::line(&format!("channel, {what}: {refused} refused, {tally}"));
-    assert!(tally.doubled() <= UNCOMMITTED, "{tally}");
+    // Without a broker nothing can be committed, and what was read ahead is delivered all the same. If the
+    // group has forgotten the member meanwhile, that comes again.
+    assert!(tally.doubled() <= READ_AHEAD + UNCOMMITTED, "{tally}");
 }
 
 #[test]

@@ -24,7 +24,7 @@ const BEFORE: u64 = 20_000;
 const FROZEN: Duration = Duration::from_secs(20);
 
 /// Records that a source may have taken in before it could commit them: batches of 1,000.
-const UNCOMMITTED: u64 = 4_000;
+const UNCOMMITTED: u64 = 10_000;
 
 const TOPIC: &str = "t1";
 

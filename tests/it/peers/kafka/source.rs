@@ -72,8 +72,9 @@ fn a_killed_agent_goes_on_where_it_had_committed() {
     host.restart();
     let tally = landing::await_count(&[&landed], "n", EVENTS, PATIENCE);
     say::line(&format!("source, the agent killed: {tally}"));
-    // A batch of the source that was not committed yet, and those of the sink that were not.
-    tally.assert_at_least_once("the agent killed", 1_000 + 400);
+    // Batches that the source put while its last commit was under way, which takes a while on a busy
+    // machine, and those of the sink that were not committed.
+    tally.assert_at_least_once("the agent killed", 10 * 1_000 + 400);
 }
 
 /// Partitions move to a member that comes, and back from one that goes; what was handed out is
