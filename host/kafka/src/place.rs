@@ -1,13 +1,19 @@
 //! Where a record goes: the topic and the partition, from keys of the file and headers of the event.
 
+use bytestring::ByteString;
 use flume_core::{Code, Context, Event};
 
 /// A topic's name with the values of headers in it: `logs-%{host}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TopicName(Vec<Part>);
+pub(crate) enum TopicName {
+    /// Without headers in it.
+    Fixed(ByteString),
+    /// With some.
+    Parts(Vec<Part>),
+}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Part {
+pub(crate) enum Part {
     Text(String),
     Header(String),
 }
@@ -15,7 +21,11 @@ enum Part {
 impl TopicName {
     /// A name without headers in it.
     pub(crate) fn literal(name: &str) -> Self {
-        Self(vec![Part::Text(name.to_owned())])
+        match name {
+            // No name: each event hears of it.
+            "" => Self::Parts(Vec::new()),
+            name => Self::Fixed(name.into()),
+        }
     }
 
     /// Reads the value of a key.
@@ -38,26 +48,32 @@ impl TopicName {
             parts.push(Part::Header(header.to_owned()));
             rest = after;
         }
+        if parts.is_empty() {
+            return Some(Self::literal(text));
+        }
         parts.push(Part::Text(rest.to_owned()));
-        Some(Self(parts))
+        Some(Self::Parts(parts))
     }
 
     /// The name if it has no headers in it.
     pub(crate) fn fixed(&self) -> Option<&str> {
-        let mut texts = self.0.iter().filter(|part| !part.is_empty());
-        match (texts.next(), texts.next()) {
-            (Some(Part::Text(text)), None) => Some(text),
-            _ => None,
+        match self {
+            Self::Fixed(name) => Some(name),
+            Self::Parts(_) => None,
         }
     }
 
     /// The name for an event.
     ///
     /// # Errors
-    /// A header is missing.
-    fn of(&self, event: &Event) -> Result<String, String> {
+    /// A header is missing, or makes a name that Kafka does not take.
+    fn of(&self, event: &Event) -> Result<ByteString, String> {
+        let parts = match self {
+            Self::Fixed(name) => return Ok(name.clone()),
+            Self::Parts(parts) => parts,
+        };
         let mut name = String::new();
-        for part in &self.0 {
+        for part in parts {
             match part {
                 Part::Text(text) => name.push_str(text),
                 Part::Header(header) => match event.headers.get(header) {
@@ -66,13 +82,8 @@ impl TopicName {
                 },
             }
         }
-        Ok(name)
-    }
-}
-
-impl Part {
-    fn is_empty(&self) -> bool {
-        matches!(self, Self::Text(text) if text.is_empty())
+        check(&name)?;
+        Ok(name.into())
     }
 }
 
@@ -91,18 +102,10 @@ pub(crate) struct PlaceKeys {
 /// The place of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
-    pub(crate) topic: Topic,
+    pub(crate) topic: ByteString,
     pub(crate) partition: Option<i32>,
     /// Whether the event chose its topic or partition, so that another event may go elsewhere.
     pub(crate) is_own: bool,
-}
-
-/// A topic: the usual one, or the event's.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Topic {
-    /// The one that all events without a wish go to.
-    Usual,
-    Own(String),
 }
 
 /// The longest name of a topic that Kafka takes.
@@ -133,21 +136,21 @@ impl PlaceKeys {
     /// What its headers say is no place.
     pub(crate) fn of(&self, event: &Event) -> Result<Place, String> {
         let header = |name: &Option<String>| event.headers.get(name.as_deref()?);
-        let topic = match (header(&self.topic_header), self.topic.fixed()) {
-            (Some(own), _) => Topic::Own(own.to_string()),
-            (None, Some(_)) => Topic::Usual,
-            (None, None) => Topic::Own(self.topic.of(event)?),
+        let named = header(&self.topic_header);
+        let topic = match named {
+            Some(name) => {
+                check(name)?;
+                name.clone()
+            }
+            None => self.topic.of(event)?,
         };
-        if let Topic::Own(name) = &topic {
-            check(name)?;
-        }
         let own = header(&self.partition_header).map(|text| {
             let number = text.parse().ok().filter(|number| *number >= 0);
             number.ok_or_else(|| format!("Non integer partition id specified: `{text}`"))
         });
         let own = own.transpose()?;
         Ok(Place {
-            is_own: own.is_some() || topic != Topic::Usual,
+            is_own: own.is_some() || named.is_some() || self.topic.fixed().is_none(),
             partition: own.or(self.partition),
             topic,
         })
@@ -181,11 +184,14 @@ mod tests {
         let plain = Event::new("x");
         let own = Event::new("x").with_header("topic", "mine");
         let host = Event::new("x").with_header("host", "web1");
-        let of = |topic: &str, event: &Event| keys(&[], topic).of(event).map(|it| it.topic);
-        assert_eq!(of("t", &plain), Ok(Topic::Usual));
-        assert_eq!(of("t", &own), Ok(Topic::Own("mine".to_owned())));
+        let of = |topic: &str, event: &Event| {
+            let place = keys(&[], topic).of(event);
+            place.map(|it| (it.topic.to_string(), it.is_own))
+        };
+        assert_eq!(of("t", &plain), Ok(("t".to_owned(), false)));
+        assert_eq!(of("t", &own), Ok(("mine".to_owned(), true)));
         let name = "%{host}-topic";
-        assert_eq!(of(name, &host), Ok(Topic::Own("web1-topic".to_owned())));
+        assert_eq!(of(name, &host), Ok(("web1-topic".to_owned(), true)));
         assert_eq!(
             of(name, &plain).unwrap_err(),
             "the header `host` of the topic is missing"

@@ -12,7 +12,8 @@ use bytestring::ByteString;
 use flume_avro::datum;
 use flume_core::{Context, Event, Headers};
 
-use crate::client::Received;
+use crate::client::{Received, Record};
+use crate::place::Place;
 
 /// The header that is the key of a record, both ways.
 pub(crate) const KEY: &str = "key";
@@ -116,10 +117,19 @@ fn room(event: &Event) -> usize {
     event.body.len() + headers + LENGTHS
 }
 
-/// The key of an event's record.
-pub(crate) fn key(event: &Event) -> Option<Bytes> {
-    let key = event.headers.get(KEY)?;
-    Some(key.clone().into_bytes())
+/// The record of an event at its place, without headers of Kafka and with the client's time.
+///
+/// # Errors
+/// The event cannot be written.
+pub(crate) fn at(place: Place, event: &Event, values: &mut Values) -> Result<Record, String> {
+    let key = event.headers.get(KEY);
+    Ok(Record {
+        topic: place.topic,
+        partition: place.partition,
+        key: key.map(|key| key.clone().into_bytes()),
+        value: values.next(event)?,
+        ..Record::default()
+    })
 }
 
 /// A record as an event.

@@ -14,7 +14,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytestring::ByteString;
 use flume_core::clock::{self, Instant};
 use flume_core::{
     Blame, ByHeader, ClientCounter, ComponentError, Event, EventDeliveryError, Pipeline, Recipe,
@@ -26,7 +25,6 @@ use self::keys::Keys;
 use crate::Surroundings;
 use crate::client::{Acks, ClientError, ErrorKind, Producer, Record, Refused};
 use crate::patience::answers;
-use crate::place::Topic;
 use crate::record::{self, Values};
 use crate::vitals::Vitals;
 
@@ -106,12 +104,11 @@ impl KafkaSink {
     /// The records of a batch, and of each event whether it chose its place.
     fn records(&self, batch: &[Event]) -> Result<(Vec<Record>, Vec<bool>), EventDeliveryError> {
         let mut values = Values::of(batch, self.keys.is_flume);
-        let usual: ByteString = self.keys.place.topic.fixed().unwrap_or_default().into();
         let mut records = Vec::with_capacity(batch.len());
         let mut own = Vec::with_capacity(batch.len());
         let (mut bad, mut why) = (Vec::new(), None);
         for (at, event) in batch.iter().enumerate() {
-            match self.record(event, &usual, &mut values) {
+            match self.record(event, &mut values) {
                 Ok((record, is_own)) => {
                     records.push(record);
                     own.push(is_own);
@@ -131,25 +128,15 @@ impl KafkaSink {
         }
     }
 
-    fn record(
-        &self,
-        event: &Event,
-        usual: &ByteString,
-        values: &mut Values,
-    ) -> Result<(Record, bool), String> {
+    fn record(&self, event: &Event, values: &mut Values) -> Result<(Record, bool), String> {
         let place = self.keys.place.of(event)?;
+        let is_own = place.is_own;
         let record = Record {
-            topic: match place.topic {
-                Topic::Usual => usual.clone(),
-                Topic::Own(name) => name.into(),
-            },
-            partition: place.partition,
-            key: record::key(event),
-            value: values.next(event)?,
             headers: self.keys.headers.out(event),
             timestamp: self.keys.timestamp(event)?,
+            ..record::at(place, event, values)?
         };
-        Ok((record, place.is_own))
+        Ok((record, is_own))
     }
 
     async fn try_send(&mut self, batch: &[Event]) -> Result<(), EventDeliveryError> {

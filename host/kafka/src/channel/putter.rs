@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
-use bytestring::ByteString;
 use flume_core::{ChannelError, Commit, Event, LogLimit, chain, clock};
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
@@ -15,7 +14,6 @@ use tokio::sync::oneshot;
 use super::shared::Shared;
 use crate::client::{ClientError, ErrorKind, Producer, Record, Refused};
 use crate::patience::answers;
-use crate::place::Topic;
 use crate::record::{self, Values};
 
 /// What a source is told, in Flume's words.
@@ -196,22 +194,9 @@ pub(super) fn failed(error: &ClientError) -> ChannelError {
 }
 
 fn records(shared: &Shared, events: &[Event]) -> Result<Vec<Record>, ChannelError> {
-    let usual: ByteString = shared.keys.topic.as_str().into();
     let mut values = Values::of(events, shared.keys.is_flume);
-    let mut record = |event: &Event| {
-        let place = shared.keys.place.of(event)?;
-        Ok(Record {
-            topic: match place.topic {
-                Topic::Usual => usual.clone(),
-                Topic::Own(name) => name.into(),
-            },
-            partition: place.partition,
-            key: record::key(event),
-            value: values.next(event)?,
-            ..Record::default()
-        })
-    };
-    let records: Result<Vec<Record>, String> = events.iter().map(&mut record).collect();
+    let record = |event| record::at(shared.keys.place.of(event)?, event, &mut values);
+    let records: Result<Vec<Record>, String> = events.iter().map(record).collect();
     records.map_err(|reason| ChannelError::Place {
         reason: reason.into(),
     })
