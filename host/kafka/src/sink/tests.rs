@@ -92,8 +92,12 @@ async fn batches_are_settled_in_their_order() {
 #[tokio::test]
 async fn a_record_that_kafka_refuses_is_its_events_fault() {
     let cluster = Cluster::with_topics(&["t"]);
-    let limit = [("kafka.producer.max.request.size", "2000")];
-    let mut sink = started(&cluster, &limit).await;
+    // In one partition they keep their order.
+    let keys = [
+        ("kafka.producer.max.request.size", "2000"),
+        ("defaultPartitionId", "0"),
+    ];
+    let mut sink = started(&cluster, &keys).await;
     let large = "x".repeat(5000);
     let refused = sink.deliver(&events(&["1", &large, "2"])).await;
     let refused = refused.expect_err("one is too large");
