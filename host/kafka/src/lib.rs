@@ -7,6 +7,7 @@
 //! | which of Java's settings mean what? | `settings/` |
 //! | what is an event in a record? | `record.rs` |
 //! | when is a batch delivered, and what is sent again? | `sink.rs` |
+//! | how long does a reader wait, and for what? | `pace.rs` |
 //! | what if no broker can be reached? | `patience.rs` |
 //! | when are offsets committed? | `source.rs`, `channel.rs`, `progress.rs` |
 //!
@@ -16,6 +17,7 @@
 pub mod channel;
 pub mod client;
 mod librdkafka;
+mod pace;
 mod patience;
 mod place;
 mod progress;

@@ -9,9 +9,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use crate::client::{ClientError, Consumer, Partition};
-
-/// Lines about commits that failed: one in this time.
-const EVERY: std::time::Duration = std::time::Duration::from_secs(10);
+use crate::pace::EVERY;
 
 /// The offsets of a reader's partitions.
 #[derive(Debug, Default)]

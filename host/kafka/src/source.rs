@@ -13,7 +13,6 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use flume_core::clock::{self, Instant};
@@ -28,6 +27,7 @@ use self::keys::{Keys, OnError};
 use self::places::Places;
 use crate::Surroundings;
 use crate::client::{Consumer, Partition, Polled, Received};
+use crate::pace::{BUSY, EVERY, HANDOVER, IDLE, PAUSE, Pauses};
 use crate::progress::{Committer, Progress};
 use crate::settings::Resolved;
 use crate::vitals::Vitals;
@@ -38,19 +38,6 @@ mod places;
 
 /// The name to write, then Flume's class.
 pub const NAMES: &[&str] = &["kafka", "org.apache.flume.source.kafka.KafkaSource"];
-
-/// How long a poll waits for records.
-const IDLE: Duration = Duration::from_secs(1);
-/// The same while a commit is under way.
-const BUSY: Duration = Duration::from_millis(50);
-/// The pause after an error, and between tries of a put that has no room.
-const PAUSE: Duration = Duration::from_millis(100);
-/// The longest pause after errors in a row.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// How long another member waits for a partition of which a put is under way here.
-const HANDOVER: Duration = Duration::from_secs(10);
-/// Lines about one trouble: one in this time.
-const EVERY: Duration = Duration::from_secs(10);
 
 /// Reads topics as a member of a group.
 pub struct KafkaSource {
@@ -152,7 +139,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     async fn read(&mut self) {
-        let mut pause = PAUSE;
+        let mut pauses = Pauses::new();
         loop {
             self.committer.advance(&self.consumer, &mut self.progress);
             let records = std::mem::take(&mut self.held);
@@ -166,7 +153,7 @@ impl Reader<'_> {
             };
             match self.consumer.poll(self.keys.batch_size, wait).await {
                 Ok(Polled::Records(records)) => {
-                    pause = PAUSE;
+                    pauses.end();
                     self.put(records).await;
                 }
                 Ok(Polled::Assigned(partitions)) => self.assigned(&partitions),
@@ -174,8 +161,7 @@ impl Reader<'_> {
                 Err(error) => {
                     self.context.counters.event_read_fail.increment();
                     self.say("reading failed; trying again", &error);
-                    clock::sleep_until(clock::now() + pause).await;
-                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    pauses.wait().await;
                 }
             }
         }

@@ -14,26 +14,15 @@ use super::limits::{MOST_BYTES_READ, MOST_READ};
 use super::shared::Shared;
 use super::shelf::StayId;
 use crate::client::{ClientError, Consumer, Partition, Polled, Received};
+use crate::pace::{BUSY, EVERY, HANDOVER, IDLE, Pauses};
 use crate::progress::{Committer, Progress};
 use crate::record::{self, Read};
 use crate::settings::Resolved;
 
-/// How long a poll waits for records.
-const IDLE: Duration = Duration::from_secs(1);
-/// The same while something is to be committed.
-const BUSY: Duration = Duration::from_millis(50);
 /// The pause between looks whether takers have made room.
 const FULL_PAUSE: Duration = Duration::from_millis(2);
 /// After so long without room the partitions rest, and the group is answered all the same.
 const REST_AFTER: Duration = Duration::from_secs(1);
-/// The pause after an error.
-const PAUSE: Duration = Duration::from_millis(100);
-/// The longest pause after errors in a row.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// How long another member waits for a partition of which events are taken here.
-const HANDOVER: Duration = Duration::from_secs(10);
-/// Lines about one trouble: one in this time.
-const EVERY: Duration = Duration::from_secs(10);
 /// The most records of one poll.
 const MOST_POLLED: usize = 1000;
 
@@ -78,7 +67,7 @@ impl Reader {
     /// Becomes a member of the group.
     async fn join(&mut self) -> Option<Arc<dyn Consumer>> {
         let topics = [self.shared.keys.topic.clone()];
-        let mut pause = PAUSE;
+        let mut pauses = Pauses::new();
         loop {
             let engine = &self.shared.around.engine;
             let made = engine.consumer(&self.settings, &topics, &self.shared.vitals);
@@ -86,25 +75,23 @@ impl Reader {
                 Ok(consumer) => return Some(consumer),
                 Err(error) => self.failed(&error),
             }
-            clock::sleep_until(clock::now() + pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            pauses.wait().await;
         }
     }
 
     async fn read(&mut self, consumer: &Arc<dyn Consumer>) {
-        let mut pause = PAUSE;
+        let mut pauses = Pauses::new();
         loop {
             self.note();
             self.committer.advance(consumer, &mut self.progress);
             let room = self.room(consumer).await;
-            let wait = match self.committer.has_work(&self.progress) {
+            let wait = match self.rests || self.committer.has_work(&self.progress) {
                 true => BUSY,
-                false if self.rests => BUSY,
                 false => IDLE,
             };
             match consumer.poll(room.min(MOST_POLLED), wait).await {
                 Ok(Polled::Records(records)) => {
-                    pause = PAUSE;
+                    pauses.end();
                     self.found(records);
                 }
                 Ok(Polled::Assigned(partitions)) => self.assigned(partitions),
@@ -113,8 +100,7 @@ impl Reader {
                 }
                 Err(error) => {
                     self.failed(&error);
-                    clock::sleep_until(clock::now() + pause).await;
-                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    pauses.wait().await;
                 }
             }
         }
