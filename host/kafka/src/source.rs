@@ -251,8 +251,8 @@ impl Reader<'_> {
                 let Some(error) = refused else { break };
                 self.say("no room for dead letters; trying again", &error);
                 rests = rests || self.consumer.pause(true).is_ok();
-                self.listen(&mut gone, &nothing, 0).await;
-                self.leave(&mut gone, &mut nothing, 0).await;
+                self.listen(&mut gone).await;
+                self.leave(&mut gone, &mut nothing).await;
             }
         }
         self.go_on(rests);
@@ -268,7 +268,7 @@ impl Reader<'_> {
             // At once: the source may be stopped in the next wait for room.
             self.note(places, put.place());
             if gone.as_ref().is_some_and(|gone| clock::now() >= gone.until) {
-                self.leave(&mut gone, places, put.place()).await;
+                self.leave(&mut gone, places).await;
             }
             let Some(error) = progress.refused else {
                 continue;
@@ -286,13 +286,11 @@ impl Reader<'_> {
             }
             self.say("unable to put; trying again", &error);
             rests = rests || self.consumer.pause(true).is_ok();
-            self.listen(&mut gone, places, put.place()).await;
+            self.listen(&mut gone).await;
         }
         // Also what came without an event.
         self.note(places, put.place());
-        if gone.is_some() {
-            self.leave(&mut gone, places, put.place()).await;
-        }
+        self.leave(&mut gone, places).await;
         self.go_on(rests);
     }
 
@@ -311,8 +309,7 @@ impl Reader<'_> {
     }
 
     /// Answers the group while a put waits for room.
-    async fn listen(&mut self, gone: &mut Option<Gone>, places: &Places, until: usize) {
-        self.note(places, until);
+    async fn listen(&mut self, gone: &mut Option<Gone>) {
         self.committer.advance(&self.consumer, &mut self.progress);
         if gone.is_some() {
             return clock::sleep_until(clock::now() + PAUSE).await;
@@ -334,10 +331,9 @@ impl Reader<'_> {
         }
     }
 
-    /// Hands partitions over for which a put was to be ended.
-    async fn leave(&mut self, gone: &mut Option<Gone>, places: &mut Places, until: usize) {
+    /// Hands partitions over for which a put was to be ended, if there are any.
+    async fn leave(&mut self, gone: &mut Option<Gone>, places: &mut Places) {
         let Some(leaving) = gone.take() else { return };
-        self.note(places, until);
         places.gone.extend_from_slice(&leaving.partitions);
         self.hand_over(&leaving.partitions, leaving.lost).await;
     }

@@ -93,9 +93,24 @@ pub(super) fn convert(keys: &Keys, records: Vec<Received>) -> Converted {
 struct Texts<'a> {
     keys: &'a Keys,
     topic_header: Option<ByteString>,
-    timestamp: Option<(i64, ByteString)>,
-    partition: Option<(i32, ByteString)>,
+    timestamp: Last,
+    partition: Last,
     memory: BytesMut,
+}
+
+/// A number and its text, which the next record often has, too.
+#[derive(Default)]
+struct Last(Option<(i64, ByteString)>);
+
+impl Last {
+    /// The text of a number.
+    fn text(&mut self, of: i64, memory: &mut BytesMut) -> ByteString {
+        let known = self.0.take().filter(|(known, _)| *known == of);
+        let (_, text) = self
+            .0
+            .insert(known.unwrap_or_else(|| (of, number(memory, of))));
+        text.clone()
+    }
 }
 
 impl<'a> Texts<'a> {
@@ -104,8 +119,8 @@ impl<'a> Texts<'a> {
         Self {
             keys,
             topic_header: keys.topic_header.as_deref().map(ByteString::from),
-            timestamp: None,
-            partition: None,
+            timestamp: Last::default(),
+            partition: Last::default(),
             memory: BytesMut::with_capacity(records * OFFSET),
         }
     }
@@ -119,21 +134,15 @@ impl<'a> Texts<'a> {
             }
         };
         if let Some(millis) = record.timestamp {
-            let known = self.timestamp.take().filter(|(of, _)| *of == millis);
-            let (_, text) = self
-                .timestamp
-                .insert(known.unwrap_or_else(|| (millis, number(&mut self.memory, millis))));
-            set(ByteString::from_static("timestamp"), text.clone());
+            let text = self.timestamp.text(millis, &mut self.memory);
+            set(ByteString::from_static("timestamp"), text);
         }
         if let Some(name) = &self.topic_header {
             set(name.clone(), record.partition.topic.clone());
         }
-        let of = record.partition.number;
-        let known = self.partition.take().filter(|(known, _)| *known == of);
-        let (_, text) = self
-            .partition
-            .insert(known.unwrap_or_else(|| (of, number(&mut self.memory, of.into()))));
-        set(ByteString::from_static("partition"), text.clone());
+        let partition = record.partition.number.into();
+        let text = self.partition.text(partition, &mut self.memory);
+        set(ByteString::from_static("partition"), text);
         let offset = number(&mut self.memory, record.offset);
         set(ByteString::from_static("offset"), offset);
         let mut headers = Headers::from_pairs(pairs);
