@@ -10,7 +10,7 @@ pub use self::disclosure::Disclosure;
 use self::disclosure::Rule;
 pub use self::mask::{MASK, has_user, looks_secret, without_user};
 pub use self::secret::Secret;
-pub use self::suggest::{did_you_mean, nearest};
+pub use self::suggest::{did_you_mean, nearest, one_of_help};
 pub use self::value::{Value, Word};
 use crate::diagnostic::{Diagnostic, Span};
 

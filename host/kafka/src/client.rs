@@ -53,11 +53,11 @@ pub trait Producer: Send + Sync + fmt::Debug {
     /// The client takes none, now or at all. None of the records was handed over.
     async fn send(&self, records: Vec<Record>) -> Result<Acks, ClientError>;
 
-    /// How many partitions a topic has; `None` if there is no such topic.
+    /// Asks the brokers about a topic, whether it is there or not.
     ///
     /// # Errors
-    /// No broker answers.
-    async fn partitions(&self, topic: &str) -> Result<Option<usize>, ClientError>;
+    /// None of them answers.
+    async fn reach(&self, topic: &str) -> Result<(), ClientError>;
 
     /// Gives up what has no answer yet, and waits for nothing.
     fn purge(&self);

@@ -103,23 +103,17 @@ impl Committer {
         }
     }
 
-    /// Commits all that is done, and waits for it; says whether the brokers know it.
-    pub(crate) async fn finish(
-        &mut self,
-        consumer: &Arc<dyn Consumer>,
-        progress: &mut Progress,
-    ) -> bool {
+    /// Commits all that is done, and waits for it. A failure is said, and what it was for is doubled.
+    pub(crate) async fn finish(&mut self, consumer: &Arc<dyn Consumer>, progress: &mut Progress) {
         if let Some(commit) = self.under_way.take() {
             let result = commit.await;
             self.end(result, progress);
         }
         let open = progress.open();
-        if open.is_empty() {
-            return true;
+        if !open.is_empty() {
+            let committed = consumer.commit(open.clone()).await;
+            self.end((open, committed), progress);
         }
-        let committed = consumer.commit(open.clone()).await;
-        self.end((open, committed), progress);
-        progress.open().is_empty()
     }
 
     fn end(&mut self, (offsets, committed): Commit, progress: &mut Progress) {

@@ -83,22 +83,20 @@ impl KafkaSink {
         if let Some(producer) = &self.producer {
             return Ok(Arc::clone(producer));
         }
-        match self.make() {
-            Ok(producer) => {
-                self.counters.connection_created.increment();
-                Ok(Arc::clone(self.producer.insert(producer)))
-            }
-            Err(error) => {
-                self.counters.connection_failed.increment();
-                Err(EventDeliveryError::caused_by(FAILED, error))
-            }
-        }
+        self.begin().map_err(|error| {
+            self.counters.connection_failed.increment();
+            EventDeliveryError::caused_by(FAILED, error)
+        })
     }
 
-    fn make(&self) -> Result<Arc<dyn Producer>, ComponentError> {
+    /// Makes the client.
+    fn begin(&mut self) -> Result<Arc<dyn Producer>, ComponentError> {
         let settings = self.keys.client.resolve(&*self.around.stores)?;
         let made = self.around.engine.producer(&settings, &self.vitals);
-        made.map_err(|error| ComponentError::caused_by("no client of Kafka", error))
+        let failed = |error| ComponentError::caused_by("no client of Kafka", error);
+        let producer = made.map_err(failed)?;
+        self.counters.connection_created.increment();
+        Ok(Arc::clone(self.producer.insert(producer)))
     }
 
     /// The records of a batch, and of each event whether it chose its place.
@@ -248,9 +246,7 @@ impl Sink for KafkaSink {
         self.counters = Arc::clone(counters);
         let numbers = counters.client.get_or_init(ClientCounter::default);
         self.vitals = Vitals::of(&self.keys.name, numbers);
-        let producer = self.make()?;
-        self.counters.connection_created.increment();
-        self.producer = Some(producer);
+        self.begin()?;
         Ok(())
     }
 
@@ -259,10 +255,8 @@ impl Sink for KafkaSink {
         let Some(topic) = self.keys.place.topic.fixed() else {
             return Ok(());
         };
-        match producer.partitions(topic).await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(self.place_failed(&error)),
-        }
+        let reached = producer.reach(topic).await;
+        reached.map_err(|error| self.place_failed(&error))
     }
 
     async fn deliver(&mut self, batch: &[Event]) -> Result<(), EventDeliveryError> {

@@ -183,7 +183,6 @@ impl Reader<'_> {
     /// Commits what is done of partitions, and lets them go.
     async fn hand_over(&mut self, partitions: &[Partition], lost: bool) {
         if !lost {
-            // Its failure is said, and what it was for is doubled.
             self.committer
                 .finish(&self.consumer, &mut self.progress)
                 .await;

@@ -31,7 +31,8 @@ pub(super) fn known_keys(asked: &[&str]) -> Option<String> {
     }
 }
 
-pub(super) fn one_of_help(text: &str, names: &[&str]) -> String {
+/// What a word may be: "did you mean" if it is close to one of the names, else all of them.
+pub fn one_of_help(text: &str, names: &[&str]) -> String {
     did_you_mean(text, names).unwrap_or_else(|| {
         let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
         format!("one of {}", quoted.join(", "))

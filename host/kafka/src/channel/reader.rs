@@ -236,7 +236,6 @@ impl Reader {
             }
             let done = self.shared.room.lock().queue.done(&stays);
             self.note_all(done);
-            // Its failure is said, and what it was for is doubled.
             self.committer.finish(consumer, &mut self.progress).await;
         }
         for partition in partitions {

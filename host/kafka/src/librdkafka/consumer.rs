@@ -107,9 +107,7 @@ impl Member {
             }
         }
     }
-}
 
-impl Member {
     /// An error waits until there are no records before it.
     fn failed(&self, inner: &StreamConsumer<Changes>, error: &KafkaError) {
         inner.context().reports.failed(error, "reading");

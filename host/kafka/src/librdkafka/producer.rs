@@ -108,16 +108,11 @@ impl Producer for Writer {
         Ok(Acks::new(told))
     }
 
-    async fn partitions(&self, topic: &str) -> Result<Option<usize>, ClientError> {
+    async fn reach(&self, topic: &str) -> Result<(), ClientError> {
         let (inner, topic) = (Arc::clone(self.inner()?), topic.to_owned());
         let asked = tokio::task::spawn_blocking(move || {
-            let known = inner
-                .client()
-                .fetch_metadata(Some(&topic), METADATA_WAIT)
-                .map_err(|error| said(&error))?;
-            let found = known.topics().iter().find(|it| it.name() == topic);
-            let count = found.map_or(0, |it| it.partitions().len());
-            Ok((count > 0).then_some(count))
+            let known = inner.client().fetch_metadata(Some(&topic), METADATA_WAIT);
+            known.map(drop).map_err(|error| said(&error))
         });
         asked.await.unwrap_or_else(|_| Err(ClientError::closed()))
     }

@@ -1,6 +1,6 @@
 //! What is said about a setting: the words of the findings. None of them shows a secret.
 
-use flume_core::context::{Value, did_you_mean};
+use flume_core::context::{Value, one_of_help};
 use flume_core::{Code, Diagnostic, Severity};
 
 use super::reading::{Rank, Reading, Said};
@@ -68,7 +68,7 @@ impl Reading {
             Flaw::NotOneOf(words) => (
                 Code::BadValue,
                 format!("`{name}` cannot be `{text}`"),
-                one_of(text, &words),
+                one_of_help(text, &words),
             ),
             Flaw::NotANumber(least, most) => (
                 Code::BadValue,
@@ -83,7 +83,7 @@ impl Reading {
             Flaw::NoSuchClass(classes) => (
                 Code::Unsupported,
                 format!("`{name}` is a class, and classes cannot be loaded: `{text}`"),
-                one_of(text, &classes),
+                one_of_help(text, &classes),
             ),
         };
         self.error(said, code, message, &help);
@@ -103,8 +103,4 @@ impl Reading {
         let is_older = said.rank == Rank::Component;
         self.old.get(said.key.as_str()).filter(|_| is_older)
     }
-}
-
-fn one_of(text: &str, words: &[&str]) -> String {
-    did_you_mean(text, words).unwrap_or_else(|| format!("one of `{}`", words.join("`, `")))
 }
